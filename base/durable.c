@@ -1,0 +1,151 @@
+#include "base/durable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+int write_all(int fd, const void *data, size_t len)
+{
+	const char *p = data;
+
+	while (len > 0) {
+		ssize_t n = write(fd, p, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int pread_full(int fd, void *buf, size_t len, off_t offset, size_t *ret_len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pread(fd, (char *)buf + done, len - done, offset + (off_t)done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	*ret_len = done;
+	return 0;
+}
+
+int pwrite_all(int fd, const void *data, size_t len, off_t offset)
+{
+	const char *p = data;
+
+	while (len > 0) {
+		ssize_t n = pwrite(fd, p, len, offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+		p += n;
+		offset += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int durable_sync(int fd)
+{
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+int durable_create_at(int dir_fd, const char *name, const void *data, size_t len, mode_t mode)
+{
+	char temporary[DURABLE_TEMPORARY_BYTES];
+	_cleanup_close_ int fd = durable_unnamed(dir_fd, mode, temporary);
+
+	if (fd < 0)
+		return fd;
+	int r = write_all(fd, data, len);
+	if (r == 0)
+		r = durable_sync(fd);
+	if (r == 0)
+		r = durable_link(fd, dir_fd, temporary, name);
+	if (r < 0) {
+		durable_forget(dir_fd, temporary);
+		return r;
+	}
+	return durable_sync(dir_fd);
+}
+
+int durable_unnamed(int dir_fd, mode_t mode, char ret_temporary[static DURABLE_TEMPORARY_BYTES])
+{
+	char name[DURABLE_TEMPORARY_BYTES];
+	int fd = openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+
+	if (fd >= 0) {
+		ret_temporary[0] = '\0';
+		return fd;
+	}
+	if (errno != EOPNOTSUPP && errno != EISDIR)
+		return -errno;
+	snprintf(name, sizeof(name), ".unnamed-%08x%08x", randombytes_random(),
+	        randombytes_random());
+	fd = openat(dir_fd, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return -errno;
+	memcpy(ret_temporary, name, sizeof(name));
+	return fd;
+}
+
+int durable_link(int fd, int dir_fd, const char *temporary, const char *name)
+{
+	char path[64];
+
+	if (*temporary)
+		return renameat2(dir_fd, temporary, dir_fd, name, RENAME_NOREPLACE) < 0 ? -errno
+		                                                                        : 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+void durable_forget(int dir_fd, const char *temporary)
+{
+	if (*temporary)
+		unlinkat(dir_fd, temporary, 0);
+}
+
+int durable_unlink(int dir_fd, const char *name)
+{
+	return unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int durable_mkdir_open(int dir_fd, const char *name, mode_t mode)
+{
+	bool created = mkdirat(dir_fd, name, mode) == 0;
+
+	if (!created && errno != EEXIST)
+		return -errno;
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int r = created ? durable_sync(dir_fd) : 0;
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}

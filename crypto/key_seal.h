@@ -1,0 +1,48 @@
+/* Sealing of keys under keys, and of small private records under leaf keys.
+ *
+ * XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha) with a random 24-byte nonce. The associated data
+ * binds a sealed key to its place in the tree and to the epoch it was sealed in, so that rows
+ * cannot be moved, swapped or replayed under another id. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define NODE_KEY_BYTES      32
+#define SEAL_NONCE_BYTES    24
+#define SEAL_TAG_BYTES      16
+#define SEALED_KEY_BYTES    (SEAL_NONCE_BYTES + NODE_KEY_BYTES + SEAL_TAG_BYTES)
+#define SEAL_OVERHEAD_BYTES (SEAL_NONCE_BYTES + SEAL_TAG_BYTES)
+
+struct node_place {
+	uint64_t parent;
+	uint64_t id;
+	uint64_t epoch;
+};
+
+void node_key_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
+        const uint8_t key[static NODE_KEY_BYTES], uint8_t ret_sealed[static SEALED_KEY_BYTES]);
+
+/* 0, or -RE_CORRUPT when it does not open. */
+int node_key_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
+        const uint8_t sealed[static SEALED_KEY_BYTES], uint8_t ret_key[static NODE_KEY_BYTES]);
+
+/* Seals a private record under a subkey of a leaf key: crypto_kdf of the key for this purpose. The
+ * purpose is also the associated data's first part; bound names the record's owner (an id).
+ * ret_sealed has room for len + SEAL_OVERHEAD_BYTES. */
+enum record_purpose {
+	RECORD_ACCOUNT_PROFILE = 1,
+	RECORD_RECORDING_PRIVATE = 2,
+};
+void record_seal(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpose purpose,
+        uint64_t bound, const void *plain, size_t len, uint8_t *ret_sealed);
+
+/* sealed_len - SEAL_OVERHEAD_BYTES bytes into ret_plain. 0, or -RE_CORRUPT. */
+int record_open(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpose purpose,
+        uint64_t bound, const uint8_t *sealed, size_t sealed_len, void *ret_plain);
+
+/* Keyed lookup hash (BLAKE2b-256, crypto_generichash with key): finds a name without storing it.
+ * domain separates uses ("account", "source"). */
+#define LOOKUP_BYTES 32
+void lookup_hash(const uint8_t key[static NODE_KEY_BYTES], const char *domain, const void *data,
+        size_t len, uint8_t ret_hash[static LOOKUP_BYTES]);

@@ -1,0 +1,71 @@
+/* The configuration of both daemons: /etc/recseal/recseal.conf, then recseal.conf.d/<any>.conf by
+ * name, or the embedded default below a state directory.
+ *
+ * `Key=value` in sections; an unknown section, an unknown or repeated key, and a bad value are
+ * fatal, with file and line. Keys:
+ *
+ *     [spool NAME]   Path= Profile=directory  Class=default  Settle=1s
+ *     [class NAME]   Keep=30d                          ("default" exists unless it is given)
+ *     [keeper]       State=/var/lib/recseal-keeper  Objects=/var/lib/recseal/objects
+ *                    Sockets=/run/recseal  Intake=recseal (user)
+ *                    Viewers=recseal-viewer  Operators=recseal-operator  Officers=recseal-officer
+ * (groups) [intake]       Jobs=16  Rescan=60s  ProbeTimeout=10s  Probe=(program)
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#define CONFIG_NAME_MAX 64 /* of a spool or class: [a-z0-9_-]+ */
+
+struct config_spool {
+	char *name;
+	char *path;    /* absolute */
+	char *profile; /* "directory" */
+	char *class;
+	int64_t settle_us;
+};
+
+struct config_class {
+	char *name;
+	int64_t keep_us; /* from recorded-at to expiry; at least one second */
+};
+
+struct config {
+	struct config_spool *spools;
+	size_t n_spools;
+	struct config_class *classes; /* always contains "default" */
+	size_t n_classes;
+	char *keeper_dir; /* keeper.db, root.slots, lock */
+	char *objects_dir;
+	char *socket_dir;                     /* control, intake */
+	char *intake_user;                    /* NULL: the keeper's own user */
+	char *viewers, *operators, *officers; /* group names */
+	unsigned jobs;                        /* recordings in progress at once */
+	int64_t rescan_us, probe_timeout_us;
+	char *probe_program; /* NULL: beside the daemon */
+	bool embedded;       /* below a --state directory */
+};
+
+/* Reads path (NULL: /etc/recseal/recseal.conf and its .conf.d). Errors are written to errors as
+ * "FILE:LINE: what is wrong and what to do", as many as there are. 0, -RE_CONFIG, -errno. */
+int config_load(const char *path_or_null, FILE *errors, struct config **ret_config);
+
+/* The embedded default: everything below state_dir (made absolute): keeper/, objects/, run/. Spools
+ * are added with config_add_spool(); a file may be given too, for classes and spools, whose places
+ * are then overridden. */
+int config_embedded(
+        const char *state_dir, const char *path_or_null, FILE *errors, struct config **ret_config);
+
+/* Adds a spool with default settings. "NAME=PATH", or "PATH" for the name "default". -RE_CONFIG. */
+int config_add_spool(struct config *config, const char *spec, FILE *errors);
+
+/* Checks what only the whole can tell: classes exist, spools do not overlap, no duplicates.
+ * -RE_CONFIG. */
+int config_check(const struct config *config, FILE *errors);
+
+const struct config_class *config_find_class(const struct config *config, const char *name);
+struct config *config_free(struct config *config);

@@ -1,0 +1,60 @@
+/* The wire between intake and keeper: a SOCK_SEQPACKET socket, one JSON object a datagram (at most
+ * INTAKE_MESSAGE_MAX bytes), descriptors beside it. Both ends treat every byte from the other as
+ * hostile.
+ *
+ * intake -> keeper
+ *   {"op":"hello","version":1}
+ *   {"op":"begin","job":N,"spool":S,"account":A|null,"path":base64,"class":C,"source":base64 (32
+ * bytes), "recorded_us":N,"finished_us":N,"plain_bytes":N,
+ *    "probe":{"condition":"ok|damaged|empty|unprobed","damage":S?,"format":S?,"channels":N?,"sample_rate":N?,
+ *             "frames":N?}}
+ *        account: base64 of the account's name bytes; null: the profile found none, quarantine it.
+ *        path: the path below the spool, any bytes but NUL. source: hash of what identifies this
+ * very file in this very state (intake_source). finished_us: when the file was found finished (for
+ * exposure).
+ *   {"op":"commit","job":N}     the object is written and synced, the source was unchanged when
+ * read to its end
+ *   {"op":"abort","job":N}      give the job up; its object is forgotten
+ *   {"op":"unlinked","job":N,"exposure_us":N}   the plaintext is gone (for the exposure figures)
+ *   {"op":"report","spools":[{"name":S,"path":S,"waiting":N,"refused":N,"oldest_finished_us":N?,
+ *    "last_error":S?}]}         every few seconds
+ *
+ * keeper -> intake
+ *   {"op":"hello","version":1}
+ *   {"op":"begun","job":N,"recording":ULID,"header":base64,"nonce":base64 (16 bytes)}
+ *        with two descriptors: the object (unnamed, empty, writable) and a memfd of the payload key
+ * (32 bytes)
+ *   {"op":"already","job":N,"recording":ULID}    this very file was committed before: only unlink
+ * it
+ *   {"op":"failed","job":N,"error":S,"retry":bool}    at begin or commit; keep the plaintext. retry
+ * false: do not try this file again until it changes or the service restarts
+ *   {"op":"committed","job":N,"recording":ULID}  durable and verified: the plaintext may go
+ *
+ * The intake writes header || nonce || STREAM chunks into the object, syncs it, and asks to commit.
+ * A lost connection aborts all its jobs. */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/socket.h"
+
+#define INTAKE_WIRE_VERSION 1
+#define INTAKE_MESSAGE_MAX  131072
+#define INTAKE_SOURCE_BYTES 32
+
+/* Sends one message; the descriptors stay the caller's. 0; -EAGAIN when the socket is full; -errno;
+ * -EMSGSIZE. */
+int intake_wire_send(int fd, json_t *message, const struct socket_fds *fds_or_null);
+
+/* Receives one message. 0; -EAGAIN; -ECONNRESET at end of stream; -RE_PROTOCOL for what is not a
+ * JSON object with "op". The descriptors are the caller's. */
+int intake_wire_receive(int fd, json_t **ret_message, struct socket_fds *ret_fds);
+
+/* base64 (RFC 4648, padded) to and from JSON strings. intake_wire_bytes() returns the malloc'd
+ * bytes (and a NUL after them, not counted); -RE_PROTOCOL when the member is missing, no base64 or
+ * longer than max. */
+json_t *intake_wire_base64(const void *bytes, size_t len);
+int intake_wire_bytes(
+        const json_t *message, const char *key, size_t max, uint8_t **ret_bytes, size_t *ret_len);
