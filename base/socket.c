@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,7 +126,7 @@ ssize_t socket_send(int fd, const void *data, size_t len, const struct socket_fd
 		char bytes[CMSG_SPACE(sizeof(int) * SOCKET_FDS_MAX)];
 		struct cmsghdr align;
 	} control = {0};
-	struct iovec iov = {.iov_base = (void *)data, .iov_len = len};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
 	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	if (fds && fds->count > 0) {

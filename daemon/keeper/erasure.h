@@ -1,0 +1,31 @@
+/* Erasure: the one way in which recordings, expiry groups and accounts are destroyed.
+ *
+ * The five steps of an epoch commit (epoch.h) around the catalog: note the items and stage the
+ * re-keyed tree (one transaction), write the new root, overwrite the old one (the erasure point),
+ * and only then make tombstones, audit and reply. The keeper afterwards tries to open what it
+ * destroyed; success is an alarm (-RE_NOT_ERASED). */
+#pragma once
+
+#include <sys/types.h>
+
+#include "daemon/keeper/vault.h"
+#include "storage/erasure_table.h"
+
+struct erasure_result {
+	int64_t recordings, plain_bytes;
+	uint64_t epoch_before, epoch_after;
+	int64_t destroyed_us;
+};
+
+/* Erases n items in one epoch. Returns only after the erasure point and the tombstones are durable.
+ * uid and reason go to the audit log. -errno or -RE_*: then nothing is destroyed, or (after the
+ * erasure point) the tombstones are made at the next start. */
+int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
+        const char *reason, struct erasure_result *ret_result);
+
+/* At start: finishes an erasure that a crash interrupted, also when it had not reached its erasure
+ * point. */
+int erasure_recover(struct vault *vault);
+
+/* Unlinks up to max objects whose keys are gone; *ret_more says whether there are others. */
+int erasure_remove_objects(struct vault *vault, size_t max, bool *ret_more);

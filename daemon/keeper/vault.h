@@ -1,0 +1,43 @@
+/* A vault: the keeper's state, opened. Everything in the keeper works on one of these; none of it
+ * is thread-safe, all of it runs on the loop's thread. */
+#pragma once
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "daemon/common/config.h"
+#include "storage/catalog.h"
+#include "storage/db.h"
+#include "storage/object_store.h"
+#include "storage/root_slot.h"
+
+struct keytree;
+
+struct vault {
+	const struct config *config;
+	struct clock clock;
+	int dir_fd;  /* the keeper's directory */
+	int lock_fd; /* held: one keeper per state */
+	struct db *db;
+	struct root_provider *root;
+	struct keytree *tree;
+	struct object_store *store;
+	uint8_t vault_id[VAULT_ID_BYTES];
+	int64_t quarantine_account;
+	char last_error[256]; /* for status: the last thing that went wrong, "" for nothing */
+};
+
+/* Opens the vault below the configured directories, or makes a new one when the keeper's directory
+ * is empty. Finishes what a crash left under way. accept_restored is 0, or the epoch at which a
+ * copied root file is to be accepted. On failure a sentence saying what, where and what to do is
+ * written to errors. 0; -RE_BUSY; -RE_EPOCH, -RE_MOVED (resurrection guard); -RE_NO_ROOT;
+ * -RE_CORRUPT; -errno. */
+int vault_open(const struct config *config, struct clock clock, uint64_t accept_restored,
+        FILE *errors, struct vault **ret_vault);
+struct vault *vault_close(struct vault *vault);
+
+uint64_t vault_epoch(const struct vault *vault);
+
+/* Notes a trouble for status. */
+void vault_trouble(struct vault *vault, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));

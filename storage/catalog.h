@@ -1,0 +1,123 @@
+/* Accounts, expiry groups and recordings. Personal data is in sealed blobs that this folder cannot
+ * open. All writing happens in the caller's transaction. Ids are positive and never used again. */
+#pragma once
+
+#include "base/ulid.h"
+#include "storage/db.h"
+
+#define CATALOG_HANDLE_BYTES 16
+#define CATALOG_LOOKUP_BYTES 32
+#define CATALOG_CLASS_BYTES  65
+#define CATALOG_FORMAT_BYTES 33
+
+enum account_state {
+	ACCOUNT_OPEN = 1,
+	ACCOUNT_CLOSED,
+	ACCOUNT_RESTRICTED,
+	ACCOUNT_DELETED,
+	ACCOUNT_QUARANTINE, /* the vault's own: what belongs to nobody yet */
+};
+
+struct account_row {
+	int64_t id; /* 0 when not yet stored */
+	uint8_t handle[CATALOG_HANDLE_BYTES];
+	uint8_t lookup[CATALOG_LOOKUP_BYTES]; /* keyed hash of the name */
+	enum account_state state;
+	int64_t created_us, deleted_us; /* deleted_us 0: not */
+	uint64_t deleted_epoch;
+	uint8_t *profile; /* sealed; NULL after deletion */
+	size_t profile_bytes;
+};
+
+/* Stores a new account and sets its id. -EEXIST when handle or lookup are taken. */
+int account_add(struct db *db, struct account_row *row);
+int account_set_profile(struct db *db, int64_t id, const void *sealed, size_t bytes);
+
+/* 0, -ENOENT. The caller frees with account_row_clear(). */
+int account_by_id(struct db *db, int64_t id, struct account_row *ret_row);
+int account_by_lookup(struct db *db, const uint8_t lookup[static CATALOG_LOOKUP_BYTES],
+        struct account_row *ret_row);
+int account_by_handle(struct db *db, const uint8_t handle[static CATALOG_HANDLE_BYTES],
+        struct account_row *ret_row);
+/* The account with the least id above after_id. */
+int account_next(struct db *db, int64_t after_id, struct account_row *ret_row);
+void account_row_clear(struct account_row *row);
+
+enum recording_state {
+	RECORDING_SEALED = 1,
+	RECORDING_QUARANTINED,
+	RECORDING_HELD,
+	RECORDING_PENDING,   /* erasure asked for, erasure point not reached */
+	RECORDING_DESTROYED, /* by a shred */
+	RECORDING_EXPIRED,   /* destroyed because its time was over */
+	RECORDING_STATES,
+};
+
+struct recording_row {
+	int64_t id; /* 0 when not yet stored */
+	uint8_t ulid[ULID_BYTES];
+	int64_t account, group;
+	enum recording_state state;
+	int condition; /* enum probe_condition */
+	char class[CATALOG_CLASS_BYTES];
+	char format[CATALOG_FORMAT_BYTES];
+	int64_t recorded_us, sealed_us, expires_us;
+	int64_t destroyed_us; /* 0: not */
+	uint64_t destroyed_epoch;
+	int64_t plain_bytes, sealed_bytes;
+	int64_t frames; /* -1: not known */
+	int64_t channels, sample_rate;
+	uint8_t *private; /* sealed; NULL after destruction */
+	size_t private_bytes;
+};
+
+/* Stores a new recording (id set), counts it, and remembers its source (CATALOG_LOOKUP_BYTES) while
+ * it lives, so that the very same file is not sealed twice. -EEXIST. */
+int recording_add(struct db *db, struct recording_row *row,
+        const uint8_t source[static CATALOG_LOOKUP_BYTES]);
+int recording_set_private(struct db *db, int64_t id, const void *sealed, size_t bytes);
+
+/* 0, -ENOENT. The caller frees with recording_row_clear(). */
+int recording_by_ulid(
+        struct db *db, const uint8_t ulid[static ULID_BYTES], struct recording_row *ret_row);
+int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES],
+        struct recording_row *ret_row);
+void recording_row_clear(struct recording_row *row);
+
+/* Pages through recordings in id order (the order of sealing). Zero fields of the filter do not
+ * filter; since_us and until_us are about recorded_us, until exclusive. 0, -ENOENT at the end. */
+struct recording_filter {
+	int64_t after_id;
+	int64_t account;
+	enum recording_state state;
+	int64_t since_us, until_us;
+};
+int recording_next(
+        struct db *db, const struct recording_filter *filter, struct recording_row *ret_row);
+
+/* Counts and plaintext bytes by state, kept up to date with every change. account 0: the whole
+ * vault. */
+struct tally {
+	int64_t count[RECORDING_STATES], plain_bytes[RECORDING_STATES];
+};
+int recording_tally(struct db *db, int64_t account, struct tally *ret_tally);
+/* Oldest and newest recorded_us of the account's recordings that are not destroyed; -ENOENT when
+ * none. */
+int recording_span(struct db *db, int64_t account, int64_t *ret_oldest_us, int64_t *ret_newest_us);
+/* Accounts by state: counts indexed by enum account_state. */
+int account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1]);
+
+/* Expiry groups: recordings of one account that expire within one bucket of time share a group, and
+ * are erased together. group_for() finds one with room for another member or makes it
+ * (*ret_created), and counts it in. */
+#define GROUP_MEMBERS_MAX 1024
+int group_for(struct db *db, int64_t account, int64_t bucket, int64_t expires_us,
+        int64_t *ret_group, bool *ret_created);
+/* Groups all of whose members' time is over, soonest first, and their accounts. */
+struct due_group {
+	int64_t group, account;
+};
+int group_due(
+        struct db *db, int64_t now_us, struct due_group *ret_groups, size_t max, size_t *ret_count);
+/* When the next group falls due; -ENOENT when none will. */
+int group_next_due(struct db *db, int64_t *ret_due_us);

@@ -1,0 +1,38 @@
+/* Erasures under way, so that a crash between any two steps can be finished, and objects still to
+ * be removed. All in the caller's transaction. */
+#pragma once
+
+#include "storage/catalog.h"
+
+enum erasure_kind {
+	ERASE_ACCOUNT = 1,
+	ERASE_GROUP,
+	ERASE_RECORDING,
+};
+
+enum erasure_cause {
+	CAUSE_SHRED = 1,
+	CAUSE_EXPIRY,
+};
+
+/* Ids are of the catalog; those above the thing itself come along (a group's account, a recording's
+ * group). */
+struct erasure_item {
+	enum erasure_kind kind;
+	enum erasure_cause cause;
+	int64_t account, group, recording;
+};
+
+/* Notes the item, and marks what it covers as pending. */
+int erasure_note(struct db *db, const struct erasure_item *item);
+int erasure_each(
+        struct db *db, int (*visit)(void *context, const struct erasure_item *item), void *context);
+
+/* Makes every noted item final: catalog rows become tombstones (states, private data gone), groups
+ * and node rows below the erased go, objects are queued for removal, and the notes are cleared. */
+int erasure_finish(struct db *db, int64_t now_us, uint64_t epoch, int64_t *ret_recordings,
+        int64_t *ret_plain_bytes);
+
+/* Objects whose keys are gone: up to max ids; then removal_done() for each that was unlinked. */
+int removal_list(struct db *db, uint8_t (*ret_ulids)[ULID_BYTES], size_t max, size_t *ret_count);
+int removal_done(struct db *db, const uint8_t ulid[static ULID_BYTES]);
