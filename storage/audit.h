@@ -14,7 +14,7 @@ struct audit_record {
 	int64_t at_us;
 	uid_t uid;          /* of the caller */
 	const char *action; /* "ingest", "play", "verify", "unwrap", "shred", "expire", "destroyed",
-	                       "refused" ... */
+			       "refused" ... */
 	const char *subject; /* recording id or account handle; never a name */
 	const char *reason;  /* the caller's words, or NULL */
 	uint64_t epoch;

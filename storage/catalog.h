@@ -31,14 +31,16 @@ struct account_row {
 
 /* Stores a new account and sets its id. -EEXIST when handle or lookup are taken. */
 int account_add(struct db *db, struct account_row *row);
+/* Makes the account a tombstone: deleted, its profile gone. Deleting twice is no error. */
+int account_bury(struct db *db, int64_t id, int64_t now_us, uint64_t epoch);
 int account_set_profile(struct db *db, int64_t id, const void *sealed, size_t bytes);
 
 /* 0, -ENOENT. The caller frees with account_row_clear(). */
 int account_by_id(struct db *db, int64_t id, struct account_row *ret_row);
 int account_by_lookup(struct db *db, const uint8_t lookup[static CATALOG_LOOKUP_BYTES],
-        struct account_row *ret_row);
+	struct account_row *ret_row);
 int account_by_handle(struct db *db, const uint8_t handle[static CATALOG_HANDLE_BYTES],
-        struct account_row *ret_row);
+	struct account_row *ret_row);
 /* The account with the least id above after_id. */
 int account_next(struct db *db, int64_t after_id, struct account_row *ret_row);
 void account_row_clear(struct account_row *row);
@@ -74,14 +76,24 @@ struct recording_row {
 /* Stores a new recording (id set), counts it, and remembers its source (CATALOG_LOOKUP_BYTES) while
  * it lives, so that the very same file is not sealed twice. -EEXIST. */
 int recording_add(struct db *db, struct recording_row *row,
-        const uint8_t source[static CATALOG_LOOKUP_BYTES]);
+	const uint8_t source[static CATALOG_LOOKUP_BYTES]);
+/* Makes every recording that matches a tombstone of this state, forgets its source, and queues its
+ * object for removal (erasure_table.h). Adds what it changed to *count and *plain_bytes. */
+enum recording_scope { RECORDINGS_OF_ACCOUNT, RECORDINGS_OF_GROUP, RECORDING_ITSELF };
+int recording_bury(struct db *db, enum recording_scope scope, int64_t id,
+	enum recording_state state, int64_t now_us, uint64_t epoch, int64_t *count,
+	int64_t *plain_bytes);
+/* Marks every live recording that matches as pending. */
+int recording_mark_pending(struct db *db, enum recording_scope scope, int64_t id);
 int recording_set_private(struct db *db, int64_t id, const void *sealed, size_t bytes);
 
 /* 0, -ENOENT. The caller frees with recording_row_clear(). */
 int recording_by_ulid(
-        struct db *db, const uint8_t ulid[static ULID_BYTES], struct recording_row *ret_row);
+	struct db *db, const uint8_t ulid[static ULID_BYTES], struct recording_row *ret_row);
 int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES],
-        struct recording_row *ret_row);
+	struct recording_row *ret_row);
+/* The id of the newest recording; -ENOENT when there is none. */
+int recording_newest(struct db *db, uint8_t ret_ulid[static ULID_BYTES]);
 void recording_row_clear(struct recording_row *row);
 
 /* Pages through recordings in id order (the order of sealing). Zero fields of the filter do not
@@ -93,7 +105,7 @@ struct recording_filter {
 	int64_t since_us, until_us;
 };
 int recording_next(
-        struct db *db, const struct recording_filter *filter, struct recording_row *ret_row);
+	struct db *db, const struct recording_filter *filter, struct recording_row *ret_row);
 
 /* Counts and plaintext bytes by state, kept up to date with every change. account 0: the whole
  * vault. */
@@ -112,12 +124,18 @@ int account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1
  * (*ret_created), and counts it in. */
 #define GROUP_MEMBERS_MAX 1024
 int group_for(struct db *db, int64_t account, int64_t bucket, int64_t expires_us,
-        int64_t *ret_group, bool *ret_created);
+	int64_t *ret_group, bool *ret_created);
 /* Groups all of whose members' time is over, soonest first, and their accounts. */
 struct due_group {
 	int64_t group, account;
 };
 int group_due(
-        struct db *db, int64_t now_us, struct due_group *ret_groups, size_t max, size_t *ret_count);
+	struct db *db, int64_t now_us, struct due_group *ret_groups, size_t max, size_t *ret_count);
+/* Counts one member out. An empty group stays until it falls due. */
+int group_leave(struct db *db, int64_t group);
+/* Removes a group's row, or calls each for all groups of an account. */
+int group_drop(struct db *db, int64_t group);
+int group_each(
+	struct db *db, int64_t account, int (*visit)(void *context, int64_t group), void *context);
 /* When the next group falls due; -ENOENT when none will. */
 int group_next_due(struct db *db, int64_t *ret_due_us);

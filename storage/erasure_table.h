@@ -26,12 +26,12 @@ struct erasure_item {
 /* Notes the item, and marks what it covers as pending. */
 int erasure_note(struct db *db, const struct erasure_item *item);
 int erasure_each(
-        struct db *db, int (*visit)(void *context, const struct erasure_item *item), void *context);
+	struct db *db, int (*visit)(void *context, const struct erasure_item *item), void *context);
 
 /* Makes every noted item final: catalog rows become tombstones (states, private data gone), groups
  * and node rows below the erased go, objects are queued for removal, and the notes are cleared. */
 int erasure_finish(struct db *db, int64_t now_us, uint64_t epoch, int64_t *ret_recordings,
-        int64_t *ret_plain_bytes);
+	int64_t *ret_plain_bytes);
 
 /* Objects whose keys are gone: up to max ids; then removal_done() for each that was unlinked. */
 int removal_list(struct db *db, uint8_t (*ret_ulids)[ULID_BYTES], size_t max, size_t *ret_count);

@@ -22,7 +22,7 @@ struct object_draft {
 struct object_store_ops {
 	/* An unnamed, empty object. -errno. */
 	int (*create)(struct object_store *store, const uint8_t ulid[static ULID_BYTES],
-	        struct object_draft *ret_draft);
+		struct object_draft *ret_draft);
 	/* Gives the draft its name. The name is durable after sync(). */
 	int (*publish)(struct object_store *store, struct object_draft *draft);
 	/* Makes every name published, and every removal, so far durable. */
@@ -33,8 +33,8 @@ struct object_store_ops {
 	/* Removes objects younger than since_ms (the time in their ids) that nobody knows: left by
 	 * a crash between publish and catalog. known() returns 1, 0 or an error. */
 	int (*sweep)(struct object_store *store, uint64_t since_ms,
-	        int (*known)(void *context, const uint8_t ulid[static ULID_BYTES]), void *context,
-	        size_t *ret_removed);
+		int (*known)(void *context, const uint8_t ulid[static ULID_BYTES]), void *context,
+		size_t *ret_removed);
 	/* The greatest epoch ever witnessed here (0: none), and a new one, durable on return: what
 	 * tells a keeper state that was put back from before an erasure. */
 	int (*witness_get)(struct object_store *store, uint64_t *ret_epoch);

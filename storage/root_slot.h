@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define ROOT_SLOTS        2
@@ -17,7 +18,7 @@ struct root_record {
 	uint64_t epoch;
 	uint8_t key[ROOT_KEY_BYTES];
 	uint8_t top_digest[ROOT_DIGEST_BYTES]; /* of the rows sealed under this root when it was
-	                                          made */
+						  made */
 	uint8_t anchor[ROOT_DIGEST_BYTES];     /* vault id and audit head of that moment */
 };
 
@@ -25,9 +26,9 @@ struct root_record {
  * padding, BLAKE2b-256 checksum of all before it. decode: 0, or -RE_CORRUPT (a cleared or torn
  * slot). */
 void root_record_encode(
-        const struct root_record *record, uint8_t ret_image[static ROOT_IMAGE_BYTES]);
+	const struct root_record *record, uint8_t ret_image[static ROOT_IMAGE_BYTES]);
 int root_record_decode(
-        const uint8_t image[static ROOT_IMAGE_BYTES], struct root_record *ret_record);
+	const uint8_t image[static ROOT_IMAGE_BYTES], struct root_record *ret_record);
 
 struct root_provider;
 
@@ -36,9 +37,9 @@ struct root_provider_ops {
 	 * image is no longer in the slot; it may leave the slot torn on failure. read() comes from
 	 * the medium, not from a cache, as far as the system allows. -errno. */
 	int (*read)(struct root_provider *provider, unsigned slot,
-	        uint8_t ret_image[static ROOT_IMAGE_BYTES]);
+		uint8_t ret_image[static ROOT_IMAGE_BYTES]);
 	int (*write)(struct root_provider *provider, unsigned slot,
-	        const uint8_t image[static ROOT_IMAGE_BYTES]);
+		const uint8_t image[static ROOT_IMAGE_BYTES]);
 	void (*free)(struct root_provider *provider);
 };
 

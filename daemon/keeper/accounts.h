@@ -18,13 +18,14 @@ int accounts_find_typed(struct vault *vault, const char *text, struct account_ro
  * return. */
 int accounts_create(struct vault *vault, const void *name, size_t len, struct account_row *ret_row);
 
-/* The vault's quarantine, made with the vault. */
+/* The vault's quarantine: made with the vault, in the caller's transaction; and found again. */
 int accounts_create_quarantine(struct vault *vault, int64_t *ret_id);
+int accounts_find_quarantine(struct vault *vault, int64_t *ret_id);
 
 /* The name in printable form, free() it. -RE_GONE after deletion; the quarantine's is
  * "(quarantine)". */
 int accounts_name(struct vault *vault, const struct account_row *row, char **ret_name);
 
 void account_handle_format(const uint8_t handle[static CATALOG_HANDLE_BYTES],
-        char ret_text[static ACCOUNT_HANDLE_CHARS + 1]);
+	char ret_text[static ACCOUNT_HANDLE_CHARS + 1]);
 const char *account_state_name(enum account_state state);

@@ -21,11 +21,14 @@ struct erasure_result {
  * uid and reason go to the audit log. -errno or -RE_*: then nothing is destroyed, or (after the
  * erasure point) the tombstones are made at the next start. */
 int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
-        const char *reason, struct erasure_result *ret_result);
+	const char *reason, struct erasure_result *ret_result);
 
-/* At start: finishes an erasure that a crash interrupted, also when it had not reached its erasure
- * point. */
-int erasure_recover(struct vault *vault);
+/* At start: finishes what a crash interrupted. forward is what epoch_recover() gave (NULL: nothing
+ * past its erasure point); then what is noted and had not come so far is carried out. */
+int erasure_recover(struct vault *vault, const struct root_record *forward);
+
+/* Carries out what is noted but could not be done when it was asked for. */
+int erasure_retry(struct vault *vault);
 
 /* Unlinks up to max objects whose keys are gone; *ret_more says whether there are others. */
 int erasure_remove_objects(struct vault *vault, size_t max, bool *ret_more);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <uv.h>
 
 #include "daemon/keeper/exposure.h"
@@ -12,7 +13,7 @@ struct intake_server;
 /* Serves on a listening SOCK_SEQPACKET socket, which it takes over. Peers must have this uid (or be
  * root). */
 int intake_server_start(uv_loop_t *loop, struct vault *vault, int listen_fd, uid_t intake_uid,
-        struct intake_server **ret_server);
+	struct intake_server **ret_server);
 struct intake_server *intake_server_stop(struct intake_server *server);
 
 bool intake_server_connected(const struct intake_server *server);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define KEY_PATH_MAX 5
@@ -42,4 +43,4 @@ struct key_path key_path_recording(int64_t account, int64_t group, int64_t recor
 /* Tree order: an ancestor comes right before its descendants. <0, 0, >0. */
 int key_path_compare(const struct key_path *a, const struct key_path *b);
 /* Whether a is b or above it. */
-int key_path_covers(const struct key_path *a, const struct key_path *b);
+bool key_path_covers(const struct key_path *a, const struct key_path *b);

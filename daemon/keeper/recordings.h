@@ -18,12 +18,12 @@ void recording_private_clear(struct recording_private *private);
 
 /* -RE_GONE when its keys are destroyed; -RE_CORRUPT. */
 int recordings_private(struct vault *vault, const struct recording_row *row,
-        struct recording_private *ret_private);
+	struct recording_private *ret_private);
 
 /* Seals private data under a recording key; malloc'd, the caller's. */
 int recordings_seal_private(const struct recording_private *private,
-        const uint8_t key[static REC_KEY_BYTES], int64_t id, uint8_t **ret_sealed,
-        size_t *ret_bytes);
+	const uint8_t key[static REC_KEY_BYTES], int64_t id, uint8_t **ret_sealed,
+	size_t *ret_bytes);
 
 /* For play and verify: opens the object, checks its header (shape, binding, MAC) and hands out what
  * a caller needs: a read-only descriptor, a memfd of the payload key, and where the chunks start.
@@ -34,13 +34,13 @@ struct recording_opened {
 	off_t payload_offset;
 };
 int recordings_open(
-        struct vault *vault, const struct recording_row *row, struct recording_opened *ret_opened);
+	struct vault *vault, const struct recording_row *row, struct recording_opened *ret_opened);
 
 /* For the age plugin: unwraps a rec stanza's file key into a memfd. -ENOENT for an unknown
  * recording, -RE_GONE, -RE_NO_MATCH when stanza, tag and recording do not belong together. ret_row
  * as well, to be cleared. */
 int recordings_unwrap(struct vault *vault, const struct rec_stanza *stanza,
-        struct recording_row *ret_row, int *ret_key_fd);
+	struct recording_row *ret_row, int *ret_key_fd);
 
 /* Recordings whose state lets them be read. */
 bool recording_is_live(enum recording_state state);

@@ -20,10 +20,12 @@ struct vault {
 	int lock_fd; /* held: one keeper per state */
 	struct db *db;
 	struct root_provider *root;
+	unsigned root_slot; /* the active one */
 	struct keytree *tree;
 	struct object_store *store;
 	uint8_t vault_id[VAULT_ID_BYTES];
 	int64_t quarantine_account;
+	bool stuck;           /* slots and database need a restart to agree: the keeper must stop */
 	char last_error[256]; /* for status: the last thing that went wrong, "" for nothing */
 };
 
@@ -33,11 +35,11 @@ struct vault {
  * written to errors. 0; -RE_BUSY; -RE_EPOCH, -RE_MOVED (resurrection guard); -RE_NO_ROOT;
  * -RE_CORRUPT; -errno. */
 int vault_open(const struct config *config, struct clock clock, uint64_t accept_restored,
-        FILE *errors, struct vault **ret_vault);
+	FILE *errors, struct vault **ret_vault);
 struct vault *vault_close(struct vault *vault);
 
 uint64_t vault_epoch(const struct vault *vault);
 
 /* Notes a trouble for status. */
 void vault_trouble(struct vault *vault, const char *format, ...)
-        __attribute__((format(printf, 2, 3)));
+	__attribute__((format(printf, 2, 3)));

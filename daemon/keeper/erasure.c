@@ -1,0 +1,310 @@
+#include "daemon/keeper/erasure.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <syslog.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/secret.h"
+#include "daemon/common/event.h"
+#include "daemon/keeper/accounts.h"
+#include "daemon/keeper/epoch.h"
+#include "daemon/keeper/keytree.h"
+#include "storage/audit.h"
+#include "storage/node_table.h"
+
+/* Paths of everything that is noted for erasure. */
+struct victims {
+	struct key_path *paths;
+	size_t count, room;
+};
+
+static struct key_path path_of(const struct erasure_item *item)
+{
+	switch (item->kind) {
+	case ERASE_ACCOUNT:
+		return key_path_account(item->account);
+	case ERASE_GROUP:
+		return key_path_group(item->account, item->group);
+	case ERASE_RECORDING:
+		break;
+	}
+	return key_path_recording(item->account, item->group, item->recording);
+}
+
+static int collect(void *context, const struct erasure_item *item)
+{
+	struct victims *victims = context;
+
+	if (victims->count == victims->room) {
+		size_t room = victims->room ? 2 * victims->room : 64;
+		struct key_path *paths = reallocarray(victims->paths, room, sizeof(*paths));
+		if (!paths)
+			return -ENOMEM;
+		victims->paths = paths;
+		victims->room = room;
+	}
+	victims->paths[victims->count++] = path_of(item);
+	return 0;
+}
+
+static int audit(struct vault *vault, const char *action, const char *subject, uid_t uid,
+	const char *reason, uint64_t epoch)
+{
+	struct audit_record record = {.at_us = clock_now_us(&vault->clock),
+		.uid = uid,
+		.action = action,
+		.subject = subject,
+		.reason = reason,
+		.epoch = epoch};
+
+	return audit_append(vault->db, &record);
+}
+
+static int subject_of(struct vault *vault, const struct erasure_item *item,
+	char ret_text[static ULID_TEXT_CHARS + 1])
+{
+	struct account_row row;
+	int r = account_by_id(vault->db, item->account, &row);
+
+	if (r == 0) {
+		account_handle_format(row.handle, ret_text);
+		account_row_clear(&row);
+	}
+	return r;
+}
+
+static int note_item(
+	struct vault *vault, const struct erasure_item *item, uid_t uid, const char *reason)
+{
+	static const char *const actions[] = {[ERASE_ACCOUNT] = "shred account",
+		[ERASE_GROUP] = "expire group",
+		[ERASE_RECORDING] = "shred recording"};
+	char subject[ULID_TEXT_CHARS + 1];
+	int r = subject_of(vault, item, subject);
+
+	if (r == 0)
+		r = erasure_note(vault->db, item);
+	return r < 0 ? r
+		     : audit(vault, actions[item->kind], subject, uid, reason,
+			       keytree_epoch(vault->tree));
+}
+
+/* Step 1, one transaction: notes the new items, and stages the tree without all that is noted. */
+static int stage(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
+	const char *reason, struct victims *victims, struct root_record **ret_next)
+{
+	int r = db_begin(vault->db);
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = note_item(vault, &items[i], uid, reason);
+	if (r == 0)
+		r = erasure_each(vault->db, collect, victims);
+	if (r == 0)
+		r = epoch_stage(vault, victims->paths, victims->count, ret_next);
+	if (r == 0) {
+		r = db_commit(vault->db);
+		if (r < 0)
+			*ret_next = secret_free(*ret_next);
+	}
+	if (r < 0)
+		db_rollback(vault->db);
+	return r;
+}
+
+/* The slots were not changed: the stage is void. The notes stay, and the erasure is tried again
+ * (retention.h). */
+static int discard_stage(struct vault *vault)
+{
+	int r = db_begin(vault->db);
+
+	if (r == 0)
+		r = node_discard_staged(vault->db);
+	return r < 0 ? r : db_commit(vault->db);
+}
+
+/* Rows below what is erased: unreadable already, and now gone. */
+static int drop_group_rows(void *context, int64_t group)
+{
+	return node_drop_children(context, node_id(NODE_KIND_GROUP, (uint64_t)group));
+}
+
+static int drop_rows_below(void *context, const struct erasure_item *item)
+{
+	struct vault *vault = context;
+
+	if (item->kind == ERASE_GROUP)
+		return drop_group_rows(vault->db, item->group);
+	if (item->kind == ERASE_RECORDING)
+		return 0;
+	int r = group_each(vault->db, item->account, drop_group_rows, vault->db);
+	return r < 0 ? r
+		     : node_drop_children(
+			       vault->db, node_id(NODE_KIND_ACCOUNT, (uint64_t)item->account));
+}
+
+/* Step 5, one transaction; then the tree goes on with the new root. */
+static int finish(
+	struct vault *vault, const struct root_record *next, struct erasure_result *result)
+{
+	int r = db_begin(vault->db);
+
+	result->epoch_before = next->epoch - 1;
+	result->epoch_after = next->epoch;
+	result->destroyed_us = clock_now_us(&vault->clock);
+	if (r == 0)
+		r = erasure_each(vault->db, drop_rows_below, vault);
+	if (r == 0)
+		r = epoch_apply(vault, next);
+	if (r == 0)
+		r = erasure_finish(vault->db, result->destroyed_us, next->epoch,
+			&result->recordings, &result->plain_bytes);
+	if (r == 0)
+		r = audit(vault, "destroyed", "epoch", 0, NULL, next->epoch);
+	if (r == 0)
+		r = db_commit(vault->db);
+	if (r < 0) {
+		db_rollback(vault->db);
+		return r;
+	}
+	return epoch_enter(vault, next);
+}
+
+/* The proof after an erasure: what was destroyed must not open with what the keeper holds now.
+ * Before step 5 the old rows are still in the table, so this tries the very rows that an old copy
+ * would have. */
+static int prove_erased(
+	struct vault *vault, const struct root_record *next, const struct victims *victims)
+{
+	for (size_t i = 0; i < victims->count; i++) {
+		int r = keytree_try(vault->db, next->key, &victims->paths[i]);
+		if (r == 0)
+			return -RE_NOT_ERASED;
+		if (r != -RE_CORRUPT && r != -ENOENT)
+			return r;
+	}
+	return 0;
+}
+
+static void announce(struct vault *vault, const struct erasure_result *result)
+{
+	struct event_fields fields = {.epoch = (int64_t)result->epoch_after};
+
+	event_log(LOG_NOTICE, EVENT_DESTROYED, &fields,
+		"keys of %" PRId64 " recording(s) destroyed: epoch %" PRIu64
+		" overwrote epoch %" PRIu64 " (assurance %s)",
+		result->recordings, result->epoch_after, result->epoch_before,
+		vault->root->assurance);
+}
+
+static void alarm_not_erased(struct vault *vault)
+{
+	struct event_fields fields = {.epoch = (int64_t)keytree_epoch(vault->tree)};
+
+	vault_trouble(vault, "a destroyed key could still be opened after epoch %" PRIu64,
+		keytree_epoch(vault->tree));
+	event_log(LOG_ALERT, EVENT_KEY_TROUBLE, &fields,
+		"a destroyed key could still be opened: do not rely on this erasure");
+}
+
+/* Steps 2 to 5 on what is staged. */
+static int carry_out(struct vault *vault, const struct root_record *next,
+	const struct victims *victims, struct erasure_result *result)
+{
+	int r = epoch_write(vault, next, &vault->stuck);
+
+	if (r < 0) {
+		vault_trouble(vault, "root slot cannot be written: %s; erasure is pending",
+			re_strerror(r));
+		event_log(LOG_ERR, EVENT_SHRED_PENDING, NULL,
+			"root slot cannot be written: %s; erasure is pending", re_strerror(r));
+		if (!vault->stuck && discard_stage(vault) < 0)
+			vault->stuck = true;
+		return r;
+	}
+	int proof = prove_erased(vault, next, victims);
+	r = finish(vault, next, result);
+	if (r < 0) {
+		/* The old root is gone and the rows do not know it yet: a restart rolls forward. */
+		vault->stuck = true;
+		return r;
+	}
+	if (proof < 0)
+		alarm_not_erased(vault);
+	announce(vault, result);
+	return proof;
+}
+
+int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
+	const char *reason, struct erasure_result *ret_result)
+{
+	_cleanup_secret_ struct root_record *next = NULL;
+	struct erasure_result result = {0};
+	struct victims victims = {0};
+
+	if (vault->stuck)
+		return -RE_BUSY;
+	int r = stage(vault, items, n, uid, reason, &victims, &next);
+	if (r == 0)
+		r = carry_out(vault, next, &victims, &result);
+	free(victims.paths);
+	if (r == 0)
+		*ret_result = result;
+	return r;
+}
+
+static int count_item(void *context, const struct erasure_item *item)
+{
+	(*(size_t *)context)++;
+	return 0;
+}
+
+int erasure_retry(struct vault *vault)
+{
+	struct erasure_result result;
+	size_t noted = 0;
+	int r = erasure_each(vault->db, count_item, &noted);
+
+	if (r < 0 || noted == 0)
+		return r;
+	return erasure_run(vault, NULL, 0, 0, NULL, &result);
+}
+
+int erasure_recover(struct vault *vault, const struct root_record *forward)
+{
+	struct erasure_result result = {0};
+	int r = 0;
+
+	if (forward) {
+		r = finish(vault, forward, &result);
+		if (r == 0)
+			announce(vault, &result);
+	}
+	return r < 0 ? r : erasure_retry(vault);
+}
+
+int erasure_remove_objects(struct vault *vault, size_t max, bool *ret_more)
+{
+	uint8_t(*ulids)[ULID_BYTES] = calloc(max, sizeof(*ulids));
+	size_t n = 0;
+	int r = ulids ? removal_list(vault->db, ulids, max, &n) : -ENOMEM;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = vault->store->ops->remove(vault->store, ulids[i]);
+	if (r == 0 && n > 0)
+		r = vault->store->ops->sync(vault->store);
+	if (r == 0 && n > 0)
+		r = db_begin(vault->db);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = removal_done(vault->db, ulids[i]);
+	if (r == 0 && n > 0)
+		r = db_commit(vault->db);
+	if (r < 0)
+		db_rollback(vault->db);
+	free(ulids);
+	if (r == 0)
+		*ret_more = n == max;
+	return r;
+}

@@ -1,0 +1,284 @@
+/* recseal-keeper: holds the keys, the catalog and the objects; serves the intake and the control
+ * socket. */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/secret.h"
+#include "base/socket.h"
+#include "daemon/common/config.h"
+#include "daemon/common/event.h"
+#include "daemon/common/service.h"
+#include "daemon/keeper/control.h"
+#include "daemon/keeper/intake_server.h"
+#include "daemon/keeper/retention.h"
+#include "daemon/keeper/vault.h"
+
+enum { EXIT_USAGE = 2 };
+
+static const char *arg_config;
+static const char *arg_state;
+static bool arg_check_config;
+static uint64_t arg_accept_restored;
+
+static const char help[] =
+	"Usage: recseal-keeper [OPTION]...\n"
+	"Keeps the keys, the catalog and the objects of a recseal vault.\n"
+	"\n"
+	"  --config FILE             read FILE instead of " SYSCONFDIR "/recseal/recseal.conf\n"
+	"  --state DIR               keep everything below DIR: keeper/, objects/, run/\n"
+	"  --check-config            check the configuration and exit\n"
+	"  --accept-restored=EPOCH   start once with a root file that was restored from a copy of "
+	"this epoch\n"
+	"  --help, --version\n"
+	"\n"
+	"See recseal-keeper(8).\n";
+
+/* Everything that lives while the keeper runs. */
+struct keeper {
+	struct config *config;
+	struct vault *vault;
+	uv_loop_t loop;
+	struct service *service;
+	struct intake_server *intake;
+	struct control *control;
+	struct retention *retention;
+	bool failed;
+};
+
+static int parse_epoch(const char *text)
+{
+	char *end;
+
+	errno = 0;
+	arg_accept_restored = strtoull(text, &end, 10);
+	if (errno || *end || arg_accept_restored == 0) {
+		fprintf(stderr,
+			"recseal-keeper: --accept-restored takes an epoch, a number from 1 on; not "
+			"\"%s\"\n",
+			text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* 0 to go on, 1 when all is said, -EINVAL. */
+static int parse_arguments(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"state", required_argument, NULL, 's'},
+		{"check-config", no_argument, NULL, 'C'},
+		{"accept-restored", required_argument, NULL, 'a'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},
+		{0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (c == 'c')
+			arg_config = optarg;
+		else if (c == 's')
+			arg_state = optarg;
+		else if (c == 'C')
+			arg_check_config = true;
+		else if (c == 'a' && parse_epoch(optarg) < 0)
+			return -EINVAL;
+		else if (c == 'h')
+			return fputs(help, stdout) < 0 ? -EIO : 1;
+		else if (c == 'v')
+			return puts("recseal-keeper " VERSION) < 0 ? -EIO : 1;
+		else if (c == '?')
+			return -EINVAL;
+	}
+	if (optind < argc)
+		fprintf(stderr, "recseal-keeper: what is \"%s\"? See --help\n", argv[optind]);
+	return optind < argc ? -EINVAL : 0;
+}
+
+static int load_config(struct config **ret_config)
+{
+	struct config *config;
+	int r = arg_state ? config_embedded(arg_state, arg_config, stderr, &config)
+			  : config_load(arg_config, stderr, &config);
+
+	if (r == 0)
+		r = config_check(config, stderr);
+	if (r == 0)
+		*ret_config = config;
+	return r;
+}
+
+/* Says what the vault said, in the journal if there is one. */
+static void report_open_failure(int r, const char *sentence)
+{
+	enum event event = r == -RE_EPOCH || r == -RE_MOVED       ? EVENT_RESURRECTION_REFUSED
+			   : r == -RE_NO_ROOT || r == -RE_CORRUPT ? EVENT_KEY_TROUBLE
+								  : EVENT_PLAIN;
+	size_t len = strcspn(sentence, "\n");
+
+	event_log(LOG_CRIT, event, NULL, "%.*s", len ? (int)len : 80,
+		len ? sentence : re_strerror(r));
+}
+
+static int open_vault(struct keeper *keeper)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *errors = open_memstream(&text, &len);
+
+	if (!errors)
+		return -ENOMEM;
+	int r = vault_open(
+		keeper->config, clock_system, arg_accept_restored, errors, &keeper->vault);
+	fclose(errors);
+	if (r < 0)
+		report_open_failure(r, text);
+	free(text);
+	return r;
+}
+
+/* The socket that systemd made, or one of our own. Anybody may connect: who may do what is decided
+ * by the peer's credentials. */
+static int listen_on(const struct config *config, const char *name, int type)
+{
+	_cleanup_free_ char *path = NULL;
+	int fd = service_listen_fd(name);
+
+	if (fd != -ENOENT)
+		return fd;
+	if (asprintf(&path, "%s/%s", config->socket_dir, name) < 0)
+		return -ENOMEM;
+	fd = socket_listen(path, type, 0666);
+	if (fd < 0)
+		event_log(LOG_CRIT, EVENT_PLAIN, NULL, "cannot listen on %s: %s", path,
+			re_strerror(fd));
+	return fd;
+}
+
+static int intake_uid(const struct config *config, uid_t *ret_uid)
+{
+	if (!config->intake_user) {
+		*ret_uid = geteuid();
+		return 0;
+	}
+	errno = 0;
+	const struct passwd *pw = getpwnam(config->intake_user);
+	if (!pw) {
+		event_log(LOG_CRIT, EVENT_PLAIN, NULL,
+			"the intake's user %s does not exist; see Intake= in [keeper]",
+			config->intake_user);
+		return errno ? -errno : -ENOENT;
+	}
+	*ret_uid = pw->pw_uid;
+	return 0;
+}
+
+static void stop(void *context)
+{
+	struct keeper *keeper = context;
+
+	keeper->control = control_stop(keeper->control);
+	keeper->intake = intake_server_stop(keeper->intake);
+	keeper->retention = retention_stop(keeper->retention);
+	keeper->service = service_stop(keeper->service);
+}
+
+static void stuck(void *context)
+{
+	struct keeper *keeper = context;
+
+	event_log(LOG_CRIT, EVENT_KEY_TROUBLE, NULL,
+		"root slots and database must be brought together again: the keeper stops, a "
+		"restart does it");
+	keeper->failed = true;
+	stop(keeper);
+}
+
+static int serve(struct keeper *keeper)
+{
+	_cleanup_close_ int intake_fd = -1, control_fd = -1;
+	uid_t uid;
+	int r = intake_uid(keeper->config, &uid);
+
+	if (r < 0)
+		return r;
+	intake_fd = listen_on(keeper->config, "intake", SOCK_SEQPACKET);
+	control_fd = listen_on(keeper->config, "control", SOCK_STREAM);
+	if (intake_fd < 0 || control_fd < 0)
+		return intake_fd < 0 ? intake_fd : control_fd;
+	r = intake_server_start(&keeper->loop, keeper->vault, intake_fd, uid, &keeper->intake);
+	if (r < 0)
+		return r;
+	TAKE_FD(intake_fd);
+	r = control_start(
+		&keeper->loop, keeper->vault, keeper->intake, control_fd, &keeper->control);
+	if (r < 0)
+		return r;
+	TAKE_FD(control_fd);
+	return retention_start(&keeper->loop, keeper->vault, stuck, keeper, &keeper->retention);
+}
+
+static void announce(struct keeper *keeper)
+{
+	struct event_fields fields = {.epoch = (int64_t)vault_epoch(keeper->vault)};
+	char sentence[256];
+
+	root_assurance_sentence(keeper->vault->root->assurance, vault_epoch(keeper->vault),
+		sentence, sizeof(sentence));
+	event_log(LOG_INFO, EVENT_STARTED, &fields,
+		"vault open at epoch %" PRIu64 ", assurance %s: %s", vault_epoch(keeper->vault),
+		keeper->vault->root->assurance, sentence);
+	service_ready(keeper->service, "serving");
+}
+
+static int run(struct keeper *keeper)
+{
+	int r = open_vault(keeper);
+
+	if (r < 0)
+		return r;
+	uv_loop_init(&keeper->loop);
+	r = service_start(&keeper->loop, stop, keeper, &keeper->service);
+	if (r == 0)
+		r = serve(keeper);
+	if (r == 0)
+		announce(keeper);
+	else
+		stop(keeper);
+	uv_run(&keeper->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&keeper->loop);
+	keeper->vault = vault_close(keeper->vault);
+	return r < 0 ? r : keeper->failed ? -EIO : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct keeper keeper = {0};
+	int r = parse_arguments(argc, argv);
+
+	if (r != 0)
+		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
+	event_init("recseal-keeper");
+	r = secret_process_init();
+	if (r < 0) {
+		event_log(LOG_CRIT, EVENT_PLAIN, NULL, "cannot protect secrets in this process: %s",
+			re_strerror(r));
+		return EXIT_FAILURE;
+	}
+	if (load_config(&keeper.config) < 0)
+		return EXIT_FAILURE;
+	r = arg_check_config ? 0 : run(&keeper);
+	config_free(keeper.config);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

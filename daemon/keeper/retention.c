@@ -1,0 +1,132 @@
+#include "daemon/keeper/retention.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <syslog.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "daemon/common/event.h"
+#include "daemon/keeper/erasure.h"
+
+#define TICK_MS      1000
+#define GROUPS_MAX   10000
+#define REMOVALS_MAX 512
+#define RETRY_TICKS  30
+
+struct retention {
+	uv_timer_t timer;
+	struct vault *vault;
+	void (*stuck)(void *context);
+	void *context;
+	unsigned ticks;
+	bool in_trouble; /* said once per spell */
+};
+
+int64_t retention_bucket(int64_t expires_us, int64_t keep_us)
+{
+	int64_t width_us = keep_us >= 30 * US_PER_DAY ? US_PER_DAY
+			   : keep_us >= US_PER_DAY    ? 3600 * US_PER_S
+						      : US_PER_S;
+
+	return expires_us / width_us;
+}
+
+int retention_run(struct vault *vault, size_t max, bool *ret_more)
+{
+	_cleanup_free_ struct due_group *groups = calloc(max, sizeof(*groups));
+	_cleanup_free_ struct erasure_item *items = calloc(max, sizeof(*items));
+	struct erasure_result result;
+	size_t n = 0;
+	int r = groups && items ? group_due(vault->db, clock_now_us(&vault->clock), groups, max, &n)
+				: -ENOMEM;
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		items[i] = (struct erasure_item){.kind = ERASE_GROUP,
+			.cause = CAUSE_EXPIRY,
+			.account = groups[i].account,
+			.group = groups[i].group};
+	if (n > 0)
+		r = erasure_run(vault, items, n, 0, "retention time is over", &result);
+	if (r == 0)
+		*ret_more = n == max;
+	return r;
+}
+
+/* 0 when nothing is due, without allocating anything. */
+static int expire(struct vault *vault)
+{
+	int64_t due_us;
+	bool more = true;
+	int r = group_next_due(vault->db, &due_us);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (due_us > clock_now_us(&vault->clock))
+		return 0;
+	return retention_run(vault, GROUPS_MAX, &more);
+}
+
+static void note_outcome(struct retention *retention, int r)
+{
+	if (r < 0 && !retention->in_trouble)
+		event_log(LOG_ERR, EVENT_KEY_TROUBLE, NULL,
+			"erasure does not succeed: %s; it stays pending and is tried again",
+			re_strerror(r));
+	retention->in_trouble = r < 0;
+}
+
+static int run_once(struct retention *retention)
+{
+	bool more, retry = retention->in_trouble || retention->ticks % RETRY_TICKS == 0;
+	int r = expire(retention->vault);
+
+	if (r == 0 && retry)
+		r = erasure_retry(retention->vault);
+	if (r == 0)
+		r = erasure_remove_objects(retention->vault, REMOVALS_MAX, &more);
+	return r;
+}
+
+static void tick(uv_timer_t *timer)
+{
+	struct retention *retention = timer->data;
+
+	retention->ticks++;
+	if (retention->in_trouble && retention->ticks % RETRY_TICKS != 0)
+		return;
+	note_outcome(retention, run_once(retention));
+	if (retention->vault->stuck)
+		retention->stuck(retention->context);
+}
+
+int retention_start(uv_loop_t *loop, struct vault *vault, void (*stuck)(void *context),
+	void *context, struct retention **ret_retention)
+{
+	struct retention *retention = calloc(1, sizeof(*retention));
+
+	if (!retention)
+		return -ENOMEM;
+	retention->vault = vault;
+	retention->stuck = stuck;
+	retention->context = context;
+	uv_timer_init(loop, &retention->timer);
+	retention->timer.data = retention;
+	uv_timer_start(&retention->timer, tick, TICK_MS, TICK_MS);
+	*ret_retention = retention;
+	return 0;
+}
+
+static void closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+struct retention *retention_stop(struct retention *retention)
+{
+	if (retention)
+		uv_close((uv_handle_t *)&retention->timer, closed);
+	return NULL;
+}
