@@ -2,7 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -30,9 +30,38 @@ void rfc3339_format(int64_t t_us, char ret_text[static RFC3339_BYTES])
 		strcpy(ret_text, "0000-00-00T00:00:00Z");
 }
 
+/* Reads exactly n digits and moves past them; strptime(3) and sscanf(3) would also take blanks and
+ * signs. */
+static int parse_digits(const char **p, int n, int *ret_value)
+{
+	int value = 0;
+
+	for (int i = 0; i < n; i++, (*p)++) {
+		if (!isdigit((unsigned char)**p))
+			return -EINVAL;
+		value = 10 * value + (**p - '0');
+	}
+	*ret_value = value;
+	return 0;
+}
+
+/* Three numbers with a separator between them: a date or a time of day. */
+static int parse_triple(const char **p, int first_digits, char separator, int ret_values[static 3])
+{
+	for (int i = 0; i < 3; i++) {
+		if (i > 0 && *(*p)++ != separator)
+			return -EINVAL;
+		if (parse_digits(p, i == 0 ? first_digits : 2, &ret_values[i]) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 /* Parses ".123" and the zone that ends the text; adds both to *t_us. */
 static int parse_fraction_and_zone(const char *p, int64_t *t_us)
 {
+	int h, m;
+
 	if (*p == '.') {
 		int64_t scale = US_PER_S / 10;
 		if (!isdigit((unsigned char)*++p))
@@ -42,37 +71,38 @@ static int parse_fraction_and_zone(const char *p, int64_t *t_us)
 	}
 	if ((*p == 'Z' || *p == 'z') && !p[1])
 		return 0;
-	unsigned h, m;
-	int end = 0;
-	if ((*p != '+' && *p != '-') || sscanf(p + 1, "%2u:%2u%n", &h, &m, &end) != 2 || end != 5 ||
-	        p[6] || h > 23 || m > 59)
+	if (*p != '+' && *p != '-')
 		return -EINVAL;
-	int64_t offset_us = (int64_t)(h * 3600 + m * 60) * US_PER_S;
-	*t_us += *p == '+' ? -offset_us : offset_us;
+	int64_t sign = *p++ == '+' ? -1 : 1;
+	if (parse_digits(&p, 2, &h) < 0 || *p++ != ':' || parse_digits(&p, 2, &m) < 0 || *p ||
+		h > 23 || m > 59)
+		return -EINVAL;
+	*t_us += sign * (h * 3600 + m * 60) * US_PER_S;
 	return 0;
 }
 
 int rfc3339_parse(const char *text, int64_t *ret_t_us)
 {
-	struct tm tm = {0};
-	const char *rest = strptime(text, "%Y-%m-%d", &tm);
-	struct tm date = tm;
+	int date[3], hms[3] = {0};
 
-	if (!rest || rest - text != 10)
+	if (parse_triple(&text, 4, '-', date) < 0)
 		return -EINVAL;
-	if (*rest == 'T' || *rest == 't') {
-		rest = strptime(rest + 1, "%H:%M:%S", &tm);
-		if (!rest || rest - text != 19 || tm.tm_sec > 59)
-			return -EINVAL;
-	} else if (*rest) {
+	bool with_time = *text == 'T' || *text == 't';
+	text += with_time;
+	if (with_time && parse_triple(&text, 2, ':', hms) < 0)
 		return -EINVAL;
-	}
+	if (hms[0] > 23 || hms[1] > 59 || hms[2] > 59)
+		return -EINVAL;
+	struct tm tm = {.tm_year = date[0] - 1900,
+		.tm_mon = date[1] - 1,
+		.tm_mday = date[2],
+		.tm_hour = hms[0],
+		.tm_min = hms[1],
+		.tm_sec = hms[2]};
 	int64_t t_us = (int64_t)timegm(&tm) * US_PER_S;
-	if (tm.tm_mday != date.tm_mday) /* 30 February was normalised away */
+	if (tm.tm_mon != date[1] - 1 || tm.tm_mday != date[2]) /* 30 February was normalised away */
 		return -EINVAL;
-	if (*rest && parse_fraction_and_zone(rest, &t_us) < 0)
-		return -EINVAL;
-	if (!*rest && rest - text != 10)
+	if (with_time ? parse_fraction_and_zone(text, &t_us) < 0 : *text != '\0')
 		return -EINVAL;
 	*ret_t_us = t_us;
 	return 0;
@@ -84,7 +114,7 @@ int timespan_parse(const char *text, int64_t *ret_span_us)
 		const char *suffix;
 		int64_t us;
 	} units[] = {{"", US_PER_S}, {"ms", 1000}, {"s", US_PER_S}, {"min", 60 * US_PER_S},
-	        {"h", 3600 * US_PER_S}, {"d", US_PER_DAY}, {"y", 365 * US_PER_DAY}};
+		{"h", 3600 * US_PER_S}, {"d", US_PER_DAY}, {"y", 365 * US_PER_DAY}};
 	char *end;
 
 	if (!isdigit((unsigned char)*text))

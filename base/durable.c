@@ -88,7 +88,10 @@ int durable_create_at(int dir_fd, const char *name, const void *data, size_t len
 		durable_forget(dir_fd, temporary);
 		return r;
 	}
-	return durable_sync(dir_fd);
+	r = durable_sync(dir_fd);
+	if (r < 0)
+		unlinkat(dir_fd, name, 0);
+	return r;
 }
 
 int durable_unnamed(int dir_fd, mode_t mode, char ret_temporary[static DURABLE_TEMPORARY_BYTES])
@@ -103,7 +106,7 @@ int durable_unnamed(int dir_fd, mode_t mode, char ret_temporary[static DURABLE_T
 	if (errno != EOPNOTSUPP && errno != EISDIR)
 		return -errno;
 	snprintf(name, sizeof(name), ".unnamed-%08x%08x", randombytes_random(),
-	        randombytes_random());
+		randombytes_random());
 	fd = openat(dir_fd, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return -errno;
@@ -111,13 +114,25 @@ int durable_unnamed(int dir_fd, mode_t mode, char ret_temporary[static DURABLE_T
 	return fd;
 }
 
+/* A filesystem without O_TMPFILE may be without RENAME_NOREPLACE too; link(2) never replaces. */
+static int link_temporary(int dir_fd, const char *temporary, const char *name)
+{
+	if (renameat2(dir_fd, temporary, dir_fd, name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -errno;
+	if (linkat(dir_fd, temporary, dir_fd, name, 0) < 0)
+		return -errno;
+	unlinkat(dir_fd, temporary, 0);
+	return 0;
+}
+
 int durable_link(int fd, int dir_fd, const char *temporary, const char *name)
 {
 	char path[64];
 
 	if (*temporary)
-		return renameat2(dir_fd, temporary, dir_fd, name, RENAME_NOREPLACE) < 0 ? -errno
-		                                                                        : 0;
+		return link_temporary(dir_fd, temporary, name);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }

@@ -26,7 +26,7 @@ static int address_of(const char *path, struct sockaddr_un *ret_address, int *re
 	if (dir_fd < 0)
 		return -errno;
 	int n = snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", dir_fd,
-	        basename(for_base));
+		basename(for_base));
 	if (n >= (int)sizeof(address.sun_path)) {
 		close(dir_fd);
 		return -ENAMETOOLONG;
@@ -36,7 +36,8 @@ static int address_of(const char *path, struct sockaddr_un *ret_address, int *re
 	return 0;
 }
 
-/* Removes a socket that nobody listens on. */
+/* Removes a socket that nobody listens on. Only a refused connection says so: a live socket may
+ * also be of another type, or too busy to answer at once. */
 static int remove_dead_socket(const char *path, int type)
 {
 	struct stat st;
@@ -45,12 +46,12 @@ static int remove_dead_socket(const char *path, int type)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
-	int fd = socket_connect(path, type);
-	if (fd >= 0) {
-		close(fd);
+	_cleanup_close_ int fd = socket_connect(path, type | SOCK_NONBLOCK);
+	if (fd >= 0 || fd == -EPROTOTYPE || fd == -EAGAIN)
 		return -RE_BUSY;
-	}
-	return unlink(path) < 0 ? -errno : 0;
+	if (fd != -ECONNREFUSED && fd != -ENOENT)
+		return fd;
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 int socket_listen(const char *path, int type, mode_t mode)
@@ -68,7 +69,7 @@ int socket_listen(const char *path, int type, mode_t mode)
 		return -errno;
 	/* The mode of the inode is set before anybody can connect: listen() comes last. */
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-	        chmod(address.sun_path, mode) < 0 || listen(fd, 64) < 0)
+		chmod(address.sun_path, mode) < 0 || listen(fd, 64) < 0)
 		return -errno;
 	return TAKE_FD(fd);
 }
@@ -129,6 +130,8 @@ ssize_t socket_send(int fd, const void *data, size_t len, const struct socket_fd
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
 	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
 
+	if (fds && fds->count > SOCKET_FDS_MAX)
+		return -EINVAL;
 	if (fds && fds->count > 0) {
 		message.msg_control = control.bytes;
 		message.msg_controllen = CMSG_SPACE(sizeof(int) * fds->count);
@@ -170,9 +173,9 @@ ssize_t socket_recv(int fd, void *buf, size_t len, struct socket_fds *ret_fds)
 	} control;
 	struct iovec iov = {.iov_base = buf, .iov_len = len};
 	struct msghdr message = {.msg_iov = &iov,
-	        .msg_iovlen = 1,
-	        .msg_control = control.bytes,
-	        .msg_controllen = sizeof(control.bytes)};
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes)};
 	struct socket_fds fds = {.count = 0};
 	ssize_t n;
 

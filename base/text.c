@@ -14,9 +14,9 @@ size_t utf8_sequence(const uint8_t *p, size_t len)
 	if (p[0] < 0x80)
 		return 1;
 	size_t n = p[0] >= 0xf0 && p[0] < 0xf8   ? 4
-	           : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
-	           : p[0] >= 0xc0 && p[0] < 0xe0 ? 2
-	                                         : 0;
+		   : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+		   : p[0] >= 0xc0 && p[0] < 0xe0 ? 2
+						 : 0;
 	if (n == 0 || n > len)
 		return 0;
 	uint32_t c = p[0] & (0xffU >> (n + 1));
@@ -36,7 +36,7 @@ static bool is_unsafe(const uint8_t *p, size_t n)
 	if (n == 1)
 		return p[0] < 0x20 || p[0] == 0x7f;
 	if (n == 2)
-		return p[0] == 0xc2 && p[1] < 0xa0;
+		return (p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xd8 && p[1] == 0x9c);
 	if (n == 3 && p[0] == 0xe2 && p[1] == 0x80)
 		return p[2] == 0xa8 || p[2] == 0xa9 || (p[2] >= 0xaa && p[2] <= 0xae) ||
 		       p[2] == 0x8e || p[2] == 0x8f;

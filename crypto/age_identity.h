@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "crypto/age_header.h"
+#include "crypto/age_stanza.h"
 
 #define AGE_X25519_BYTES 32
 
@@ -33,6 +34,3 @@ int age_x25519_unwrap(const uint8_t secret[static AGE_X25519_BYTES],
         const struct age_header *header, uint8_t ret_file_key[static AGE_FILE_KEY_BYTES]);
 int age_scrypt_unwrap(const char *passphrase, const struct age_header *header,
         uint8_t ret_file_key[static AGE_FILE_KEY_BYTES]);
-
-/* Frees the contents and zeroes the struct. */
-void age_stanza_free(struct age_stanza *stanza);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "storage/db_internal.h"
 
@@ -53,7 +54,7 @@ static int genesis(struct db *db, uint8_t ret_hash[static AUDIT_HASH_BYTES])
 static int head(struct db *db, int64_t *ret_seq, uint8_t ret_hash[static AUDIT_HASH_BYTES])
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", "");
+	int r = db_start(db, &q, "SELECT seq, hash FROM audit_end", "");
 
 	if (r == 0)
 		r = db_next(db, q);
@@ -79,16 +80,46 @@ int audit_append(struct db *db, const struct audit_record *record)
 	if (r < 0)
 		return r;
 	chain(hash, ++seq, record, hash);
-	return db_run(db,
+	r = db_run(db,
 		"INSERT INTO audit(seq, at_us, uid, action, subject, reason, epoch, hash)"
 		" VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 		"iiitttib", seq, record->at_us, (int64_t)record->uid, record->action,
 		record->subject, record->reason, (int64_t)record->epoch, hash, sizeof(hash));
+	if (r < 0)
+		return r;
+	return db_run(db,
+		"INSERT INTO audit_end(id, seq, hash) VALUES (1, ?1, ?2)"
+		" ON CONFLICT (id) DO UPDATE SET seq = ?1, hash = ?2",
+		"ib", seq, hash, sizeof(hash));
+}
+
+/* Whether the columns are such as audit_append() writes: SQLite stores a value of any type in any
+ * column, and conversions would hide an edit. */
+static bool row_is_plain(sqlite3_stmt *q)
+{
+	static const int numbers[] = {0, 1, 2, 6}, texts[] = {3, 4, 5};
+
+	for (size_t i = 0; i < ELEMENTSOF(numbers); i++) {
+		if (sqlite3_column_type(q, numbers[i]) != SQLITE_INTEGER)
+			return false;
+	}
+	for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+		int type = sqlite3_column_type(q, texts[i]);
+		if (type == SQLITE_NULL)
+			continue;
+		const char *text = (const char *)sqlite3_column_text(q, texts[i]);
+		if (type != SQLITE_TEXT || !text ||
+			strlen(text) != (size_t)sqlite3_column_bytes(q, texts[i]))
+			return false;
+	}
+	return sqlite3_column_int64(q, 2) <= UINT32_MAX;
 }
 
 /* 1 when the row continues the chain from hash, which becomes its own; 0 when not. */
 static int row_continues(sqlite3_stmt *q, int64_t seq, uint8_t hash[static AUDIT_HASH_BYTES])
 {
+	if (!row_is_plain(q))
+		return 0;
 	struct audit_record record = {
 		.at_us = sqlite3_column_int64(q, 1),
 		.uid = (uid_t)sqlite3_column_int64(q, 2),
@@ -103,6 +134,22 @@ static int row_continues(sqlite3_stmt *q, int64_t seq, uint8_t hash[static AUDIT
 		return 0;
 	chain(hash, seq, &record, hash);
 	return sodium_memcmp(hash, stored, sizeof(stored)) == 0;
+}
+
+/* The chain must end where the last append left it: else its end was cut off or added to. */
+static int check_end(struct db *db, int64_t seq, const uint8_t hash[static AUDIT_HASH_BYTES],
+	int64_t *ret_bad)
+{
+	uint8_t end[AUDIT_HASH_BYTES];
+	int64_t end_seq;
+	int r = head(db, &end_seq, end);
+
+	if (r < 0 && r != -RE_CORRUPT)
+		return r;
+	if (r == 0 && seq == end_seq && sodium_memcmp(hash, end, sizeof(end)) == 0)
+		return 0;
+	*ret_bad = (r < 0 || seq < end_seq ? seq : end_seq) + 1;
+	return -RE_CORRUPT;
 }
 
 int audit_verify(struct db *db, int64_t *ret_records, int64_t *ret_bad)
@@ -124,6 +171,8 @@ int audit_verify(struct db *db, int64_t *ret_records, int64_t *ret_bad)
 		}
 		r = 0;
 	}
+	if (r == 0)
+		r = check_end(db, seq, hash, ret_bad);
 	if (r == 0)
 		*ret_records = seq;
 	return r;

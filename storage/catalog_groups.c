@@ -1,17 +1,19 @@
 #include <errno.h>
 
 #include "base/error.h"
-#include "storage/catalog.h"
 #include "storage/db_internal.h"
+#include "storage/erasure_table.h"
 
-/* The newest group of this bucket, if it has room. */
+/* The newest group of this bucket that has room and is not itself about to be erased. */
 static int find_open_group(struct db *db, int64_t account, int64_t bucket, int64_t *ret_group)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-		"SELECT id FROM expiry_group WHERE account = ? AND bucket = ? AND members < ?"
+		"SELECT id FROM expiry_group g WHERE account = ?1 AND bucket = ?2 AND members < ?3"
+		" AND NOT EXISTS (SELECT 1 FROM erasure e"
+		" WHERE e.kind = ?4 AND e.account = ?1 AND e.grp = g.id)"
 		" ORDER BY id DESC LIMIT 1",
-		"iii", account, bucket, (int64_t)GROUP_MEMBERS_MAX);
+		"iiii", account, bucket, (int64_t)GROUP_MEMBERS_MAX, (int64_t)ERASE_GROUP);
 
 	if (r == 0)
 		r = db_next(db, q);
@@ -23,7 +25,7 @@ static int find_open_group(struct db *db, int64_t account, int64_t bucket, int64
 int group_for(struct db *db, int64_t account, int64_t bucket, int64_t expires_us,
 	int64_t *ret_group, bool *ret_created)
 {
-	int64_t group;
+	int64_t group = 0;
 	int found = find_open_group(db, account, bucket, &group);
 
 	if (found < 0)

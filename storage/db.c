@@ -74,8 +74,6 @@ static int query_number(struct db *db, const char *sql, int64_t *ret_value)
 static int configure(struct db *db)
 {
 	static const char *const settings[] = {
-		"PRAGMA locking_mode=EXCLUSIVE", /* before WAL: then no shared memory file is needed
-						  */
 		"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA trusted_schema=OFF",
 		"PRAGMA cell_size_check=ON", "PRAGMA temp_store=MEMORY",
 		"PRAGMA cache_size=-8192", /* KiB */
@@ -99,7 +97,18 @@ static int check_identity(struct db *db)
 	return application == DB_APPLICATION_ID && format == DB_FORMAT ? 0 : -RE_CORRUPT;
 }
 
-static int open_file(const char *dir, int flags, struct db **ret_db)
+/* Who the file belongs to is asked before anything is set: a setting may write to it. But for the
+ * lock, which comes before WAL, so that no shared memory file is needed. */
+static int settle(struct db *db, bool created)
+{
+	int r = execute(db, "PRAGMA locking_mode=EXCLUSIVE");
+
+	if (r == 0 && !created)
+		r = check_identity(db);
+	return r < 0 ? r : configure(db);
+}
+
+static int open_file(const char *dir, bool created, struct db **ret_db)
 {
 	_cleanup_free_ char *path = NULL;
 	struct db *db = calloc(1, sizeof(*db));
@@ -108,11 +117,12 @@ static int open_file(const char *dir, int flags, struct db **ret_db)
 		free(db);
 		return -ENOMEM;
 	}
-	int r = db_error(sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOFOLLOW, NULL));
+	int r = db_error(sqlite3_open_v2(
+		path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL));
 	if (r == 0) {
 		sqlite3_extended_result_codes(db->handle, 1);
 		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-		r = configure(db);
+		r = settle(db, created);
 	}
 	if (r < 0) {
 		db_close(db);
@@ -124,18 +134,7 @@ static int open_file(const char *dir, int flags, struct db **ret_db)
 
 int db_open(const char *dir, struct db **ret_db)
 {
-	struct db *db;
-	int r = open_file(dir, SQLITE_OPEN_READWRITE, &db);
-
-	if (r < 0)
-		return r;
-	r = check_identity(db);
-	if (r < 0) {
-		db_close(db);
-		return r;
-	}
-	*ret_db = db;
-	return 0;
+	return open_file(dir, false, ret_db);
 }
 
 static int create_schema(struct db *db)
@@ -163,7 +162,7 @@ int db_create(const char *dir, struct db **ret_db)
 	if (fd < 0)
 		return -errno;
 	close(fd);
-	int r = open_file(dir, SQLITE_OPEN_READWRITE, &db);
+	int r = open_file(dir, true, &db);
 	if (r < 0)
 		return r;
 	r = create_schema(db);

@@ -69,6 +69,15 @@ int erasure_each(
 	return r;
 }
 
+int erasure_noted(struct db *db, int64_t account)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT 1 FROM erasure WHERE kind = ? AND account = ?", "ii",
+		(int64_t)ERASE_ACCOUNT, account);
+
+	return r < 0 ? r : db_next(db, q);
+}
+
 struct finish {
 	struct db *db;
 	int64_t now_us;

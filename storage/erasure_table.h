@@ -28,6 +28,9 @@ int erasure_note(struct db *db, const struct erasure_item *item);
 int erasure_each(
 	struct db *db, int (*visit)(void *context, const struct erasure_item *item), void *context);
 
+/* 1 when the account itself is noted and so as good as gone, 0 when not. */
+int erasure_noted(struct db *db, int64_t account);
+
 /* Makes every noted item final: catalog rows become tombstones (states, private data gone), groups
  * and node rows below the erased go, objects are queued for removal, and the notes are cleared. */
 int erasure_finish(struct db *db, int64_t now_us, uint64_t epoch, int64_t *ret_recordings,

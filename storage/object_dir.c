@@ -16,6 +16,7 @@
 #define SUFFIX         ".age"
 #define NAME_BYTES     (ULID_TEXT_CHARS + sizeof(SUFFIX))
 #define WITNESS_PREFIX "epoch-"
+#define WITNESS_BYTES  (sizeof(WITNESS_PREFIX) + 20)
 #define DIRTY_MAX      16
 #define OBJECT_MODE    0440
 #define SHARD_MODE     02750 /* the group may read: who may play may also open the object by name */
@@ -123,7 +124,10 @@ static int dir_publish(struct object_store *store, struct object_draft *draft)
 	if (r < 0)
 		return r;
 	draft->temporary[0] = '\0';
-	return mark_dirty(of(store), shard, draft->dir_fd);
+	r = mark_dirty(of(store), shard, draft->dir_fd);
+	if (r < 0)
+		(void)durable_unlink(draft->dir_fd, name);
+	return r;
 }
 
 static int dir_open(struct object_store *store, const uint8_t ulid[static ULID_BYTES])
@@ -239,6 +243,22 @@ static int dir_sweep(struct object_store *store, uint64_t since_ms,
 	return 0;
 }
 
+static void witness_name(uint64_t epoch, char ret_name[static WITNESS_BYTES])
+{
+	snprintf(ret_name, WITNESS_BYTES, WITNESS_PREFIX "%" PRIu64, epoch);
+}
+
+/* Exactly a name that dir_witness_put() makes: sscanf(3) alone would also take signs and blanks. */
+static bool is_witness(const char *name, uint64_t *ret_epoch)
+{
+	char expected[WITNESS_BYTES];
+
+	if (sscanf(name, WITNESS_PREFIX "%" SCNu64, ret_epoch) != 1)
+		return false;
+	witness_name(*ret_epoch, expected);
+	return strcmp(name, expected) == 0;
+}
+
 static int each_witness(struct object_dir *dir,
 	int (*visit)(struct object_dir *dir, const char *name, uint64_t epoch, void *context),
 	void *context)
@@ -252,9 +272,7 @@ static int each_witness(struct object_dir *dir,
 	rewinddir(entries);
 	while ((entry = readdir(entries))) {
 		uint64_t epoch;
-		int end = 0;
-		if (sscanf(entry->d_name, WITNESS_PREFIX "%20" SCNu64 "%n", &epoch, &end) != 1 ||
-			entry->d_name[end])
+		if (!is_witness(entry->d_name, &epoch))
 			continue;
 		int r = visit(dir, entry->d_name, epoch, context);
 		if (r < 0)
@@ -292,9 +310,9 @@ static int remove_lesser(struct object_dir *dir, const char *name, uint64_t epoc
 static int dir_witness_put(struct object_store *store, uint64_t epoch)
 {
 	struct object_dir *dir = of(store);
-	char name[64];
+	char name[WITNESS_BYTES];
 
-	snprintf(name, sizeof(name), WITNESS_PREFIX "%" PRIu64, epoch);
+	witness_name(epoch, name);
 	int r = durable_create_at(dir->fd, name, "", 0, 0440);
 	if (r < 0 && r != -EEXIST)
 		return r;

@@ -207,7 +207,9 @@ static int check_file(struct root_file *file, bool adopt)
 	if (!S_ISREG(st.st_mode) || st.st_size != FILE_BYTES)
 		return -RE_CORRUPT;
 	int r = check_place(file);
-	return r == -RE_MOVED && adopt ? write_place(file) : r;
+	/* Also a torn place block: a crash may have come between its writing here and the slots
+	 * need nothing of it. */
+	return adopt && (r == -RE_MOVED || r == -RE_CORRUPT) ? write_place(file) : r;
 }
 
 int root_file_open(int dir_fd, bool adopt, struct root_provider **ret_provider)

@@ -81,4 +81,7 @@ static const char *const schema[] = {
 	"CREATE TABLE audit(seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, uid INTEGER NOT NULL,"
 	" action TEXT NOT NULL, subject TEXT NOT NULL, reason TEXT, epoch INTEGER NOT NULL, hash "
 	"BLOB NOT NULL)",
+	/* Where the chain ends, so that a cut at its end is found too. */
+	"CREATE TABLE audit_end(id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL,"
+	" hash BLOB NOT NULL)",
 };

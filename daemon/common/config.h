@@ -2,14 +2,16 @@
  * name, or the embedded default below a state directory.
  *
  * `Key=value` in sections; an unknown section, an unknown or repeated key, and a bad value are
- * fatal, with file and line. Keys:
+ * fatal, with file and line. A later file may go on with a section, but no key is given twice, not
+ * even in two files: what holds is what any one line says. Keys:
  *
- *     [spool NAME]   Path= Profile=directory  Class=default  Settle=1s
- *     [class NAME]   Keep=30d                          ("default" exists unless it is given)
+ *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s
+ *     [class NAME]   Keep=                  ("default" is 30d unless it is given)
  *     [keeper]       State=/var/lib/recseal-keeper  Objects=/var/lib/recseal/objects
  *                    Sockets=/run/recseal  Intake=recseal (user)
- *                    Viewers=recseal-viewer  Operators=recseal-operator  Officers=recseal-officer
- * (groups) [intake]       Jobs=16  Rescan=60s  ProbeTimeout=10s  Probe=(program)
+ *                    Viewers=recseal-viewer  Operators=recseal-operator
+ *                    Officers=recseal-officer (groups)
+ *     [intake]       Jobs=16  Rescan=60s  ProbeTimeout=10s  Probe=(program)
  */
 #pragma once
 
@@ -27,11 +29,13 @@ struct config_spool {
 	char *profile; /* "directory" */
 	char *class;
 	int64_t settle_us;
+	char *origin; /* "FILE:LINE" or "--spool", for messages */
 };
 
 struct config_class {
 	char *name;
-	int64_t keep_us; /* from recorded-at to expiry; at least one second */
+	int64_t keep_us; /* from recorded-at to expiry; one second to 1000 years */
+	char *origin;
 };
 
 struct config {
@@ -50,21 +54,25 @@ struct config {
 	bool embedded;       /* below a --state directory */
 };
 
-/* Reads path (NULL: /etc/recseal/recseal.conf and its .conf.d). Errors are written to errors as
- * "FILE:LINE: what is wrong and what to do", as many as there are. 0, -RE_CONFIG, -errno. */
+/* Reads path (NULL: /etc/recseal/recseal.conf), then path.d/<any>.conf by name, where there is such
+ * a folder. Errors are written to errors as "FILE:LINE: what is wrong and what to do", as many as
+ * there are. 0, -RE_CONFIG, -errno. */
 int config_load(const char *path_or_null, FILE *errors, struct config **ret_config);
 
 /* The embedded default: everything below state_dir (made absolute): keeper/, objects/, run/. Spools
  * are added with config_add_spool(); a file may be given too, for classes and spools, whose places
  * are then overridden. */
 int config_embedded(
-        const char *state_dir, const char *path_or_null, FILE *errors, struct config **ret_config);
+	const char *state_dir, const char *path_or_null, FILE *errors, struct config **ret_config);
 
-/* Adds a spool with default settings. "NAME=PATH", or "PATH" for the name "default". -RE_CONFIG. */
+/* Adds a spool with default settings. "NAME=PATH", or "PATH" for the name "default"; a spec with a
+ * slash before its first "=" is a path. A relative path starts at the working directory. 0,
+ * -RE_CONFIG, -ENOMEM. */
 int config_add_spool(struct config *config, const char *spec, FILE *errors);
 
-/* Checks what only the whole can tell: classes exist, spools do not overlap, no duplicates.
- * -RE_CONFIG. */
+/* Checks what only the whole can tell: classes exist; no spool is in another, or shares ground with
+ * the state, objects or sockets; no duplicates. To be called once the last spool is added. 0,
+ * -RE_CONFIG, -ENOMEM. */
 int config_check(const struct config *config, FILE *errors);
 
 const struct config_class *config_find_class(const struct config *config, const char *name);

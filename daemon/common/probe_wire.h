@@ -8,6 +8,9 @@
  * child that dies, hangs or writes nonsense yields `unprobed`. Several children may run at once;
  * answers come in any order.
  *
+ * A job counts from the request to its answer; the server works on up to PROBE_JOBS_MAX and leaves
+ * further requests unread, so a client that wants its own deadlines keeps to that number.
+ *
  * Record: magic "RSPR", le32 version, le32 job, le32 condition, le32 channels, le32 sample rate,
  * le64 frames (PROBE_FRAMES_UNKNOWN when not known), format[32] and damage[96], both NUL-padded
  * printable ASCII. The reader checks every field. */
@@ -15,11 +18,17 @@
 
 #include <stdint.h>
 
+#define PROBE_SOCKET_FD      3
+#define PROBE_REQUEST_BYTES  8
+#define PROBE_JOBS_MAX       8
 #define PROBE_RESULT_BYTES   160
 #define PROBE_WIRE_VERSION   1
 #define PROBE_FORMAT_BYTES   32
 #define PROBE_DAMAGE_BYTES   96
 #define PROBE_FRAMES_UNKNOWN UINT64_MAX
+/* What no real file exceeds: libsndfile writes up to 1024 channels and 655350 Hz. */
+#define PROBE_CHANNELS_MAX    1024
+#define PROBE_SAMPLE_RATE_MAX 10000000
 
 enum probe_condition {
 	PROBE_OK,
@@ -38,11 +47,17 @@ struct probe_result {
 	char damage[PROBE_DAMAGE_BYTES];
 };
 
+/* A result that is only a sentence about why nothing is known; the text is cut to fit. */
+void probe_result_unprobed(struct probe_result *ret_result, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 void probe_result_encode(
-        const struct probe_result *result, uint8_t ret_record[static PROBE_RESULT_BYTES]);
+	const struct probe_result *result, uint8_t ret_record[static PROBE_RESULT_BYTES]);
 
-/* -RE_PROTOCOL for any field out of range. */
+/* -RE_PROTOCOL for any field out of range: strings must be printable ASCII with nothing but NULs
+ * after their end, frames below 2^63 or PROBE_FRAMES_UNKNOWN. */
 int probe_result_decode(
-        const uint8_t record[static PROBE_RESULT_BYTES], struct probe_result *ret_result);
+	const uint8_t record[static PROBE_RESULT_BYTES], struct probe_result *ret_result);
 
+/* "ok", "damaged", "empty", "unprobed". Static storage. */
 const char *probe_condition_name(enum probe_condition condition);

@@ -17,16 +17,17 @@ struct probe_client;
 /* program is the path of recseal-probe (copied); timeout_us is the time one file may take in the
  * sandbox, at least 1 ms. A program that cannot be started is no error here: results say so. On
  * success the caller ends it with probe_client_stop(). -EINVAL, -ENOMEM, -errno. */
-int probe_client_start(uv_loop_t *loop, const char *program, int64_t timeout_us,
-        struct probe_client **ret_client);
+int probe_client_start(
+	uv_loop_t *loop, const char *program, int64_t timeout_us, struct probe_client **ret_client);
 
-/* Asks what is in the file. fd (open for reading; O_PATH will not do) is borrowed for the call:
- * the client keeps a duplicate. The probe reads through the same open file, so its file position
- * moves: use pread() on yours, or hand over a descriptor of its own.
+/* Asks what is in the file. fd (open for reading; O_PATH will not do) is borrowed for the call: the
+ * client keeps a duplicate until the answer, so a lease on the open file lasts as long. The probe
+ * reads with pread(2) only: the shared file position does not move.
  *
  * done is called exactly once, later, from the loop, never from within this call; it may submit
  * again or stop the client. The result is valid during the call only; its job field is the client's
- * own. -EMFILE and other -errno when fd cannot be duplicated, -ENOMEM; then done is not called. */
+ * own. PROBE_JOBS_MAX jobs run at once and the rest wait here, without a clock running for them.
+ * -EMFILE and other -errno when fd cannot be duplicated, -ENOMEM; then done is not called. */
 typedef void (*probe_done)(void *context, const struct probe_result *result);
 int probe_client_submit(struct probe_client *client, int fd, probe_done done, void *context);
 

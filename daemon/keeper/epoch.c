@@ -117,7 +117,7 @@ static int check_written(struct vault *vault, unsigned slot, const struct root_r
 
 /* The old root could not be overwritten. If it is whole, the commit can be undone by clearing the
  * new one; if it is torn, or nothing can be written, only a restart can tell. */
-static int undo_or_stuck(struct vault *vault, unsigned fresh_slot, bool *ret_stuck)
+static void undo_or_stuck(struct vault *vault, unsigned fresh_slot, bool *ret_stuck)
 {
 	_cleanup_secret_ struct root_record *active = secret_new(sizeof(*active));
 	bool whole = active && read_record(vault, vault->root_slot, active) > 0 &&
@@ -125,7 +125,6 @@ static int undo_or_stuck(struct vault *vault, unsigned fresh_slot, bool *ret_stu
 
 	if (!whole || clear_slot(vault, fresh_slot) < 0)
 		*ret_stuck = true;
-	return 0;
 }
 
 int epoch_write(struct vault *vault, const struct root_record *next, bool *ret_stuck)
@@ -219,6 +218,14 @@ static int fit_of(struct vault *vault, const struct vault_row *row,
 	return r == -RE_EPOCH ? 0 : r;
 }
 
+static int cannot(struct vault *vault, int r, const char *what, FILE *errors)
+{
+	if (r < 0)
+		fprintf(errors, "cannot %s in %s: %s\n", what, vault->config->keeper_dir,
+			re_strerror(r));
+	return r;
+}
+
 static int read_slots(struct vault *vault, struct slots *slots, FILE *errors)
 {
 	bool any = false;
@@ -288,8 +295,10 @@ static int check_witness(struct vault *vault, uint64_t epoch, FILE *errors)
 	uint64_t witnessed;
 	int r = vault->store->ops->witness_get(vault->store, &witnessed);
 
-	if (r < 0 || witnessed <= epoch)
-		return r;
+	if (r < 0)
+		return cannot(vault, r, "compare the objects' epoch with that", errors);
+	if (witnessed <= epoch)
+		return 0;
 	fprintf(errors,
 		"epoch mismatch: this state is of epoch %" PRIu64 ", but %s has seen epoch %" PRIu64
 		". The state was put back from a copy made before an erasure; it is refused, so "
@@ -336,19 +345,24 @@ int epoch_recover(struct vault *vault, FILE *errors, struct root_record **ret_fo
 	_cleanup_secret_ struct slots *slots = secret_new(sizeof(*slots));
 	struct vault_row row;
 	unsigned slot = 0;
-	enum fit fit;
+	enum fit fit = FIT_NOT;
 	int r = slots ? db_vault_get(vault->db, &row) : -RE_MLOCK;
 
-	if (r == 0)
-		r = read_slots(vault, slots, errors);
-	if (r == 0)
-		r = choose(vault, &row, slots, &slot, &fit);
+	if (r < 0)
+		return cannot(vault, r, "read which vault this is", errors);
+	r = read_slots(vault, slots, errors);
 	if (r < 0)
 		return r;
+	r = choose(vault, &row, slots, &slot, &fit);
+	if (r < 0)
+		return cannot(vault, r, "compare root slots and database", errors);
 	if (fit == FIT_NOT)
 		return refuse(vault, &row, slots, errors);
 	r = check_witness(vault, slots->record[slot].epoch, errors);
+	if (r < 0)
+		return r;
+	r = settle(vault, slot, fit);
 	if (r == 0)
-		r = settle(vault, slot, fit);
-	return r < 0 ? r : take_root(vault, &slots->record[slot], fit, ret_forward);
+		r = take_root(vault, &slots->record[slot], fit, ret_forward);
+	return cannot(vault, r, "bring root slots and database together", errors);
 }

@@ -172,9 +172,8 @@ static int finish(
 	return epoch_enter(vault, next);
 }
 
-/* The proof after an erasure: what was destroyed must not open with what the keeper holds now.
- * Before step 5 the old rows are still in the table, so this tries the very rows that an old copy
- * would have. */
+/* The proof: what was destroyed must not open with the new root, neither through the staged rows
+ * nor through the old ones, which are still in the table and are what an old copy would have. */
 static int prove_erased(
 	struct vault *vault, const struct root_record *next, const struct victims *victims)
 {
@@ -199,14 +198,33 @@ static void announce(struct vault *vault, const struct erasure_result *result)
 		vault->root->assurance);
 }
 
-static void alarm_not_erased(struct vault *vault)
+static void alarm_not_proved(struct vault *vault, int proof)
 {
 	struct event_fields fields = {.epoch = (int64_t)keytree_epoch(vault->tree)};
+	const char *what = proof == -RE_NOT_ERASED ? "a destroyed key could still be opened"
+						   : "whether keys were destroyed cannot be checked";
 
-	vault_trouble(vault, "a destroyed key could still be opened after epoch %" PRIu64,
-		keytree_epoch(vault->tree));
-	event_log(LOG_ALERT, EVENT_KEY_TROUBLE, &fields,
-		"a destroyed key could still be opened: do not rely on this erasure");
+	vault_trouble(vault, "%s after epoch %" PRIu64 ": %s", what, keytree_epoch(vault->tree),
+		re_strerror(proof));
+	event_log(LOG_ALERT, EVENT_KEY_TROUBLE, &fields, "%s: do not rely on this erasure", what);
+}
+
+/* From the erasure point on: the proof, and step 5. */
+static int complete(struct vault *vault, const struct root_record *next,
+	const struct victims *victims, struct erasure_result *result)
+{
+	int proof = prove_erased(vault, next, victims);
+	int r = finish(vault, next, result);
+
+	if (r < 0) {
+		/* The old root is gone and the rows do not know it yet: a restart rolls forward. */
+		vault->stuck = true;
+		return r;
+	}
+	if (proof < 0)
+		alarm_not_proved(vault, proof);
+	announce(vault, result);
+	return proof;
 }
 
 /* Steps 2 to 5 on what is staged. */
@@ -224,17 +242,7 @@ static int carry_out(struct vault *vault, const struct root_record *next,
 			vault->stuck = true;
 		return r;
 	}
-	int proof = prove_erased(vault, next, victims);
-	r = finish(vault, next, result);
-	if (r < 0) {
-		/* The old root is gone and the rows do not know it yet: a restart rolls forward. */
-		vault->stuck = true;
-		return r;
-	}
-	if (proof < 0)
-		alarm_not_erased(vault);
-	announce(vault, result);
-	return proof;
+	return complete(vault, next, victims, result);
 }
 
 int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
@@ -272,16 +280,22 @@ int erasure_retry(struct vault *vault)
 	return erasure_run(vault, NULL, 0, 0, NULL, &result);
 }
 
-int erasure_recover(struct vault *vault, const struct root_record *forward)
+static int roll_forward(struct vault *vault, const struct root_record *forward)
 {
 	struct erasure_result result = {0};
-	int r = 0;
+	struct victims victims = {0};
+	int r = erasure_each(vault->db, collect, &victims);
 
-	if (forward) {
-		r = finish(vault, forward, &result);
-		if (r == 0)
-			announce(vault, &result);
-	}
+	if (r == 0)
+		r = complete(vault, forward, &victims, &result);
+	free(victims.paths);
+	return r == -RE_NOT_ERASED ? 0 : r; /* the alarm is given; the others must be served */
+}
+
+int erasure_recover(struct vault *vault, const struct root_record *forward)
+{
+	int r = forward ? roll_forward(vault, forward) : 0;
+
 	return r < 0 ? r : erasure_retry(vault);
 }
 

@@ -2,8 +2,8 @@
  *
  * The five steps of an epoch commit (epoch.h) around the catalog: note the items and stage the
  * re-keyed tree (one transaction), write the new root, overwrite the old one (the erasure point),
- * and only then make tombstones, audit and reply. The keeper afterwards tries to open what it
- * destroyed; success is an alarm (-RE_NOT_ERASED). */
+ * and only then make tombstones, audit and reply. Once past the erasure point the keeper tries to
+ * open what it destroyed; success is an alarm (-RE_NOT_ERASED, with everything else done). */
 #pragma once
 
 #include <sys/types.h>

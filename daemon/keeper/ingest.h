@@ -48,7 +48,8 @@ void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start);
 /* Commits n jobs together: verifies each object, names them, syncs the directory, and catalogues
  * them in one transaction. results[i] is 0 (durable; the plaintext may go) or negative (keep it).
  * Jobs are ended by it either way. Whatever fails for one only concerns that one; what fails for
- * the transaction concerns all. */
+ * the transaction concerns all, and sets vault->stuck when only a restart can tell what is durable.
+ */
 void ingest_commit(struct vault *vault, struct ingest_job **jobs, size_t n, int *results);
 
 /* Ends a job without a trace. Takes NULL; returns NULL. */

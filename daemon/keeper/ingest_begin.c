@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "daemon/keeper/accounts.h"
 #include "daemon/keeper/ingest_job.h"
+#include "storage/erasure_table.h"
 
 struct ingest_job *ingest_abort(struct ingest_job *job)
 {
@@ -38,21 +39,25 @@ void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start)
 	};
 }
 
-/* Why a recording of this account cannot be sealed for it, or NULL. */
-static const char *quarantine_reason(const struct account_row *account)
+/* Why a recording of this account cannot be sealed for it; NULL when it can. */
+static int quarantine_reason(
+	struct vault *vault, const struct account_row *account, const char **ret_why)
 {
-	switch (account->state) {
-	case ACCOUNT_OPEN:
-	case ACCOUNT_RESTRICTED:
-		return NULL;
-	case ACCOUNT_CLOSED:
-		return "the account is closed";
-	case ACCOUNT_DELETED:
-		return "the account was shredded";
-	case ACCOUNT_QUARANTINE:
-		break;
-	}
-	return "the account is the vault's own";
+	int noted = erasure_noted(vault->db, account->id);
+
+	if (noted < 0)
+		return noted;
+	if (account->state == ACCOUNT_DELETED)
+		*ret_why = "the account was shredded";
+	else if (noted)
+		*ret_why = "the account is being shredded";
+	else if (account->state == ACCOUNT_CLOSED)
+		*ret_why = "the account is closed";
+	else if (account->state == ACCOUNT_QUARANTINE)
+		*ret_why = "the account is the vault's own";
+	else
+		*ret_why = NULL;
+	return 0;
 }
 
 static int find_account(struct vault *vault, const struct ingest_request *request,
@@ -70,19 +75,20 @@ static int find_account(struct vault *vault, const struct ingest_request *reques
 		r = accounts_find(vault, request->account, request->account_len, &row);
 		if (r == -ENOENT)
 			r = accounts_create(vault, request->account, request->account_len, &row);
-		if (r < 0)
-			return r;
-		why = quarantine_reason(&row);
+		if (r == 0)
+			r = quarantine_reason(vault, &row, &why);
 	}
-	if (why) {
+	if (r == 0 && why) {
 		account_row_clear(&row);
 		r = account_by_id(vault->db, vault->quarantine_account, &row);
 	}
-	if (r == 0) {
-		*ret_row = row;
-		*ret_quarantine = why;
+	if (r < 0) {
+		account_row_clear(&row);
+		return r;
 	}
-	return r;
+	*ret_row = row;
+	*ret_quarantine = why;
+	return 0;
 }
 
 static int fill_private(
@@ -178,7 +184,7 @@ static int make_header(struct ingest_job *job)
 static int fill(struct vault *vault, struct ingest_job *job, const struct ingest_request *request)
 {
 	struct account_row account;
-	const char *quarantine;
+	const char *quarantine = NULL;
 	int r = find_account(vault, request, &account, &quarantine);
 
 	if (r < 0)

@@ -15,6 +15,7 @@
 #include "daemon/keeper/keytree.h"
 #include "daemon/keeper/retention.h"
 #include "storage/audit.h"
+#include "storage/erasure_table.h"
 
 static int check_bytes(int fd, off_t offset, const uint8_t *expected, size_t len)
 {
@@ -80,7 +81,27 @@ static int check_account(struct vault *vault, const struct ingest_job *job)
 		return r;
 	enum account_state state = row.state;
 	account_row_clear(&row);
-	return state == ACCOUNT_DELETED || state == ACCOUNT_CLOSED ? -RE_REFUSED : 0;
+	if (state == ACCOUNT_DELETED || state == ACCOUNT_CLOSED)
+		return -RE_REFUSED;
+	r = erasure_noted(vault->db, job->row.account);
+	return r > 0 ? -RE_REFUSED : r;
+}
+
+/* The very same file may have been begun twice; it is catalogued once. */
+static int check_source(
+	struct vault *vault, struct ingest_job *const *jobs, size_t i, const int *results)
+{
+	struct recording_row row;
+
+	for (size_t j = 0; j < i; j++) {
+		if (results[j] == 0 &&
+			memcmp(jobs[j]->source, jobs[i]->source, sizeof(jobs[i]->source)) == 0)
+			return -EEXIST;
+	}
+	int r = recording_by_source(vault->db, jobs[i]->source, &row);
+	if (r == 0)
+		recording_row_clear(&row);
+	return r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
 }
 
 static int catalogue(struct vault *vault, struct ingest_job *job)
@@ -112,8 +133,9 @@ static int catalogue(struct vault *vault, struct ingest_job *job)
 	return audit_append(vault->db, &audit);
 }
 
-static int catalogue_all(
-	struct vault *vault, struct ingest_job **jobs, size_t n, const int *results)
+/* *ret_doubtful: it failed in a way that leaves open whether it will be there after a restart. */
+static int catalogue_all(struct vault *vault, struct ingest_job **jobs, size_t n,
+	const int *results, bool *ret_doubtful)
 {
 	int r = db_begin(vault->db);
 
@@ -121,8 +143,10 @@ static int catalogue_all(
 		if (results[i] == 0)
 			r = catalogue(vault, jobs[i]);
 	}
-	if (r == 0)
+	if (r == 0) {
 		r = db_commit(vault->db);
+		*ret_doubtful = r < 0 && r != -ENOSPC;
+	}
 	if (r < 0)
 		db_rollback(vault->db);
 	return r;
@@ -152,33 +176,49 @@ static void publish_all(struct vault *vault, struct ingest_job **jobs, size_t n,
 	for (size_t i = 0; i < n; i++) {
 		results[i] = check_account(vault, jobs[i]);
 		if (results[i] == 0)
+			results[i] = check_source(vault, jobs, i, results);
+		if (results[i] == 0)
 			results[i] = verify_object(jobs[i]);
 		if (results[i] == 0)
 			results[i] = vault->store->ops->publish(vault->store, &jobs[i]->draft);
 	}
 }
 
-/* The names are taken back, as far as that goes; what stays is swept at the next start. */
-static void unpublish_all(
-	struct vault *vault, struct ingest_job **jobs, size_t n, int *results, int error)
+static void fail_all(int *results, size_t n, int error)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (results[i] < 0)
-			continue;
-		results[i] = error;
-		(void)vault->store->ops->remove(vault->store, jobs[i]->row.ulid);
+		if (results[i] == 0)
+			results[i] = error;
+	}
+}
+
+/* The names are taken back, as far as that goes; what stays is swept at the next start. */
+static void unpublish_all(
+	struct vault *vault, struct ingest_job **jobs, size_t n, const int *results)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (results[i] == 0)
+			(void)vault->store->ops->remove(vault->store, jobs[i]->row.ulid);
 	}
 }
 
 void ingest_commit(struct vault *vault, struct ingest_job **jobs, size_t n, int *results)
 {
+	bool doubtful = false;
+
 	publish_all(vault, jobs, n, results);
 	int r = vault->stuck ? -RE_BUSY : vault->store->ops->sync(vault->store);
 	if (r == 0)
-		r = catalogue_all(vault, jobs, n, results);
+		r = catalogue_all(vault, jobs, n, results, &doubtful);
 	if (r < 0) {
 		vault_trouble(vault, "recordings cannot be catalogued: %s", re_strerror(r));
-		unpublish_all(vault, jobs, n, results, r);
+		/* A commit whose sync failed may come to light again at the next start, and then
+		 * the objects must be there: only a restart can tell. */
+		if (doubtful)
+			vault->stuck = true;
+		else
+			unpublish_all(vault, jobs, n, results);
+		fail_all(results, n, r);
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (results[i] == 0)

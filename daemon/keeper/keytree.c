@@ -59,14 +59,18 @@ static void seal_row(uint64_t parent, uint64_t id, uint64_t epoch, const uint8_t
 	node_key_seal(parent_key, &place, key, ret_row->sealed);
 }
 
-/* Walks down the present rows; key holds the root's key on entry and the leaf's on success. */
-static int walk_down(struct db *db, const struct key_path *path, uint8_t key[static NODE_KEY_BYTES])
+typedef int (*row_getter)(struct db *db, uint64_t parent, uint64_t id, struct node_row *ret_row);
+
+/* Walks down the rows that get finds; key holds the root's key on entry and the leaf's on success.
+ */
+static int walk_down(struct db *db, row_getter get, const struct key_path *path,
+	uint8_t key[static NODE_KEY_BYTES])
 {
 	uint64_t parent = NODE_ROOT;
 
 	for (unsigned i = 0; i < path->depth; i++) {
 		struct node_row row;
-		int r = node_get(db, parent, path->node[i], &row);
+		int r = get(db, parent, path->node[i], &row);
 		if (r == 0)
 			r = open_row(&row, key, key);
 		if (r < 0)
@@ -80,11 +84,19 @@ int keytree_open(
 	struct keytree *tree, const struct key_path *path, uint8_t ret_key[static NODE_KEY_BYTES])
 {
 	memcpy(tree->walk, tree->root, NODE_KEY_BYTES);
-	int r = walk_down(tree->db, path, tree->walk);
+	int r = walk_down(tree->db, node_get, path, tree->walk);
 	if (r == 0)
 		memcpy(ret_key, tree->walk, NODE_KEY_BYTES);
 	sodium_memzero(tree->walk, NODE_KEY_BYTES);
 	return r;
+}
+
+/* The row of the next epoch where it is staged, else the present one. */
+static int get_newest(struct db *db, uint64_t parent, uint64_t id, struct node_row *ret_row)
+{
+	int r = node_get_staged(db, parent, id, ret_row);
+
+	return r == -ENOENT ? node_get(db, parent, id, ret_row) : r;
 }
 
 int keytree_try(
@@ -95,7 +107,7 @@ int keytree_try(
 	if (!key)
 		return -RE_MLOCK;
 	memcpy(key, root, NODE_KEY_BYTES);
-	return walk_down(db, path, key);
+	return walk_down(db, get_newest, path, key);
 }
 
 /* Adds one node under the parent whose key is in walk; walk then holds the new key. */
@@ -221,7 +233,8 @@ int keytree_stage(struct keytree *tree, struct key_path *victims, size_t n,
 
 	if (!level)
 		return -RE_MLOCK;
-	qsort(victims, n, sizeof(*victims), compare);
+	if (n > 0)
+		qsort(victims, n, sizeof(*victims), compare);
 	memcpy(level[0].old, tree->root, NODE_KEY_BYTES);
 	randombytes_buf(level[0].fresh, NODE_KEY_BYTES);
 	int r = stage_children(&s, NODE_ROOT);

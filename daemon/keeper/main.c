@@ -208,7 +208,7 @@ static void stuck(void *context)
 static int serve(struct keeper *keeper)
 {
 	_cleanup_close_ int intake_fd = -1, control_fd = -1;
-	uid_t uid;
+	uid_t uid = 0;
 	int r = intake_uid(keeper->config, &uid);
 
 	if (r < 0)

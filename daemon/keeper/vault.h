@@ -25,7 +25,9 @@ struct vault {
 	struct object_store *store;
 	uint8_t vault_id[VAULT_ID_BYTES];
 	int64_t quarantine_account;
-	bool stuck;           /* slots and database need a restart to agree: the keeper must stop */
+	/* What slots and database hold, or whether they agree, only a restart can tell: the keeper
+	 * must stop. */
+	bool stuck;
 	char last_error[256]; /* for status: the last thing that went wrong, "" for nothing */
 };
 

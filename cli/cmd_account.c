@@ -1,0 +1,120 @@
+#include <errno.h>
+
+#include "base/cleanup.h"
+#include "cli/command.h"
+#include "cli/describe.h"
+#include "cli/field.h"
+#include "cli/output.h"
+#include "cli/session.h"
+#include "cli/table.h"
+
+static const struct table_column columns[] = {{"ACCOUNT", false}, {"HANDLE", false},
+	{"STATE", false}, {"CREATED", false}, {"SIZE", true}, {"RECORDINGS", false}};
+
+struct listing {
+	struct table *table; /* NULL: JSON */
+	struct output_array array;
+	bool any;
+};
+
+static int print_account(struct listing *listing, const json_t *account)
+{
+	listing->any = true;
+	if (!listing->table) {
+		output_array_add(&listing->array, account);
+		return 0;
+	}
+	_cleanup_free_ char *counts = describe_counts(field_object(account, "recordings"));
+	char bytes[OUTPUT_BYTES];
+	output_bytes(field_int(account, "plaintext_bytes", 0), bytes);
+	const char *const cells[] = {field_text(account, "name"), field_text(account, "handle"),
+		field_text(account, "state"), field_text(account, "created_at"), bytes, counts};
+	return table_row(listing->table, cells);
+}
+
+static int print_page(void *context, const json_t *parameters)
+{
+	struct listing *listing = context;
+	json_t *accounts = field_array(parameters, "accounts"), *account;
+	size_t i;
+
+	if (!accounts) {
+		control_nonsense("ListAccounts");
+		return -ECANCELED;
+	}
+	json_array_foreach(accounts, i, account)
+	{
+		int r = print_account(listing, account);
+		if (r < 0)
+			return r;
+	}
+	if (listing->table)
+		table_flush(listing->table, stdout);
+	return ferror(stdout) ? -ECANCELED : 0;
+}
+
+static enum cli_exit run_account_list(const struct arguments *arguments)
+{
+	_cleanup_client_ struct varlink_client *client = NULL;
+	struct listing listing = {0};
+	enum cli_exit e = session_open(arguments, &client);
+
+	if (e == CLI_DONE && !command_json(arguments)) {
+		listing.table = table_new(columns, ELEMENTSOF(columns));
+		e = listing.table ? CLI_DONE : output_oom();
+	}
+	if (e == CLI_DONE)
+		e = control_call_more(client, CONTROL_INTERFACE "ListAccounts", json_object(),
+			print_page, &listing);
+	if (e == CLI_DONE && !listing.table)
+		output_array_end(&listing.array);
+	else if (e == CLI_DONE && !listing.any)
+		puts("No accounts.");
+	table_free(listing.table);
+	return e;
+}
+
+static enum cli_exit run_account_show(const struct arguments *arguments)
+{
+	_cleanup_client_ struct varlink_client *client = NULL;
+	_cleanup_reply_ struct varlink_reply reply = {0};
+	const char *name = arguments->operands[0];
+	enum cli_exit e =
+		command_utf8("account", name) ? session_open(arguments, &client) : CLI_USAGE;
+
+	if (e == CLI_DONE)
+		e = control_call(client, CONTROL_INTERFACE "ShowAccount",
+			json_pack("{s:s}", "account", name), &reply);
+	if (e != CLI_DONE)
+		return e;
+	const json_t *account = field_object(reply.parameters, "account");
+	if (!account)
+		return control_nonsense("ShowAccount");
+	if (command_json(arguments))
+		return output_json(account);
+	describe_account(account, stdout);
+	return CLI_DONE;
+}
+
+const struct command command_account_list = {
+	.name = "account list",
+	.synopsis = "[--json]",
+	.summary = "list accounts",
+	.help = "Lists the accounts of the vault. A deleted account has no name any more, only "
+		"its handle.\n",
+	.examples = "  recsealctl account list\n"
+		    "  recsealctl account list --json | jq -r '.[].name'\n",
+	.run = run_account_list,
+};
+
+const struct command command_account_show = {
+	.name = "account show",
+	.synopsis = "A [--json]",
+	.summary = "everything known about one account",
+	.help = "Shows one account, by its name or by its handle.\n",
+	.examples = "  recsealctl account show acme\n"
+		    "  recsealctl account show acme --json | jq .recordings\n",
+	.min_operands = 1,
+	.max_operands = 1,
+	.run = run_account_show,
+};

@@ -1,0 +1,64 @@
+/* The command line of recsealctl: options and words in any order; "--" ends the options. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cli/exit.h"
+
+enum option_id {
+	OPTION_ACCOUNT,
+	OPTION_STATE,
+	OPTION_SINCE,
+	OPTION_UNTIL,
+	OPTION_OUTPUT,
+	OPTION_REASON,
+	OPTION_ALL,
+	OPTION_DRY_RUN,
+	OPTION_YES,
+	OPTION_JSON,
+	OPTION_SOCKET,
+	OPTION_HELP,
+	OPTION_VERSION,
+	OPTION_MAX,
+};
+
+#define OPTION_BIT(option) (1U << (option))
+#define OPTIONS_GLOBAL                                                                             \
+	(OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_SOCKET) | OPTION_BIT(OPTION_HELP) |           \
+		OPTION_BIT(OPTION_VERSION))
+
+struct option_spec {
+	const char *name;     /* without the dashes */
+	char letter;          /* 0: has none */
+	const char *argument; /* NULL: takes none */
+	const char *help;
+};
+extern const struct option_spec option_specs[OPTION_MAX];
+
+struct options {
+	const char *value[OPTION_MAX]; /* NULL: not given; "" for an option without argument */
+	const char **words;            /* everything else, in order; borrowed from argv */
+	size_t n_words;
+};
+
+/* Tells what is wrong on stderr and returns CLI_USAGE; then there is nothing to free. The strings
+ * stay argv's; an option given twice is an error. */
+enum cli_exit options_parse(int argc, char **argv, struct options *ret_options);
+void options_free(struct options *options);
+
+static inline bool options_given(const struct options *options, enum option_id option)
+{
+	return options->value[option] != NULL;
+}
+
+/* The options that were given, as bits. */
+unsigned options_bits(const struct options *options);
+
+/* --socket, else RECSEAL_SOCKET, else the installed place. */
+#define OPTIONS_DEFAULT_SOCKET "/run/recseal/control"
+const char *options_socket(const struct options *options);
+
+/* Whether an option's time is one; untouched NULL when it was not given, else text made of it in
+ * UTC, to free(). CLI_USAGE, told, for anything else. */
+enum cli_exit options_time(const struct options *options, enum option_id option, char **ret_text);

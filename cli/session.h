@@ -1,0 +1,19 @@
+/* The connection of a running command: closed, and its reply freed, with the scope. */
+#pragma once
+
+#include "cli/command.h"
+#include "cli/control.h"
+
+static inline void varlink_client_free_p(struct varlink_client **client)
+{
+	varlink_client_free(*client);
+}
+#define _cleanup_client_ __attribute__((cleanup(varlink_client_free_p)))
+#define _cleanup_reply_  __attribute__((cleanup(varlink_reply_clear)))
+
+/* Connects to where the options say. */
+static inline enum cli_exit session_open(
+	const struct arguments *arguments, struct varlink_client **ret_client)
+{
+	return control_open(options_socket(arguments->options), ret_client);
+}

@@ -1,0 +1,73 @@
+#include "cli/shred_words.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/describe.h"
+#include "cli/field.h"
+#include "cli/output.h"
+
+const char *shred_words_confirmation(const json_t *plan, const struct shred_target *target)
+{
+	const char *name = field_text(plan, target->kind);
+
+	return name && *name ? name : target->name;
+}
+
+/* "14 recordings, 3.2 GiB" */
+static void print_amount(const json_t *object, const char *label, FILE *f)
+{
+	char count[OUTPUT_BYTES], bytes[OUTPUT_BYTES];
+
+	output_count(field_int(object, "recordings", 0), "recording", count);
+	output_bytes(field_int(object, "plaintext_bytes", 0), bytes);
+	output_factf(f, label, "%s, %s", count, bytes);
+}
+
+static void print_assurance(const json_t *object, FILE *f)
+{
+	const char *assurance = field_text(object, "assurance");
+	const char *sentence = field_text(object, "assurance_sentence");
+
+	output_factf(f, "assurance", "%s: %s", assurance ? assurance : "unknown",
+		sentence ? sentence : "the keeper does not say");
+}
+
+void shred_words_plan(const json_t *plan, const struct shred_target *target, FILE *f)
+{
+	_cleanup_free_ char *range = describe_range(plan);
+
+	fprintf(f, "This shred would destroy the %s ", target->kind);
+	output_text(f, shred_words_confirmation(plan, target));
+	fputs(":\n", f);
+	print_amount(plan, "would be lost", f);
+	output_fact(f, "recorded", range);
+	if (strcmp(target->kind, "account") == 0)
+		output_fact(f, "also lost",
+			"the account's name and the file names of its recordings; it cannot be "
+			"opened again");
+	print_assurance(plan, f);
+	fputs("It cannot be undone.\n", f);
+}
+
+void shred_words_result(const json_t *result, const struct shred_target *target,
+	const char *confirmed, const char *reason, FILE *f)
+{
+	fprintf(f, "Destroyed: the keys of the %s ", target->kind);
+	output_text(f, confirmed);
+	fputs(".\n", f);
+	print_amount(result, "destroyed", f);
+	output_fact(f, "when", field_text(result, "destroyed_at"));
+	output_factf(f, "epoch", "%lld before, %lld after",
+		(long long)field_int(result, "epoch_before", 0),
+		(long long)field_int(result, "epoch_after", 0));
+	output_fact(f, "reason", reason);
+	print_assurance(result, f);
+	fputs("Without a root or an image of memory from before that epoch, nothing the vault "
+	      "ever\n"
+	      "stored, old versions and backups included, opens these recordings.\n"
+	      "It does not prove that no copy exists: what was played, exported or copied outside "
+	      "the\nvault, such a root or image if somebody kept one, and facts that may be kept "
+	      "(ids,\nsizes, times, class) are not covered.\n",
+		f);
+}

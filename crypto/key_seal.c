@@ -1,0 +1,125 @@
+#include "crypto/key_seal.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+#define NODE_LABEL    "rsnode01"
+#define RECORD_LABEL  "rsrecd01" /* also the crypto_kdf context */
+#define LABEL_BYTES   8
+#define NODE_AD_BYTES (LABEL_BYTES + 3 * 8)
+
+_Static_assert(sizeof(NODE_LABEL) - 1 == LABEL_BYTES, "label size");
+_Static_assert(sizeof(RECORD_LABEL) - 1 == crypto_kdf_CONTEXTBYTES, "context size");
+_Static_assert(NODE_KEY_BYTES == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "key size");
+_Static_assert(NODE_KEY_BYTES == crypto_kdf_KEYBYTES, "key size");
+_Static_assert(SEAL_NONCE_BYTES == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "nonce size");
+_Static_assert(SEAL_TAG_BYTES == crypto_aead_xchacha20poly1305_ietf_ABYTES, "tag size");
+
+struct ad {
+	const uint8_t *bytes;
+	size_t len;
+};
+
+/* nonce || ciphertext || tag */
+static void seal(
+	const uint8_t *key, struct ad ad, const uint8_t *plain, size_t len, uint8_t *ret_sealed)
+{
+	randombytes_buf(ret_sealed, SEAL_NONCE_BYTES);
+	crypto_aead_xchacha20poly1305_ietf_encrypt(ret_sealed + SEAL_NONCE_BYTES, NULL, plain, len,
+		ad.bytes, ad.len, NULL, ret_sealed, key);
+}
+
+static int open_sealed(const uint8_t *key, struct ad ad, const uint8_t *sealed, size_t sealed_len,
+	uint8_t *ret_plain)
+{
+	const uint8_t *box = sealed + SEAL_NONCE_BYTES;
+
+	if (sealed_len < SEAL_OVERHEAD_BYTES)
+		return -RE_CORRUPT;
+	size_t box_len = sealed_len - SEAL_NONCE_BYTES;
+	/* Verified first, with no output: libsodium zeroes the output when it fails. */
+	if (crypto_aead_xchacha20poly1305_ietf_decrypt(
+		    NULL, NULL, NULL, box, box_len, ad.bytes, ad.len, sealed, key))
+		return -RE_CORRUPT;
+	if (crypto_aead_xchacha20poly1305_ietf_decrypt(
+		    ret_plain, NULL, NULL, box, box_len, ad.bytes, ad.len, sealed, key))
+		return -RE_CORRUPT;
+	return 0;
+}
+
+static struct ad node_ad(const struct node_place *place, uint8_t ret_bytes[static NODE_AD_BYTES])
+{
+	memcpy(ret_bytes, NODE_LABEL, LABEL_BYTES);
+	put_le64(ret_bytes + LABEL_BYTES, place->parent);
+	put_le64(ret_bytes + LABEL_BYTES + 8, place->id);
+	put_le64(ret_bytes + LABEL_BYTES + 16, place->epoch);
+	return (struct ad){ret_bytes, NODE_AD_BYTES};
+}
+
+void node_key_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
+	const uint8_t key[static NODE_KEY_BYTES], uint8_t ret_sealed[static SEALED_KEY_BYTES])
+{
+	uint8_t bytes[NODE_AD_BYTES];
+
+	seal(parent_key, node_ad(place, bytes), key, NODE_KEY_BYTES, ret_sealed);
+}
+
+int node_key_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
+	const uint8_t sealed[static SEALED_KEY_BYTES], uint8_t ret_key[static NODE_KEY_BYTES])
+{
+	uint8_t bytes[NODE_AD_BYTES];
+
+	return open_sealed(parent_key, node_ad(place, bytes), sealed, SEALED_KEY_BYTES, ret_key);
+}
+
+/* What a record is sealed with. On the stack, because sealing must not fail; wiped on return. */
+struct record_context {
+	uint8_t key[NODE_KEY_BYTES];
+	uint8_t ad[2 * 8];
+};
+
+static void record_context(const uint8_t leaf_key[static NODE_KEY_BYTES],
+	enum record_purpose purpose, uint64_t bound, struct record_context *ret_context)
+{
+	crypto_kdf_derive_from_key(ret_context->key, sizeof(ret_context->key), (uint64_t)purpose,
+		RECORD_LABEL, leaf_key);
+	put_le64(ret_context->ad, (uint64_t)purpose);
+	put_le64(ret_context->ad + 8, bound);
+}
+
+void record_seal(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpose purpose,
+	uint64_t bound, const void *plain, size_t len, uint8_t *ret_sealed)
+{
+	struct record_context c;
+
+	record_context(leaf_key, purpose, bound, &c);
+	seal(c.key, (struct ad){c.ad, sizeof(c.ad)}, plain, len, ret_sealed);
+	sodium_memzero(&c, sizeof(c));
+}
+
+int record_open(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpose purpose,
+	uint64_t bound, const uint8_t *sealed, size_t sealed_len, void *ret_plain)
+{
+	struct record_context c;
+
+	record_context(leaf_key, purpose, bound, &c);
+	int r = open_sealed(c.key, (struct ad){c.ad, sizeof(c.ad)}, sealed, sealed_len, ret_plain);
+	sodium_memzero(&c, sizeof(c));
+	return r;
+}
+
+void lookup_hash(const uint8_t key[static NODE_KEY_BYTES], const char *domain, const void *data,
+	size_t len, uint8_t ret_hash[static LOOKUP_BYTES])
+{
+	crypto_generichash_state state;
+
+	crypto_generichash_init(&state, key, NODE_KEY_BYTES, LOOKUP_BYTES);
+	/* With its NUL: no domain is the beginning of another. */
+	crypto_generichash_update(&state, (const uint8_t *)domain, strlen(domain) + 1);
+	crypto_generichash_update(&state, data, len);
+	crypto_generichash_final(&state, ret_hash, LOOKUP_BYTES);
+	sodium_memzero(&state, sizeof(state));
+}

@@ -1,0 +1,77 @@
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "daemon/common/config.h"
+#include "daemon/common/config_path.h"
+
+/* Each check returns 0, -RE_CONFIG after a line on errors, or -ENOMEM. */
+
+static int check_class(const struct config *config, const struct config_spool *spool, FILE *errors)
+{
+	if (config_find_class(config, spool->class))
+		return 0;
+	fprintf(errors, "%s: [spool %s]: there is no class %s; add [class %s] with its Keep=\n",
+		spool->origin, spool->name, spool->class, spool->class);
+	return -RE_CONFIG;
+}
+
+static int check_pair(const struct config_spool *a, const struct config_spool *b, FILE *errors)
+{
+	if (strcmp(a->name, b->name) == 0) {
+		fprintf(errors, "%s: spool %s is already defined at %s; give it another name\n",
+			b->origin, b->name, a->origin);
+		return -RE_CONFIG;
+	}
+	int r = config_path_overlap(a->path, b->path);
+	if (r > 0) {
+		fprintf(errors, "%s: spool %s (%s) overlaps spool %s (%s) of %s; keep them apart\n",
+			b->origin, b->name, b->path, a->name, a->path, a->origin);
+		return -RE_CONFIG;
+	}
+	return r;
+}
+
+/* What recseal itself writes must never be taken for recordings. */
+static int check_places(const struct config *config, const struct config_spool *spool, FILE *errors)
+{
+	const struct {
+		const char *what, *path;
+	} places[] = {{"state", config->keeper_dir}, {"object", config->objects_dir},
+		{"socket", config->socket_dir}};
+	int result = 0;
+
+	for (size_t i = 0; i < ELEMENTSOF(places); i++) {
+		int r = config_path_overlap(spool->path, places[i].path);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			continue;
+		fprintf(errors,
+			"%s: spool %s (%s) overlaps the %s directory (%s); keep them apart\n",
+			spool->origin, spool->name, spool->path, places[i].what, places[i].path);
+		result = -RE_CONFIG;
+	}
+	return result;
+}
+
+/* Keeps the graver of two results. */
+static int worse(int a, int b)
+{
+	return a == 0 || b == -ENOMEM ? b : a;
+}
+
+int config_check(const struct config *config, FILE *errors)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < config->n_spools; i++) {
+		const struct config_spool *spool = &config->spools[i];
+		r = worse(r, check_class(config, spool, errors));
+		r = worse(r, check_places(config, spool, errors));
+		for (size_t k = 0; k < i; k++)
+			r = worse(r, check_pair(&config->spools[k], spool, errors));
+	}
+	return r;
+}

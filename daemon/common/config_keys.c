@@ -1,0 +1,154 @@
+#include "daemon/common/config_keys.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "daemon/common/config_parse.h"
+#include "daemon/common/config_path.h"
+
+#define KEEP_MAX_US (1000 * 365 * US_PER_DAY) /* times stay four-digit years */
+
+static int replace(char **field, char *value)
+{
+	if (!value)
+		return -ENOMEM;
+	free(*field);
+	*field = value;
+	return 0;
+}
+
+static int set_path(const struct config_key *key, const char *value, void *field, FILE *why)
+{
+	char *path = config_path_clean(value);
+
+	if (!path && errno == EINVAL) {
+		fputs("is not a plain absolute path: begin it with / and use no . or ..", why);
+		return -RE_CONFIG;
+	}
+	return replace(field, path);
+}
+
+static int set_name(const struct config_key *key, const char *value, void *field, FILE *why)
+{
+	if (!config_name_valid(value)) {
+		fputs("is not a name: use 1 to 64 of a-z, 0-9, _ and -", why);
+		return -RE_CONFIG;
+	}
+	return replace(field, strdup(value));
+}
+
+/* A user or group; whether it exists is found out by the one who needs it. */
+static int set_principal(const struct config_key *key, const char *value, void *field, FILE *why)
+{
+	bool valid = strlen(value) <= CONFIG_NAME_MAX && *value != '-';
+
+	for (const char *p = value; *p; p++)
+		valid = valid && (isalnum((unsigned char)*p) || strchr("_.-", *p));
+	if (!valid) {
+		fputs("is not the name of a user or group", why);
+		return -RE_CONFIG;
+	}
+	return replace(field, strdup(value));
+}
+
+static int set_profile(const struct config_key *key, const char *value, void *field, FILE *why)
+{
+	static const char *const later[] = {
+		"freeswitch", "asterisk", "rtpengine", "jibri", "bbb", "janus", "livekit"};
+
+	if (strcmp(value, "directory") == 0)
+		return replace(field, strdup(value));
+	for (size_t i = 0; i < ELEMENTSOF(later); i++) {
+		if (strcmp(value, later[i]) == 0) {
+			fprintf(why,
+				"cannot be used: profile %s is not available in this version; "
+				"use directory",
+				value);
+			return -RE_CONFIG;
+		}
+	}
+	fputs("is not a profile; available: directory", why);
+	return -RE_CONFIG;
+}
+
+static int set_span(const struct config_key *key, const char *value, void *field, FILE *why)
+{
+	int64_t span_us;
+
+	if (timespan_parse(value, &span_us) < 0) {
+		fputs("is not a time span: write it like 90s, 15min, 2h, 30d or 5y", why);
+		return -RE_CONFIG;
+	}
+	if (span_us < key->min || span_us > key->max) {
+		fprintf(why, "is out of range: use %s", key->range);
+		return -RE_CONFIG;
+	}
+	*(int64_t *)field = span_us;
+	return 0;
+}
+
+static int set_count(const struct config_key *key, const char *value, void *field, FILE *why)
+{
+	char *end;
+	long n = strtol(value, &end, 10);
+
+	if (!isdigit((unsigned char)*value) || *end || n < key->min || n > key->max) {
+		fprintf(why, "is not a number from %s", key->range);
+		return -RE_CONFIG;
+	}
+	*(unsigned *)field = (unsigned)n;
+	return 0;
+}
+
+static const struct config_key spool_keys[] = {
+	{"Path", set_path, offsetof(struct config_spool, path), 0, 0, NULL},
+	{"Profile", set_profile, offsetof(struct config_spool, profile), 0, 0, NULL},
+	{"Class", set_name, offsetof(struct config_spool, class), 0, 0, NULL},
+	{"Settle", set_span, offsetof(struct config_spool, settle_us), 0, US_PER_DAY, "0 to 1d"},
+};
+
+static const struct config_key class_keys[] = {
+	{"Keep", set_span, offsetof(struct config_class, keep_us), US_PER_S, KEEP_MAX_US,
+		"1s to 1000y"},
+};
+
+static const struct config_key keeper_keys[] = {
+	{"State", set_path, offsetof(struct config, keeper_dir), 0, 0, NULL},
+	{"Objects", set_path, offsetof(struct config, objects_dir), 0, 0, NULL},
+	{"Sockets", set_path, offsetof(struct config, socket_dir), 0, 0, NULL},
+	{"Intake", set_principal, offsetof(struct config, intake_user), 0, 0, NULL},
+	{"Viewers", set_principal, offsetof(struct config, viewers), 0, 0, NULL},
+	{"Operators", set_principal, offsetof(struct config, operators), 0, 0, NULL},
+	{"Officers", set_principal, offsetof(struct config, officers), 0, 0, NULL},
+};
+
+static const struct config_key intake_keys[] = {
+	{"Jobs", set_count, offsetof(struct config, jobs), 1, 256, "1 to 256"},
+	{"Rescan", set_span, offsetof(struct config, rescan_us), US_PER_S, US_PER_DAY, "1s to 1d"},
+	{"ProbeTimeout", set_span, offsetof(struct config, probe_timeout_us), 100000,
+		600 * US_PER_S, "100ms to 10min"},
+	{"Probe", set_path, offsetof(struct config, probe_program), 0, 0, NULL},
+};
+
+const struct config_section_keys config_sections[CONFIG_SECTIONS] = {
+	[CONFIG_SPOOL] = {"spool", true, spool_keys, ELEMENTSOF(spool_keys)},
+	[CONFIG_CLASS] = {"class", true, class_keys, ELEMENTSOF(class_keys)},
+	[CONFIG_KEEPER] = {"keeper", false, keeper_keys, ELEMENTSOF(keeper_keys)},
+	[CONFIG_INTAKE] = {"intake", false, intake_keys, ELEMENTSOF(intake_keys)},
+};
+
+const struct config_key *config_key_find(enum config_section section, const char *name)
+{
+	const struct config_section_keys *s = &config_sections[section];
+
+	for (size_t i = 0; i < s->n_keys; i++) {
+		if (strcmp(s->keys[i].name, name) == 0)
+			return &s->keys[i];
+	}
+	return NULL;
+}

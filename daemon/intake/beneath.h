@@ -1,0 +1,7 @@
+/* Lookup of foreign paths: never out of the directory, never through a symbolic link. */
+#pragma once
+
+/* openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS (and not through /proc magic links), always
+ * O_CLOEXEC. With O_PATH | O_NOFOLLOW a symbolic link itself may be the end of the path. Returns
+ * the descriptor or -errno. */
+int beneath_open(int dir_fd, const char *path, int flags);

@@ -1,0 +1,32 @@
+/* The whole intake on a libuv loop: spools in, sealed files out. */
+#pragma once
+
+#include <uv.h>
+
+#include "base/clock.h"
+#include "daemon/common/config.h"
+
+/* Candidates remembered at once; a spool with more files is walked piece by piece. */
+#define INTAKE_QUEUE 16384
+
+struct intake_setup {
+	uv_loop_t *loop;
+	const struct config *config; /* borrowed */
+	const struct clock *clock;   /* borrowed */
+	void (*stopped)(void *context);
+	void *context;
+};
+
+struct intake;
+
+/* Watches the spools and begins to connect to the keeper; neither needs to be there. The process
+ * gets SIGIO when somebody wants to write to a file that is being sealed: the intake handles it.
+ * On failure the loop has been run until nothing was left on it. -errno. */
+int intake_start(const struct intake_setup *setup, struct intake **ret_intake);
+
+/* Takes no more candidates, lets running seals finish for a short while, then closes every handle
+ * and calls `stopped`. May be called twice. */
+void intake_stop(struct intake *intake);
+
+/* After the loop has run out. Takes NULL; returns NULL. */
+struct intake *intake_free(struct intake *intake);

@@ -1,0 +1,90 @@
+/* Recordings in progress, from a claimed source to its plaintext's end:
+ *
+ *     PROBING -> BEGINNING -> SEALING -> COMMITTING -> ended
+ *
+ *     state       what exists                               lost power, or died, in it
+ *     PROBING     plaintext                                 found again by the scan
+ *     BEGINNING   plaintext, perhaps an unnamed object      the same; the object has no name
+ *     SEALING     plaintext, part of an unnamed object      the same
+ *     COMMITTING  plaintext, perhaps a committed object     the same; `already`, then unlinked
+ *     ended       committed object
+ *
+ * The plaintext is unlinked in one place only, and only after `committed` or `already`. */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/socket.h"
+#include "daemon/common/config.h"
+#include "daemon/intake/keeper_link.h"
+#include "daemon/intake/probe_client.h"
+#include "daemon/intake/queue.h"
+#include "daemon/intake/source.h"
+
+enum job_end {
+	JOB_DONE,    /* sealed, and the plaintext is gone */
+	JOB_CHANGED, /* the file was touched meanwhile: a new candidate */
+	JOB_LOST,    /* given up for no fault of the file */
+	JOB_FAILED,  /* try again later */
+	JOB_REFUSED, /* the keeper does not want it as it is */
+};
+
+struct job_outcome {
+	struct candidate *candidate;
+	enum job_end end;
+	const char *why; /* for JOB_FAILED and JOB_REFUSED, printable */
+	uint64_t inode;
+	const uint8_t *hash; /* SOURCE_HASH_BYTES: source_hash() */
+};
+
+struct jobs_setup {
+	uv_loop_t *loop;
+	const struct clock *clock;
+	struct keeper_link *link;
+	struct probe_client *probe;
+	size_t max;
+	/* A job has ended; the outcome is valid during the call. May be called from within any
+	 * function below but jobs_start(). */
+	void (*ended)(void *context, const struct job_outcome *outcome);
+	void *context;
+};
+
+/* What is to be sealed. */
+struct job_order {
+	const struct config_spool *spool;
+	struct candidate *candidate; /* the caller's, until the job has ended */
+	uint8_t hash[SOURCE_HASH_BYTES];
+	int64_t recorded_us, finished_us;
+};
+
+struct jobs;
+
+/* -ENOMEM. */
+int jobs_new(const struct jobs_setup *setup, struct jobs **ret_jobs);
+
+/* None may be in progress. Takes NULL; returns NULL. */
+struct jobs *jobs_free(struct jobs *jobs);
+
+size_t jobs_running(const struct jobs *jobs);
+size_t jobs_room(const struct jobs *jobs);
+
+/* Starts a job on a claimed source, which becomes the job's on success. -errno. */
+int jobs_start(struct jobs *jobs, const struct job_order *order, struct source *source);
+
+/* A message of the keeper. Descriptors that are taken become -1. 0 (also for a job that has ended
+ * already), or -RE_PROTOCOL. */
+int jobs_message(struct jobs *jobs, json_t *message, struct socket_fds *fds);
+
+/* The connection to the keeper is lost: all end with JOB_LOST, at the latest when their threads
+ * have noticed. */
+void jobs_lost(struct jobs *jobs);
+
+/* SIGIO: lets go of every file that somebody wants to write to. */
+void jobs_yield(struct jobs *jobs);
+
+/* Stopping: gives up what has not come to sealing; with `all`, everything. The probe client must
+ * have been stopped before: it never answers again. */
+void jobs_wind_down(struct jobs *jobs, bool all);

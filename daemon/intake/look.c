@@ -1,0 +1,207 @@
+#include "daemon/intake/look.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <syslog.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "daemon/common/event.h"
+#include "daemon/intake/monotonic.h"
+
+/* 1 January 2000: what claims to be older has no clock. */
+#define EARLIEST_SANE_US (INT64_C(946684800) * US_PER_S)
+#define CLOCK_SKEW_US    US_PER_S
+
+/* A writer's close is told before the kernel has let go of its write access, so a lease may fail
+ * for a moment: a few quick looks, about 1.3 s in all. A longer wait ends with a close event, or
+ * with the next scan. */
+#define WRITER_FIRST_US (10 * INT64_C(1000))
+#define WRITER_LOOKS    7
+
+#define RETRY_FIRST_US US_PER_S
+#define RETRY_MAX_US   (60 * US_PER_S)
+
+/* Where no lease is to be had, an open writer cannot be told from none. Bridges write through
+ * buffers that take some seconds of audio to fill, so a file that nobody was seen closing must have
+ * been quiet for longer than that. */
+#define UNLEASED_SETTLE_US (15 * US_PER_S)
+
+#define SHORT_WAIT_US (10 * INT64_C(1000))
+
+static void return_in(struct intake *intake, struct candidate *candidate, int64_t wait_us)
+{
+	queue_return(intake->queue, candidate, monotonic_us() + wait_us);
+}
+
+/* When the file was finished, as far as can be told: its last change by its own account, or, when
+ * that lies in the future or before any bridge, the moment this state of it was first met. */
+static int64_t finished_us(
+	struct candidate *candidate, const struct source_identity *identity, int64_t now_us)
+{
+	int64_t changed_us = source_changed_us(identity);
+
+	if (changed_us >= EARLIEST_SANE_US && changed_us <= now_us + CLOCK_SKEW_US)
+		return changed_us;
+	if (candidate->met_us == 0 || !source_same(&candidate->met, identity)) {
+		candidate->met = *identity;
+		candidate->met_us = now_us;
+	}
+	return candidate->met_us;
+}
+
+/* The file's mtime, unless it is absurd: some tools keep the time of the recording in it. */
+static int64_t recorded_us(const struct source_identity *identity, int64_t now_us)
+{
+	int64_t mtime_us = identity->mtime_ns / 1000;
+
+	return mtime_us < EARLIEST_SANE_US || mtime_us > now_us + US_PER_DAY ? now_us : mtime_us;
+}
+
+/* Some files fail for good. They may fill half of the queue; the next scan finds the others again.
+ */
+static void try_later(struct intake *intake, struct candidate *candidate, const char *why)
+{
+	unsigned shift = candidate->failures < 6 ? candidate->failures : 6;
+	int64_t wait_us = RETRY_FIRST_US << shift;
+
+	spool_trouble(&intake->spools[candidate->spool], why);
+	candidate->failures++;
+	if (queue_room(intake->queue) < INTAKE_QUEUE / 2)
+		queue_drop(intake->queue, candidate);
+	else
+		return_in(intake, candidate, wait_us < RETRY_MAX_US ? wait_us : RETRY_MAX_US);
+}
+
+static void writer_found(struct intake *intake, struct candidate *candidate)
+{
+	if (candidate->writers >= WRITER_LOOKS) {
+		queue_drop(intake->queue, candidate);
+		return;
+	}
+	return_in(intake, candidate, WRITER_FIRST_US << candidate->writers++);
+}
+
+static void tell_unleased(struct spool *spool)
+{
+	const struct event_fields fields = {.spool = spool->config->name};
+
+	if (spool->told_unleased)
+		return;
+	spool->told_unleased = true;
+	event_log(LOG_WARNING, EVENT_SPOOL_TROUBLE, &fields,
+		"spool %s: no lease on a file is to be had (the filesystem, or CAP_LEASE): a "
+		"writer "
+		"is only noticed when it writes; files wait longer",
+		spool->config->name);
+}
+
+/* What the look found. */
+struct finding {
+	struct source source;
+	struct job_order order;
+	int64_t wait_us; /* with FINDING_UNSETTLED */
+};
+enum {
+	FINDING_UNSETTLED = SOURCE_OUTCOMES,
+	FINDING_PARKED,
+};
+
+static int64_t unsettled_us(const struct job_order *order, int64_t settle_us, int64_t now_us)
+{
+	int64_t wait_us = order->finished_us + settle_us - now_us;
+
+	return settle_us > 0 && wait_us > 0 ? wait_us + 1 : 0;
+}
+
+/* Finds the candidate and claims it if it is finished. 0 with a claimed source; a source_outcome or
+ * a FINDING; -errno. */
+static int examine(struct intake *intake, struct candidate *candidate, struct finding *finding)
+{
+	struct spool *spool = &intake->spools[candidate->spool];
+	struct source *source = &finding->source;
+	struct job_order *order = &finding->order;
+	int64_t now_us = clock_now_us(intake->clock);
+	int r = source_find(spool->root_fd, candidate->path, source);
+
+	if (r != 0)
+		return r;
+	order->spool = spool->config;
+	order->candidate = candidate;
+	order->finished_us = candidate->since_us =
+		finished_us(candidate, &source->identity, now_us);
+	order->recorded_us = recorded_us(&source->identity, now_us);
+	source_hash(&source->identity, spool->config->name, candidate->path, order->hash);
+	if (seen_has(intake->parked, order->hash, sizeof(order->hash)))
+		return FINDING_PARKED;
+	finding->wait_us = unsettled_us(order, spool->config->settle_us, now_us);
+	if (finding->wait_us > 0)
+		return FINDING_UNSETTLED;
+	r = source_claim(source);
+	if (r != SOURCE_UNLEASED)
+		return r;
+	tell_unleased(spool);
+	finding->wait_us = unsettled_us(order, UNLEASED_SETTLE_US, now_us);
+	return !candidate->closed && finding->wait_us > 0 ? FINDING_UNSETTLED : 0;
+}
+
+void look_at(struct intake *intake, struct candidate *candidate)
+{
+	struct spool *spool = &intake->spools[candidate->spool];
+	struct finding finding = {.source = SOURCE_NONE};
+	int r = spool->root_fd < 0 ? SOURCE_GONE : examine(intake, candidate, &finding);
+
+	if (r == 0)
+		r = jobs_start(intake->jobs, &finding.order, &finding.source);
+	if (r < 0) {
+		try_later(intake, candidate, re_strerror(r));
+	} else if (r == SOURCE_WRITER) {
+		writer_found(intake, candidate);
+	} else if (r == SOURCE_CHANGED) {
+		return_in(intake, candidate, SHORT_WAIT_US);
+	} else if (r == FINDING_UNSETTLED) {
+		return_in(intake, candidate, finding.wait_us);
+	} else if (r != 0) {
+		if (r >= SOURCE_SYMLINK && r < SOURCE_OUTCOMES)
+			spool_refuse(spool, finding.source.identity.inode, (enum source_outcome)r);
+		queue_drop(intake->queue, candidate);
+	}
+	source_close(&finding.source);
+}
+
+/* The keeper will not have it as it is, for a reason of its own: until it changes. */
+static void park(struct intake *intake, const struct job_outcome *outcome)
+{
+	struct spool *spool = &intake->spools[outcome->candidate->spool];
+	char text[200];
+
+	seen_add(intake->parked, outcome->hash, SOURCE_HASH_BYTES);
+	snprintf(text, sizeof(text), "was refused (%s)", outcome->why);
+	spool_tell(spool, outcome->inode, SOURCE_OUTCOMES, text);
+	snprintf(spool->last_error, sizeof(spool->last_error), "%s", outcome->why);
+}
+
+void look_after(struct intake *intake, const struct job_outcome *outcome)
+{
+	struct candidate *candidate = outcome->candidate;
+	struct spool *spool = &intake->spools[candidate->spool];
+
+	candidate->writers = 0;
+	if (outcome->end == JOB_FAILED && !intake->stopping) {
+		try_later(intake, candidate, outcome->why);
+		return;
+	}
+	if (outcome->end == JOB_DONE) {
+		candidate->failures = 0;
+		spool_well(spool);
+	}
+	if (outcome->end == JOB_REFUSED)
+		park(intake, outcome);
+	if (outcome->end == JOB_CHANGED || candidate->touched)
+		return_in(intake, candidate,
+			spool->config->settle_us > 0 ? spool->config->settle_us : SHORT_WAIT_US);
+	else if (outcome->end == JOB_DONE || outcome->end == JOB_REFUSED)
+		queue_drop(intake->queue, candidate);
+	else
+		return_in(intake, candidate, 0);
+}

@@ -1,0 +1,332 @@
+#include "daemon/intake/spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "daemon/common/event.h"
+#include "daemon/intake/monotonic.h"
+
+#define SCAN_STEP_ENTRIES    256
+#define SUBTREE_ENTRIES      1024 /* of a new directory, at once; what has more waits for a scan */
+#define TELLINGS_PER_HOUR    100
+#define FREE_SPACE_PER_SPOOL 20 /* one part in */
+
+static const char *last_component(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+void spool_init(struct spool *spool, size_t index, const struct config_spool *config,
+	const struct spool_tools *tools)
+{
+	*spool = (struct spool){.config = config, .index = index, .tools = tools, .root_fd = -1};
+}
+
+void spool_close(struct spool *spool)
+{
+	spool->scan = scan_free(spool->scan);
+	if (spool->root_fd >= 0)
+		close(spool->root_fd);
+	spool->root_fd = -1;
+}
+
+/* ---- Telling ---- */
+
+static struct event_fields fields_of(const struct spool *spool)
+{
+	return (struct event_fields){.spool = spool->config->name};
+}
+
+bool spool_tell(struct spool *spool, uint64_t inode, unsigned kind, const char *what)
+{
+	const struct event_fields fields = fields_of(spool);
+	int64_t now_us = monotonic_us();
+	uint8_t key[24];
+
+	put_le64(key, spool->index);
+	put_le64(key + 8, inode);
+	put_le64(key + 16, kind);
+	if (inode == 0 || seen_add(spool->tools->told, key, sizeof(key)))
+		return false;
+	if (now_us - spool->tellings_since_us >= 3600 * US_PER_S) {
+		spool->tellings_since_us = now_us;
+		spool->tellings = 0;
+	}
+	if (++spool->tellings > TELLINGS_PER_HOUR)
+		return true;
+	event_log(LOG_WARNING, EVENT_SPOOL_TROUBLE, &fields,
+		"inode %" PRIu64 " %s: left in place, not sealed (find %s -inum %" PRIu64 ")%s",
+		inode, what, spool->config->path, inode,
+		spool->tellings == TELLINGS_PER_HOUR ? "; no more of these within the hour" : "");
+	return true;
+}
+
+void spool_refuse(struct spool *spool, uint64_t inode, enum source_outcome why)
+{
+	/* The scan cannot see what may not be read; it is counted where it is met. */
+	if (why == SOURCE_UNREADABLE)
+		spool->unreadable++;
+	if (spool_tell(spool, inode, why, source_refusal(why)))
+		spool->refused++;
+}
+
+void spool_trouble(struct spool *spool, const char *why)
+{
+	const struct event_fields fields = fields_of(spool);
+	unsigned count = trouble_hit(&spool->sealing, monotonic_us());
+
+	snprintf(spool->last_error, sizeof(spool->last_error), "%s", why);
+	if (count > 0)
+		event_log(LOG_ERR, EVENT_SPOOL_TROUBLE, &fields,
+			"sealing failed %u time%s: %s; the plaintext is kept and tried again",
+			count, count > 1 ? "s" : "", why);
+}
+
+void spool_well(struct spool *spool)
+{
+	const struct event_fields fields = fields_of(spool);
+
+	spool->last_error[0] = '\0';
+	if (trouble_over(&spool->sealing))
+		event_log(LOG_NOTICE, EVENT_PLAIN, &fields, "spool %s: sealing works again",
+			spool->config->name);
+}
+
+/* ---- The root ---- */
+
+static void lose_root(struct spool *spool)
+{
+	if (spool->root_fd < 0)
+		return;
+	spool_close(spool);
+	watch_forget(spool->tools->watch, spool->index, UINT64_MAX);
+}
+
+static void root_missing(struct spool *spool, int r)
+{
+	const struct event_fields fields = fields_of(spool);
+
+	lose_root(spool);
+	snprintf(spool->last_error, sizeof(spool->last_error), "the spool cannot be opened: %s",
+		re_strerror(r));
+	if (trouble_hit(&spool->missing, monotonic_us()) > 0)
+		event_log(LOG_ERR, EVENT_SPOOL_TROUBLE, &fields,
+			"spool %s: %s: %s; nothing is sealed from it until it is there",
+			spool->config->name, spool->config->path, re_strerror(r));
+}
+
+static int open_root(struct spool *spool)
+{
+	int fd = open(spool->config->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0) {
+		int r = -errno;
+		close(fd);
+		return r;
+	}
+	lose_root(spool);
+	spool->root_fd = fd;
+	spool->root_device = st.st_dev;
+	spool->root_inode = st.st_ino;
+	spool->scan_wanted = true;
+	return 0;
+}
+
+void spool_check(struct spool *spool)
+{
+	struct stat st;
+	int r = stat(spool->config->path, &st) < 0 ? -errno : 0;
+
+	if (r == 0 && spool->root_fd >= 0 && st.st_dev == spool->root_device &&
+		st.st_ino == spool->root_inode)
+		return;
+	if (r == 0)
+		r = open_root(spool);
+	if (r < 0) {
+		root_missing(spool, r);
+		return;
+	}
+	spool->last_error[0] = '\0';
+	if (trouble_over(&spool->missing))
+		event_log(LOG_NOTICE, EVENT_PLAIN, NULL, "spool %s is there", spool->config->name);
+}
+
+void spool_check_space(struct spool *spool)
+{
+	const struct event_fields fields = fields_of(spool);
+	struct statvfs st;
+
+	if (spool->root_fd < 0 || fstatvfs(spool->root_fd, &st) < 0)
+		return;
+	if (st.f_bavail >= st.f_blocks / FREE_SPACE_PER_SPOOL) {
+		trouble_over(&spool->full);
+		return;
+	}
+	/* Once a spell: a disk may be nearly full for months. */
+	if (!spool->full.told && trouble_hit(&spool->full, monotonic_us()) > 0)
+		event_log(LOG_WARNING, EVENT_SPOOL_FULL, &fields,
+			"spool %s: its filesystem is nearly full: %" PRIu64 " MiB are free",
+			spool->config->name, (uint64_t)st.f_bavail * st.f_frsize >> 20);
+}
+
+/* ---- Sightings ---- */
+
+static void sight(struct spool *spool, const struct sighting *sighting)
+{
+	/* What does not fit is found again by a scan, when there is room. */
+	if (queue_add(spool->tools->queue, sighting) != 0)
+		spool->scan_wanted = true;
+}
+
+static void on_directory(void *context, const char *path, int fd)
+{
+	struct spool *spool = context;
+	const struct event_fields fields = fields_of(spool);
+	int r = watch_add(spool->tools->watch, spool->index, path, fd, spool->round);
+
+	if (r < 0 && trouble_hit(&spool->watching, monotonic_us()) > 0)
+		event_log(LOG_WARNING, EVENT_SPOOL_TROUBLE, &fields,
+			"spool %s: a directory cannot be watched: %s; its files are found every "
+			"%" PRId64 " s (raise fs.inotify.max_user_watches)",
+			spool->config->name, re_strerror(r), spool->tools->rescan_us / US_PER_S);
+}
+
+static void on_file(void *context, const char *path, const struct stat *st)
+{
+	struct spool *spool = context;
+	struct source_identity identity;
+
+	source_identify(st, &identity);
+	sight(spool, &(struct sighting){.spool = spool->index,
+			     .path = path,
+			     .since_us = source_changed_us(&identity)});
+}
+
+static void on_refused_by_scan(void *context, const struct stat *st, enum source_outcome why)
+{
+	struct spool *spool = context;
+
+	spool->refused_by_scan++;
+	spool_tell(spool, st->st_ino, why, source_refusal(why));
+}
+
+static void on_refused_in_subtree(void *context, const struct stat *st, enum source_outcome why)
+{
+	struct spool *spool = context;
+
+	if (spool_tell(spool, st->st_ino, why, source_refusal(why)))
+		spool->refused++;
+}
+
+/* ---- Scans ---- */
+
+bool spool_scanning(const struct spool *spool)
+{
+	return spool->root_fd >= 0 && (spool->scan || spool->scan_wanted) &&
+	       queue_room(spool->tools->queue) >= SCAN_STEP_ENTRIES;
+}
+
+static void begin_scan(struct spool *spool)
+{
+	const struct scan_sink sink = {on_directory, on_file, on_refused_by_scan, spool};
+
+	spool->scan_wanted = false;
+	spool->round++;
+	spool->refused_by_scan = 0;
+	int r = scan_start(spool->root_fd, "", &sink, &spool->scan);
+	if (r < 0)
+		root_missing(spool, r);
+}
+
+static void end_scan(struct spool *spool)
+{
+	spool->scan = scan_free(spool->scan);
+	watch_forget(spool->tools->watch, spool->index, spool->round);
+	spool->refused = spool->refused_by_scan + spool->unreadable;
+	spool->unreadable = 0;
+}
+
+void spool_scan_step(struct spool *spool)
+{
+	if (!spool->scan)
+		begin_scan(spool);
+	if (spool->scan && scan_step(spool->scan, SCAN_STEP_ENTRIES) == 0)
+		end_scan(spool);
+}
+
+static void scan_subtree(struct spool *spool, const char *path)
+{
+	const struct scan_sink sink = {on_directory, on_file, on_refused_in_subtree, spool};
+	struct scan *scan;
+
+	if (scan_start(spool->root_fd, path, &sink, &scan) < 0)
+		return; /* gone again */
+	if (scan_step(scan, SUBTREE_ENTRIES) == SCAN_MORE)
+		spool->scan_wanted = true;
+	scan_free(scan);
+}
+
+/* ---- Events ---- */
+
+static void sight_event(struct spool *spool, const char *path, bool closed)
+{
+	int64_t now_us = clock_now_us(spool->tools->clock);
+
+	sight(spool, &(struct sighting){.spool = spool->index,
+			     .path = path,
+			     .due_us = monotonic_us() + spool->config->settle_us,
+			     .since_us = now_us,
+			     .event = true,
+			     .closed = closed});
+}
+
+/* Mostly an empty file with a writer, whose close will tell; but links and special files get no
+ * such event. */
+static void file_created(struct spool *spool, const char *path)
+{
+	_cleanup_(source_close) struct source source = SOURCE_NONE;
+	int r = source_find(spool->root_fd, path, &source);
+
+	/* Two links now may be one in a moment: some tools link the new name, then remove the old.
+	 */
+	if (r == 0 || r == SOURCE_HARD_LINK)
+		sight_event(spool, path, false);
+	else if (r >= SOURCE_SYMLINK)
+		spool_refuse(spool, source.identity.inode, (enum source_outcome)r);
+}
+
+void spool_event(struct spool *spool, enum watch_event event, const char *path)
+{
+	const char *name = last_component(path);
+
+	if (event == WATCH_ROOT_GONE) {
+		spool_check(spool);
+		return;
+	}
+	if (spool->root_fd < 0)
+		return;
+	if (event == WATCH_DIRECTORY) {
+		if (scan_takes_directory(name))
+			scan_subtree(spool, path);
+	} else if (scan_takes_file(name)) {
+		if (event == WATCH_CREATED)
+			file_created(spool, path);
+		else
+			sight_event(spool, path, event == WATCH_CLOSED);
+	}
+}

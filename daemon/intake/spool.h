@@ -1,0 +1,76 @@
+/* One spool: its root, which may come and go; the walk through it; what its events mean; and what
+ * is told about it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "daemon/common/config.h"
+#include "daemon/intake/queue.h"
+#include "daemon/intake/scan.h"
+#include "daemon/intake/seen.h"
+#include "daemon/intake/trouble.h"
+#include "daemon/intake/watch.h"
+
+/* What all spools share; borrowed. */
+struct spool_tools {
+	const struct clock *clock;
+	struct queue *queue;
+	struct watch *watch;
+	struct seen *told; /* refusals that are in the journal already */
+	int64_t rescan_us;
+};
+
+struct spool {
+	const struct config_spool *config;
+	size_t index;
+	const struct spool_tools *tools;
+
+	int root_fd; /* -1: not there */
+	uint64_t root_device, root_inode;
+
+	struct scan *scan;
+	bool scan_wanted;
+	uint64_t round; /* counts scans */
+
+	unsigned refused; /* how many files there are that will not be sealed, as far as known */
+	unsigned refused_by_scan, unreadable; /* counted for the next figure */
+	unsigned tellings;                    /* of refusals, in this hour */
+	int64_t tellings_since_us;
+	bool told_unleased;
+	char last_error[200]; /* "": none */
+	struct trouble missing, watching, full, sealing;
+};
+
+void spool_init(struct spool *spool, size_t index, const struct config_spool *config,
+	const struct spool_tools *tools);
+void spool_close(struct spool *spool);
+
+/* Whether the directory is there, and still the same one: opens it, or lets it go, and tells. A
+ * newly opened one will be scanned. Cheap; called every few seconds. */
+void spool_check(struct spool *spool);
+
+/* Tells when less than a twentieth of the spool's filesystem is free. */
+void spool_check_space(struct spool *spool);
+
+/* Whether spool_scan_step() has something to do now. */
+bool spool_scanning(const struct spool *spool);
+
+/* One short step of a wanted scan; candidates go to the queue. */
+void spool_scan_step(struct spool *spool);
+
+/* A watch_event other than WATCH_OVERFLOW. */
+void spool_event(struct spool *spool, enum watch_event event, const char *path);
+
+/* Counts a file that is refused, and tells of it once. */
+void spool_refuse(struct spool *spool, uint64_t inode, enum source_outcome why);
+
+/* Tells once, and at most so often an hour, about one inode: what it is (or what happened to it),
+ * never its name. True when it was news. */
+bool spool_tell(struct spool *spool, uint64_t inode, unsigned kind, const char *what);
+
+/* A recording could not be sealed, and will be tried again; or one was sealed. */
+void spool_trouble(struct spool *spool, const char *why);
+void spool_well(struct spool *spool);

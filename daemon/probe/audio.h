@@ -1,0 +1,33 @@
+/* libsndfile over a source: positioned, bounded reads instead of its own file access. */
+#pragma once
+
+#include <sndfile.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/common/probe_wire.h"
+#include "daemon/probe/source.h"
+
+struct audio {
+	struct source *source; /* borrowed */
+	uint64_t position;
+	SNDFILE *file;
+	SF_INFO info;
+};
+
+/* 0; -EINVAL when libsndfile does not open it, and ret_why then is its sentence, shortened to fit.
+ * The struct must not move while open: libsndfile keeps its address. */
+int audio_open(struct audio *audio, struct source *source, char ret_why[static PROBE_DAMAGE_BYTES]);
+
+void audio_close(struct audio *audio);
+
+static inline void audio_close_p(struct audio *audio)
+{
+	audio_close(audio);
+}
+
+/* The count of frames, or PROBE_FRAMES_UNKNOWN (libsndfile says INT64_MAX). */
+uint64_t audio_frames(const struct audio *audio);
+
+/* Whether one frame decodes at this place. */
+bool audio_decodes_at(struct audio *audio, uint64_t frame);

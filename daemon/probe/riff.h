@@ -1,0 +1,38 @@
+/* What a WAV file's chunk headers claim, against what is there.
+ *
+ * libsndfile repairs wrong sizes silently, so the claim has to be read here. RIFF/WAVE (Multimedia
+ * Programming Interface and Data Specifications 1.0, 1991) and RF64 (EBU Tech 3306). Reads headers
+ * only, and at most RIFF_CHUNKS_MAX of them. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/probe/source.h"
+
+#define RIFF_CHUNKS_MAX 1024
+
+enum riff_state {
+	RIFF_COMPLETE, /* the data chunk holds what it claims */
+	RIFF_NO_AUDIO, /* the header, or its beginning, and no audio after it */
+	RIFF_UNCLOSED, /* the size was never filled in (0, 8 or -1), and audio follows */
+	RIFF_CUT,      /* the data chunk claims more than is there */
+	RIFF_EXCESS,   /* the data chunk claims less: what follows it are not chunks */
+	RIFF_BROKEN,   /* the chunks lead nowhere before the audio */
+};
+
+struct riff {
+	enum riff_state state;
+	bool rf64;
+	uint16_t format_tag, channels, block_bytes;
+	uint32_t sample_rate;
+	uint32_t block_frames;  /* frames in a block of block_bytes; 0: not known */
+	uint64_t claimed_bytes; /* of audio; UINT64_MAX: the header says -1 */
+	uint64_t present_bytes; /* of audio, as far as can be told */
+};
+
+/* 0; 1 when this is not a RIFF/WAVE or RF64/WAVE file. Errors of reading are in source->error. */
+int riff_scan(struct source *source, struct riff *ret_riff);
+
+/* How many frames the present bytes make. UINT64_MAX when the header does not tell. */
+uint64_t riff_present_frames(const struct riff *riff);

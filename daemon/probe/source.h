@@ -1,0 +1,24 @@
+/* The file under judgement: bounded reads at any offset, without moving the descriptor's position
+ * (which the sender shares). */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A judgement is to take the same time whatever the file's size: past this many bytes the file
+ * reads as if it ended, which no honest header needs. */
+#define SOURCE_BUDGET_BYTES (UINT64_C(8) << 20)
+
+struct source {
+	int fd; /* borrowed */
+	uint64_t size_bytes;
+	uint64_t budget_bytes; /* what may still be read */
+	int error;             /* the first read error, -errno, or -EFBIG when the budget ran out */
+};
+
+/* Learns the size. -ENOTSUP for what is not a regular file; -errno. */
+int source_init(int fd, struct source *ret_source);
+
+/* Reads up to len bytes at offset and returns how many; short at the end of the file and on any
+ * error, which source->error then keeps. */
+size_t source_read(struct source *source, void *buf, size_t len, uint64_t offset);

@@ -1,0 +1,136 @@
+#include "tests/unit/intake_daemon.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+
+#include <sodium.h>
+
+/* The spool of the running test, for conditions. */
+static const struct intake_daemon *running;
+
+static void write_config(struct intake_daemon *d)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		"[spool inbox]\nPath=%s\nSettle=0\n"
+		"[intake]\nJobs=4\nRescan=1s\nProbe=/nonexistent/recseal-probe\n"
+		"[keeper]\nSockets=%s\nState=%s/keeper\nObjects=%s/objects\n",
+		d->spool.path, d->folder.path, d->folder.path, d->folder.path);
+	put_text(&d->folder, "recseal.conf", text);
+}
+
+int intake_daemon_setup(void **state)
+{
+	struct intake_daemon *d = calloc(1, sizeof(*d));
+	char path[128];
+
+	if (sodium_init() < 0)
+		return -1;
+	spool_folder_make(&d->folder);
+	spool_folder_make(&d->spool);
+	write_config(d);
+	snprintf(path, sizeof(path), "%s/intake", d->folder.path);
+	fake_keeper_start(&d->keeper, path);
+	d->pid = -1;
+	running = d;
+	*state = d;
+	intake_daemon_start(d);
+	return 0;
+}
+
+int intake_daemon_teardown(void **state)
+{
+	struct intake_daemon *d = *state;
+
+	if (d->pid >= 0)
+		assert_int_equal(intake_daemon_end(d, SIGTERM), 0);
+	fake_keeper_stop(&d->keeper);
+	spool_folder_remove(&d->spool);
+	spool_folder_remove(&d->folder);
+	free(d);
+	return 0;
+}
+
+void intake_daemon_start(struct intake_daemon *d)
+{
+	const char *program = getenv("RECSEALD");
+	char config[128];
+
+	snprintf(config, sizeof(config), "%s/recseal.conf", d->folder.path);
+	d->pid = fork();
+	assert_true(d->pid >= 0);
+	if (d->pid > 0)
+		return;
+	execl(program ? program : "./recseald", "recseald", "--config", config, NULL);
+	_exit(127);
+}
+
+int intake_daemon_end(struct intake_daemon *d, int signal_number)
+{
+	int status;
+
+	assert_int_equal(kill(d->pid, signal_number), 0);
+	assert_int_equal(waitpid(d->pid, &status, 0), d->pid);
+	d->pid = -1;
+	return status;
+}
+
+void intake_daemon_put(struct intake_daemon *d, const char *path, const char *text)
+{
+	assert_true(d->n_watched < ELEMENTSOF(d->watched));
+	put_text(&d->spool, path, text);
+	d->watched[d->n_watched++] = path;
+}
+
+struct guarded {
+	struct intake_daemon *daemon;
+	fake_condition condition;
+	const void *argument;
+};
+
+const char *intake_daemon_vanished(const struct intake_daemon *d)
+{
+	for (size_t i = 0; i < d->n_watched; i++) {
+		if (!is_there(&d->spool, d->watched[i]) &&
+			!fake_keeper_committed(&d->keeper, d->watched[i]))
+			return d->watched[i];
+	}
+	return NULL;
+}
+
+static bool holds_and_nothing_vanished(struct fake_keeper *keeper, const void *argument)
+{
+	const struct guarded *g = argument;
+
+	assert_null(intake_daemon_vanished(g->daemon));
+	assert_int_equal(waitpid(g->daemon->pid, NULL, WNOHANG), 0);
+	return g->condition(keeper, g->argument);
+}
+
+void intake_daemon_await(struct intake_daemon *d, fake_condition condition, const void *argument)
+{
+	const struct guarded guarded = {d, condition, argument};
+
+	fake_keeper_await(&d->keeper, holds_and_nothing_vanished, &guarded);
+}
+
+static bool sealed(struct fake_keeper *keeper, const void *argument)
+{
+	return fake_keeper_committed(keeper, argument) && !is_there(&running->spool, argument);
+}
+
+void intake_daemon_await_sealed(struct intake_daemon *d, const char *path)
+{
+	intake_daemon_await(d, sealed, path);
+}
+
+void intake_daemon_barrier(struct intake_daemon *d)
+{
+	static unsigned count;
+	char path[32];
+
+	snprintf(path, sizeof(path), "barrier-%u", count++);
+	put_text(&d->spool, path, "barrier");
+	fake_keeper_await(&d->keeper, sealed, path);
+}

@@ -1,0 +1,322 @@
+/* Erasures through many epochs, against a model that only counts; and what they leave in catalog,
+ * object store and audit log. */
+#include "erasure_scene.h"
+#include "faults.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "daemon/keeper/erasure.h"
+#include "daemon/keeper/keytree.h"
+#include "daemon/keeper/recordings.h"
+#include "storage/audit.h"
+#include "storage/db_internal.h"
+#include "storage/node_table.h"
+
+#define MODEL_ACCOUNTS 5
+#define MODEL_MAX      128
+#define MODEL_STEPS    60
+
+struct model {
+	struct vault_fixture vault;
+	uint64_t random, epoch;
+	size_t n;
+	struct {
+		vault_fixture_id id;
+		struct key_path path; /* account, group and recording are its last three nodes */
+		uint8_t key[NODE_KEY_BYTES];
+		bool alive;
+	} recording[MODEL_MAX];
+};
+
+/* Deterministic: a failure can be looked at again (Marsaglia's xorshift64). */
+static size_t pick(struct model *model, size_t below)
+{
+	model->random ^= model->random << 13;
+	model->random ^= model->random >> 7;
+	model->random ^= model->random << 17;
+	return (size_t)(model->random % below);
+}
+
+static void model_seal(struct model *model)
+{
+	static const char *const names[MODEL_ACCOUNTS] = {"ada", "bela", "cleo", "dora", NULL};
+	size_t count = 1 + pick(model, 4), i = model->n;
+	vault_fixture_id ids[4];
+
+	if (model->n + count > MODEL_MAX)
+		return;
+	if (pick(model, 3) == 0)
+		model->vault.now_us += US_PER_DAY; /* another expiry group */
+	vault_fixture_seal(&model->vault, names[pick(model, MODEL_ACCOUNTS)], "a call", 5, count, ids);
+	for (size_t j = 0; j < count; j++, i++) {
+		struct recording_row row;
+		memcpy(model->recording[i].id, ids[j], sizeof(ids[j]));
+		vault_fixture_row(&model->vault, ids[j], &row);
+		model->recording[i].path = key_path_recording(row.account, row.group, row.id);
+		recording_row_clear(&row);
+		model->recording[i].alive = true;
+		assert_int_equal(keytree_open(model->vault.vault->tree, &model->recording[i].path,
+					 model->recording[i].key),
+			0);
+	}
+	model->n += count;
+}
+
+static void model_bury(struct model *model, enum erasure_kind kind, size_t victim)
+{
+	struct key_path above = model->recording[victim].path;
+
+	above.depth = kind == ERASE_ACCOUNT ? 3 : kind == ERASE_GROUP ? 4 : 5;
+	for (size_t i = 0; i < model->n; i++) {
+		if (key_path_covers(&above, &model->recording[i].path))
+			model->recording[i].alive = false;
+	}
+}
+
+static void model_erase(struct model *model)
+{
+	struct erasure_item items[4];
+	struct erasure_result result;
+	size_t count = 1 + pick(model, ELEMENTSOF(items)), alive = 0, left = 0;
+
+	if (model->n == 0)
+		return;
+	for (size_t i = 0; i < model->n; i++)
+		alive += model->recording[i].alive;
+	for (size_t i = 0; i < count; i++) {
+		size_t victim = pick(model, model->n); /* dead ones too */
+		size_t die = pick(model, 8);
+		enum erasure_kind kind = die == 0  ? ERASE_ACCOUNT
+					 : die < 3 ? ERASE_GROUP
+						   : ERASE_RECORDING;
+		items[i] = vault_fixture_item(&model->vault, kind, model->recording[victim].id);
+		if (items[i].account == model->vault.vault->quarantine_account &&
+			kind == ERASE_ACCOUNT)
+			items[i] = vault_fixture_item(&model->vault, kind = ERASE_RECORDING,
+				model->recording[victim].id);
+		model_bury(model, kind, victim);
+	}
+	assert_int_equal(erasure_run(model->vault.vault, items, count, 0, "model", &result), 0);
+	for (size_t i = 0; i < model->n; i++)
+		left += model->recording[i].alive;
+	assert_int_equal(result.recordings, alive - left);
+	assert_int_equal(result.plain_bytes, 5 * (alive - left));
+	assert_int_equal(result.epoch_before, model->epoch);
+	assert_int_equal(result.epoch_after, ++model->epoch);
+	assert_int_equal(result.destroyed_us, model->vault.now_us);
+}
+
+static void model_check(struct model *model)
+{
+	struct vault *vault = model->vault.vault;
+	struct tally tally;
+	int64_t alive = 0;
+
+	for (size_t i = 0; i < model->n; i++) {
+		uint8_t key[NODE_KEY_BYTES];
+		bool expected = model->recording[i].alive;
+		enum recording_state found = vault_fixture_state(&model->vault, model->recording[i].id);
+		int r = keytree_open(vault->tree, &model->recording[i].path, key);
+		assert_int_equal(r, expected ? 0 : -ENOENT);
+		assert_int_equal(recording_is_live(found), expected);
+		if (expected)
+			assert_memory_equal(key, model->recording[i].key, sizeof(key));
+		alive += expected;
+	}
+	assert_int_equal(vault_epoch(vault), model->epoch);
+	assert_int_equal(recording_tally(vault->db, 0, &tally), 0);
+	assert_int_equal(tally.count[RECORDING_SEALED] + tally.count[RECORDING_QUARANTINED], alive);
+	assert_int_equal(tally.count[RECORDING_DESTROYED], (int64_t)model->n - alive);
+}
+
+static void test_many_epochs(void **state)
+{
+	static const uint64_t seeds[] = {1, 20260923, 0xfeedface};
+
+	for (size_t i = 0; i < ELEMENTSOF(seeds); i++) {
+		struct model *model = calloc(1, sizeof(*model));
+		model->random = seeds[i];
+		model->epoch = 1;
+		vault_fixture_open(&model->vault);
+		for (int step = 0; step < MODEL_STEPS; step++) {
+			if (pick(model, 2))
+				model_seal(model);
+			else
+				model_erase(model);
+			model_check(model);
+			if (pick(model, 10) == 0)
+				assert_int_equal(vault_fixture_reopen(&model->vault, 0, NULL), 0);
+		}
+		assert_true(model->epoch > 10);
+		vault_fixture_close(&model->vault);
+		free(model);
+	}
+}
+
+/* No row of a key stays behind: what is in the table is what is reachable. */
+static void test_no_rows_stay_behind(void **state)
+{
+	struct scene scene;
+	int64_t before = 0, after = 0;
+
+	scene_open(&scene);
+	struct db *db = scene.vault.vault->db;
+	assert_int_equal(scene_erase(&scene), 0);
+	for (int round = 0; round < 2; round++) {
+		/* bob: account, profile, group and two recordings; the quarantine: one less; 256 and
+		 * the lookup below the root; an L1 each, and alice's */
+		_cleanup_query_ sqlite3_stmt *q = NULL;
+		assert_int_equal(db_start(db, &q, "SELECT count(*) FROM node", ""), 0);
+		assert_int_equal(db_next(db, q), 1);
+		*(round ? &after : &before) = sqlite3_column_int64(q, 0);
+		assert_int_equal(node_any_staged(db), 0);
+		if (round == 0)
+			assert_true(scene_recovers(&scene));
+		db = scene.vault.vault->db;
+	}
+	assert_int_equal(before, 257 + 3 + 5 + 4);
+	assert_int_equal(after, before);
+	scene_close(&scene);
+}
+
+static void test_objects_go_after_the_keys(void **state)
+{
+	struct scene scene;
+	uint8_t ulid[ULID_BYTES];
+	bool more = false;
+
+	scene_open(&scene);
+	struct object_store *store = scene.vault.vault->store;
+	assert_int_equal(scene_erase(&scene), 0);
+	assert_int_equal(ulid_parse(scene.id[0], ulid), 0);
+	int fd = store->ops->open(store, ulid);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(erasure_remove_objects(scene.vault.vault, 2, &more), 0);
+	assert_true(more);
+	assert_int_equal(erasure_remove_objects(scene.vault.vault, 2, &more), 0);
+	assert_false(more);
+	for (size_t i = 0; i < SCENE_RECORDINGS; i++) {
+		assert_int_equal(ulid_parse(scene.id[i], ulid), 0);
+		fd = store->ops->open(store, ulid);
+		if (i < SCENE_ALICE) {
+			assert_int_equal(fd, -ENOENT);
+		} else {
+			assert_true(fd >= 0);
+			close(fd);
+		}
+	}
+	assert_true(scene_holds(&scene));
+	scene_close(&scene);
+}
+
+/* An item of an account that never was changes nothing, not even for the others of its batch. */
+static void test_an_unknown_account(void **state)
+{
+	struct scene scene;
+	struct erasure_result result = {.recordings = 77};
+
+	scene_open(&scene);
+	struct erasure_item items[] = {vault_fixture_item(&scene.vault, ERASE_ACCOUNT, scene.id[0]),
+		{.kind = ERASE_ACCOUNT, .cause = CAUSE_SHRED, .account = 4711}};
+	assert_int_equal(erasure_run(scene.vault.vault, items, 2, 0, NULL, &result), -ENOENT);
+	assert_int_equal(result.recordings, 77);
+	assert_false(scene_holds(&scene));
+	scene_close(&scene);
+}
+
+/* The real one, unless it is to forget its victims. */
+int __real_keytree_stage(struct keytree *tree, struct key_path *victims, size_t n,
+	uint8_t *ret_root, uint8_t *ret_top);
+int __wrap_keytree_stage(struct keytree *tree, struct key_path *victims, size_t n,
+	uint8_t *ret_root, uint8_t *ret_top);
+
+static bool forget_victims;
+
+int __wrap_keytree_stage(struct keytree *tree, struct key_path *victims, size_t n,
+	uint8_t *ret_root, uint8_t *ret_top)
+{
+	return __real_keytree_stage(tree, victims, forget_victims ? 0 : n, ret_root, ret_top);
+}
+
+/* A staging with a bug, under which the victims go on living: the keeper finds out by itself. */
+static void test_an_erasure_that_does_not_take_is_an_alarm(void **state)
+{
+	struct scene scene;
+
+	scene_open(&scene);
+	forget_victims = true;
+	assert_int_equal(scene_erase(&scene), -RE_NOT_ERASED);
+	forget_victims = false;
+	assert_non_null(strstr(scene.vault.vault->last_error, "could still be opened"));
+	scene_close(&scene);
+}
+
+/* The same when the erasure was cut short, and is finished by the next start. */
+static void test_an_alarm_while_recovering(void **state)
+{
+	struct scene scene;
+
+	scene_open(&scene);
+	faults_on_root(scene.vault.vault);
+	forget_victims = true;
+	faults_arm(FAULT_EIO, 3, FAULTS_ALWAYS); /* from the overwriting of the old root on */
+	assert_int_equal(scene_erase(&scene), -EIO);
+	assert_true(scene.vault.vault->stuck);
+	faults_disarm();
+	assert_int_equal(vault_fixture_reopen(&scene.vault, 0, NULL), 0);
+	forget_victims = false;
+	assert_non_null(strstr(scene.vault.vault->last_error, "could still be opened"));
+	scene_close(&scene);
+}
+
+static void test_the_log_tells_who_and_why(void **state)
+{
+	struct scene scene;
+	int64_t records, bad;
+
+	scene_open(&scene);
+	struct db *db = scene.vault.vault->db;
+	struct erasure_item item = vault_fixture_item(&scene.vault, ERASE_ACCOUNT, scene.id[0]);
+	struct erasure_result result;
+	assert_int_equal(erasure_run(scene.vault.vault, &item, 1, 1234, "she asked", &result), 0);
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	assert_int_equal(
+		db_start(db, &q, "SELECT action, uid, reason, epoch FROM audit ORDER BY seq DESC", ""),
+		0);
+	assert_int_equal(db_next(db, q), 1);
+	assert_string_equal((const char *)sqlite3_column_text(q, 0), "destroyed");
+	assert_int_equal(sqlite3_column_int64(q, 3), 2);
+	assert_int_equal(db_next(db, q), 1);
+	assert_string_equal((const char *)sqlite3_column_text(q, 0), "shred account");
+	assert_int_equal(sqlite3_column_int64(q, 1), 1234);
+	assert_string_equal((const char *)sqlite3_column_text(q, 2), "she asked");
+	assert_int_equal(sqlite3_column_int64(q, 3), 1);
+	assert_int_equal(audit_verify(db, &records, &bad), 0);
+	scene_close(&scene);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_many_epochs),
+		cmocka_unit_test(test_no_rows_stay_behind),
+		cmocka_unit_test(test_objects_go_after_the_keys),
+		cmocka_unit_test(test_an_unknown_account),
+		cmocka_unit_test(test_an_erasure_that_does_not_take_is_an_alarm),
+		cmocka_unit_test(test_an_alarm_while_recovering),
+		cmocka_unit_test(test_the_log_tells_who_and_why),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,196 @@
+/* The intake's bounded memories: queue, seen, trouble. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "daemon/intake/queue.h"
+#include "daemon/intake/seen.h"
+#include "daemon/intake/trouble.h"
+
+static int sight(struct queue *queue, const char *path, int64_t due_us, bool event)
+{
+	const struct sighting sighting = {
+		.path = path, .due_us = due_us, .since_us = 1000 + due_us, .event = event};
+
+	return queue_add(queue, &sighting);
+}
+
+static void assert_next(struct queue *queue, int64_t now_us, const char *path)
+{
+	struct candidate *c = queue_take(queue, now_us);
+
+	assert_non_null(c);
+	assert_string_equal(c->path, path);
+	queue_drop(queue, c);
+}
+
+static void queue_hands_out_by_due_time_then_arrival(void **state)
+{
+	struct queue *queue = queue_new(8);
+
+	assert_int_equal(sight(queue, "c", 30, false), 0);
+	assert_int_equal(sight(queue, "a1", 10, false), 0);
+	assert_int_equal(sight(queue, "b", 20, false), 0);
+	assert_int_equal(sight(queue, "a2", 10, false), 0);
+	assert_null(queue_take(queue, 9));
+	assert_int_equal(queue_next_due_us(queue), 10);
+	assert_next(queue, 25, "a1");
+	assert_next(queue, 25, "a2");
+	assert_next(queue, 25, "b");
+	assert_null(queue_take(queue, 25));
+	assert_next(queue, 30, "c");
+	assert_int_equal(queue_next_due_us(queue), INT64_MAX);
+	queue_free(queue);
+}
+
+static void queue_agrees_with_a_sorted_list(void **state)
+{
+	struct queue *queue = queue_new(1024);
+	int64_t last_us = -1;
+	char name[16];
+
+	for (int i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		assert_int_equal(sight(queue, name, (int64_t)randombytes_uniform(500), false), 0);
+	}
+	for (int i = 0; i < 300; i++) { /* events move some of them */
+		snprintf(name, sizeof(name), "%u", randombytes_uniform(1000));
+		assert_int_equal(sight(queue, name, (int64_t)randombytes_uniform(500), true), 0);
+	}
+	for (int i = 0; i < 1000; i++) {
+		struct candidate *c = queue_take(queue, INT64_MAX);
+		assert_non_null(c);
+		assert_true(c->due_us >= last_us);
+		last_us = c->due_us;
+		queue_drop(queue, c);
+	}
+	assert_int_equal(queue_room(queue), 1024);
+	queue_free(queue);
+}
+
+static void queue_is_bounded_and_without_duplicates(void **state)
+{
+	struct queue *queue = queue_new(4);
+
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(sight(queue, "a", 1, false), 0);
+		assert_int_equal(sight(queue, "b", 1, false), 0);
+		assert_int_equal(sight(queue, "c", 1, false), 0);
+	}
+	assert_int_equal(queue_room(queue), 1);
+	const struct sighting elsewhere = {.spool = 1, .path = "a"};
+	assert_int_equal(queue_add(queue, &elsewhere), 0); /* another spool's file */
+	assert_int_equal(sight(queue, "d", 1, false), QUEUE_FULL);
+	assert_int_equal(sight(queue, "a", 1, false), 0); /* known: fits */
+	struct candidate *c = queue_take(queue, 0);
+	assert_int_equal(c->spool, 1);
+	assert_int_equal(sight(queue, "d", 1, false), QUEUE_FULL); /* taken ones count */
+	queue_drop(queue, c);
+	assert_int_equal(sight(queue, "d", 1, false), 0);
+	queue_free(queue);
+}
+
+static void only_events_move_what_waits(void **state)
+{
+	struct queue *queue = queue_new(4);
+
+	sight(queue, "a", 100, false);
+	struct candidate *c = queue_take(queue, 100);
+	c->failures = 5;
+	queue_return(queue, c, 500);
+	sight(queue, "a", 200, false); /* a scan: its failures and its pause stay */
+	assert_null(queue_take(queue, 499));
+	sight(queue, "a", 200, true);
+	c = queue_take(queue, 200);
+	assert_non_null(c);
+	assert_int_equal(c->failures, 0);
+	assert_false(c->touched);
+	sight(queue, "a", 0, false);
+	assert_false(c->touched);
+	sight(queue, "a", 0, true);
+	assert_true(c->touched);
+	assert_null(queue_take(queue, INT64_MAX)); /* still taken */
+	queue_drop(queue, c);
+	queue_free(queue);
+}
+
+static void queue_counts_a_spool(void **state)
+{
+	struct queue *queue = queue_new(4);
+	int64_t oldest_us = 77;
+	size_t count = 77;
+
+	queue_count(queue, 0, &count, &oldest_us);
+	assert_int_equal(count, 0);
+	assert_int_equal(oldest_us, 0);
+	sight(queue, "a", 30, false);
+	sight(queue, "b", 20, false);
+	struct candidate *c = queue_take(queue, 25);
+	queue_count(queue, 0, &count, &oldest_us);
+	assert_int_equal(count, 2);
+	assert_int_equal(oldest_us, 1020);
+	queue_count(queue, 1, &count, &oldest_us);
+	assert_int_equal(count, 0);
+	queue_drop(queue, c);
+	queue_free(queue);
+}
+
+static void seen_remembers_the_last_and_forgets_the_first(void **state)
+{
+	enum { CAPACITY = 64 };
+	struct seen *seen = seen_new(CAPACITY);
+
+	for (uint32_t i = 0; i < 10 * CAPACITY; i++) {
+		assert_false(seen_add(seen, &i, sizeof(i)));
+		assert_true(seen_add(seen, &i, sizeof(i)));
+		uint32_t earlier = i < CAPACITY ? 0 : i - CAPACITY + 1;
+		assert_true(seen_has(seen, &earlier, sizeof(earlier)));
+	}
+	uint32_t first = 0;
+	assert_false(seen_has(seen, &first, sizeof(first)));
+	seen_free(seen);
+	assert_null(seen_free(NULL));
+}
+
+static void trouble_is_told_at_once_then_once_a_minute(void **state)
+{
+	struct trouble trouble = {0};
+	int64_t t = 5;
+
+	assert_false(trouble_over(&trouble));
+	assert_int_equal(trouble_hit(&trouble, t), 1);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(trouble_hit(&trouble, t + 1), 0);
+	assert_int_equal(trouble_hit(&trouble, t + TROUBLE_REPEAT_US), 11);
+	assert_true(trouble_over(&trouble));
+	assert_false(trouble_over(&trouble));
+	/* Comes and goes: neither is told again within the minute. */
+	t += TROUBLE_REPEAT_US;
+	assert_int_equal(trouble_hit(&trouble, t + 1), 0);
+	assert_false(trouble_over(&trouble));
+	assert_int_equal(trouble_hit(&trouble, t + TROUBLE_REPEAT_US), 1);
+	assert_true(trouble_over(&trouble));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(queue_hands_out_by_due_time_then_arrival),
+		cmocka_unit_test(queue_agrees_with_a_sorted_list),
+		cmocka_unit_test(queue_is_bounded_and_without_duplicates),
+		cmocka_unit_test(only_events_move_what_waits),
+		cmocka_unit_test(queue_counts_a_spool),
+		cmocka_unit_test(seen_remembers_the_last_and_forgets_the_first),
+		cmocka_unit_test(trouble_is_told_at_once_then_once_a_minute),
+	};
+
+	if (sodium_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
