@@ -101,13 +101,15 @@ static int find_extent(struct plugin_stream *stream, struct extent *ret_extent)
 }
 
 /* The lines are all of 64 columns but the last, so that LFs may simply be skipped. libsodium would
- * skip a NUL with them. */
+ * skip a NUL with them, and take a byte above 0x7f for a slash (base/base64.h). */
 static int parse_body(const char *text, size_t len, struct age_stanza *stanza)
 {
 	const char *end;
 
-	if (memchr(text, '\0', len))
-		return -RE_PROTOCOL;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] != '\n' && (text[i] <= ' ' || text[i] > '~'))
+			return -RE_PROTOCOL;
+	}
 	if (sodium_base642bin(stanza->body, stanza->body_len, text, len, "\n", &stanza->body_len,
 		    &end, BASE64) < 0 ||
 		end != text + len)

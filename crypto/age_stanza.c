@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/error.h"
 
 /* How many arguments the line has: VCHARs, separated by single spaces. 0 outside the grammar. */
@@ -66,25 +67,11 @@ void age_stanza_free(struct age_stanza *stanza)
 	*stanza = (struct age_stanza){0};
 }
 
-static bool is_ascii(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (text[i] & 0x80)
-			return false;
-	return true;
-}
-
-/* libsodium's decoder refuses padding and non-zero trailing bits. But where char is signed, 1.0.18
- * takes every byte above 0x7f for a slash, and among characters to ignore it would find NUL: so it
- * gets neither. */
 int age_stanza_base64(const char *text, size_t text_len, uint8_t *ret_bytes, size_t len)
 {
 	size_t n;
 
-	if (text_len != AGE_BASE64_CHARS(len) || !is_ascii(text, text_len))
-		return -RE_HEADER;
-	if (sodium_base642bin(ret_bytes, len, text, text_len, NULL, &n, NULL,
-		    sodium_base64_VARIANT_ORIGINAL_NO_PADDING) < 0)
+	if (text_len != AGE_BASE64_CHARS(len) || base64_decode(text, text_len, BASE64_UNPADDED, ret_bytes, len, &n) < 0)
 		return -RE_HEADER;
 	return n == len ? 0 : -RE_HEADER;
 }

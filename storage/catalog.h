@@ -125,7 +125,8 @@ int account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1
 #define GROUP_MEMBERS_MAX 1024
 int group_for(struct db *db, int64_t account, int64_t bucket, int64_t expires_us,
 	int64_t *ret_group, bool *ret_created);
-/* Groups all of whose members' time is over, soonest first, and their accounts. */
+/* Groups all of whose members' time is over, soonest first, and their accounts. Those already noted
+ * for erasure (erasure_table.h) are left out, and take no new members. */
 struct due_group {
 	int64_t group, account;
 };

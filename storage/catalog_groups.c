@@ -4,16 +4,20 @@
 #include "storage/db_internal.h"
 #include "storage/erasure_table.h"
 
-/* The newest group of this bucket that has room and is not itself about to be erased. */
+/* Not itself about to be erased; kind 2 is ERASE_GROUP. */
+_Static_assert(ERASE_GROUP == 2, "as the statements say");
+#define NOT_NOTED                                                                                  \
+	" NOT EXISTS (SELECT 1 FROM erasure e"                                                     \
+	" WHERE e.kind = 2 AND e.account = g.account AND e.grp = g.id)"
+
+/* The newest group of this bucket that has room. */
 static int find_open_group(struct db *db, int64_t account, int64_t bucket, int64_t *ret_group)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-		"SELECT id FROM expiry_group g WHERE account = ?1 AND bucket = ?2 AND members < ?3"
-		" AND NOT EXISTS (SELECT 1 FROM erasure e"
-		" WHERE e.kind = ?4 AND e.account = ?1 AND e.grp = g.id)"
-		" ORDER BY id DESC LIMIT 1",
-		"iiii", account, bucket, (int64_t)GROUP_MEMBERS_MAX, (int64_t)ERASE_GROUP);
+		"SELECT id FROM expiry_group g WHERE account = ? AND bucket = ? AND members < ? AND"
+		NOT_NOTED " ORDER BY id DESC LIMIT 1",
+		"iii", account, bucket, (int64_t)GROUP_MEMBERS_MAX);
 
 	if (r == 0)
 		r = db_next(db, q);
@@ -83,7 +87,8 @@ int group_due(
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	size_t n = 0;
 	int r = db_start(db, &q,
-		"SELECT id, account FROM expiry_group WHERE due_us <= ? ORDER BY due_us LIMIT ?",
+		"SELECT id, account FROM expiry_group g WHERE due_us <= ? AND" NOT_NOTED
+		" ORDER BY due_us LIMIT ?",
 		"ii", now_us, (int64_t)max);
 
 	while (r == 0 && (r = db_next(db, q)) > 0) {
@@ -99,14 +104,13 @@ int group_due(
 int group_next_due(struct db *db, int64_t *ret_due_us)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT min(due_us) FROM expiry_group", "");
+	int r = db_start(db, &q,
+		"SELECT due_us FROM expiry_group g WHERE" NOT_NOTED " ORDER BY due_us LIMIT 1", "");
 
 	if (r == 0)
 		r = db_next(db, q);
 	if (r <= 0)
 		return r < 0 ? r : -ENOENT;
-	if (sqlite3_column_type(q, 0) == SQLITE_NULL)
-		return -ENOENT;
 	*ret_due_us = sqlite3_column_int64(q, 0);
 	return 0;
 }

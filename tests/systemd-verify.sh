@@ -67,6 +67,11 @@ done
 sed '/^Protect/d; /^Restrict/d; /^SystemCall/d' "$work/good/recseald.service" >"$work/bare.service"
 exposed "$work/bare.service" 10 || fail "negative control: an unconfined service was not noticed"
 
+# Understood, and yet deadly: seen under a running systemd 252.
+if grep -lE '^(RestrictSUIDSGID|DynamicUser|PrivateUsers)=(yes|true|on|1)' systemd/*.service; then
+	fail "RestrictSUIDSGID= (DynamicUser= implies it) answers openat2(2) with ENOSYS; PrivateUsers= hides who calls"
+fi
+
 # Every MESSAGE_ID has a catalog entry and the other way round.
 ids_of_code() {
 	sed -n 's/^#define EVENT_ID_[A-Z_]* *"\([0-9a-f]*\)"$/\1/p' "$srcdir/daemon/common/event_ids.h" | sort

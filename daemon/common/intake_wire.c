@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/base64.h"
 #include "base/error.h"
 
 int intake_wire_send(int fd, json_t *message, const struct socket_fds *fds)
@@ -68,8 +69,7 @@ int intake_wire_bytes(
 	uint8_t *bytes = malloc(max + 1);
 	if (!bytes)
 		return -ENOMEM;
-	if (sodium_base642bin(bytes, max, json_string_value(text), text_len, NULL, &len, NULL,
-		    sodium_base64_VARIANT_ORIGINAL) < 0) {
+	if (base64_decode(json_string_value(text), text_len, BASE64_PADDED, bytes, max, &len) < 0) {
 		free(bytes);
 		return -RE_PROTOCOL;
 	}

@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/keeper/accounts.h"
@@ -128,10 +129,9 @@ int control_recordings_open(struct control_call *call)
 /* Standard base64, padded or, as age writes it, not. */
 static int decode(const char *text, void *ret_bytes, size_t room, size_t *ret_len)
 {
-	int variant = strchr(text, '=') ? sodium_base64_VARIANT_ORIGINAL
-					: sodium_base64_VARIANT_ORIGINAL_NO_PADDING;
+	enum base64_padding padding = strchr(text, '=') ? BASE64_PADDED : BASE64_UNPADDED;
 
-	return sodium_base642bin(ret_bytes, room, text, strlen(text), NULL, ret_len, NULL, variant);
+	return base64_decode(text, strlen(text), padding, ret_bytes, room, ret_len);
 }
 
 static int read_stanza(struct control_call *call, struct rec_stanza *ret_stanza)

@@ -95,9 +95,9 @@ static void tick(uv_timer_t *timer)
 	struct retention *retention = timer->data;
 
 	retention->ticks++;
-	if (retention->in_trouble && retention->ticks % RETRY_TICKS != 0)
-		return;
-	note_outcome(retention, run_once(retention));
+	if (!retention->vault->stuck &&
+		(!retention->in_trouble || retention->ticks % RETRY_TICKS == 0))
+		note_outcome(retention, run_once(retention));
 	if (retention->vault->stuck)
 		retention->stuck(retention->context);
 }

@@ -155,7 +155,7 @@ static void *meddle(void *argument)
 	if (m->cancel)
 		atomic_store(m->cancelled, true);
 	else if (m->truncate)
-		ftruncate(m->fd, 100);
+		assert_int_equal(ftruncate(m->fd, 100), 0);
 	else
 		write_all(m->fd, "appended", 8);
 	return NULL;

@@ -184,13 +184,14 @@ static void give_up(uv_timer_t *timer)
 	fail_msg("the timer was never heard of again");
 }
 
-/* Runs the loop until the retention's own timer has come so far, or a minute is over. */
+/* Runs the loop until the retention's own timer has come so far. Timers fire in the order in which
+ * they are due, however slow the machine, so that the limit means ticks. */
 static void run_until(uv_loop_t *loop, struct vault_fixture *vault, const char *id, bool *stopped)
 {
 	uv_timer_t limit;
 
 	uv_timer_init(loop, &limit);
-	uv_timer_start(&limit, give_up, 60000, 0);
+	uv_timer_start(&limit, give_up, 20000, 0);
 	while (stopped ? !*stopped : count(vault, "SELECT count(*) FROM removal") > 0 ||
 					     vault_fixture_state(vault, id) != RECORDING_EXPIRED) {
 		uv_run(loop, UV_RUN_ONCE);
@@ -219,15 +220,14 @@ static void test_the_timer_expires_and_removes(void **state)
 	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
-/* A vault that is stuck stops the keeper at the next tick, also in a spell of trouble, in which the
- * other ticks do nothing. */
+/* A vault that is stuck stops the keeper at the next tick, also in a spell of trouble, in which only
+ * every thirtieth tick does anything. */
 static void test_the_timer_reports_a_stuck_vault(void **state)
 {
 	struct vault_fixture *vault = *state;
 	struct retention *retention;
 	bool stopped = false;
 	uv_loop_t loop;
-	uint64_t begin;
 
 	stops = 0;
 	faults_on_root(vault->vault);
@@ -236,7 +236,6 @@ static void test_the_timer_reports_a_stuck_vault(void **state)
 	faults_arm(FAULT_EIO, 0, 1); /* the first tick fails, and leaves it pending */
 	assert_int_equal(uv_loop_init(&loop), 0);
 	assert_int_equal(retention_start(&loop, vault->vault, stop, &retention, &retention), 0);
-	begin = uv_now(&loop);
 	while (count(vault, "SELECT count(*) FROM erasure") == 0)
 		uv_run(&loop, UV_RUN_ONCE);
 	faults_disarm();
@@ -244,7 +243,6 @@ static void test_the_timer_reports_a_stuck_vault(void **state)
 	run_until(&loop, vault, NULL, &stopped);
 	assert_int_equal(stops, 1);
 	assert_null(retention);
-	assert_true(uv_now(&loop) - begin < 20000); /* not the thirty ticks of a spell */
 	uv_run(&loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&loop), 0);
 }
