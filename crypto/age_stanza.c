@@ -71,7 +71,8 @@ int age_stanza_base64(const char *text, size_t text_len, uint8_t *ret_bytes, siz
 {
 	size_t n;
 
-	if (text_len != AGE_BASE64_CHARS(len) || base64_decode(text, text_len, BASE64_UNPADDED, ret_bytes, len, &n) < 0)
+	if (text_len != AGE_BASE64_CHARS(len) ||
+		base64_decode(text, text_len, BASE64_UNPADDED, ret_bytes, len, &n) < 0)
 		return -RE_HEADER;
 	return n == len ? 0 : -RE_HEADER;
 }

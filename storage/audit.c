@@ -137,8 +137,8 @@ static int row_continues(sqlite3_stmt *q, int64_t seq, uint8_t hash[static AUDIT
 }
 
 /* The chain must end where the last append left it: else its end was cut off or added to. */
-static int check_end(struct db *db, int64_t seq, const uint8_t hash[static AUDIT_HASH_BYTES],
-	int64_t *ret_bad)
+static int check_end(
+	struct db *db, int64_t seq, const uint8_t hash[static AUDIT_HASH_BYTES], int64_t *ret_bad)
 {
 	uint8_t end[AUDIT_HASH_BYTES];
 	int64_t end_seq;

@@ -57,4 +57,4 @@ int intake_wire_receive(int fd, json_t **ret_message, struct socket_fds *ret_fds
  * longer than max. */
 json_t *intake_wire_base64(const void *bytes, size_t len);
 int intake_wire_bytes(
-        const json_t *message, const char *key, size_t max, uint8_t **ret_bytes, size_t *ret_len);
+	const json_t *message, const char *key, size_t max, uint8_t **ret_bytes, size_t *ret_len);

@@ -201,8 +201,9 @@ static void announce(struct vault *vault, const struct erasure_result *result)
 static void alarm_not_proved(struct vault *vault, int proof)
 {
 	struct event_fields fields = {.epoch = (int64_t)keytree_epoch(vault->tree)};
-	const char *what = proof == -RE_NOT_ERASED ? "a destroyed key could still be opened"
-						   : "whether keys were destroyed cannot be checked";
+	const char *what = proof == -RE_NOT_ERASED
+				   ? "a destroyed key could still be opened"
+				   : "whether keys were destroyed cannot be checked";
 
 	vault_trouble(vault, "%s after epoch %" PRIu64 ": %s", what, keytree_epoch(vault->tree),
 		re_strerror(proof));

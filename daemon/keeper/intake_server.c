@@ -14,6 +14,7 @@
 #include "daemon/common/event.h"
 #include "daemon/common/intake_wire.h"
 #include "daemon/keeper/ingest.h"
+#include "daemon/keeper/intake_replies.h"
 #include "daemon/keeper/intake_request.h"
 
 #define JOBS_MAX     256
@@ -38,7 +39,9 @@ struct session {
 	 * and one transaction. */
 	struct open_job commits[JOBS_MAX];
 	size_t n_commits;
+	struct intake_replies replies;
 };
+_Static_assert(INTAKE_REPLIES_MAX > JOBS_MAX, "one turn's commits are answered at once");
 
 struct intake_server {
 	uv_poll_t poll;
@@ -66,13 +69,14 @@ static void session_end(struct session *session)
 	for (size_t i = 0; i < session->n_jobs; i++)
 		ingest_abort(session->jobs[i].job);
 	session->n_jobs = 0;
+	intake_replies_clear(&session->replies);
 	uv_close((uv_handle_t *)&session->poll, session_closed);
 }
 
-/* Replies are few and small; a peer that lets even those pile up is not an intake. */
 static int reply(struct session *session, json_t *message, const struct socket_fds *fds)
 {
-	int r = message ? intake_wire_send(session->fd, message, fds) : -ENOMEM;
+	int r = message ? intake_replies_send(&session->replies, session->fd, message, fds)
+			: -ENOMEM;
 
 	json_decref(message);
 	return r;
@@ -269,31 +273,56 @@ static int flush_commits(struct session *session)
 	return r;
 }
 
-/* Reads what is there. The intake sends no descriptors; any that come are closed. */
-static int serve(struct session *session)
+/* 1 when a message was read and handled, 0 when there is none. The intake sends no descriptors; any
+ * that come are closed. */
+static int handle_next(struct session *session)
 {
-	int r = 0;
+	struct socket_fds fds = {.count = 0};
+	json_t *message = NULL;
+	int r = intake_wire_receive(session->fd, &message, &fds);
 
-	for (int i = 0; i < MESSAGES_MAX && session->n_commits < JOBS_MAX && r == 0; i++) {
-		struct socket_fds fds = {.count = 0};
-		json_t *message = NULL;
-		r = intake_wire_receive(session->fd, &message, &fds);
-		socket_fds_close(&fds);
-		if (r == 0)
-			r = handle(session, message);
-		json_decref(message);
-	}
-	int flushed = flush_commits(session);
-	return r == -EAGAIN ? flushed : r < 0 ? r : flushed;
+	socket_fds_close(&fds);
+	if (r < 0)
+		return r == -EAGAIN ? 0 : r;
+	r = handle(session, message);
+	json_decref(message);
+	return r < 0 ? r : 1;
 }
 
-static void on_session_readable(uv_poll_t *poll, int status, int events)
+/* Reads what is there, unless replies wait for room: an intake that does not read is not read
+ * from. */
+static int serve(struct session *session)
+{
+	int r = intake_replies_flush(&session->replies, session->fd);
+
+	if (r < 0)
+		return r;
+	for (int i = 0, more = 1; i < MESSAGES_MAX && more > 0; i++) {
+		if (session->n_commits == JOBS_MAX || session->replies.count > 0)
+			break;
+		more = r = handle_next(session);
+	}
+	int flushed = flush_commits(session);
+	return r < 0 ? r : flushed;
+}
+
+static void on_session_ready(uv_poll_t *poll, int status, int events);
+
+static void wait_for_peer(struct session *session)
+{
+	uv_poll_start(&session->poll, session->replies.count > 0 ? UV_WRITABLE : UV_READABLE,
+		on_session_ready);
+}
+
+static void on_session_ready(uv_poll_t *poll, int status, int events)
 {
 	struct session *session = poll->data;
 	int r = status < 0 ? status : serve(session);
 
-	if (r == 0)
+	if (r == 0) {
+		wait_for_peer(session);
 		return;
+	}
 	if (r != -ECONNRESET)
 		event_log(LOG_ERR, EVENT_PLAIN, NULL, "closing the connection to the intake: %s",
 			re_strerror(r));
@@ -324,7 +353,7 @@ static int session_begin(struct intake_server *server, int fd)
 		return r;
 	}
 	session->poll.data = session;
-	uv_poll_start(&session->poll, UV_READABLE, on_session_readable);
+	wait_for_peer(session);
 	server->session = session;
 	return 0;
 }

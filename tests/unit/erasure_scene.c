@@ -79,8 +79,7 @@ void scene_open(struct scene *scene)
 	vault_fixture_seal(&scene->vault, NULL, "nobody/call", 10, 1, &scene->id[5]);
 	for (size_t i = 0; i < SCENE_RECORDINGS; i++) {
 		struct key_path path = path_of(scene, i);
-		assert_int_equal(
-			keytree_open(scene->vault.vault->tree, &path, scene->key[i]), 0);
+		assert_int_equal(keytree_open(scene->vault.vault->tree, &path, scene->key[i]), 0);
 	}
 	assert_int_equal(scene_slots(scene, scene->old_root, &scene->old_epoch), 1);
 	assert_true(scene_root_is_stored(scene, scene->old_root));
@@ -139,7 +138,8 @@ static void check_account(struct scene *scene, size_t i, bool destroyed)
 	vault_fixture_row(&scene->vault, scene->id[i], &row);
 	assert_int_equal(account_by_id(scene->vault.vault->db, row.account, &account), 0);
 	assert_int_equal(account.state, destroyed ? ACCOUNT_DELETED : ACCOUNT_OPEN);
-	assert_int_equal(accounts_name(scene->vault.vault, &account, &name), destroyed ? -RE_GONE : 0);
+	assert_int_equal(
+		accounts_name(scene->vault.vault, &account, &name), destroyed ? -RE_GONE : 0);
 	if (!destroyed)
 		assert_string_equal(name, i < SCENE_ALICE ? "alice" : "bob");
 	free(name);
@@ -177,8 +177,7 @@ static void check_at_rest(struct scene *scene, bool destroyed)
 
 bool scene_holds(struct scene *scene)
 {
-	bool destroyed =
-		vault_fixture_state(&scene->vault, scene->id[0]) == RECORDING_DESTROYED;
+	bool destroyed = vault_fixture_state(&scene->vault, scene->id[0]) == RECORDING_DESTROYED;
 
 	for (size_t i = 0; i < SCENE_RECORDINGS; i++) {
 		struct recording_row row;

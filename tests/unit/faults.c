@@ -29,8 +29,7 @@ unsigned faults_disarm(void)
 static enum fault next(void)
 {
 	unsigned at = state.count++;
-	enum fault fault =
-		at >= state.at && at - state.at < state.n ? state.fault : FAULT_NONE;
+	enum fault fault = at >= state.at && at - state.at < state.n ? state.fault : FAULT_NONE;
 
 	if (fault == FAULT_EXIT_BEFORE)
 		_exit(FAULT_EXIT_CODE);

@@ -47,8 +47,8 @@ int intake_peer_setup(void **state)
 	assert_int_equal(uv_loop_init(&peer->loop), 0);
 	int fd = socket_listen(peer->path, SOCK_SEQPACKET, 0666);
 	assert_true(fd >= 0);
-	assert_int_equal(intake_server_start(
-				 &peer->loop, peer->vault.vault, fd, geteuid(), &peer->server),
+	assert_int_equal(
+		intake_server_start(&peer->loop, peer->vault.vault, fd, geteuid(), &peer->server),
 		0);
 	peer->fd = intake_peer_second(peer);
 	*state = peer;
@@ -85,8 +85,8 @@ void intake_peer_connect(struct intake_peer *peer, bool greet)
 	peer->fd = intake_peer_second(peer);
 	if (!greet)
 		return;
-	intake_peer_send(peer,
-		json_pack("{s:s, s:i}", "op", "hello", "version", INTAKE_WIRE_VERSION));
+	intake_peer_send(
+		peer, json_pack("{s:s, s:i}", "op", "hello", "version", INTAKE_WIRE_VERSION));
 	json_t *hello = intake_peer_expect(peer, "hello", -1);
 	assert_int_equal(
 		json_integer_value(json_object_get(hello, "version")), INTAKE_WIRE_VERSION);
@@ -118,8 +118,7 @@ json_t *intake_peer_receive(struct intake_peer *peer)
 	int r;
 
 	socket_fds_close(&peer->fds);
-	for (int turns = 0;
-		(r = intake_wire_receive(peer->fd, &message, &peer->fds)) == -EAGAIN;)
+	for (int turns = 0; (r = intake_wire_receive(peer->fd, &message, &peer->fds)) == -EAGAIN;)
 		turn(peer, POLLIN, &turns);
 	assert_true(r == 0 || r == -ECONNRESET || r == -EPIPE);
 	return r == 0 ? message : NULL;
@@ -169,8 +168,8 @@ void intake_peer_write(struct intake_peer *peer, const json_t *begun, size_t byt
 	assert_int_equal(peer->fds.count, 2);
 	assert_int_equal(secret_from_fd(peer->fds.fd[1], key, sizeof(key)), 0);
 	assert_int_equal(intake_wire_bytes(begun, "header", 65536, &header, &header_bytes), 0);
-	assert_int_equal(intake_wire_bytes(
-				 begun, "nonce", AGE_PAYLOAD_NONCE_BYTES, &nonce, &nonce_bytes),
+	assert_int_equal(
+		intake_wire_bytes(begun, "nonce", AGE_PAYLOAD_NONCE_BYTES, &nonce, &nonce_bytes),
 		0);
 	assert_int_equal(nonce_bytes, AGE_PAYLOAD_NONCE_BYTES);
 	struct ingest_start start = {.header = header,

@@ -1,4 +1,5 @@
-/* An intake for tests of the keeper's end of the wire: on a real socket, in the server's own thread.
+/* An intake for tests of the keeper's end of the wire: on a real socket, in the server's own
+ * thread.
  */
 #pragma once
 
@@ -16,7 +17,7 @@ struct intake_peer {
 	uv_loop_t loop;
 	struct intake_server *server;
 	char path[128];
-	int fd; /* of the connection */
+	int fd;                /* of the connection */
 	struct socket_fds fds; /* that came with the last message */
 };
 

@@ -74,7 +74,8 @@ static void test_a_crash_at_every_slot_operation(void **state)
 	for (size_t i = 0; i < ELEMENTSOF(crashes); i++) {
 		unsigned destroyed, points = sweep(ON_ROOT, crashes[i], 1, &destroyed);
 		assert_int_equal(destroyed, points);
-		assert_int_equal(points, 5 + 1); /* two writes, three reads, and the undisturbed run */
+		assert_int_equal(
+			points, 5 + 1); /* two writes, three reads, and the undisturbed run */
 	}
 }
 

@@ -44,7 +44,8 @@ static const struct {
 	{FAULT_LIE, CLEAR_OLD, 1, DONE},
 	{FAULT_EIO, READ_OLD, 1, DONE},
 	{FAULT_LIE, READ_OLD, 1, DONE},
-	/* Nothing can be done any more from here on: only a restart can tell what the slots hold. */
+	/* Nothing can be done any more from here on: only a restart can tell what the slots hold.
+	 */
 	{FAULT_EIO, WRITE_NEW, FAULTS_ALWAYS, STUCK},
 	{FAULT_EIO_TORN, WRITE_NEW, FAULTS_ALWAYS, STUCK},
 	{FAULT_EIO_AFTER, WRITE_NEW, FAULTS_ALWAYS, STUCK},

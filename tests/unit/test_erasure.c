@@ -57,7 +57,8 @@ static void model_seal(struct model *model)
 		return;
 	if (pick(model, 3) == 0)
 		model->vault.now_us += US_PER_DAY; /* another expiry group */
-	vault_fixture_seal(&model->vault, names[pick(model, MODEL_ACCOUNTS)], "a call", 5, count, ids);
+	vault_fixture_seal(
+		&model->vault, names[pick(model, MODEL_ACCOUNTS)], "a call", 5, count, ids);
 	for (size_t j = 0; j < count; j++, i++) {
 		struct recording_row row;
 		memcpy(model->recording[i].id, ids[j], sizeof(ids[j]));
@@ -102,8 +103,8 @@ static void model_erase(struct model *model)
 		items[i] = vault_fixture_item(&model->vault, kind, model->recording[victim].id);
 		if (items[i].account == model->vault.vault->quarantine_account &&
 			kind == ERASE_ACCOUNT)
-			items[i] = vault_fixture_item(&model->vault, kind = ERASE_RECORDING,
-				model->recording[victim].id);
+			items[i] = vault_fixture_item(
+				&model->vault, kind = ERASE_RECORDING, model->recording[victim].id);
 		model_bury(model, kind, victim);
 	}
 	assert_int_equal(erasure_run(model->vault.vault, items, count, 0, "model", &result), 0);
@@ -125,7 +126,8 @@ static void model_check(struct model *model)
 	for (size_t i = 0; i < model->n; i++) {
 		uint8_t key[NODE_KEY_BYTES];
 		bool expected = model->recording[i].alive;
-		enum recording_state found = vault_fixture_state(&model->vault, model->recording[i].id);
+		enum recording_state found =
+			vault_fixture_state(&model->vault, model->recording[i].id);
 		int r = keytree_open(vault->tree, &model->recording[i].path, key);
 		assert_int_equal(r, expected ? 0 : -ENOENT);
 		assert_int_equal(recording_is_live(found), expected);
@@ -173,8 +175,8 @@ static void test_no_rows_stay_behind(void **state)
 	struct db *db = scene.vault.vault->db;
 	assert_int_equal(scene_erase(&scene), 0);
 	for (int round = 0; round < 2; round++) {
-		/* bob: account, profile, group and two recordings; the quarantine: one less; 256 and
-		 * the lookup below the root; an L1 each, and alice's */
+		/* bob: account, profile, group and two recordings; the quarantine: one less; 256
+		 * and the lookup below the root; an L1 each, and alice's */
 		_cleanup_query_ sqlite3_stmt *q = NULL;
 		assert_int_equal(db_start(db, &q, "SELECT count(*) FROM node", ""), 0);
 		assert_int_equal(db_next(db, q), 1);
@@ -292,7 +294,8 @@ static void test_the_log_tells_who_and_why(void **state)
 	assert_int_equal(erasure_run(scene.vault.vault, &item, 1, 1234, "she asked", &result), 0);
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	assert_int_equal(
-		db_start(db, &q, "SELECT action, uid, reason, epoch FROM audit ORDER BY seq DESC", ""),
+		db_start(db, &q, "SELECT action, uid, reason, epoch FROM audit ORDER BY seq DESC",
+			""),
 		0);
 	assert_int_equal(db_next(db, q), 1);
 	assert_string_equal((const char *)sqlite3_column_text(q, 0), "destroyed");

@@ -115,7 +115,8 @@ static void test_the_same_source_again(void **state)
 	assert_null(second);
 	assert_int_equal(vault_fixture_reopen(vault, 0, NULL), 0);
 	assert_int_equal(ingest_begin(vault->vault, &request, &second, existing), 1);
-	/* After a shred it is a new file: sealed again would be a leak, so it goes to quarantine. */
+	/* After a shred it is a new file: sealed again would be a leak, so it goes to quarantine.
+	 */
 	ulid_format(id, text);
 	assert_int_equal(vault_fixture_erase(vault, ERASE_ACCOUNT, text), 0);
 	assert_int_equal(ingest_begin(vault->vault, &request, &second, existing), 0);
@@ -265,8 +266,7 @@ static void test_a_wrong_object_is_refused(void **state)
 		struct ingest_request request = vault_fixture_request(vault, "alice", "a", 70000);
 		struct ingest_job *job = vault_fixture_begin(vault, &request);
 		spoil(job, wrong);
-		assert_int_equal(
-			commit_one(vault, job), wrong == WRONGS ? 0 : -RE_PAYLOAD);
+		assert_int_equal(commit_one(vault, job), wrong == WRONGS ? 0 : -RE_PAYLOAD);
 		assert_int_equal(named(vault), wrong == WRONGS);
 		assert_int_equal(catalogued(vault), wrong == WRONGS);
 	}

@@ -82,8 +82,7 @@ static void test_a_recording_from_begin_to_unlinked(void **state)
 	json_decref(begun);
 	intake_peer_send(peer, simple("commit", 7));
 	json_t *committed = intake_peer_expect(peer, "committed", 7);
-	assert_string_equal(
-		json_string_value(json_object_get(committed, "recording")), recording);
+	assert_string_equal(json_string_value(json_object_get(committed, "recording")), recording);
 	json_decref(committed);
 	assert_int_equal(vault_fixture_state(&peer->vault, recording), RECORDING_SEALED);
 	intake_peer_send(peer, again);
@@ -256,7 +255,8 @@ static void test_a_lost_connection_aborts(void **state)
 	socket_fds_close(&peer->fds);
 	assert_int_equal(open_descriptors(), before);
 	assert_int_equal(sealed(peer), 0);
-	vault_fixture_shell(&peer->vault, "! find $D/objects -name '*.age' -o -name '.unn*' | grep -q .");
+	vault_fixture_shell(
+		&peer->vault, "! find $D/objects -name '*.age' -o -name '.unn*' | grep -q .");
 }
 
 static void test_uninvited_descriptors_are_closed(void **state)
@@ -302,9 +302,8 @@ static void test_another_user(void **state)
 
 	snprintf(path, sizeof(path), "%s.other", peer->path);
 	int fd = socket_listen(path, SOCK_SEQPACKET, 0666);
-	assert_int_equal(intake_server_start(
-				 &peer->loop, peer->vault.vault, fd, geteuid() + 1, &server),
-		0);
+	assert_int_equal(
+		intake_server_start(&peer->loop, peer->vault.vault, fd, geteuid() + 1, &server), 0);
 	int client = socket_connect(path, SOCK_SEQPACKET);
 	for (int i = 0; i < 20; i++)
 		uv_run(&peer->loop, UV_RUN_NOWAIT);

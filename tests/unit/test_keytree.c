@@ -87,7 +87,7 @@ static void test_moved_and_edited_rows(void **state)
 	uint8_t key[NODE_KEY_BYTES] = {0}, untouched[NODE_KEY_BYTES] = {0};
 
 	for (size_t i = 0; i < ELEMENTSOF(edits); i++) {
-		int expected = strstr(edits[i], "AND 0") ? 0
+		int expected = strstr(edits[i], "AND 0")    ? 0
 			       : strstr(edits[i], "DELETE") ? -ENOENT
 							    : -RE_CORRUPT;
 		assert_int_equal(db_begin(tree->store->db), 0);
@@ -153,8 +153,7 @@ static void check_erasure(struct tree *tree, const struct key_path *aimed, size_
 		if (!victim)
 			assert_int_equal(same, !above);
 		/* Old keys: reachable are exactly those that had to stay. */
-		assert_int_equal(
-			tree_reaches(&rows, tree->root, before.key[i]), !victim && !above);
+		assert_int_equal(tree_reaches(&rows, tree->root, before.key[i]), !victim && !above);
 	}
 }
 
@@ -181,8 +180,8 @@ static void test_an_account(void **state)
 
 static void test_several_that_share_ancestors(void **state)
 {
-	const struct key_path victims[] = {key_path_recording(300, 3001, 30012), key_path_profile(2),
-		key_path_group(65537, 655372), key_path_recording(1, 12, 122),
+	const struct key_path victims[] = {key_path_recording(300, 3001, 30012),
+		key_path_profile(2), key_path_group(65537, 655372), key_path_recording(1, 12, 122),
 		key_path_recording(1, 12, 121), key_path_recording(1, 11, 112)};
 
 	check_erasure(*state, victims, ELEMENTSOF(victims));
@@ -200,9 +199,10 @@ static void test_one_below_another(void **state)
 /* Those that are not there do not harm, in front of, between and behind those that are. */
 static void test_victims_that_do_not_exist(void **state)
 {
-	const struct key_path victims[] = {key_path_recording(1, 11, 5), key_path_recording(1, 11, 111),
-		key_path_recording(1, 11, 999), key_path_group(2, 1), key_path_account(3),
-		key_path_account(40000), key_path_recording(77, 1, 1)};
+	const struct key_path victims[] = {key_path_recording(1, 11, 5),
+		key_path_recording(1, 11, 111), key_path_recording(1, 11, 999),
+		key_path_group(2, 1), key_path_account(3), key_path_account(40000),
+		key_path_recording(77, 1, 1)};
 
 	check_erasure(*state, victims, ELEMENTSOF(victims));
 }
@@ -228,7 +228,8 @@ static void test_the_search_catches_a_key_that_stayed(void **state)
 {
 	struct tree *tree = *state;
 	struct key_path victim = key_path_recording(1, 11, 111);
-	const struct key_path *l1 = listed(tree, (struct key_path){{victim.node[0], victim.node[1]}, 2});
+	const struct key_path *l1 =
+		listed(tree, (struct key_path){{victim.node[0], victim.node[1]}, 2});
 	struct node_place place = {victim.node[0], victim.node[1], 8};
 	uint8_t key[NODE_KEY_BYTES], l1_key[NODE_KEY_BYTES];
 	struct tree_rows rows = {.n = 0};
@@ -250,7 +251,8 @@ static void test_the_search_catches_a_key_that_stayed(void **state)
 static void test_the_proof_over_a_stage(void **state)
 {
 	struct tree *tree = *state;
-	struct key_path victim = key_path_recording(1, 11, 111), other = key_path_recording(1, 11, 112);
+	struct key_path victim = key_path_recording(1, 11, 111),
+			other = key_path_recording(1, 11, 112);
 	uint8_t root[NODE_KEY_BYTES], top[DB_DIGEST_BYTES];
 	struct db *db = tree->store->db;
 

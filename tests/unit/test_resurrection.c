@@ -1,5 +1,5 @@
-/* Keeper state from before an erasure is put back, in every way that tools do it: it is refused, and
- * what was destroyed stays destroyed. */
+/* Keeper state from before an erasure is put back, in every way that tools do it: it is refused,
+ * and what was destroyed stays destroyed. */
 #include "erasure_scene.h"
 
 #include <errno.h>
@@ -20,7 +20,8 @@ static void open_erased(struct scene *scene)
 {
 	scene_open(scene);
 	vault_fixture_shut(&scene->vault);
-	vault_fixture_shell(&scene->vault, "cp -a $D/keeper $D/old && cp -a $D/objects $D/old.objects");
+	vault_fixture_shell(
+		&scene->vault, "cp -a $D/keeper $D/old && cp -a $D/objects $D/old.objects");
 	assert_int_equal(vault_fixture_reopen(&scene->vault, 0, NULL), 0);
 	assert_int_equal(scene_erase(scene), 0);
 	vault_fixture_shut(&scene->vault);

@@ -192,8 +192,9 @@ static void run_until(uv_loop_t *loop, struct vault_fixture *vault, const char *
 
 	uv_timer_init(loop, &limit);
 	uv_timer_start(&limit, give_up, 20000, 0);
-	while (stopped ? !*stopped : count(vault, "SELECT count(*) FROM removal") > 0 ||
-					     vault_fixture_state(vault, id) != RECORDING_EXPIRED) {
+	while (stopped ? !*stopped
+		       : count(vault, "SELECT count(*) FROM removal") > 0 ||
+				 vault_fixture_state(vault, id) != RECORDING_EXPIRED) {
 		uv_run(loop, UV_RUN_ONCE);
 		if (stopped)
 			*stopped = stops > 0;
@@ -220,8 +221,8 @@ static void test_the_timer_expires_and_removes(void **state)
 	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
-/* A vault that is stuck stops the keeper at the next tick, also in a spell of trouble, in which only
- * every thirtieth tick does anything. */
+/* A vault that is stuck stops the keeper at the next tick, also in a spell of trouble, in which
+ * only every thirtieth tick does anything. */
 static void test_the_timer_reports_a_stuck_vault(void **state)
 {
 	struct vault_fixture *vault = *state;

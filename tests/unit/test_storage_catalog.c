@@ -7,7 +7,8 @@
 
 static int64_t add_account(struct store *s, uint8_t mark, enum account_state state)
 {
-	struct account_row row = {.handle = {mark}, .lookup = {mark}, .state = state, .created_us = 4};
+	struct account_row row = {
+		.handle = {mark}, .lookup = {mark}, .state = state, .created_us = 4};
 
 	assert_int_equal(account_add(s->db, &row), 0);
 	assert_true(row.id > 0);
@@ -36,8 +37,8 @@ static int64_t add_recording(
 static void test_accounts_round_trip(void **state)
 {
 	struct store *s = *state;
-	struct account_row in = {.handle = {1, 2}, .lookup = {3, 4}, .state = ACCOUNT_OPEN,
-		.created_us = 77};
+	struct account_row in = {
+		.handle = {1, 2}, .lookup = {3, 4}, .state = ACCOUNT_OPEN, .created_us = 77};
 	uint8_t unknown[CATALOG_LOOKUP_BYTES] = {3, 5};
 	struct account_row out;
 
@@ -86,11 +87,23 @@ static void test_burying_an_account_twice(void **state)
 static void test_recordings_round_trip(void **state)
 {
 	struct store *s = *state;
-	uint8_t source[CATALOG_LOOKUP_BYTES] = {5}, other[CATALOG_LOOKUP_BYTES] = {6}, newest[ULID_BYTES];
-	struct recording_row in = {.ulid = {1, 2}, .account = 3, .group = 4,
-		.state = RECORDING_QUARANTINED, .condition = 1, .class = "short", .format = "flac",
-		.recorded_us = 10, .sealed_us = 20, .expires_us = 30, .plain_bytes = 40,
-		.sealed_bytes = 50, .frames = 60, .channels = 2, .sample_rate = 48000};
+	uint8_t source[CATALOG_LOOKUP_BYTES] = {5}, other[CATALOG_LOOKUP_BYTES] = {6},
+		newest[ULID_BYTES];
+	struct recording_row in = {.ulid = {1, 2},
+		.account = 3,
+		.group = 4,
+		.state = RECORDING_QUARANTINED,
+		.condition = 1,
+		.class = "short",
+		.format = "flac",
+		.recorded_us = 10,
+		.sealed_us = 20,
+		.expires_us = 30,
+		.plain_bytes = 40,
+		.sealed_bytes = 50,
+		.frames = 60,
+		.channels = 2,
+		.sample_rate = 48000};
 	struct recording_row out;
 
 	assert_int_equal(recording_newest(s->db, newest), -ENOENT);
@@ -225,7 +238,8 @@ static void test_tallies_follow_every_change(void **state)
 static void test_what_a_tombstone_forgets(void **state)
 {
 	struct store *s = *state;
-	uint8_t source[CATALOG_LOOKUP_BYTES] = {'a'}, ulid[ULID_BYTES] = {'a'}, queued[4][ULID_BYTES];
+	uint8_t source[CATALOG_LOOKUP_BYTES] = {'a'}, ulid[ULID_BYTES] = {'a'},
+		queued[4][ULID_BYTES];
 	int64_t count = 0, bytes = 0, id = add_recording(s, 1, 1, 'a', 10);
 	struct recording_row row;
 	size_t n;
@@ -248,7 +262,8 @@ static void test_what_a_tombstone_forgets(void **state)
 	assert_int_equal(removal_list(s->db, queued, 4, &n), 0);
 	assert_int_equal(n, 0);
 	add_recording(s, 1, 1, 'b', 10);
-	row = (struct recording_row){.ulid = {'c'}, .account = 1, .group = 1, .state = RECORDING_SEALED};
+	row = (struct recording_row){
+		.ulid = {'c'}, .account = 1, .group = 1, .state = RECORDING_SEALED};
 	assert_int_equal(recording_add(s->db, &row, source), 0);
 }
 

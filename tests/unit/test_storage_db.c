@@ -72,8 +72,9 @@ static void test_not_a_database(void **state)
 	s->db = db_close(s->db);
 	write_file(s->folder, "keeper.db", "");
 	assert_int_equal(reopen(s), -RE_CORRUPT);
-	write_file(s->folder, "keeper.db", "a text that is much longer than the header of SQLite's "
-					   "format, but is not a database at all, whatever its name");
+	write_file(s->folder, "keeper.db",
+		"a text that is much longer than the header of SQLite's "
+		"format, but is not a database at all, whatever its name");
 	assert_int_equal(reopen(s), -RE_CORRUPT);
 	assert_null(s->db);
 }

@@ -5,7 +5,8 @@
 
 #include "storage/erasure_table.h"
 
-static int64_t join(struct store *s, int64_t account, int64_t bucket, int64_t expires_us, bool created)
+static int64_t join(
+	struct store *s, int64_t account, int64_t bucket, int64_t expires_us, bool created)
 {
 	int64_t group = 0;
 	bool made;
@@ -115,8 +116,11 @@ static void test_notes_are_idempotent(void **state)
 {
 	struct store *s = *state;
 	int64_t group = join(s, 1, 10, 1000, true), id = seal(s, 1, group, 'a');
-	struct erasure_item item = {.kind = ERASE_RECORDING, .cause = CAUSE_SHRED, .account = 1,
-		.group = group, .recording = id};
+	struct erasure_item item = {.kind = ERASE_RECORDING,
+		.cause = CAUSE_SHRED,
+		.account = 1,
+		.group = group,
+		.recording = id};
 	struct tally tally;
 
 	for (int i = 0; i < 3; i++) {

@@ -258,8 +258,8 @@ static void test_names_that_are_no_witness(void **state)
 {
 	struct folder *f = *state;
 	struct object_store *store = opened(f);
-	static const char *const names[] = {"epoch-", "epoch-12x", "epoch-x", "xepoch-12", "epoch--5",
-		"epoch-99999999999999999999999"};
+	static const char *const names[] = {"epoch-", "epoch-12x", "epoch-x", "xepoch-12",
+		"epoch--5", "epoch-99999999999999999999999"};
 	uint64_t epoch;
 
 	assert_int_equal(store->ops->witness_put(store, 3), 0);

@@ -24,14 +24,16 @@ static void assert_refused(
 
 	vault_fixture_shut(vault);
 	vault_fixture_shell(vault, command);
-	vault_fixture_shell(vault, "cd $D && find keeper objects -type f ! -name lock -exec sha256sum {} + 2>/dev/null |"
+	vault_fixture_shell(vault, "cd $D && find keeper objects -type f ! -name lock -exec "
+				   "sha256sum {} + 2>/dev/null |"
 				   " sort >before");
 	int r = vault_fixture_reopen(vault, 0, &text);
 	if (r != expected || !strstr(text, words))
 		fail_msg("%s: %d, %s", command, r, text);
 	free(text);
 	/* Nothing was made, changed or removed. */
-	vault_fixture_shell(vault, "cd $D && find keeper objects -type f ! -name lock -exec sha256sum {} + 2>/dev/null |"
+	vault_fixture_shell(vault, "cd $D && find keeper objects -type f ! -name lock -exec "
+				   "sha256sum {} + 2>/dev/null |"
 				   " sort | cmp - before");
 }
 
@@ -99,8 +101,8 @@ static void test_incomplete_and_damaged_state(void **state)
 	for (size_t i = 0; i < sizeof(damages) / sizeof(*damages); i++) {
 		struct scene scene;
 		scene_open(&scene);
-		assert_refused(&scene.vault, damages[i].command, damages[i].expected,
-			damages[i].words);
+		assert_refused(
+			&scene.vault, damages[i].command, damages[i].expected, damages[i].words);
 		scene_close(&scene);
 	}
 }

@@ -160,8 +160,7 @@ void vault_fixture_seal(struct vault_fixture *fixture, const char *account, cons
 	}
 }
 
-void vault_fixture_row(
-	struct vault_fixture *fixture, const char *id, struct recording_row *ret_row)
+void vault_fixture_row(struct vault_fixture *fixture, const char *id, struct recording_row *ret_row)
 {
 	uint8_t ulid[ULID_BYTES];
 
