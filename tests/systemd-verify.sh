@@ -4,7 +4,7 @@
 # ones. Negative controls: a misspelt directive, an unknown system call and a missing catalog entry are seen.
 set -u
 
-srcdir=${srcdir:-.}
+srcdir=$(cd "${srcdir:-.}" && pwd) || exit 1
 command -v systemd-analyze >/dev/null || {
 	echo "SKIP: systemd-analyze is missing (Debian package systemd)"
 	exit 77

@@ -24,9 +24,10 @@ static json_t *null_for_none(json_t *value)
 /* Seconds since then; null for 0 (never). */
 static json_t *age(struct vault *vault, int64_t since_us)
 {
+	if (since_us <= 0)
+		return json_null();
 	int64_t us = clock_now_us(&vault->clock) - since_us;
-
-	return since_us > 0 ? json_real((double)(us > 0 ? us : 0) / US_PER_S) : json_null();
+	return json_real((double)(us > 0 ? us : 0) / US_PER_S);
 }
 
 /* Within bounds that can be added up. */

@@ -175,7 +175,7 @@ static int open_header(struct vault *vault, const struct recording_row *row, int
 	const struct age_header *header, const uint8_t *bytes, int *ret_key_fd)
 {
 	_cleanup_secret_ uint8_t *keys = secret_new(AGE_FILE_KEY_BYTES + AGE_PAYLOAD_KEY_BYTES);
-	uint8_t nonce[AGE_PAYLOAD_NONCE_BYTES], *payload_key = keys + AGE_FILE_KEY_BYTES;
+	uint8_t nonce[AGE_PAYLOAD_NONCE_BYTES];
 	struct rec_stanza stanza;
 	size_t n;
 	int r = keys ? rec_stanza_find(header, &stanza) : -RE_MLOCK;
@@ -190,6 +190,7 @@ static int open_header(struct vault *vault, const struct recording_row *row, int
 		return r;
 	if (n != sizeof(nonce))
 		return -RE_PAYLOAD;
+	uint8_t *payload_key = keys + AGE_FILE_KEY_BYTES;
 	age_payload_key(keys, nonce, payload_key);
 	int key_fd = secret_to_fd(payload_key, AGE_PAYLOAD_KEY_BYTES);
 	if (key_fd < 0)
