@@ -145,7 +145,7 @@ static int read_account(const json_t *message, struct intake_request *request)
 int intake_request_read(const json_t *message, struct intake_request *ret_request)
 {
 	struct intake_request request = {0};
-	int64_t plain_bytes;
+	int64_t plain_bytes, finished_us;
 	int r = read_account(message, &request);
 
 	if (r == 0)
@@ -164,6 +164,8 @@ int intake_request_read(const json_t *message, struct intake_request *ret_reques
 	if (r == 0)
 		r = intake_request_number(
 			message, "recorded_us", INT64_MAX, &request.ingest.recorded_us);
+	if (r == 0) /* only checked: the exposure comes with "unlinked" */
+		r = intake_request_number(message, "finished_us", INT64_MAX, &finished_us);
 	if (r == 0)
 		r = intake_request_number(message, "plain_bytes", INT64_MAX, &plain_bytes);
 	if (r == 0)

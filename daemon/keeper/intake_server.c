@@ -289,19 +289,21 @@ static int handle_next(struct session *session)
 	return r < 0 ? r : 1;
 }
 
-/* Reads what is there, unless replies wait for room: an intake that does not read is not read
- * from. */
+/* An intake that does not read its replies is not read from; and one turn has an end. */
+static bool may_read(const struct session *session)
+{
+	return session->n_commits < JOBS_MAX && session->replies.count == 0;
+}
+
 static int serve(struct session *session)
 {
 	int r = intake_replies_flush(&session->replies, session->fd);
 
 	if (r < 0)
 		return r;
-	for (int i = 0, more = 1; i < MESSAGES_MAX && more > 0; i++) {
-		if (session->n_commits == JOBS_MAX || session->replies.count > 0)
-			break;
-		more = r = handle_next(session);
-	}
+	r = 1;
+	for (int i = 0; i < MESSAGES_MAX && may_read(session) && r > 0; i++)
+		r = handle_next(session);
 	int flushed = flush_commits(session);
 	return r < 0 ? r : flushed;
 }
@@ -323,7 +325,7 @@ static void on_session_ready(uv_poll_t *poll, int status, int events)
 		wait_for_peer(session);
 		return;
 	}
-	if (r != -ECONNRESET)
+	if (r != -ECONNRESET && r != -EPIPE)
 		event_log(LOG_ERR, EVENT_PLAIN, NULL, "closing the connection to the intake: %s",
 			re_strerror(r));
 	session_end(session);
