@@ -221,11 +221,10 @@ static int serve(struct keeper *keeper)
 	if (r < 0)
 		return r;
 	TAKE_FD(intake_fd);
-	r = control_start(
-		&keeper->loop, keeper->vault, keeper->intake, control_fd, &keeper->control);
+	r = control_start(&keeper->loop, keeper->vault, keeper->intake, TAKE_FD(control_fd),
+		&keeper->control);
 	if (r < 0)
 		return r;
-	TAKE_FD(control_fd);
 	return retention_start(&keeper->loop, keeper->vault, stuck, keeper, &keeper->retention);
 }
 

@@ -96,8 +96,7 @@ static const struct {
 static void try_field(struct intake_peer *peer, size_t i, enum value value)
 {
 	json_t *message = intake_peer_begin(1);
-	json_t *object =
-		fields[i].object ? json_object_get(message, fields[i].object) : message;
+	json_t *object = fields[i].object ? json_object_get(message, fields[i].object) : message;
 	bool takes = fields[i].takes & value;
 
 	if (value == MISSING)
