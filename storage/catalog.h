@@ -73,12 +73,13 @@ struct recording_row {
 	size_t private_bytes;
 };
 
-/* Stores a new recording (id set), counts it, and remembers its source (CATALOG_LOOKUP_BYTES) while
- * it lives, so that the very same file is not sealed twice. -EEXIST. */
+/* Stores a new recording (id set), counts it, and remembers its source (CATALOG_LOOKUP_BYTES) for
+ * good: the very same file is not sealed twice, and a plaintext that a crash left behind does not
+ * bring back what was shredded since. -EEXIST. */
 int recording_add(struct db *db, struct recording_row *row,
 	const uint8_t source[static CATALOG_LOOKUP_BYTES]);
-/* Makes every recording that matches a tombstone of this state, forgets its source, and queues its
- * object for removal (erasure_table.h). Adds what it changed to *count and *plain_bytes. */
+/* Makes every recording that matches a tombstone of this state, and queues its object for removal
+ * (erasure_table.h). Adds what it changed to *count and *plain_bytes. */
 enum recording_scope { RECORDINGS_OF_ACCOUNT, RECORDINGS_OF_GROUP, RECORDING_ITSELF };
 int recording_bury(struct db *db, enum recording_scope scope, int64_t id,
 	enum recording_state state, int64_t now_us, uint64_t epoch, int64_t *count,

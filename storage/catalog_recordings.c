@@ -218,8 +218,6 @@ int recording_bury(struct db *db, enum recording_scope scope, int64_t id,
 {
 	static const char *const queue_objects[] = FOR_SCOPES(
 		"INSERT OR IGNORE INTO removal(ulid) SELECT ulid FROM recording WHERE ", LIVE);
-	static const char *const forget_sources[] = FOR_SCOPES(
-		"DELETE FROM source WHERE recording IN (SELECT id FROM recording WHERE ", LIVE ")");
 	static const char *const bury[] = FOR_SCOPES(
 		"UPDATE recording SET state = ?2, destroyed_us = ?3, destroyed_epoch = ?4,"
 		" private = NULL WHERE ",
@@ -228,8 +226,6 @@ int recording_bury(struct db *db, enum recording_scope scope, int64_t id,
 
 	if (r == 0)
 		r = db_run(db, queue_objects[scope], "i", id);
-	if (r == 0)
-		r = db_run(db, forget_sources[scope], "i", id);
 	if (r == 0)
 		r = db_run(db, bury[scope], "iiii", id, (int64_t)state, now_us, (int64_t)epoch);
 	return r;

@@ -28,6 +28,7 @@
 #define UNLEASED_SETTLE_US (15 * US_PER_S)
 
 #define SHORT_WAIT_US (10 * INT64_C(1000))
+#define TICK_US       (10 * INT64_C(1000)) /* of a kernel with HZ=100, the slowest */
 
 static void return_in(struct intake *intake, struct candidate *candidate, int64_t wait_us)
 {
@@ -107,11 +108,15 @@ enum {
 	FINDING_PARKED,
 };
 
+/* Within one tick of the filesystem's clock, two files after each other in one inode look alike
+ * (source_hash): none is taken before its tick is over. */
 static int64_t unsettled_us(const struct job_order *order, int64_t settle_us, int64_t now_us)
 {
+	if (settle_us < TICK_US)
+		settle_us = TICK_US;
 	int64_t wait_us = order->finished_us + settle_us - now_us;
 
-	return settle_us > 0 && wait_us > 0 ? wait_us + 1 : 0;
+	return wait_us > 0 ? wait_us + 1 : 0;
 }
 
 /* Finds the candidate and claims it if it is finished. 0 with a claimed source; a source_outcome or
@@ -131,7 +136,7 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 	order->finished_us = candidate->since_us =
 		finished_us(candidate, &source->identity, now_us);
 	order->recorded_us = recorded_us(&source->identity, now_us);
-	source_hash(&source->identity, spool->config->name, candidate->path, order->hash);
+	source_hash(&source->identity, spool->config->name, order->hash);
 	if (seen_has(intake->parked, order->hash, sizeof(order->hash)))
 		return FINDING_PARKED;
 	finding->wait_us = unsettled_us(order, spool->config->settle_us, now_us);

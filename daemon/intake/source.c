@@ -220,7 +220,7 @@ static void hash_number(crypto_generichash_state *state, uint64_t number)
 	crypto_generichash_update(state, bytes, sizeof(bytes));
 }
 
-void source_hash(const struct source_identity *identity, const char *spool, const char *path,
+void source_hash(const struct source_identity *identity, const char *spool,
 	uint8_t ret_hash[static SOURCE_HASH_BYTES])
 {
 	static const char domain[] = "recseal.org/v1/source";
@@ -228,9 +228,7 @@ void source_hash(const struct source_identity *identity, const char *spool, cons
 
 	crypto_generichash_init(&state, NULL, 0, SOURCE_HASH_BYTES);
 	crypto_generichash_update(&state, (const uint8_t *)domain, sizeof(domain));
-	/* The NUL after each string keeps ("a", "bc") apart from ("ab", "c"). */
 	crypto_generichash_update(&state, (const uint8_t *)spool, strlen(spool) + 1);
-	crypto_generichash_update(&state, (const uint8_t *)path, strlen(path) + 1);
 	hash_number(&state, identity->inode);
 	hash_number(&state, identity->size);
 	hash_number(&state, (uint64_t)identity->mtime_ns);

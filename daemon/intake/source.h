@@ -91,8 +91,9 @@ int source_unlink(struct source *source);
 
 void source_close(struct source *source);
 
-/* BLAKE2b-256 of the spool's name, the path and the state: how the keeper knows a file again. The
- * device is left out, since its number may change with a reboot. */
+/* BLAKE2b-256 of the spool's name and the file's state: how the keeper knows a file again. The
+ * device is left out, since its number may change with a reboot; the path, since the hash outlives
+ * a shred, and must not let anybody confirm a guessed name. */
 #define SOURCE_HASH_BYTES 32
-void source_hash(const struct source_identity *identity, const char *spool, const char *path,
+void source_hash(const struct source_identity *identity, const char *spool,
 	uint8_t ret_hash[static SOURCE_HASH_BYTES]);

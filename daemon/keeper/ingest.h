@@ -2,13 +2,12 @@
  *
  * States of one recording on disk, and what a crash in each leaves:
  *
- *     plaintext in spool                              it is found again
- *     + unnamed object                                vanishes with its last descriptor; found
- * again
- *     + named object, no catalog row                  swept at start (its key was never stored);
- * found again
- *     + catalog row, node rows, source hash           found again, recognised by its source hash:
- * only unlinked plaintext unlinked                              done */
+ *     plaintext in spool                       found again
+ *     + unnamed object                         vanishes with its last descriptor; found again
+ *     + named object, no catalog row           swept at start, its key was never stored; found again
+ *     + catalog row, node rows, source hash    found again, known by its source hash: only unlinked
+ *     plaintext unlinked                       done
+ */
 #pragma once
 
 #include "daemon/common/probe_wire.h"

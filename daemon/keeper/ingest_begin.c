@@ -204,8 +204,8 @@ static int fill(struct vault *vault, struct ingest_job *job, const struct ingest
 	return r;
 }
 
-/* 1 when this very file is catalogued and alive, 0 when not. A pending one counts: it was sealed.
- */
+/* 1 when this very file is catalogued, 0 when not. One that was destroyed since counts: its
+ * plaintext must not come back. */
 static int find_existing(struct vault *vault, const struct ingest_request *request,
 	uint8_t ret_existing[static ULID_BYTES])
 {

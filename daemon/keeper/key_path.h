@@ -2,7 +2,7 @@
  *
  *     root -> L0 (256) -> L1 (65,536) -> account -> expiry group -> recording
  *                                              \-> profile (leaf: seals the account's own record)
- *     root -> lookup (leaf: keyed hashes of names and sources)
+ *     root -> lookup (leaf: keyed hashes of account names)
  *
  * Node ids are unique in the tree: the kind in the top byte, a number below it. Only leaves seal
  * data; keys between root and leaf seal nothing but keys, so that they can be replaced at any time.

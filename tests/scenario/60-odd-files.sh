@@ -31,11 +31,11 @@ sealed_as() {
 make_wav "$vault/good.wav" 30000
 echo 'no audio at all, this' >"$vault/text.wav"
 {
-	wav_header 0 && noise /dev/stdout 24000
+	wav_header 0 && head -c 24000 /dev/urandom
 } >"$vault/zero.wav"
 printf '\x00\x00\x00\x00' | dd of="$vault/zero.wav" bs=1 seek=4 conv=notrunc status=none # as a bridge that was killed leaves it
 {
-	wav_header 1000000000 && noise /dev/stdout 24000
+	wav_header 1000000000 && head -c 24000 /dev/urandom
 } >"$vault/boast.wav"
 wav_header 0 >"$vault/hollow.wav"
 head -c 20 "$vault/good.wav" >"$vault/stump.wav"
@@ -46,7 +46,7 @@ sealed_as text.wav unprobed
 sealed_as zero.wav damaged
 sealed_as boast.wav damaged
 sealed_as hollow.wav empty
-sealed_as stump.wav unprobed
+sealed_as stump.wav empty
 sealed_as noise.ulaw unprobed
 
 # Never: links in and out of the spool, more than one name, pipes, devices, folders

@@ -70,7 +70,7 @@ expect 0 ctl shred account 'päpstliche Nuntiatur' --yes --reason test
 expect 0 ctl verify --all
 
 # Neither names nor controls in what the caller gets wrong
-expect 4 ctl account show $'\e[31mno such'
+expect 2 ctl account show $'\e[31mno such'
 unsafe "$vault/err" && fail "an error message repeats controls"
 expect 4 ctl show 01kaw5q7v3c2m9x0r8t4e6h1zn
 expect 2 ctl account show $'\xff\xfe'
