@@ -93,20 +93,23 @@ int recording_by_ulid(
 	struct db *db, const uint8_t ulid[static ULID_BYTES], struct recording_row *ret_row);
 int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES],
 	struct recording_row *ret_row);
+int recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES]);
 /* The id of the newest recording; -ENOENT when there is none. */
 int recording_newest(struct db *db, uint8_t ret_ulid[static ULID_BYTES]);
 void recording_row_clear(struct recording_row *row);
 
 /* Pages through recordings in id order (the order of sealing). Zero fields of the filter do not
- * filter; since_us and until_us are about recorded_us, until exclusive. 0, -ENOENT at the end. */
+ * filter; since_us and until_us are about recorded_us, until exclusive. Returns 0, or -ENOENT at the
+ * end, or -EAGAIN when none of the next RECORDING_STRIDE matches: so that no call takes long,
+ * however few there are. After 0 and -EAGAIN the filter's after_id has moved on. */
+#define RECORDING_STRIDE 20000
 struct recording_filter {
 	int64_t after_id;
 	int64_t account;
 	enum recording_state state;
 	int64_t since_us, until_us;
 };
-int recording_next(
-	struct db *db, const struct recording_filter *filter, struct recording_row *ret_row);
+int recording_next(struct db *db, struct recording_filter *filter, struct recording_row *ret_row);
 
 /* Counts and plaintext bytes by state, kept up to date with every change. account 0: the whole
  * vault. */

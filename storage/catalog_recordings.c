@@ -112,6 +112,18 @@ int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKU
 	return r < 0 ? r : one(db, q, ret_row);
 }
 
+int recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES])
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT ulid FROM recording WHERE id = ?", "i", id);
+
+	if (r == 0)
+		r = db_next(db, q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	return db_column_exact(q, 0, ret_ulid, ULID_BYTES);
+}
+
 int recording_newest(struct db *db, uint8_t ret_ulid[static ULID_BYTES])
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
@@ -124,20 +136,42 @@ int recording_newest(struct db *db, uint8_t ret_ulid[static ULID_BYTES])
 	return db_column_exact(q, 0, ret_ulid, ULID_BYTES);
 }
 
-int recording_next(
-	struct db *db, const struct recording_filter *filter, struct recording_row *ret_row)
+/* Nothing matched up to last_id: moves on, unless that was the end. */
+static int skip_to(struct db *db, struct recording_filter *filter, int64_t last_id)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT 1 FROM recording WHERE id > ? LIMIT 1", "i", last_id);
+
+	if (r == 0)
+		r = db_next(db, q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	filter->after_id = last_id;
+	return -EAGAIN;
+}
+
+#define MATCHING                                                                                   \
+	" AND (?3 = 0 OR state = ?3) AND recorded_us >= ?4 AND recorded_us < ?5 ORDER BY id LIMIT 1"
+
+int recording_next(struct db *db, struct recording_filter *filter, struct recording_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int64_t until_us = filter->until_us ? filter->until_us : INT64_MAX;
 	int64_t since_us = filter->since_us ? filter->since_us : INT64_MIN;
+	/* One account's recordings lie together in its index; others are looked for in strides. */
+	int64_t bound = filter->account ? filter->account : filter->after_id + RECORDING_STRIDE;
 	int r = db_start(db, &q,
-		"SELECT " COLUMNS " FROM recording WHERE id > ?1 AND (?2 = 0 OR account = ?2)"
-		" AND (?3 = 0 OR state = ?3) AND recorded_us >= ?4 AND recorded_us < ?5 ORDER BY "
-		"id LIMIT 1",
-		"iiiii", filter->after_id, filter->account, (int64_t)filter->state, since_us,
-		until_us);
+		filter->account ? "SELECT " COLUMNS
+				  " FROM recording WHERE id > ?1 AND account = ?2" MATCHING
+				: "SELECT " COLUMNS
+				  " FROM recording WHERE id > ?1 AND id <= ?2" MATCHING,
+		"iiiii", filter->after_id, bound, (int64_t)filter->state, since_us, until_us);
 
-	return r < 0 ? r : one(db, q, ret_row);
+	if (r == 0)
+		r = one(db, q, ret_row);
+	if (r == 0)
+		filter->after_id = ret_row->id;
+	return r == -ENOENT && !filter->account ? skip_to(db, filter, bound) : r;
 }
 
 int recording_tally(struct db *db, int64_t account, struct tally *ret_tally)

@@ -34,7 +34,7 @@ static const char *const schema[] = {
 	" destroyed_us INTEGER NOT NULL, destroyed_epoch INTEGER NOT NULL,"
 	" plain_bytes INTEGER NOT NULL, sealed_bytes INTEGER NOT NULL, frames INTEGER NOT NULL,"
 	" channels INTEGER NOT NULL, sample_rate INTEGER NOT NULL, private BLOB)",
-	"CREATE INDEX recording_by_account ON recording(account, recorded_us)",
+	"CREATE INDEX recording_by_account ON recording(account)",
 	"CREATE INDEX recording_by_group ON recording(grp)",
 	"CREATE TABLE source(hash BLOB PRIMARY KEY, recording INTEGER NOT NULL) WITHOUT ROWID",
 

@@ -13,7 +13,7 @@
 struct list {
 	struct control_call call;
 	const char *member; /* of the reply */
-	/* The next row's view, -ENOENT at the end. */
+	/* The next row's view; -ENOENT at the end, -EAGAIN when it is to be called again later. */
 	int (*next)(struct list *list, json_t **ret_view);
 	struct recording_filter filter; /* after_id is the cursor, also of accounts */
 	struct view_account_cache cache;
@@ -26,7 +26,6 @@ static int next_recording(struct list *list, json_t **ret_view)
 
 	if (r < 0)
 		return r;
-	list->filter.after_id = row.id;
 	r = view_recording(list->call.vault, &row, &list->cache, ret_view);
 	recording_row_clear(&row);
 	return r;
@@ -45,7 +44,7 @@ static int next_account(struct list *list, json_t **ret_view)
 	return r;
 }
 
-/* 0 when there may be more rows, -ENOENT when these were the last. */
+/* 0 or -EAGAIN when there may be more rows, -ENOENT when these were the last. */
 static int fill_page(struct list *list, json_t *page)
 {
 	size_t bytes = 0;
@@ -69,13 +68,13 @@ static void list_next(struct varlink_call *varlink, void *state)
 	/* -ENOENT is the end of the table: nothing a row refers to is ever missing. */
 	int r = page ? fill_page(list, page) : -ENOMEM;
 
-	if (r < 0 && r != -ENOENT) {
+	if (r < 0 && r != -ENOENT && r != -EAGAIN) {
 		json_decref(page);
 		control_answer_failed(&list->call, r);
 		return;
 	}
 	json_t *parameters = json_pack("{s:o}", list->member, page);
-	if (r == 0)
+	if (r != -ENOENT)
 		varlink_call_continue(varlink, parameters);
 	else
 		varlink_call_reply(varlink, parameters, NULL);

@@ -63,16 +63,23 @@ static int audit(struct vault *vault, const char *action, const char *subject, u
 	return audit_append(vault->db, &record);
 }
 
+/* The recording's id where it is about one recording, else the account's handle. */
 static int subject_of(struct vault *vault, const struct erasure_item *item,
 	char ret_text[static ULID_TEXT_CHARS + 1])
 {
+	uint8_t ulid[ULID_BYTES];
 	struct account_row row;
 	int r = account_by_id(vault->db, item->account, &row);
 
-	if (r == 0) {
-		account_handle_format(row.handle, ret_text);
-		account_row_clear(&row);
-	}
+	if (r < 0)
+		return r;
+	account_handle_format(row.handle, ret_text);
+	account_row_clear(&row);
+	if (item->kind != ERASE_RECORDING)
+		return 0;
+	r = recording_ulid(vault->db, item->recording, ulid);
+	if (r == 0)
+		ulid_format(ulid, ret_text);
 	return r;
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "daemon/keeper/accounts.h"
 #include "daemon/keeper/erasure.h"
 #include "daemon/keeper/keytree.h"
 #include "daemon/keeper/recordings.h"
@@ -282,35 +283,46 @@ static void test_an_alarm_while_recovering(void **state)
 	scene_close(&scene);
 }
 
-/* The last two records: the erasure, and before it who asked for it and why. */
-static void assert_log_tells(struct db *db)
+/* The last two records: the erasure, and before it who asked for what, and why. */
+static void assert_log_tells(struct db *db, const char *action, const char *subject)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 
 	assert_int_equal(
-		db_start(db, &q, "SELECT action, uid, reason, epoch FROM audit ORDER BY seq DESC",
+		db_start(db, &q,
+			"SELECT action, uid, reason, epoch, subject FROM audit ORDER BY seq DESC",
 			""),
 		0);
 	assert_int_equal(db_next(db, q), 1);
 	assert_string_equal((const char *)sqlite3_column_text(q, 0), "destroyed");
-	assert_int_equal(sqlite3_column_int64(q, 3), 2);
 	assert_int_equal(db_next(db, q), 1);
-	assert_string_equal((const char *)sqlite3_column_text(q, 0), "shred account");
+	assert_string_equal((const char *)sqlite3_column_text(q, 0), action);
 	assert_int_equal(sqlite3_column_int64(q, 1), 1234);
 	assert_string_equal((const char *)sqlite3_column_text(q, 2), "she asked");
-	assert_int_equal(sqlite3_column_int64(q, 3), 1);
+	assert_string_equal((const char *)sqlite3_column_text(q, 4), subject);
 }
 
 static void test_the_log_tells_who_and_why(void **state)
 {
 	struct scene scene;
 	int64_t records, bad;
+	struct recording_row row;
+	struct account_row account;
+	char handle[ACCOUNT_HANDLE_CHARS + 1];
 
 	scene_open(&scene);
-	struct erasure_item item = vault_fixture_item(&scene.vault, ERASE_ACCOUNT, scene.id[0]);
+	struct erasure_item item = vault_fixture_item(&scene.vault, ERASE_RECORDING, scene.id[0]);
 	struct erasure_result result;
 	assert_int_equal(erasure_run(scene.vault.vault, &item, 1, 1234, "she asked", &result), 0);
-	assert_log_tells(scene.vault.vault->db);
+	assert_log_tells(scene.vault.vault->db, "shred recording", scene.id[0]);
+	item = vault_fixture_item(&scene.vault, ERASE_ACCOUNT, scene.id[0]);
+	vault_fixture_row(&scene.vault, scene.id[0], &row);
+	assert_int_equal(account_by_id(scene.vault.vault->db, row.account, &account), 0);
+	account_handle_format(account.handle, handle);
+	account_row_clear(&account);
+	recording_row_clear(&row);
+	assert_int_equal(erasure_run(scene.vault.vault, &item, 1, 1234, "she asked", &result), 0);
+	assert_log_tells(scene.vault.vault->db, "shred account", handle);
 	assert_int_equal(audit_verify(scene.vault.vault->db, &records, &bad), 0);
 	scene_close(&scene);
 }
