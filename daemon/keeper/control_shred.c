@@ -135,19 +135,20 @@ static int aim(struct control_call *call, struct target *target)
 	return account ? aim_at_account(call, target) : aim_at_recording(call, target);
 }
 
-static json_t *assurance_part(struct control_call *call)
+/* What can be said of the erasure that epoch completes. */
+static json_t *assurance_part(struct control_call *call, uint64_t epoch)
 {
 	const char *assurance = call->vault->root->assurance;
 	char sentence[SENTENCE_BYTES];
 
-	root_assurance_sentence(assurance, vault_epoch(call->vault), sentence, sizeof(sentence));
+	root_assurance_sentence(assurance, epoch, sentence, sizeof(sentence));
 	return json_pack("{s:s, s:s}", "assurance", assurance, "assurance_sentence", sentence);
 }
 
 /* Steals part; {member: part and what the assurance says}. */
-static int answer(struct control_call *call, const char *member, json_t *part)
+static int answer(struct control_call *call, const char *member, json_t *part, uint64_t epoch)
 {
-	json_t *assurance = assurance_part(call);
+	json_t *assurance = assurance_part(call, epoch);
 
 	if (json_object_update(part, assurance) < 0) {
 		json_decref(part);
@@ -169,7 +170,8 @@ int control_shred_plan(struct control_call *call)
 			"recording", *target.recording ? target.recording : NULL, "recordings",
 			(json_int_t)target.recordings, "plaintext_bytes",
 			(json_int_t)target.plain_bytes, "oldest_at", view_time(target.oldest_us),
-			"newest_at", view_time(target.newest_us)));
+			"newest_at", view_time(target.newest_us)),
+		vault_epoch(call->vault) + 1);
 }
 
 int control_shred_run(struct control_call *call)
@@ -188,5 +190,6 @@ int control_shred_run(struct control_call *call)
 			"plaintext_bytes", (json_int_t)result.plain_bytes, "epoch_before",
 			(json_int_t)result.epoch_before, "epoch_after",
 			(json_int_t)result.epoch_after, "destroyed_at",
-			view_time(result.destroyed_us)));
+			view_time(result.destroyed_us)),
+		result.epoch_after);
 }
