@@ -69,8 +69,9 @@ static void test_another_root(void **state)
 }
 
 static const char *const edits[] = {
-	"UPDATE node SET sealed = (SELECT sealed FROM node b WHERE b.id = node.id + 1)"
-	" WHERE id = (5 << 56) + 111", /* the neighbour's */
+	/* the neighbour's */
+	("UPDATE node SET sealed = (SELECT sealed FROM node b WHERE b.id = node.id + 1)"
+	 " WHERE id = (5 << 56) + 111"),
 	"UPDATE node SET epoch = epoch + 1 WHERE id = (5 << 56) + 111",
 	"UPDATE node SET epoch = epoch - 1 WHERE id = (4 << 56) + 11",
 	"UPDATE node SET sealed = zeroblob(72) WHERE id = (3 << 56) + 1",
