@@ -67,6 +67,11 @@ int pwrite_all(int fd, const void *data, size_t len, off_t offset)
 	return 0;
 }
 
+void durable_write_behind(int fd)
+{
+	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* 0 bytes: to the end */
+}
+
 int durable_sync(int fd)
 {
 	return fsync(fd) < 0 ? -errno : 0;

@@ -22,6 +22,10 @@ int pread_full(int fd, void *buf, size_t len, off_t offset, size_t *ret_len);
 /* Writes all len bytes at offset. -errno. */
 int pwrite_all(int fd, const void *data, size_t len, off_t offset);
 
+/* Starts writing to disk what was written to the file so far, and does not wait: the sync at the end
+ * then has less to wait for. Promises nothing; errors show in durable_sync(). */
+void durable_write_behind(int fd);
+
 /* fsync(2). -errno, after which the file must be abandoned. */
 int durable_sync(int fd);
 

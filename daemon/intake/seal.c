@@ -78,6 +78,8 @@ static int copy_sealed(struct seal *seal, const uint8_t *key, const struct buffe
 		if (r < 0)
 			return r;
 		offset += got;
+		if (offset < size)
+			durable_write_behind(seal->object_fd);
 	}
 	return 0;
 }

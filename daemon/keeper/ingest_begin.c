@@ -19,7 +19,9 @@ struct ingest_job *ingest_abort(struct ingest_job *job)
 	recording_private_clear(&job->private);
 	recording_row_clear(&job->row);
 	free(job->header);
-	return secret_free(job);
+	secret_free(job->keys);
+	free(job);
+	return NULL;
 }
 
 const uint8_t *ingest_recording_id(const struct ingest_job *job)
@@ -34,7 +36,7 @@ void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start)
 		.header = job->header,
 		.header_bytes = job->header_bytes,
 		.nonce = job->nonce,
-		.payload_key = job->payload_key,
+		.payload_key = job->keys->payload,
 		.object_fd = job->draft.fd,
 	};
 }
@@ -173,11 +175,11 @@ static int make_header(struct ingest_job *job)
 		return -ENOMEM;
 	memcpy(binding.recording_id, job->row.ulid, ULID_BYTES);
 	memcpy(binding.account_handle, job->account_handle, ACCOUNT_HANDLE_BYTES);
-	randombytes_buf(job->recording_key, sizeof(job->recording_key));
-	randombytes_buf(job->file_key, sizeof(job->file_key));
+	randombytes_buf(job->keys->recording, sizeof(job->keys->recording));
+	randombytes_buf(job->keys->file, sizeof(job->keys->file));
 	randombytes_buf(job->nonce, sizeof(job->nonce));
-	age_payload_key(job->file_key, job->nonce, job->payload_key);
-	return rec_header_build(&binding, job->recording_key, job->file_key, tag, strlen(tag),
+	age_payload_key(job->keys->file, job->nonce, job->keys->payload);
+	return rec_header_build(&binding, job->keys->recording, job->keys->file, tag, strlen(tag),
 		&job->header, &job->header_bytes);
 }
 
@@ -228,11 +230,12 @@ int ingest_begin(struct vault *vault, const struct ingest_request *request,
 		return r;
 	if (request->plain_bytes > INT64_MAX / 2)
 		return -EFBIG;
-	struct ingest_job *job = secret_new(sizeof(*job));
+	struct ingest_job *job = calloc(1, sizeof(*job));
 	if (!job)
-		return -RE_MLOCK;
+		return -ENOMEM;
 	job->draft.fd = -1;
-	r = fill(vault, job, request);
+	job->keys = secret_new(sizeof(*job->keys));
+	r = job->keys ? fill(vault, job, request) : -RE_MLOCK;
 	if (r < 0) {
 		ingest_abort(job);
 		return r;

@@ -45,7 +45,7 @@ static int check_final_chunk(const struct ingest_job *job)
 	if (r == 0 && n != len)
 		r = -RE_PAYLOAD;
 	if (r == 0)
-		r = age_chunk_open(job->payload_key, last, true, chunk, len, chunk + len);
+		r = age_chunk_open(job->keys->payload, last, true, chunk, len, chunk + len);
 	sodium_memzero(chunk, 2 * len);
 	return r;
 }
@@ -117,9 +117,9 @@ static int catalogue(struct vault *vault, struct ingest_job *job)
 	if (r < 0)
 		return r;
 	struct key_path path = key_path_recording(row->account, row->group, row->id);
-	r = keytree_add(vault->tree, &path, job->recording_key, NULL);
+	r = keytree_add(vault->tree, &path, job->keys->recording, NULL);
 	if (r == 0)
-		r = recordings_seal_private(&job->private, job->recording_key, row->id,
+		r = recordings_seal_private(&job->private, job->keys->recording, row->id,
 			&row->private, &row->private_bytes);
 	if (r == 0)
 		r = recording_set_private(vault->db, row->id, row->private, row->private_bytes);

@@ -1,12 +1,16 @@
-/* A recording between begin and commit: for ingest*.c only. Lives in secret memory. */
+/* A recording between begin and commit: for ingest*.c only. */
 #pragma once
 
 #include "daemon/keeper/ingest.h"
 
+struct ingest_keys {
+	uint8_t recording[REC_KEY_BYTES];
+	uint8_t file[AGE_FILE_KEY_BYTES];
+	uint8_t payload[AGE_PAYLOAD_KEY_BYTES];
+};
+
 struct ingest_job {
-	uint8_t recording_key[REC_KEY_BYTES];
-	uint8_t file_key[AGE_FILE_KEY_BYTES];
-	uint8_t payload_key[AGE_PAYLOAD_KEY_BYTES];
+	struct ingest_keys *keys; /* in secret memory */
 	uint8_t nonce[AGE_PAYLOAD_NONCE_BYTES];
 	struct recording_row row; /* all but group and private */
 	struct recording_private private;

@@ -8,6 +8,9 @@
 #   recseal from the moment the files appear in the spool until the last one is durable, catalogued and unlinked
 # Printed: seconds of each, and ratios of medians. Seconds depend on the machine; ratios much less.
 #
+# Nothing is deleted between rounds, and nothing should have been deleted on that filesystem in the five minutes
+# before: ext4 does not reuse young deleted inodes, and looks at each of them before it makes a new file.
+#
 #   BUILD   directory with the programs (required)      ROUNDS  default 3
 #   DISK    directory to write to (default $BUILD)      MEMORY  tmpfs to read from (default /dev/shm)
 set -eu
@@ -43,31 +46,32 @@ wav() {
 
 now() { echo "${EPOCHREALTIME/./}"; }
 
-# each COMMAND: runs it for every source file, with the file and a destination; prints seconds
+# timed_each COMMAND FOLDER: runs it for every source file, with the file and a destination below the new folder;
+# prints microseconds
 timed_each() {
 	local start f n=0
-	mkdir "$disk/out"
+	mkdir "$disk/$2"
 	sync
 	start=$(now)
 	for f in "$memory"/source/*; do
 		n=$((n + 1))
-		"$1" "$f" "$disk/out/$n"
+		"$1" "$f" "$disk/$2/$n"
 	done
 	echo "$(($(now) - start))"
-	rm -rf "$disk/out"
 }
 
 copy_durably() { cp "$1" "$2" && sync "$2"; }
 age_durably() { age -r "$recipient" -o "$2" "$1" && sync "$2"; }
 
 start_vault() {
-	mkdir -p "$memory/spool" "$disk/state"
+	state=$disk/state-$1
+	mkdir -p "$memory/spool" "$state"
 	printf '[spool bench]\nPath=%s\nSettle=0\n' "$memory/spool" >"$disk/recseal.conf"
-	"$BUILD/recseal-keeper" --config "$disk/recseal.conf" --state "$disk/state" 2>"$disk/keeper.log" &
+	"$BUILD/recseal-keeper" --config "$disk/recseal.conf" --state "$state" 2>"$disk/keeper.log" &
 	keeper=$!
-	"$BUILD/recseald" --config "$disk/recseal.conf" --state "$disk/state" 2>"$disk/intake.log" &
+	"$BUILD/recseald" --config "$disk/recseal.conf" --state "$state" 2>"$disk/intake.log" &
 	intake=$!
-	until "$BUILD/recsealctl" --socket "$disk/state/run/control" status --json 2>/dev/null |
+	until "$BUILD/recsealctl" --socket "$state/run/control" status --json 2>/dev/null |
 		grep -q '"intake_connected": *true'; do sleep 0.05; done
 }
 
@@ -77,7 +81,7 @@ timed_seal() {
 	sync
 	start=$(now)
 	mv "$memory/staged" "$memory/spool/account-$RANDOM$RANDOM"
-	while [ -n "$(find "$memory/spool" -type f -print -quit)" ]; do sleep 0.01; done
+	while [ -n "$(find "$memory/spool" -type f -print -quit)" ]; do sleep 0.05; done
 	echo "$(($(now) - start))"
 }
 
@@ -86,7 +90,7 @@ stop_vault() {
 	kill "$intake" "$keeper"
 	wait "$intake" "$keeper" || true
 	intake='' keeper=''
-	rm -rf "$disk/state" "$memory/spool"
+	rm -rf "$memory/spool"
 }
 
 median() { printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"; }
@@ -97,9 +101,9 @@ ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 measure() {
 	local cp_us=() age_us=() seal_us=() c a s i
 	for ((i = 0; i < ROUNDS; i++)); do
-		cp_us+=("$(timed_each copy_durably)")
-		age_us+=("$(timed_each age_durably)")
-		start_vault
+		cp_us+=("$(timed_each copy_durably "cp-$1-$i")")
+		age_us+=("$(timed_each age_durably "age-$1-$i")")
+		start_vault "$1-$i"
 		seal_us+=("$(timed_seal)")
 		stop_vault
 	done

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -11,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -347,6 +350,46 @@ static void test_secret_memory(void **state)
 	assert_null(secret_free(NULL));
 }
 
+/* More than share one region: each is its own, zeroed, and usable to its end. */
+static void test_secrets_do_not_overlap(void **state)
+{
+	uint8_t *secret[600];
+
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < ELEMENTSOF(secret); i++) {
+			size_t size = 1 + i % 200;
+			secret[i] = secret_new(size);
+			assert_non_null(secret[i]);
+			assert_true(sodium_is_zero(secret[i], size));
+			memset(secret[i], (int)(i % 251) + 1, size);
+		}
+		for (size_t i = 0; i < ELEMENTSOF(secret); i++) {
+			for (size_t at = 0; at < 1 + i % 200; at++)
+				assert_int_equal(secret[i][at], (int)(i % 251) + 1);
+			secret_free(secret[i]);
+		}
+	}
+}
+
+/* Freed twice, a key that is somebody else's by now would be wiped: the process ends instead. */
+static void test_secret_freed_twice(void **state)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		const struct rlimit none = {0, 0};
+		void *secret = secret_new(32);
+		setrlimit(RLIMIT_CORE, &none);
+		signal(SIGABRT, SIG_DFL); /* cmocka's would report it as this test's own */
+		secret_free(secret);
+		secret_free(secret);
+		_exit(0);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 static void test_secret_travels(void **state)
 {
 	_cleanup_close_ int fd = secret_to_fd("0123456789abcdef", 16);
@@ -419,6 +462,8 @@ int main(void)
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_every_error_has_a_phrase),
 		cmocka_unit_test(test_secret_memory),
+		cmocka_unit_test(test_secrets_do_not_overlap),
+		cmocka_unit_test(test_secret_freed_twice),
 		cmocka_unit_test(test_secret_travels),
 		cmocka_unit_test(test_secret_refuses_wrong_sizes),
 		cmocka_unit_test(test_secret_refuses_unsealed),
