@@ -59,8 +59,10 @@ static const struct {
 	/* objects as well */
 	{"rm -r $D/keeper $D/objects && mv $D/old $D/keeper && mv $D/old.objects $D/objects",
 		-RE_MOVED},
-	{"rm -r $D/keeper && mv $D/old $D/keeper && cp -a $D/old.objects/. $D/objects/", -RE_MOVED},
-	{"cp -a $D/old/. $D/keeper/ && cp -a $D/old.objects/. $D/objects/", -RE_EPOCH},
+	{"rm -r $D/keeper && mv $D/old $D/keeper && cp -a --remove-destination $D/old.objects/. $D/objects/",
+		-RE_MOVED},
+	{"cp -a $D/old/. $D/keeper/ && cp -a --remove-destination $D/old.objects/. $D/objects/",
+		-RE_EPOCH},
 };
 
 static void test_every_way_of_putting_it_back(void **state)
