@@ -299,6 +299,11 @@ int db_run(struct db *db, const char *sql, const char *types, ...)
 	return r;
 }
 
+sqlite3 *db_handle(struct db *db)
+{
+	return db->handle;
+}
+
 int64_t db_changes(struct db *db)
 {
 	return sqlite3_changes64(db->handle);

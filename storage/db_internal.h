@@ -26,6 +26,7 @@ static inline void db_end_p(sqlite3_stmt **statement)
 /* db_start, one step, reset: for statements that give no rows. */
 int db_run(struct db *db, const char *sql, const char *types, ...);
 
+sqlite3 *db_handle(struct db *db);
 /* Rows changed by the last statement; rowid of the last insert. */
 int64_t db_changes(struct db *db);
 int64_t db_last_id(struct db *db);

@@ -113,7 +113,7 @@ static int add_with_profile(
 	return account_set_profile(vault->db, row->id, sealed, 1 + len + SEAL_OVERHEAD_BYTES);
 }
 
-int accounts_create(struct vault *vault, const void *name, size_t len, struct account_row *ret_row)
+int accounts_add(struct vault *vault, const void *name, size_t len, struct account_row *ret_row)
 {
 	struct account_row row = {.state = ACCOUNT_OPEN, .created_us = clock_now_us(&vault->clock)};
 
@@ -123,16 +123,26 @@ int accounts_create(struct vault *vault, const void *name, size_t len, struct ac
 	if (r < 0)
 		return r;
 	randombytes_buf(row.handle, sizeof(row.handle));
-	r = db_begin(vault->db);
+	r = add_with_profile(vault, &row, name, len);
+	return r < 0 ? r : account_by_id(vault->db, row.id, ret_row);
+}
+
+int accounts_create(struct vault *vault, const void *name, size_t len, struct account_row *ret_row)
+{
+	struct account_row row = {0};
+	int r = db_begin(vault->db);
+
 	if (r == 0)
-		r = add_with_profile(vault, &row, name, len);
+		r = accounts_add(vault, name, len, &row);
 	if (r == 0)
 		r = db_commit(vault->db);
 	if (r < 0) {
 		db_rollback(vault->db);
+		account_row_clear(&row);
 		return r;
 	}
-	return account_by_id(vault->db, row.id, ret_row);
+	*ret_row = row;
+	return 0;
 }
 
 int accounts_create_quarantine(struct vault *vault, int64_t *ret_id)

@@ -17,6 +17,8 @@ int accounts_find_typed(struct vault *vault, const char *text, struct account_ro
 /* Makes a new, open account with its keys and sealed profile; its own transaction, durable on
  * return. */
 int accounts_create(struct vault *vault, const void *name, size_t len, struct account_row *ret_row);
+/* The same in the caller's transaction. */
+int accounts_add(struct vault *vault, const void *name, size_t len, struct account_row *ret_row);
 
 /* The vault's quarantine: made with the vault, in the caller's transaction; and found again. */
 int accounts_create_quarantine(struct vault *vault, int64_t *ret_id);

@@ -160,3 +160,10 @@ put_byte() {
 flip_byte() {
 	put_byte "$1" "$2" $(($(byte_at "$1" "$2") ^ 1))
 }
+
+BLOCK_BYTES=4096 # a page of the database, a slot of the root file
+
+# spoil FILE BLOCK [BLOCKS]: overwrites them with bytes that make no sense
+spoil() {
+	tr '\0' '\245' </dev/zero | dd of="$1" bs=$BLOCK_BYTES seek="$2" count="${3:-1}" iflag=fullblock conv=notrunc status=none
+}

@@ -1,0 +1,292 @@
+/* Large vaults without audio, and what erasures in them cost.
+ *
+ *     bench_keys make DIR ACCOUNTS RECORDINGS     a new vault below DIR (as --state takes it)
+ *     bench_keys measure DIR BATCH                erases in it, and prints what that cost
+ *
+ * The vault is made with the keeper's own tree and tables, unsynced, and is an ordinary one afterwards. */
+#include <errno.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/secret.h"
+#include "daemon/common/event.h"
+#include "daemon/keeper/accounts.h"
+#include "daemon/keeper/erasure.h"
+#include "daemon/keeper/keytree.h"
+#include "daemon/keeper/recordings.h"
+#include "daemon/keeper/retention.h"
+#include "storage/db_internal.h"
+
+#define KEEP_US    (30 * US_PER_DAY)
+#define PER_COMMIT 1000
+#define SINGLES    50
+#define PAGE_BYTES 4096
+#define WAL_HEADER 24 /* of each page in the WAL */
+
+static void check(int r, const char *what)
+{
+	if (r >= 0)
+		return;
+	fprintf(stderr, "bench_keys: %s: %s\n", what, re_strerror(r));
+	exit(EXIT_FAILURE);
+}
+
+static struct vault *open_vault(const char *dir, struct config **ret_config)
+{
+	struct vault *vault;
+
+	check(config_embedded(dir, NULL, stderr, ret_config), dir);
+	check(vault_open(*ret_config, clock_system, 0, stderr, &vault), dir);
+	return vault;
+}
+
+static void close_vault(struct vault *vault, struct config *config)
+{
+	vault_close(vault);
+	config_free(config);
+}
+
+/* --- Making one --- */
+
+static void add_account(struct vault *vault, uint64_t number, struct account_row *row)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "account %" PRIu64, number);
+	check(accounts_add(vault, name, strlen(name), row), "account");
+}
+
+static void add_recording(struct vault *vault, int64_t account, uint64_t number, int64_t now_us)
+{
+	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
+	struct recording_private private = {.path_len = 24};
+	char spool[] = "bridge";
+	uint8_t path[32], source[CATALOG_LOOKUP_BYTES];
+	struct recording_row row = {.account = account,
+		.state = RECORDING_SEALED,
+		.class = "default",
+		.format = "wav/pcm_s16le",
+		.recorded_us = now_us,
+		.sealed_us = now_us,
+		.expires_us = now_us + KEEP_US,
+		.plain_bytes = 160000,
+		.sealed_bytes = 160700,
+		.frames = 80000,
+		.channels = 1,
+		.sample_rate = 8000};
+	bool created;
+
+	check(key ? 0 : -RE_MLOCK, "secret memory");
+	snprintf((char *)path, sizeof(path), "call-%015" PRIu64 ".wav", number);
+	private.path = path;
+	private.spool = spool;
+	randombytes_buf(source, sizeof(source));
+	randombytes_buf(key, NODE_KEY_BYTES);
+	ulid_new(now_us, row.ulid);
+	check(group_for(vault->db, account, retention_bucket(row.expires_us, KEEP_US),
+		      row.expires_us, &row.group, &created),
+		"group");
+	check(recording_add(vault->db, &row, source), "recording");
+	struct key_path at = key_path_recording(account, row.group, row.id);
+	check(keytree_add(vault->tree, &at, key, NULL), "key");
+	check(recordings_seal_private(&private, key, row.id, &row.private, &row.private_bytes),
+		"private data");
+	check(recording_set_private(vault->db, row.id, row.private, row.private_bytes),
+		"private data");
+	recording_row_clear(&row);
+}
+
+static void make(const char *dir, uint64_t accounts, uint64_t recordings)
+{
+	struct config *config;
+	struct vault *vault = open_vault(dir, &config);
+	int64_t now_us = clock_now_us(&vault->clock);
+	uint64_t recording = 0;
+
+	check(db_run(vault->db, "PRAGMA synchronous=OFF", ""), "pragma");
+	check(db_run(vault->db, "PRAGMA cache_size=-1500000", ""), "pragma");
+	for (uint64_t i = 0; i < accounts; i++) {
+		struct account_row row;
+		if (i % PER_COMMIT == 0)
+			check(db_begin(vault->db), "begin");
+		add_account(vault, i, &row);
+		int64_t account = row.id;
+		account_row_clear(&row);
+		/* Some days of recordings, so that there are several groups. */
+		uint64_t until = (i + 1) * recordings / accounts;
+		for (; recording < until; recording++)
+			add_recording(vault, account, recording,
+				now_us - (int64_t)(recording % 4) * US_PER_DAY);
+		if (i % PER_COMMIT == PER_COMMIT - 1 || i == accounts - 1)
+			check(db_commit(vault->db), "commit");
+	}
+	close_vault(vault, config);
+}
+
+/* --- Measuring --- */
+
+struct cost {
+	double cpu_ms;
+	uint64_t written; /* by all write calls of this process */
+	uint64_t journal; /* of these, to SQLite's */
+};
+
+static uint64_t wal_bytes;
+
+static int count_wal(void *context, sqlite3 *db, const char *name, int pages)
+{
+	/* pages is what the WAL holds; it starts anew after a checkpoint. */
+	static int before;
+	int added = pages >= before ? pages - before : pages;
+
+	before = pages;
+	wal_bytes += (uint64_t)added * (PAGE_BYTES + WAL_HEADER);
+	if (pages >= 1000) { /* as without a hook */
+		sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	}
+	return SQLITE_OK;
+}
+
+static uint64_t bytes_written(void)
+{
+	FILE *io = fopen("/proc/self/io", "re");
+	unsigned long long n = 0;
+	char line[128];
+
+	while (io && fgets(line, sizeof(line), io) && sscanf(line, "wchar: %llu", &n) != 1)
+		;
+	if (io)
+		fclose(io);
+	return n;
+}
+
+static struct cost cost_now(void)
+{
+	struct timespec cpu;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+	return (struct cost){
+		(double)cpu.tv_sec * 1e3 + (double)cpu.tv_nsec / 1e6, bytes_written(), wal_bytes};
+}
+
+static void print_cost(const char *what, struct cost before, unsigned n)
+{
+	struct cost after = cost_now();
+	double written = (double)(after.written - before.written);
+	double journal = (double)(after.journal - before.journal);
+
+	printf("%-34s %8.2f ms CPU %9.1f KiB written %9.1f KiB journal\n", what,
+		(after.cpu_ms - before.cpu_ms) / n, (written - journal) / 1024 / n,
+		journal / 1024 / n);
+	fflush(stdout);
+}
+
+/* A live recording, somewhere in the vault. */
+static struct recording_row any_recording(struct vault *vault, int64_t newest)
+{
+	struct recording_row row;
+
+	for (;;) {
+		struct recording_filter filter = {
+			.after_id = (int64_t)(randombytes_random() % (uint64_t)newest),
+			.state = RECORDING_SEALED};
+		int r = recording_next(vault->db, &filter, &row);
+		if (r == 0)
+			return row;
+		if (r != -ENOENT && r != -EAGAIN)
+			check(r, "looking for a recording");
+	}
+}
+
+static void erase(struct vault *vault, const struct erasure_item *items, size_t n)
+{
+	struct erasure_result result;
+
+	check(erasure_run(vault, items, n, 0, "bench", &result), "erasure");
+}
+
+static void erase_some(struct vault *vault, int64_t newest, enum erasure_kind kind)
+{
+	for (unsigned i = 0; i < SINGLES; i++) {
+		struct recording_row row = any_recording(vault, newest);
+		struct erasure_item item = {.kind = kind,
+			.cause = CAUSE_SHRED,
+			.account = row.account,
+			.group = kind == ERASE_ACCOUNT ? 0 : row.group,
+			.recording = kind == ERASE_RECORDING ? row.id : 0};
+		recording_row_clear(&row);
+		erase(vault, &item, 1);
+	}
+}
+
+static void erase_batch(struct vault *vault, size_t batch, int64_t newest)
+{
+	_cleanup_free_ struct erasure_item *items = calloc(batch, sizeof(*items));
+
+	check(items ? 0 : -ENOMEM, "memory");
+	for (size_t i = 0; i < batch; i++) {
+		struct recording_row row = any_recording(vault, newest);
+		items[i] = (struct erasure_item){
+			.kind = ERASE_ACCOUNT, .cause = CAUSE_SHRED, .account = row.account};
+		recording_row_clear(&row);
+	}
+	struct cost before = cost_now();
+	erase(vault, items, batch);
+	print_cost("a batch of accounts", before, 1);
+}
+
+static int64_t newest_recording(struct vault *vault)
+{
+	uint8_t ulid[ULID_BYTES];
+	struct recording_row row;
+
+	check(recording_newest(vault->db, ulid), "newest recording");
+	check(recording_by_ulid(vault->db, ulid, &row), "newest recording");
+	int64_t id = row.id;
+	recording_row_clear(&row);
+	return id;
+}
+
+static void measure(const char *dir, size_t batch)
+{
+	struct config *config;
+	struct vault *vault = open_vault(dir, &config);
+	int64_t newest = newest_recording(vault);
+	struct cost before;
+
+	sqlite3_wal_hook(db_handle(vault->db), count_wal, NULL);
+	before = cost_now();
+	erase_some(vault, newest, ERASE_RECORDING);
+	print_cost("one recording", before, SINGLES);
+	before = cost_now();
+	erase_some(vault, newest, ERASE_GROUP);
+	print_cost("one expiry group", before, SINGLES);
+	before = cost_now();
+	erase_some(vault, newest, ERASE_ACCOUNT);
+	print_cost("one account", before, SINGLES);
+	if (batch > 0)
+		erase_batch(vault, batch, newest);
+	close_vault(vault, config);
+}
+
+int main(int argc, char **argv)
+{
+	event_init("bench_keys");
+	check(secret_process_init(), "secret memory");
+	if (argc == 5 && strcmp(argv[1], "make") == 0) {
+		make(argv[2], strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
+	} else if (argc == 4 && strcmp(argv[1], "measure") == 0) {
+		measure(argv[2], strtoull(argv[3], NULL, 10));
+	} else {
+		fputs("usage: bench_keys make DIR ACCOUNTS RECORDINGS | measure DIR BATCH\n",
+			stderr);
+		return 2;
+	}
+	return 0;
+}
