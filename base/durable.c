@@ -153,6 +153,11 @@ int durable_unlink(int dir_fd, const char *name)
 	return unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+int durable_rename(int dir_fd, const char *from, const char *to)
+{
+	return renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) < 0 ? -errno : 0;
+}
+
 int durable_mkdir_open(int dir_fd, const char *name, mode_t mode)
 {
 	bool created = mkdirat(dir_fd, name, mode) == 0;

@@ -52,6 +52,10 @@ void durable_forget(int dir_fd, const char *temporary);
  */
 int durable_unlink(int dir_fd, const char *name);
 
+/* Renames within the directory, never replacing another name (-EEXIST). Durable after
+ * durable_sync(dir_fd). */
+int durable_rename(int dir_fd, const char *from, const char *to);
+
 /* Opens, creating it when missing (durably: the parent's entry is synced), a directory. Refuses a
  * symbolic link. Returns the descriptor or -errno. */
 int durable_mkdir_open(int dir_fd, const char *name, mode_t mode);

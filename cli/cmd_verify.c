@@ -120,7 +120,7 @@ static enum cli_exit judge_error(
 	if (!problem)
 		return output_oom();
 	/* The keeper checks the header: its MAC and its wrap. */
-	if (strcmp(reply->error, CONTROL_INTERFACE "Failed") == 0)
+	if (strcmp(reply->error, CONTROL_INTERFACE "Damaged") == 0)
 		return add_damaged(v, id, problem);
 	if (e == CLI_GONE || e == CLI_NOT_FOUND) {
 		if (v->all) {

@@ -54,6 +54,7 @@ static const struct meaning {
 	{CONTROL_INTERFACE "NotFound", CLI_NOT_FOUND, "not in this vault", "what"},
 	{CONTROL_INTERFACE "Gone", CLI_GONE, "was destroyed and cannot be recovered", "what"},
 	{CONTROL_INTERFACE "Refused", CLI_REFUSED, "refused", "why"},
+	{CONTROL_INTERFACE "Damaged", CLI_ERROR, "damaged", "why"},
 	{CONTROL_INTERFACE "Failed", CLI_ERROR, "the keeper failed", "why"},
 	{CONTROL_INTERFACE "Invalid", CLI_USAGE, "the keeper does not accept it", "why"},
 	{"org.varlink.service.PermissionDenied", CLI_REFUSED, "refused: permission denied", NULL},
@@ -101,12 +102,15 @@ char *control_error_problem(const struct varlink_reply *reply)
 		return format_text("the keeper answered with an unknown error: %s", reply->error);
 	const char *about = meaning->member ? field_text(reply->parameters, meaning->member) : NULL;
 	const char *parameter = field_text(reply->parameters, "parameter");
+	const char *what = field_text(reply->parameters, "what");
 	if (meaning->exit == CLI_GONE)
 		return gone_problem(reply, meaning->phrase);
 	if (meaning->exit == CLI_NOT_FOUND)
 		return format_text("%s: %s", about ? about : "it", meaning->phrase);
 	if (meaning->exit == CLI_USAGE && parameter && about != parameter)
 		return format_text("%s: %s: %s", meaning->phrase, parameter, about ? about : "?");
+	if (what && about && about != what)
+		return format_text("%s: %s: %s", what, meaning->phrase, about);
 	return about ? format_text("%s: %s", meaning->phrase, about) : strdup(meaning->phrase);
 }
 

@@ -15,6 +15,8 @@
 #define SHARD_CHARS    5
 #define SUFFIX         ".age"
 #define NAME_BYTES     (ULID_TEXT_CHARS + sizeof(SUFFIX))
+#define ASIDE_SUFFIX   ".uncatalogued" /* after the name: set aside by a sweep */
+#define ASIDE_BYTES    (NAME_BYTES + sizeof(ASIDE_SUFFIX) - 1)
 #define WITNESS_PREFIX "epoch-"
 #define WITNESS_BYTES  (sizeof(WITNESS_PREFIX) + 20)
 #define DIRTY_MAX      16
@@ -130,25 +132,55 @@ static int dir_publish(struct object_store *store, struct object_draft *draft)
 	return r;
 }
 
+/* Never waits: what lies at an object's place may be a FIFO. */
+static int open_regular(int dir_fd, const char *path)
+{
+	_cleanup_close_ int fd =
+		openat(dir_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) ? TAKE_FD(fd) : -RE_CORRUPT;
+}
+
+static void aside_name(const char *name, char ret_name[static ASIDE_BYTES])
+{
+	snprintf(ret_name, ASIDE_BYTES, "%s" ASIDE_SUFFIX, name);
+}
+
+/* It was set aside, and is known now: the catalog that knows it is back. */
+static int take_back(int dir_fd, const char *path)
+{
+	char aside[SHARD_CHARS + 1 + ASIDE_BYTES];
+
+	snprintf(aside, sizeof(aside), "%s" ASIDE_SUFFIX, path);
+	return durable_rename(dir_fd, aside, path);
+}
+
 static int dir_open(struct object_store *store, const uint8_t ulid[static ULID_BYTES])
 {
 	char path[SHARD_CHARS + 1 + NAME_BYTES];
+	int dir_fd = of(store)->fd;
 
 	store->ops->describe(ulid, path, sizeof(path));
-	int fd = openat(of(store)->fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	int fd = open_regular(dir_fd, path);
+	return fd == -ENOENT && take_back(dir_fd, path) == 0 ? open_regular(dir_fd, path) : fd;
 }
 
 static int dir_remove(struct object_store *store, const uint8_t ulid[static ULID_BYTES])
 {
-	char name[NAME_BYTES], shard[SHARD_CHARS + 1];
+	char name[NAME_BYTES], shard[SHARD_CHARS + 1], aside[ASIDE_BYTES];
 
 	shard_name(ulid, shard);
 	object_name(ulid, name);
+	aside_name(name, aside);
 	_cleanup_close_ int fd = open_shard(of(store), shard);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	int r = durable_unlink(fd, name);
+	if (r == 0)
+		r = durable_unlink(fd, aside);
 	return r < 0 ? r : mark_dirty(of(store), shard, fd);
 }
 
@@ -156,7 +188,7 @@ struct sweep {
 	uint64_t since_ms;
 	int (*known)(void *context, const uint8_t ulid[static ULID_BYTES]);
 	void *context;
-	size_t removed;
+	size_t set_aside;
 };
 
 static uint64_t ulid_ms(const uint8_t ulid[static ULID_BYTES])
@@ -168,14 +200,12 @@ static uint64_t ulid_ms(const uint8_t ulid[static ULID_BYTES])
 	return ms;
 }
 
-/* Whether this entry of a shard is left over: 1, 0, or an error. */
-static int is_leftover(struct sweep *sweep, const char *name)
+/* Whether this entry of a shard is an object that nobody knows: 1, 0, or an error. */
+static int is_unknown(struct sweep *sweep, const char *name)
 {
 	char text[ULID_TEXT_CHARS + 1];
 	uint8_t ulid[ULID_BYTES];
 
-	if (strncmp(name, ".unnamed-", 9) == 0)
-		return 1;
 	if (strlen(name) != NAME_BYTES - 1 || strcmp(name + ULID_TEXT_CHARS, SUFFIX) != 0)
 		return 0;
 	memcpy(text, name, ULID_TEXT_CHARS);
@@ -184,6 +214,22 @@ static int is_leftover(struct sweep *sweep, const char *name)
 		return 0;
 	int known = sweep->known(sweep->context, ulid);
 	return known < 0 ? known : !known;
+}
+
+static int sweep_entry(int shard_fd, struct sweep *sweep, const char *name)
+{
+	char aside[ASIDE_BYTES];
+
+	if (strncmp(name, ".unnamed-", 9) == 0)
+		return durable_unlink(shard_fd, name);
+	int r = is_unknown(sweep, name);
+	if (r <= 0)
+		return r;
+	aside_name(name, aside);
+	r = durable_rename(shard_fd, name, aside);
+	if (r == 0)
+		sweep->set_aside++;
+	return r;
 }
 
 static int sweep_shard(struct object_dir *dir, const char *shard, struct sweep *sweep)
@@ -196,11 +242,7 @@ static int sweep_shard(struct object_dir *dir, const char *shard, struct sweep *
 	if (!entries)
 		return fd < 0 ? fd : -errno;
 	while ((entry = readdir(entries))) {
-		int r = is_leftover(sweep, entry->d_name);
-		if (r > 0) {
-			r = durable_unlink(fd, entry->d_name);
-			sweep->removed++;
-		}
+		int r = sweep_entry(fd, sweep, entry->d_name);
 		if (r < 0)
 			return r;
 	}
@@ -219,7 +261,7 @@ static void shard_of_ms(uint64_t ms, char ret_name[static SHARD_CHARS + 1])
 
 static int dir_sweep(struct object_store *store, uint64_t since_ms,
 	int (*known)(void *context, const uint8_t ulid[static ULID_BYTES]), void *context,
-	size_t *ret_removed)
+	size_t *ret_set_aside)
 {
 	struct object_dir *dir = of(store);
 	struct sweep sweep = {.since_ms = since_ms, .known = known, .context = context};
@@ -239,7 +281,7 @@ static int dir_sweep(struct object_store *store, uint64_t since_ms,
 		if (r < 0 && r != -ENOTDIR)
 			return r;
 	}
-	*ret_removed = sweep.removed;
+	*ret_set_aside = sweep.set_aside;
 	return 0;
 }
 

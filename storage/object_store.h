@@ -30,11 +30,13 @@ struct object_store_ops {
 	/* Read-only descriptor; -ENOENT. */
 	int (*open)(struct object_store *store, const uint8_t ulid[static ULID_BYTES]);
 	int (*remove)(struct object_store *store, const uint8_t ulid[static ULID_BYTES]);
-	/* Removes objects younger than since_ms (the time in their ids) that nobody knows: left by
-	 * a crash between publish and catalog. known() returns 1, 0 or an error. */
+	/* Sets aside objects younger than since_ms (the time in their ids) that nobody knows, and
+	 * counts them: left by a crash between publish and catalog, or newer than a catalog that
+	 * was put back. open() finds one again that somebody knows after all. known() returns 1, 0
+	 * or an error. */
 	int (*sweep)(struct object_store *store, uint64_t since_ms,
 		int (*known)(void *context, const uint8_t ulid[static ULID_BYTES]), void *context,
-		size_t *ret_removed);
+		size_t *ret_set_aside);
 	/* The greatest epoch ever witnessed here (0: none), and a new one, durable on return: what
 	 * tells a keeper state that was put back from before an erasure. */
 	int (*witness_get)(struct object_store *store, uint64_t *ret_epoch);

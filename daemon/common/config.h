@@ -34,7 +34,7 @@ struct config_spool {
 
 struct config_class {
 	char *name;
-	int64_t keep_us; /* from recorded-at to expiry; one second to 1000 years */
+	int64_t keep_us; /* from sealing to expiry; one second to 1000 years */
 	char *origin;
 };
 

@@ -60,6 +60,17 @@ int control_answer_trouble(struct control_call *call, const char *why)
 	return CONTROL_ANSWERED;
 }
 
+int control_answer_damaged(struct control_call *call, const char *id, const char *why)
+{
+	const struct event_fields fields = {.recording = id};
+
+	vault_trouble(call->vault, "recording %s is damaged: %s", id, why);
+	event_log(LOG_ERR, EVENT_DAMAGED, &fields, "recording %s cannot be opened: %s", id, why);
+	varlink_call_error(call->varlink, ERROR("Damaged"),
+		json_pack("{s:o, s:s}", "what", json_sprintf("recording %s", id), "why", why));
+	return CONTROL_ANSWERED;
+}
+
 int control_answer_failed(struct control_call *call, int r)
 {
 	return control_answer_trouble(call, re_strerror(r));

@@ -101,6 +101,8 @@ int control_answer_refused(struct control_call *call, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Something is broken: noted for status, and logged. why names no account. */
 int control_answer_trouble(struct control_call *call, const char *why);
+/* One recording, of this id, cannot be opened. */
+int control_answer_damaged(struct control_call *call, const char *id, const char *why);
 /* The same, for -errno or -RE_*. */
 int control_answer_failed(struct control_call *call, int r);
 

@@ -83,7 +83,12 @@ static int open_failed(struct control_call *call, const struct recording_row *ro
 	ulid_format(row->ulid, id);
 	if (r == -RE_GONE)
 		return control_answer_gone(call, "recording", id, row->destroyed_epoch);
-	return r == -ENOENT ? control_answer_trouble(call, OBJECT_MISSING) : r;
+	if (r == -ENOENT)
+		return control_answer_damaged(call, id, OBJECT_MISSING);
+	if (r == -RE_CORRUPT || r == -RE_HEADER || r == -RE_HEADER_MAC || r == -RE_PAYLOAD ||
+		r == -RE_NO_MATCH || r == -ELOOP || r == -EIO)
+		return control_answer_damaged(call, id, re_strerror(r));
+	return r;
 }
 
 static int open_row(struct control_call *call, const struct recording_row *row, const char *purpose)

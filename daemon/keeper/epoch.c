@@ -220,7 +220,12 @@ static int fit_of(struct vault *vault, const struct vault_row *row,
 
 static int cannot(struct vault *vault, int r, const char *what, FILE *errors)
 {
-	if (r < 0)
+	if (r == -RE_CORRUPT)
+		fprintf(errors,
+			"cannot %s: the database %s/keeper.db is corrupt: restore keeper.db and "
+			"root.slots together, from a copy made after the last erasure\n",
+			what, vault->config->keeper_dir);
+	else if (r < 0)
 		fprintf(errors, "cannot %s in %s: %s\n", what, vault->config->keeper_dir,
 			re_strerror(r));
 	return r;

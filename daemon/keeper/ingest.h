@@ -17,8 +17,8 @@
 struct ingest_request {
 	const uint8_t *account; /* name bytes; NULL when the profile found none */
 	size_t account_len;
-	const char *spool, *class;
-	const uint8_t *path; /* below the spool */
+	const char *spool, *class; /* of a class that the configuration has */
+	const uint8_t *path;       /* below the spool */
 	size_t path_len;
 	uint8_t source[CATALOG_LOOKUP_BYTES];
 	int64_t recorded_us;
@@ -39,7 +39,7 @@ struct ingest_start {
 };
 
 /* 0: *ret_job is open, until commit or abort. 1: this very file is catalogued already, as
- * ret_existing. <0: keep the plaintext. */
+ * ret_existing. <0: keep the plaintext; -RE_CONFIG when there is no such class. */
 int ingest_begin(struct vault *vault, const struct ingest_request *request,
 	struct ingest_job **ret_job, uint8_t ret_existing[static ULID_BYTES]);
 void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start);

@@ -121,8 +121,6 @@ static void fill_row(
 	const struct probe_result *probe = &request->probe;
 	struct recording_row *row = &job->row;
 
-	if (!class)
-		class = config_find_class(vault->config, "default");
 	job->keep_us = class->keep_us;
 	row->sealed_us = clock_now_us(&vault->clock);
 	row->recorded_us = request->recorded_us;
@@ -230,6 +228,8 @@ int ingest_begin(struct vault *vault, const struct ingest_request *request,
 		return r;
 	if (request->plain_bytes > INT64_MAX / 2)
 		return -EFBIG;
+	if (!config_find_class(vault->config, request->class))
+		return -RE_CONFIG;
 	struct ingest_job *job = calloc(1, sizeof(*job));
 	if (!job)
 		return -ENOMEM;

@@ -51,6 +51,7 @@ struct intake_server {
 	uid_t intake_uid;
 	struct session *session;
 	json_t *spools;
+	bool told_refused; /* once until an intake is accepted */
 	struct exposure exposure;
 };
 
@@ -137,6 +138,16 @@ static struct ingest_job *take_job(struct session *session, struct open_job *ope
 	return job;
 }
 
+/* Another class would keep it too short or too long. */
+static int reply_unknown_class(struct session *session, int64_t number, const char *class)
+{
+	vault_trouble(session->server->vault,
+		"a recording cannot be sealed: the keeper's configuration has no class %s; start "
+		"recseal-keeper again with the configuration that recseald has",
+		class);
+	return reply_failed(session, number, -RE_CONFIG, true);
+}
+
 static int on_begin(struct session *session, const json_t *message, int64_t number)
 {
 	struct vault *vault = session->server->vault;
@@ -149,6 +160,11 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 	int r = intake_request_read(message, &request);
 	if (r < 0)
 		return r;
+	if (!config_find_class(vault->config, request.ingest.class)) {
+		r = reply_unknown_class(session, number, request.ingest.class);
+		intake_request_clear(&request);
+		return r;
+	}
 	r = vault->stuck ? -RE_BUSY : ingest_begin(vault, &request.ingest, &job, existing);
 	intake_request_clear(&request);
 	if (r > 0)
@@ -371,10 +387,12 @@ static void on_listen_readable(uv_poll_t *poll, int status, int events)
 	if (r == 0)
 		r = session_begin(server, fd);
 	if (r < 0) {
-		event_log(LOG_WARNING, EVENT_REFUSED, NULL, "intake connection refused: %s",
-			re_strerror(r));
+		if (!server->told_refused)
+			event_log(LOG_WARNING, EVENT_REFUSED, NULL, "intake connection refused: %s",
+				r == -RE_BUSY ? "another recseald is connected" : re_strerror(r));
 		close(fd);
 	}
+	server->told_refused = r < 0;
 }
 
 int intake_server_start(uv_loop_t *loop, struct vault *vault, int listen_fd, uid_t intake_uid,

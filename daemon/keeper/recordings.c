@@ -57,7 +57,8 @@ void recording_private_clear(struct recording_private *private)
 	memset(private, 0, sizeof(*private));
 }
 
-/* Opens the recording's key; -RE_GONE when it is no more. */
+/* Opens the recording's key; -RE_GONE when it was destroyed. A live one without a key is damage, and
+ * must not pass for a destruction. */
 static int open_key(
 	struct vault *vault, const struct recording_row *row, uint8_t key[static REC_KEY_BYTES])
 {
@@ -66,7 +67,7 @@ static int open_key(
 	if (!recording_is_live(row->state))
 		return -RE_GONE;
 	int r = keytree_open(vault->tree, &path, key);
-	return r == -ENOENT ? -RE_GONE : r;
+	return r == -ENOENT ? -RE_CORRUPT : r;
 }
 
 static int copy_text(const json_t *object, const char *key, char **ret_text)

@@ -8,12 +8,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/durable.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "daemon/common/event.h"
 #include "daemon/keeper/accounts.h"
 #include "daemon/keeper/epoch.h"
 #include "daemon/keeper/erasure.h"
@@ -221,8 +223,8 @@ static int explain_root(struct vault *vault, int r, FILE *errors)
 	else if (r == -RE_CORRUPT)
 		fprintf(errors,
 			"the root file %s/root.slots is damaged: restore it from a backup made "
-			"since the last erasure; no "
-			"new root is made\n",
+			"since the last erasure; no new root is made. If only the note of where it "
+			"belongs is damaged, --accept-restored=EPOCH repairs that\n",
 			dir);
 	else
 		return fail(errors, r, "cannot open the root file in", dir);
@@ -261,12 +263,13 @@ static int known(void *context, const uint8_t ulid[static ULID_BYTES])
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
-/* Removes objects that were named but never catalogued: their keys were never stored. */
+/* Sets aside objects that were named but never catalogued. A crash leaves some, whose plaintext is
+ * still in its spool; but there are others when an older catalog was put back. */
 static int sweep(struct vault *vault)
 {
 	uint8_t newest[ULID_BYTES];
 	uint64_t ms = 0;
-	size_t removed;
+	size_t set_aside = 0;
 	int r = recording_newest(vault->db, newest);
 
 	for (int i = 0; r == 0 && i < 6; i++)
@@ -274,7 +277,14 @@ static int sweep(struct vault *vault)
 	if (r < 0 && r != -ENOENT)
 		return r;
 	ms = ms > SWEEP_BACK_MS ? ms - SWEEP_BACK_MS : 0;
-	return vault->store->ops->sweep(vault->store, ms, known, vault, &removed);
+	r = vault->store->ops->sweep(vault->store, ms, known, vault, &set_aside);
+	if (set_aside > 0)
+		event_log(LOG_WARNING, EVENT_PLAIN, NULL,
+			"%zu sealed objects in %s are in no catalog: set aside as *.uncatalogued. A "
+			"crash leaves such, and their recordings are still in the spool; but if an "
+			"older keeper.db was put back, restore the right one, which takes them back",
+			set_aside, vault->config->objects_dir);
+	return r;
 }
 
 static int recover(struct vault *vault, FILE *errors)
@@ -286,13 +296,17 @@ static int recover(struct vault *vault, FILE *errors)
 	if (r < 0)
 		return r; /* already explained */
 	r = erasure_recover(vault, forward);
+	if (r == -RE_CORRUPT)
+		return explain_database(vault, r, errors);
 	if (r < 0)
 		return fail(errors, r, "cannot finish an erasure that was under way in", dir);
 	r = accounts_find_quarantine(vault, &vault->quarantine_account);
-	if (r < 0)
-		return fail(errors, r, "cannot read the accounts in", dir);
-	r = sweep(vault);
-	return r < 0 ? fail(errors, r, "cannot clean up", vault->config->objects_dir) : 0;
+	if (r == 0)
+		r = sweep(vault);
+	if (r == -RE_CORRUPT)
+		return explain_database(vault, r, errors);
+	return r < 0 ? fail(errors, r, "cannot compare catalog and", vault->config->objects_dir)
+		     : 0;
 }
 
 static int open_or_create(struct vault *vault, uint64_t accept_restored, FILE *errors)

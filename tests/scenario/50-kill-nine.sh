@@ -161,7 +161,7 @@ objects_are_live() { [ "$(count_objects)" -eq "$live" ]; }
 wait_until $PATIENCE_S objects_are_live
 diff <(jq -r '.[] | select(.state != "destroyed") | .object' "$vault/list.json" | sort) \
 	<(cd "$state/objects" && find . -name '*.age' -printf '%P\n' | sort) >"$vault/diff" || fail "objects: $(head "$vault/diff")"
-left=$(find "$state/objects" -type f ! -name '*.age' ! -name 'epoch-*')
+left=$(find "$state/objects" -type f ! -name '*.age' ! -name '*.age.uncatalogued' ! -name 'epoch-*')
 [ -z "$left" ] || fail "leftovers among the objects: $left"
 left=$(find "$spool" ! -type d)
 [ -z "$left" ] || fail "leftovers in the spool: $left"

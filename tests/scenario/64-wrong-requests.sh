@@ -14,7 +14,7 @@ says "$vault/refusal" 'another recseal-keeper is running'
 "$BUILD/recseald" --state "$state" --spool "$spool" >>"$vault/second.log" 2>&1 &
 second=$!
 wait_until $PATIENCE_S grep -q 'keeper cannot be reached' "$vault/second.log"
-says "$vault/keeper.log" 'intake connection refused: in use'
+says "$vault/keeper.log" 'intake connection refused: another recseald is connected'
 for i in 1 2; do
 	make_wav "$vault/$i.wav" $((i * 30000))
 	drop "$vault/$i.wav" "one/$i.wav"

@@ -80,8 +80,9 @@ static void test_verify_goes_on_after_a_finding(void **state)
 	struct fixture *f = *state;
 	const struct scripted script[] = {
 		{.method = "OpenRecording",
-			.replies = "{\"error\":\"org.recseal.control.Failed\",\"parameters\":{"
-				   "\"why\":\"header altered\"}}"},
+			.replies =
+				"{\"error\":\"org.recseal.control.Damaged\",\"parameters\":{"
+				"\"what\":\"recording " OTHER_ID "\",\"why\":\"header altered\"}}"},
 		f->script,
 	};
 	struct outcome o;
@@ -89,7 +90,7 @@ static void test_verify_goes_on_after_a_finding(void **state)
 	harness_keeper(f->harness, script, ELEMENTSOF(script));
 	run("verify", OTHER_ID, SAMPLE_ID);
 	assert_int_equal(o.status, CLI_ERROR);
-	assert_contains(o.err, OTHER_ID ": the keeper failed: header altered");
+	assert_contains(o.err, "recording " OTHER_ID ": damaged: header altered");
 	assert_string_equal(o.out, "1 recording verified, 1 damaged\n");
 	outcome_free(&o);
 }

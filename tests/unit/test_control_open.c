@@ -83,8 +83,8 @@ static void test_open_missing_object(void **state)
 	vault_fixture_seal(&f->state, "alice", "alice/a.wav", 1, 1, &id);
 	assert_int_equal(ulid_parse(id, ulid), 0);
 	assert_int_equal(f->state.vault->store->ops->remove(f->state.vault->store, ulid), 0);
-	refute(f, "OpenRecording", open_parameters(id, "play", "why"), INTERFACE "Failed", NULL,
-		NULL);
+	refute(f, "OpenRecording", open_parameters(id, "play", "why"), INTERFACE "Damaged", "why",
+		"the sealed object is missing from the object directory");
 	assert_int_equal(count_audit(f, "play"), 0);
 	json_t *status = ask(f, "Status", NULL, "status");
 	assert_non_null(strstr(text_of(status, "last_error"), "missing"));
