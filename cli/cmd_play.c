@@ -89,10 +89,8 @@ static enum cli_exit report(const struct arguments *arguments, const char *file,
 		return CLI_DONE;
 	json_t *result = json_pack("{s:s, s:s, s:I}", "recording", arguments->operands[0], "file",
 		file, "bytes", (json_int_t)bytes);
-	if (!result) {
-		output_error("the name of the file is not valid UTF-8: JSON cannot carry it");
-		return CLI_ERROR;
-	}
+	if (!result)
+		return output_oom();
 	output_json(result);
 	json_decref(result);
 	return CLI_DONE;
@@ -136,7 +134,8 @@ static enum cli_exit run_play(const struct arguments *arguments)
 	const char *path = arguments->options->value[OPTION_OUTPUT];
 
 	if (!reason || !command_utf8("recording", arguments->operands[0]) ||
-		!command_utf8("reason", reason))
+		!command_utf8("reason", reason) ||
+		(path && command_json(arguments) && !command_utf8("file", path)))
 		return CLI_USAGE;
 	return path ? play_to_file(arguments, reason, path) : play_to_stdout(arguments, reason);
 }

@@ -126,7 +126,7 @@ int account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1
 /* Expiry groups: recordings of one account that expire within one bucket of time share a group, and
  * are erased together. group_for() finds one with room for another member or makes it
  * (*ret_created), and counts it in. */
-#define GROUP_MEMBERS_MAX 1024
+#define GROUP_MEMBERS_MAX 256
 int group_for(struct db *db, int64_t account, int64_t bucket, int64_t expires_us,
 	int64_t *ret_group, bool *ret_created);
 /* Groups all of whose members' time is over, soonest first, and their accounts. Those already noted

@@ -76,7 +76,7 @@ static int configure(struct db *db)
 	static const char *const settings[] = {
 		"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA trusted_schema=OFF",
 		"PRAGMA cell_size_check=ON", "PRAGMA temp_store=MEMORY",
-		"PRAGMA cache_size=-8192", /* KiB */
+		"PRAGMA cache_size=-32768", /* KiB */
 	};
 	int r = 0;
 
@@ -117,8 +117,8 @@ static int open_file(const char *dir, bool created, struct db **ret_db)
 		free(db);
 		return -ENOMEM;
 	}
-	int r = db_error(sqlite3_open_v2(
-		path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL));
+	int r = db_error(sqlite3_open_v2(path, &db->handle,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX, NULL));
 	if (r == 0) {
 		sqlite3_extended_result_codes(db->handle, 1);
 		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);

@@ -1,9 +1,12 @@
 #include "storage/node_table.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/error.h"
 #include "storage/db_internal.h"
+
+#define KEY_FANOUT 257 /* children to expect */
 
 static int read_row(sqlite3_stmt *q, struct node_row *ret_row)
 {
@@ -53,38 +56,71 @@ int node_add(struct db *db, const struct node_row *row)
 		sizeof(row->sealed));
 }
 
-/* One row at a time by key, so that the visitor may use the same statement below this parent. */
+struct rows {
+	struct node_row *row;
+	size_t count, room;
+};
+
+static int append(struct rows *rows, sqlite3_stmt *q)
+{
+	if (rows->count == rows->room) {
+		size_t room = rows->room ? 2 * rows->room : KEY_FANOUT;
+		struct node_row *row = reallocarray(rows->row, room, sizeof(*row));
+		if (!row)
+			return -ENOMEM;
+		rows->row = row;
+		rows->room = room;
+	}
+	int r = read_row(q, &rows->row[rows->count]);
+	if (r == 0)
+		rows->count++;
+	return r;
+}
+
+static int read_all(sqlite3_stmt *q, struct db *db, struct rows *rows)
+{
+	int r;
+
+	while ((r = db_next(db, q)) > 0) {
+		r = append(rows, q);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+/* All rows first: the visitor may come back here with a child, and use the same statement. */
 static int children_with(
 	struct db *db, const char *sql, uint64_t parent, node_visit visit, void *context)
 {
-	struct node_row row = {.parent = parent};
-	uint64_t after = 0;
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	struct rows rows = {0};
+	int r = db_start(db, &q, sql, "i", (int64_t)parent);
 
-	for (;;) {
-		int r = get_with(db, sql, parent, after, &row);
-		if (r == -ENOENT)
-			return 0;
-		if (r == 0)
-			r = visit(context, &row);
-		if (r < 0)
-			return r;
-		after = row.id;
+	if (r == 0)
+		r = read_all(q, db, &rows);
+	if (q)
+		sqlite3_reset(q);
+	for (size_t i = 0; i < rows.count && r == 0; i++) {
+		r = visit(context, &rows.row[i]);
+		if (r > 0)
+			r = 0;
 	}
+	free(rows.row);
+	return r;
 }
 
 int node_children(struct db *db, uint64_t parent, node_visit visit, void *context)
 {
 	return children_with(db,
-		"SELECT parent, id, epoch, sealed FROM node WHERE parent = ? AND id > ? ORDER BY "
-		"id LIMIT 1",
-		parent, visit, context);
+		"SELECT parent, id, epoch, sealed FROM node WHERE parent = ? ORDER BY id", parent,
+		visit, context);
 }
 
 int node_children_staged(struct db *db, uint64_t parent, node_visit visit, void *context)
 {
 	return children_with(db,
-		"SELECT parent, id, epoch, sealed FROM staged_node WHERE parent = ? AND id > ?"
-		" ORDER BY id LIMIT 1",
+		"SELECT parent, id, epoch, sealed FROM staged_node WHERE parent = ? ORDER BY id",
 		parent, visit, context);
 }
 

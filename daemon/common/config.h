@@ -21,7 +21,8 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define CONFIG_NAME_MAX 64 /* of a spool or class: [a-z0-9_-]+ */
+#define CONFIG_NAME_MAX   64 /* of a spool or class: [a-z0-9_-]+ */
+#define CONFIG_SPOOLS_MAX 64 /* all are told of in one message (intake_wire.h) */
 
 struct config_spool {
 	char *name;

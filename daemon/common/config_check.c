@@ -66,6 +66,13 @@ int config_check(const struct config *config, FILE *errors)
 {
 	int r = 0;
 
+	if (config->n_spools > CONFIG_SPOOLS_MAX) {
+		fprintf(errors,
+			"%s: more than %d spools; a spool takes all folders below it, so name the "
+			"folder above\n",
+			config->spools[CONFIG_SPOOLS_MAX].origin, CONFIG_SPOOLS_MAX);
+		return -RE_CONFIG;
+	}
 	for (size_t i = 0; i < config->n_spools; i++) {
 		const struct config_spool *spool = &config->spools[i];
 		r = worse(r, check_class(config, spool, errors));

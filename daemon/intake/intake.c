@@ -195,7 +195,7 @@ static void shut_down(struct intake *intake)
 	intake->probe = probe_client_stop(intake->probe);
 	intake->link = keeper_link_stop(intake->link);
 	for (size_t i = 0; intake->spools && i < intake->config->n_spools; i++)
-		spool_close(&intake->spools[i]);
+		spool_free(&intake->spools[i]);
 	intake->watch = watch_stop(intake->watch);
 	close_handle(&intake->turn);
 	close_handle(&intake->due);

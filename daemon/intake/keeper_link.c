@@ -222,8 +222,9 @@ static int connect_now(struct keeper_link *link)
 
 	if (!connection)
 		return -ENOMEM;
-	fd = socket_connect(link->path, SOCK_SEQPACKET);
-	r = fd < 0 ? fd : fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+	/* Not even the connecting waits: the keeper may be stopped, with its backlog full. */
+	fd = socket_connect(link->path, SOCK_SEQPACKET | SOCK_NONBLOCK);
+	r = fd < 0 ? fd : 0;
 	if (r == 0)
 		r = uv_poll_init(link->loop, &connection->poll, fd);
 	if (r < 0) {

@@ -22,10 +22,10 @@
 #define RETRY_FIRST_US US_PER_S
 #define RETRY_MAX_US   (60 * US_PER_S)
 
-/* Where no lease is to be had, an open writer cannot be told from none. Bridges write through
- * buffers that take some seconds of audio to fill, so a file that nobody was seen closing must have
- * been quiet for longer than that. */
-#define UNLEASED_SETTLE_US (15 * US_PER_S)
+/* Where no lease is to be had, an open writer cannot be told from none, nor by a close that was
+ * seen: some bridges close a file and open it again. They write through buffers that take some
+ * seconds of audio to fill, so a file must have been quiet for much longer than that. */
+#define UNLEASED_SETTLE_US (60 * US_PER_S)
 
 #define SHORT_WAIT_US (10 * INT64_C(1000))
 #define TICK_US       (10 * INT64_C(1000)) /* of a kernel with HZ=100, the slowest */
@@ -109,11 +109,14 @@ enum {
 };
 
 /* Within one tick of the filesystem's clock, two files after each other in one inode look alike
- * (source_hash): none is taken before its tick is over. */
-static int64_t unsettled_us(const struct job_order *order, int64_t settle_us, int64_t now_us)
+ * (source_hash): none is taken before its tick is over. Some filesystems keep whole seconds. */
+static int64_t unsettled_us(const struct job_order *order, const struct source_identity *identity,
+	int64_t settle_us, int64_t now_us)
 {
-	if (settle_us < TICK_US)
-		settle_us = TICK_US;
+	int64_t tick_us = identity->ctime_ns % (1000 * US_PER_S) == 0 ? 2 * US_PER_S : TICK_US;
+
+	if (settle_us < tick_us)
+		settle_us = tick_us;
 	int64_t wait_us = order->finished_us + settle_us - now_us;
 
 	return wait_us > 0 ? wait_us + 1 : 0;
@@ -139,15 +142,15 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 	source_hash(&source->identity, spool->config->name, order->hash);
 	if (seen_has(intake->parked, order->hash, sizeof(order->hash)))
 		return FINDING_PARKED;
-	finding->wait_us = unsettled_us(order, spool->config->settle_us, now_us);
+	finding->wait_us = unsettled_us(order, &source->identity, spool->config->settle_us, now_us);
 	if (finding->wait_us > 0)
 		return FINDING_UNSETTLED;
 	r = source_claim(source);
 	if (r != SOURCE_UNLEASED)
 		return r;
 	tell_unleased(spool);
-	finding->wait_us = unsettled_us(order, UNLEASED_SETTLE_US, now_us);
-	return !candidate->closed && finding->wait_us > 0 ? FINDING_UNSETTLED : 0;
+	finding->wait_us = unsettled_us(order, &source->identity, UNLEASED_SETTLE_US, now_us);
+	return finding->wait_us > 0 ? FINDING_UNSETTLED : 0;
 }
 
 void look_at(struct intake *intake, struct candidate *candidate)

@@ -114,7 +114,6 @@ static void sighted_again(struct queue *queue, struct candidate *c, const struct
 {
 	if (!s->event)
 		return;
-	c->closed = s->closed;
 	if (c->heap_at == TAKEN) {
 		c->touched = true;
 		return;
@@ -144,7 +143,6 @@ int queue_add(struct queue *queue, const struct sighting *s)
 	}
 	c->spool = s->spool;
 	c->since_us = s->since_us;
-	c->closed = s->closed;
 	c->sequence = queue->sequence++;
 	c->due_us = s->due_us;
 	c->next = *bucket;

@@ -16,7 +16,6 @@ struct candidate {
 	char *path;   /* below the spool */
 	int64_t due_us;
 	int64_t since_us;  /* wall clock: its last change as far as known */
-	bool closed;       /* a writer was seen closing it */
 	bool touched;      /* something happened to it while it was taken */
 	unsigned writers;  /* looks in a row that found a writer */
 	unsigned failures; /* attempts in a row that failed */
@@ -46,7 +45,6 @@ struct sighting {
 	int64_t due_us;
 	int64_t since_us;
 	bool event;
-	bool closed;
 };
 
 /* 0, QUEUE_FULL, or -ENOMEM. */

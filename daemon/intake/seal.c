@@ -106,6 +106,15 @@ static int write_payload(struct seal *seal)
 	return r < 0 ? r : copy_sealed(seal, key, &b);
 }
 
+/* Bridges do not sync. Should a power loss bring the name back after the unlink, it must be with the
+ * very state that the keeper knows it by, or a shredded recording could return in part. */
+static int sync_source(struct seal *seal)
+{
+	seal->doing = "syncing the recording";
+	int r = durable_sync(seal->source_fd);
+	return r == -EINVAL || r == -EROFS || r == -ENOSYS ? 0 : r;
+}
+
 int seal_run(struct seal *seal)
 {
 	if (!source_unchanged(seal->source_fd, seal->identity))
@@ -115,6 +124,9 @@ int seal_run(struct seal *seal)
 	if (r == 0)
 		r = write_payload(seal);
 	if (r != 0)
+		return r;
+	r = sync_source(seal);
+	if (r < 0)
 		return r;
 	/* Also catches what was appended: the size is part of the state. */
 	if (!source_unchanged(seal->source_fd, seal->identity))

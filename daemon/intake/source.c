@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -134,6 +136,28 @@ static int reopen(int path_fd)
 	return fd < 0 ? -errno : fd;
 }
 
+#ifndef ZFS_SUPER_MAGIC
+#define ZFS_SUPER_MAGIC 0x2fc12fc1
+#endif
+
+/* A lease speaks for every writer only where this kernel sees every open: on a filesystem of its own
+ * disks or memory. FUSE grants leases, but other hosts, or what is behind it, write all the same;
+ * NFS says EAGAIN for "no delegation" as for "somebody writes". */
+static bool leases_are_sound(int fd)
+{
+	static const unsigned long local[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+		F2FS_SUPER_MAGIC, TMPFS_MAGIC, OVERLAYFS_SUPER_MAGIC, ZFS_SUPER_MAGIC};
+	struct statfs sf;
+
+	if (fstatfs(fd, &sf) < 0)
+		return false;
+	for (size_t i = 0; i < ELEMENTSOF(local); i++) {
+		if ((unsigned long)sf.f_type == local[i])
+			return true;
+	}
+	return false;
+}
+
 int source_claim(struct source *source)
 {
 	int fd = reopen(source->fd);
@@ -144,9 +168,11 @@ int source_claim(struct source *source)
 		return lookup_outcome(fd);
 	close(source->fd);
 	source->fd = fd;
-	source->leased = fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
-	if (!source->leased && errno == EAGAIN)
-		return SOURCE_WRITER;
+	if (leases_are_sound(fd)) {
+		source->leased = fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
+		if (!source->leased && errno == EAGAIN)
+			return SOURCE_WRITER;
+	}
 	if (!source_unchanged(fd, &source->identity))
 		return SOURCE_CHANGED;
 	return source->leased ? 0 : SOURCE_UNLEASED;
@@ -188,8 +214,9 @@ int source_unlink(struct source *source)
 	struct stat st;
 
 	named = beneath_open(source->parent_fd, source->name, O_PATH | O_NOFOLLOW);
-	if (named == -ENOENT)
-		return SOURCE_GONE;
+	if (named == -ENOENT) /* deleted, or renamed */
+		return fstat(source->fd, &st) == 0 && st.st_nlink > 0 ? SOURCE_CHANGED
+								      : SOURCE_GONE;
 	if (named < 0)
 		return named;
 	if (fstat(named, &st) < 0)

@@ -86,7 +86,8 @@ bool source_unchanged(int fd, const struct source_identity *identity);
  * (if it was leased) nobody wants to write to it. 0; SOURCE_GONE when the name is not there any
  * more; SOURCE_CHANGED when something differs, and then nothing was removed; or -errno.
  *
- * Not synced: should a power loss bring the name back, the keeper knows the file by its hash. */
+ * Not synced: should a power loss bring the name back, the keeper knows the file by its hash, since
+ * seal_run() has synced the state that was hashed. */
 int source_unlink(struct source *source);
 
 void source_close(struct source *source);

@@ -3,10 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -40,6 +43,13 @@ void spool_close(struct spool *spool)
 	if (spool->root_fd >= 0)
 		close(spool->root_fd);
 	spool->root_fd = -1;
+}
+
+void spool_free(struct spool *spool)
+{
+	spool_close(spool);
+	free(spool->real_path);
+	spool->real_path = NULL;
 }
 
 /* ---- Telling ---- */
@@ -127,13 +137,26 @@ static void root_missing(struct spool *spool, int r)
 			spool->config->name, spool->config->path, re_strerror(r));
 }
 
+/* What the path means is settled once. A link that is put in the spool's place later, by whoever may
+ * write to the folder above, would have us seal, and remove, files of others. */
+static int open_real(struct spool *spool)
+{
+	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+
+	if (!spool->real_path && !(spool->real_path = realpath(spool->config->path, NULL)))
+		return -errno;
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, spool->real_path, &how, sizeof(how));
+	return fd < 0 ? -errno : fd;
+}
+
 static int open_root(struct spool *spool)
 {
-	int fd = open(spool->config->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open_real(spool);
 	struct stat st;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (fstat(fd, &st) < 0) {
 		int r = -errno;
 		close(fd);
@@ -150,7 +173,8 @@ static int open_root(struct spool *spool)
 void spool_check(struct spool *spool)
 {
 	struct stat st;
-	int r = stat(spool->config->path, &st) < 0 ? -errno : 0;
+	const char *path = spool->real_path ? spool->real_path : spool->config->path;
+	int r = stat(path, &st) < 0 ? -errno : 0;
 
 	if (r == 0 && spool->root_fd >= 0 && st.st_dev == spool->root_device &&
 		st.st_ino == spool->root_inode)
@@ -283,7 +307,7 @@ static void scan_subtree(struct spool *spool, const char *path)
 
 /* ---- Events ---- */
 
-static void sight_event(struct spool *spool, const char *path, bool closed)
+static void sight_event(struct spool *spool, const char *path)
 {
 	int64_t now_us = clock_now_us(spool->tools->clock);
 
@@ -291,8 +315,7 @@ static void sight_event(struct spool *spool, const char *path, bool closed)
 			     .path = path,
 			     .due_us = monotonic_us() + spool->config->settle_us,
 			     .since_us = now_us,
-			     .event = true,
-			     .closed = closed});
+			     .event = true});
 }
 
 /* Mostly an empty file with a writer, whose close will tell; but links and special files get no
@@ -305,7 +328,7 @@ static void file_created(struct spool *spool, const char *path)
 	/* Two links now may be one in a moment: some tools link the new name, then remove the old.
 	 */
 	if (r == 0 || r == SOURCE_HARD_LINK)
-		sight_event(spool, path, false);
+		sight_event(spool, path);
 	else if (r >= SOURCE_SYMLINK)
 		spool_refuse(spool, source.identity.inode, (enum source_outcome)r);
 }
@@ -327,6 +350,6 @@ void spool_event(struct spool *spool, enum watch_event event, const char *path)
 		if (event == WATCH_CREATED)
 			file_created(spool, path);
 		else
-			sight_event(spool, path, event == WATCH_CLOSED);
+			sight_event(spool, path);
 	}
 }

@@ -30,6 +30,7 @@ struct spool {
 
 	int root_fd; /* -1: not there */
 	uint64_t root_device, root_inode;
+	char *real_path; /* what the configured path meant when it was first there */
 
 	struct scan *scan;
 	bool scan_wanted;
@@ -47,6 +48,7 @@ struct spool {
 void spool_init(struct spool *spool, size_t index, const struct config_spool *config,
 	const struct spool_tools *tools);
 void spool_close(struct spool *spool);
+void spool_free(struct spool *spool);
 
 /* Whether the directory is there, and still the same one: opens it, or lets it go, and tells. A
  * newly opened one will be scanned. Cheap; called every few seconds. */

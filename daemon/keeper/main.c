@@ -37,8 +37,8 @@ static const char help[] =
 	"  --config FILE             read FILE instead of " SYSCONFDIR "/recseal/recseal.conf\n"
 	"  --state DIR               keep everything below DIR: keeper/, objects/, run/\n"
 	"  --check-config            check the configuration and exit\n"
-	"  --accept-restored=EPOCH   start once with a root file that was restored from a copy of "
-	"this epoch\n"
+	"  --accept-restored=EPOCH   accept a root file that was restored from a copy of this "
+	"epoch, and exit\n"
 	"  --help, --version\n"
 	"\n"
 	"See recseal-keeper(8).\n";
@@ -247,6 +247,13 @@ static int run(struct keeper *keeper)
 
 	if (r < 0)
 		return r;
+	if (arg_accept_restored) {
+		printf("The root file is accepted, at epoch %" PRIu64
+		       ". Start recseal-keeper as usual.\n",
+			vault_epoch(keeper->vault));
+		keeper->vault = vault_close(keeper->vault);
+		return 0;
+	}
 	uv_loop_init(&keeper->loop);
 	r = service_start(&keeper->loop, stop, keeper, &keeper->service);
 	if (r == 0)

@@ -210,7 +210,7 @@ static int explain_root(struct vault *vault, int r, FILE *errors)
 			"mismatch cannot be ruled out, "
 			"and a copy from before an erasure would bring back what was destroyed. If "
 			"this is the newest "
-			"backup, start once with --accept-restored=EPOCH, the epoch that "
+			"backup, run once recseal-keeper --accept-restored=EPOCH, the epoch that "
 			"`recsealctl status` or the "
 			"newest \"destroyed\" journal entry last showed\n",
 			dir);

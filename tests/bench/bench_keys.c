@@ -1,7 +1,8 @@
 /* Large vaults without audio, and what erasures in them cost.
  *
  *     bench_keys make DIR ACCOUNTS RECORDINGS     a new vault below DIR (as --state takes it)
- *     bench_keys measure DIR BATCH                erases in it, and prints what that cost
+ *     bench_keys measure DIR SINGLES BATCH        erases in it, and prints what that cost: SINGLES times a
+ *                                                 recording, a group, an account; then BATCH accounts at once
  *
  * The vault is made with the keeper's own tree and tables, unsynced, and is an ordinary one afterwards. */
 #include <errno.h>
@@ -25,7 +26,6 @@
 
 #define KEEP_US    (30 * US_PER_DAY)
 #define PER_COMMIT 1000
-#define SINGLES    50
 #define PAGE_BYTES 4096
 #define WAL_HEADER 24 /* of each page in the WAL */
 
@@ -192,14 +192,14 @@ static struct recording_row any_recording(struct vault *vault, int64_t newest)
 {
 	struct recording_row row;
 
-	for (;;) {
+	for (int tries = 0;; tries++) {
 		struct recording_filter filter = {
 			.after_id = (int64_t)(randombytes_random() % (uint64_t)newest),
 			.state = RECORDING_SEALED};
 		int r = recording_next(vault->db, &filter, &row);
 		if (r == 0)
 			return row;
-		if (r != -ENOENT && r != -EAGAIN)
+		if ((r != -ENOENT && r != -EAGAIN) || tries == 1000)
 			check(r, "looking for a recording");
 	}
 }
@@ -211,9 +211,9 @@ static void erase(struct vault *vault, const struct erasure_item *items, size_t 
 	check(erasure_run(vault, items, n, 0, "bench", &result), "erasure");
 }
 
-static void erase_some(struct vault *vault, int64_t newest, enum erasure_kind kind)
+static void erase_some(struct vault *vault, int64_t newest, enum erasure_kind kind, unsigned n)
 {
-	for (unsigned i = 0; i < SINGLES; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		struct recording_row row = any_recording(vault, newest);
 		struct erasure_item item = {.kind = kind,
 			.cause = CAUSE_SHRED,
@@ -253,23 +253,29 @@ static int64_t newest_recording(struct vault *vault)
 	return id;
 }
 
-static void measure(const char *dir, size_t batch)
+static void measure_singles(struct vault *vault, int64_t newest, unsigned n)
+{
+	static const struct {
+		enum erasure_kind kind;
+		const char *what;
+	} kinds[] = {{ERASE_RECORDING, "one recording"}, {ERASE_GROUP, "one expiry group"},
+		{ERASE_ACCOUNT, "one account"}};
+
+	for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+		struct cost before = cost_now();
+		erase_some(vault, newest, kinds[i].kind, n);
+		print_cost(kinds[i].what, before, n);
+	}
+}
+
+static void measure(const char *dir, unsigned singles, size_t batch)
 {
 	struct config *config;
 	struct vault *vault = open_vault(dir, &config);
 	int64_t newest = newest_recording(vault);
-	struct cost before;
 
 	sqlite3_wal_hook(db_handle(vault->db), count_wal, NULL);
-	before = cost_now();
-	erase_some(vault, newest, ERASE_RECORDING);
-	print_cost("one recording", before, SINGLES);
-	before = cost_now();
-	erase_some(vault, newest, ERASE_GROUP);
-	print_cost("one expiry group", before, SINGLES);
-	before = cost_now();
-	erase_some(vault, newest, ERASE_ACCOUNT);
-	print_cost("one account", before, SINGLES);
+	measure_singles(vault, newest, singles);
 	if (batch > 0)
 		erase_batch(vault, batch, newest);
 	close_vault(vault, config);
@@ -281,10 +287,10 @@ int main(int argc, char **argv)
 	check(secret_process_init(), "secret memory");
 	if (argc == 5 && strcmp(argv[1], "make") == 0) {
 		make(argv[2], strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
-	} else if (argc == 4 && strcmp(argv[1], "measure") == 0) {
-		measure(argv[2], strtoull(argv[3], NULL, 10));
+	} else if (argc == 5 && strcmp(argv[1], "measure") == 0) {
+		measure(argv[2], (unsigned)strtoul(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
 	} else {
-		fputs("usage: bench_keys make DIR ACCOUNTS RECORDINGS | measure DIR BATCH\n",
+		fputs("usage: bench_keys make DIR ACCOUNTS RECORDINGS | measure DIR SINGLES BATCH\n",
 			stderr);
 		return 2;
 	}

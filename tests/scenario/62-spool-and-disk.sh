@@ -32,6 +32,20 @@ drop "$vault/2.wav" acme/2.wav
 wait_sealed
 all_play 1 2
 wait_until $PATIENCE_S status_holds '.warnings == [] and .spools[0].last_error == null'
+
+# A link in its place leads to files of others: nothing there is sealed or removed.
+mkdir -p "$vault/others/acme"
+cp "$vault/3.wav" "$vault/others/acme/3.wav"
+mv "$spool" "$spool.moved" && ln -s "$vault/others" "$spool"
+wait_until $PATIENCE_S status_holds '.spools[0].last_error | length > 5'
+sleep 2.5
+cmp "$vault/3.wav" "$vault/others/acme/3.wav" || fail "a link in the spool's place was followed"
+rm "$spool" && mv "$spool.moved" "$spool"
+drop "$vault/4.wav" acme/4.wav
+wait_sealed
+all_play 1 2 4
+list
+holds 'length == 3' || fail "more was sealed than lay in the spool"
 stop_vault
 
 # A full disk for the objects

@@ -41,7 +41,7 @@ all_play() {
 }
 
 serves() {
-	start_keeper "$@"
+	start_keeper
 	all_play
 	status_holds '.epoch == 1' || fail "the epoch is another"
 	stop_keeper
@@ -161,7 +161,8 @@ refused 'neither root slot' 'restore .*root.slots' 'no new root'
 present
 spoil "$ROOT" 2
 refused 'root.slots is damaged' 'restore it' 'no new root'
-serves --accept-restored=1
+expect 0 "$BUILD/recseal-keeper" --state "$state" --accept-restored=1
+serves
 for bytes in 0 $BLOCK_BYTES $((4 * BLOCK_BYTES)); do
 	truncate -s "$bytes" "$ROOT"
 	refused 'root.slots is damaged' 'restore it' 'no new root'

@@ -119,6 +119,34 @@ static void what_goes_in_comes_out(void **state)
 	}
 }
 
+/* What is on the source's own disk is what the keeper will know it by: synced before the object is,
+ * so that a power loss after the unlink cannot bring back a part of it under another state. */
+int __real_durable_sync(int fd);
+int __wrap_durable_sync(int fd);
+static int synced[8];
+static size_t n_synced;
+
+int __wrap_durable_sync(int fd)
+{
+	if (n_synced < ELEMENTSOF(synced))
+		synced[n_synced++] = fd;
+	return __real_durable_sync(fd);
+}
+
+static void the_source_is_synced_too(void **state)
+{
+	struct sealing s;
+
+	free(put_random("file", 100));
+	prepare(&s, "file");
+	n_synced = 0;
+	assert_int_equal(seal_run(&s.seal), 0);
+	assert_int_equal(n_synced, 2);
+	assert_int_equal(synced[0], s.source_fd);
+	assert_int_equal(synced[1], s.object_fd);
+	finish(&s);
+}
+
 static void a_source_that_changed_is_not_sealed(void **state)
 {
 	struct sealing s;
@@ -251,6 +279,7 @@ int main(void)
 		in_spool(what_goes_in_comes_out),
 		in_spool(a_source_that_changed_is_not_sealed),
 		in_spool(a_source_that_changes_meanwhile_is_not_sealed),
+		in_spool(the_source_is_synced_too),
 		in_spool(cancelled_before_it_began),
 		in_spool(a_key_that_is_none_is_refused),
 		in_spool(a_full_disk_is_told),

@@ -223,6 +223,13 @@ static void unlink_refuses_another_file_under_the_name(void **state)
 	assert_int_equal(unlinkat(spool.fd, "file", 0), 0);
 	assert_int_equal(source_unlink(&source), SOURCE_GONE);
 	source_close(&source);
+	/* Renamed, it is not gone: it must be found again, not reported as removed. */
+	put_text(&spool, "before", "audio");
+	claim("before", &source);
+	assert_int_equal(renameat(spool.fd, "before", spool.fd, "after"), 0);
+	assert_int_equal(source_unlink(&source), SOURCE_CHANGED);
+	assert_true(is_there(&spool, "after"));
+	source_close(&source);
 }
 
 static void the_hash_tells_every_state_apart(void **state)
