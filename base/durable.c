@@ -155,7 +155,13 @@ int durable_unlink(int dir_fd, const char *name)
 
 int durable_rename(int dir_fd, const char *from, const char *to)
 {
-	return renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) < 0 ? -errno : 0;
+	if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS) /* of a filesystem that has no such flag */
+		return -errno;
+	if (linkat(dir_fd, from, dir_fd, to, 0) < 0 || unlinkat(dir_fd, from, 0) < 0)
+		return -errno;
+	return 0;
 }
 
 int durable_mkdir_open(int dir_fd, const char *name, mode_t mode)

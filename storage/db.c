@@ -108,6 +108,16 @@ static int settle(struct db *db, bool created)
 	return r < 0 ? r : configure(db);
 }
 
+static int why_not(const char *path)
+{
+	int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return -ELOOP; /* a link on the way, which SQLite does not follow either */
+}
+
 static int open_file(const char *dir, bool created, struct db **ret_db)
 {
 	_cleanup_free_ char *path = NULL;
@@ -119,6 +129,8 @@ static int open_file(const char *dir, bool created, struct db **ret_db)
 	}
 	int r = db_error(sqlite3_open_v2(path, &db->handle,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX, NULL));
+	if (r == -ENOENT) /* SQLite's word for whatever open(2) says */
+		r = why_not(path);
 	if (r == 0) {
 		sqlite3_extended_result_codes(db->handle, 1);
 		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -197,6 +209,18 @@ int db_commit(struct db *db)
 	if (r < 0)
 		db_rollback(db);
 	return r;
+}
+
+int db_savepoint(struct db *db)
+{
+	return execute(db, "SAVEPOINT part");
+}
+
+int db_savepoint_end(struct db *db, bool keep)
+{
+	int r = keep ? 0 : execute(db, "ROLLBACK TO part");
+
+	return r < 0 ? r : execute(db, "RELEASE part");
 }
 
 void db_rollback(struct db *db)

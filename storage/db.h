@@ -24,6 +24,9 @@ struct db *db_close(struct db *db);
 /* One transaction at a time. db_rollback() is for error paths and has no result. */
 int db_begin(struct db *db);
 int db_commit(struct db *db);
+/* Within a transaction: what follows can be undone by itself. */
+int db_savepoint(struct db *db);
+int db_savepoint_end(struct db *db, bool keep);
 void db_rollback(struct db *db);
 
 /* SQLite's own words for the last error, for the log. Valid until the next call. */

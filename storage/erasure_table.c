@@ -69,6 +69,16 @@ int erasure_each(
 	return r;
 }
 
+int erasure_is_noted(struct db *db, const struct erasure_item *item)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q,
+		"SELECT 1 FROM erasure WHERE kind = ? AND account = ? AND grp = ? AND recording = ?",
+		"iiii", (int64_t)item->kind, item->account, item->group, item->recording);
+
+	return r < 0 ? r : db_next(db, q);
+}
+
 int erasure_noted(struct db *db, int64_t account)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;

@@ -29,6 +29,8 @@ int erasure_each(
 	struct db *db, int (*visit)(void *context, const struct erasure_item *item), void *context);
 
 /* 1 when the account itself is noted and so as good as gone, 0 when not. */
+/* Whether this very item is noted: 1, 0. */
+int erasure_is_noted(struct db *db, const struct erasure_item *item);
 int erasure_noted(struct db *db, int64_t account);
 
 /* Makes every noted item final: catalog rows become tombstones (states, private data gone), groups

@@ -227,9 +227,9 @@ static int sweep_entry(int shard_fd, struct sweep *sweep, const char *name)
 		return r;
 	aside_name(name, aside);
 	r = durable_rename(shard_fd, name, aside);
-	if (r == 0)
+	if (r == 0 || r == -EEXIST) /* one of that name is there, from an earlier time: both stay */
 		sweep->set_aside++;
-	return r;
+	return r == -EEXIST ? 0 : r;
 }
 
 static int sweep_shard(struct object_dir *dir, const char *shard, struct sweep *sweep)

@@ -87,9 +87,18 @@ int accounts_find_typed(struct vault *vault, const char *text, struct account_ro
 	ssize_t len = unescape(text, name, sizeof(name));
 	int r = len > 0 ? accounts_find(vault, name, (size_t)len, ret_row) : -ENOENT;
 
-	if (r != -ENOENT || ulid_parse(text, handle) < 0)
+	if ((r != 0 && r != -ENOENT) || ulid_parse(text, handle) < 0)
 		return r;
-	return account_by_handle(vault->db, handle, ret_row);
+	/* A handle is what is printed; a spool's folder may be named like somebody else's. */
+	struct account_row by_handle;
+	int found = account_by_handle(vault->db, handle, &by_handle);
+	if (found == -ENOENT)
+		return r;
+	if (r == 0)
+		account_row_clear(ret_row);
+	if (found == 0)
+		*ret_row = by_handle;
+	return found;
 }
 
 /* Adds the row, then the profile's key, then the profile, which is bound to the row's id. */

@@ -10,8 +10,8 @@
 /* Finds by name bytes. 0, -ENOENT; the caller clears the row. */
 int accounts_find(struct vault *vault, const void *name, size_t len, struct account_row *ret_row);
 
-/* Finds by what a person types: a name in printable form (as accounts_name() gives it), else a
- * handle. */
+/* Finds by what a person types: a handle, else a name in printable form (as accounts_name() gives
+ * it). */
 int accounts_find_typed(struct vault *vault, const char *text, struct account_row *ret_row);
 
 /* Makes a new, open account with its keys and sealed profile; its own transaction, durable on

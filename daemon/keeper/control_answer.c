@@ -71,6 +71,13 @@ int control_answer_damaged(struct control_call *call, const char *id, const char
 	return CONTROL_ANSWERED;
 }
 
+int control_answer_pending(struct control_call *call, int r)
+{
+	varlink_call_error(
+		call->varlink, ERROR("Pending"), json_pack("{s:s}", "why", re_strerror(r)));
+	return CONTROL_ANSWERED;
+}
+
 int control_answer_failed(struct control_call *call, int r)
 {
 	return control_answer_trouble(call, re_strerror(r));

@@ -36,6 +36,9 @@ int control_audit_append(
 		r = db_commit(db);
 	if (r < 0)
 		db_rollback(db);
+	else
+		event_log(LOG_INFO, EVENT_PLAIN, NULL, "%s %s by uid %u", action, subject,
+			(unsigned)call->uid);
 	return r;
 }
 

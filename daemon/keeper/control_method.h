@@ -100,6 +100,8 @@ int control_answer_invalid(struct control_call *call, const char *parameter, con
 int control_answer_refused(struct control_call *call, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Something is broken: noted for status, and logged. why names no account. */
+/* A shred is noted, and nobody plays its recordings any more, but its keys still exist. */
+int control_answer_pending(struct control_call *call, int r);
 int control_answer_trouble(struct control_call *call, const char *why);
 /* One recording, of this id, cannot be opened. */
 int control_answer_damaged(struct control_call *call, const char *id, const char *why);

@@ -47,6 +47,10 @@ static int check_account(struct control_call *call, int64_t account, const char 
 		return r;
 	enum account_state state = row.state;
 	account_row_clear(&row);
+	/* Nobody knows whose these are; an officer has to find out. */
+	if (state == ACCOUNT_QUARANTINE && !(call->roles & ROLE_OFFICER))
+		return control_answer_refused(
+			call, "%s: only officers open what is in quarantine", action);
 	if (state != ACCOUNT_CLOSED && state != ACCOUNT_RESTRICTED)
 		return 0;
 	if (strcmp(action, "verify") == 0 && (call->roles & ROLE_OFFICER))

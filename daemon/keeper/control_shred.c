@@ -183,6 +183,8 @@ int control_shred_run(struct control_call *call)
 	if (r == 0)
 		r = erasure_run(call->vault, &target.item, 1, call->uid,
 			control_text(call, "reason"), &result);
+	if (r < 0 && r != -RE_NOT_ERASED && erasure_is_noted(call->vault->db, &target.item) > 0)
+		return control_answer_pending(call, r);
 	if (r != 0)
 		return r;
 	return answer(call, "result",

@@ -163,6 +163,17 @@ int epoch_apply(struct vault *vault, const struct root_record *next)
 	return r < 0 ? r : db_vault_put(vault->db, &row);
 }
 
+/* The erasure does not depend on it: a full object folder must not undo, or stop, a shred. */
+void epoch_witness(struct vault *vault)
+{
+	int r = vault->store->ops->witness_put(vault->store, vault_epoch(vault));
+
+	vault->witness_owed = r < 0;
+	if (r < 0)
+		vault_trouble(vault, "the object folder cannot keep a note of the epoch: %s",
+			re_strerror(r));
+}
+
 int epoch_enter(struct vault *vault, const struct root_record *next)
 {
 	if (vault->tree)
@@ -171,7 +182,8 @@ int epoch_enter(struct vault *vault, const struct root_record *next)
 		vault->tree = keytree_new(vault->db, next->key, next->epoch);
 	if (!vault->tree)
 		return -RE_MLOCK;
-	return vault->store->ops->witness_put(vault->store, next->epoch);
+	epoch_witness(vault);
+	return 0;
 }
 
 int epoch_first(struct vault *vault, const uint8_t root[static ROOT_KEY_BYTES],
@@ -283,6 +295,13 @@ static int refuse(
 		if (slots->valid[i] && slots->record[i].epoch > epoch)
 			epoch = slots->record[i].epoch;
 	}
+	if (epoch == row->epoch) {
+		fprintf(errors,
+			"the root does not open the keys in %s/keeper.db, though both are of epoch "
+			"%" PRIu64 ": the database is damaged, or of another vault\n",
+			vault->config->keeper_dir, epoch);
+		return -RE_EPOCH;
+	}
 	fprintf(errors,
 		"epoch mismatch: the root is of epoch %" PRIu64
 		", the database %s/keeper.db of epoch %" PRIu64
@@ -342,7 +361,8 @@ static int take_root(struct vault *vault, const struct root_record *record, enum
 	if (!vault->tree)
 		return -RE_MLOCK;
 	/* A crash may have come between the erasure point and the witness. */
-	return vault->store->ops->witness_put(vault->store, record->epoch);
+	epoch_witness(vault);
+	return 0;
 }
 
 int epoch_recover(struct vault *vault, FILE *errors, struct root_record **ret_forward)

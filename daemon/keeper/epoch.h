@@ -48,3 +48,6 @@ int epoch_recover(struct vault *vault, FILE *errors, struct root_record **ret_fo
 /* The first epoch of a new vault: writes slot 0. Inside the transaction that made the tree. */
 int epoch_first(struct vault *vault, const uint8_t root[static ROOT_KEY_BYTES],
 	struct root_record *ret_record);
+
+/* Notes the present epoch in the object folder; where that fails, vault->witness_owed. */
+void epoch_witness(struct vault *vault);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <syslog.h>
 
 #include "base/cleanup.h"
@@ -235,17 +236,37 @@ static int complete(struct vault *vault, const struct root_record *next,
 	return proof;
 }
 
+/* Step 5 must not fail for want of room: the old root is gone by then. Generous: the rows it changes,
+ * twice, in journal and database. */
+#define ROOM_PER_RECORDING 2048
+#define ROOM_FIXED         (16 << 20)
+
+static int check_room(struct vault *vault)
+{
+	struct statvfs sv;
+	struct tally tally;
+	int r = recording_tally(vault->db, 0, &tally);
+
+	if (r < 0 || fstatvfs(vault->dir_fd, &sv) < 0)
+		return r < 0 ? r : -errno;
+	uint64_t needed =
+		(uint64_t)tally.count[RECORDING_PENDING] * ROOM_PER_RECORDING + ROOM_FIXED;
+	return (uint64_t)sv.f_bavail * sv.f_frsize < needed ? -ENOSPC : 0;
+}
+
 /* Steps 2 to 5 on what is staged. */
 static int carry_out(struct vault *vault, const struct root_record *next,
 	const struct victims *victims, struct erasure_result *result)
 {
-	int r = epoch_write(vault, next, &vault->stuck);
+	int r = check_room(vault);
 
+	if (r == 0)
+		r = epoch_write(vault, next, &vault->stuck);
 	if (r < 0) {
-		vault_trouble(vault, "root slot cannot be written: %s; erasure is pending",
+		vault_trouble(vault, "the erasure cannot be carried out yet: %s; it is pending",
 			re_strerror(r));
 		event_log(LOG_ERR, EVENT_SHRED_PENDING, NULL,
-			"root slot cannot be written: %s; erasure is pending", re_strerror(r));
+			"the erasure cannot be carried out yet: %s; it is pending", re_strerror(r));
 		if (!vault->stuck && discard_stage(vault) < 0)
 			vault->stuck = true;
 		return r;

@@ -39,7 +39,8 @@ struct ingest_start {
 };
 
 /* 0: *ret_job is open, until commit or abort. 1: this very file is catalogued already, as
- * ret_existing. <0: keep the plaintext; -RE_CONFIG when there is no such class. */
+ * ret_existing. <0: keep the plaintext; -RE_PAYLOAD when
+ * it is catalogued, but its object is missing or damaged; -RE_CONFIG when there is no such class. */
 int ingest_begin(struct vault *vault, const struct ingest_request *request,
 	struct ingest_job **ret_job, uint8_t ret_existing[static ULID_BYTES]);
 void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start);

@@ -3,6 +3,8 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -122,7 +124,7 @@ static void fill_row(
 	struct recording_row *row = &job->row;
 
 	job->keep_us = class->keep_us;
-	row->sealed_us = clock_now_us(&vault->clock);
+	row->sealed_us = vault_now_us(vault);
 	row->recorded_us = request->recorded_us;
 	if (__builtin_add_overflow(row->sealed_us, class->keep_us, &row->expires_us))
 		row->expires_us = INT64_MAX;
@@ -204,6 +206,25 @@ static int fill(struct vault *vault, struct ingest_job *job, const struct ingest
 	return r;
 }
 
+/* The plaintext may be the last good copy: is the sealed one there, whole, and does its key open its
+ * header? */
+static int check_existing(struct vault *vault, const struct recording_row *row)
+{
+	struct recording_opened opened;
+	struct stat st;
+	int r = recordings_open(vault, row, &opened);
+
+	if (r < 0)
+		return r == -ENOENT ? -RE_PAYLOAD : r;
+	if (fstat(opened.object_fd, &st) < 0)
+		r = -errno;
+	else if (st.st_size != row->sealed_bytes)
+		r = -RE_PAYLOAD;
+	close(opened.object_fd);
+	close(opened.key_fd);
+	return r;
+}
+
 /* 1 when this very file is catalogued, 0 when not. One that was destroyed since counts: its
  * plaintext must not come back. */
 static int find_existing(struct vault *vault, const struct ingest_request *request,
@@ -214,9 +235,11 @@ static int find_existing(struct vault *vault, const struct ingest_request *reque
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	memcpy(ret_existing, row.ulid, ULID_BYTES);
+	r = recording_is_live(row.state) ? check_existing(vault, &row) : 0;
+	if (r == 0)
+		memcpy(ret_existing, row.ulid, ULID_BYTES);
 	recording_row_clear(&row);
-	return 1;
+	return r < 0 ? r : 1;
 }
 
 int ingest_begin(struct vault *vault, const struct ingest_request *request,

@@ -133,15 +133,31 @@ static int catalogue(struct vault *vault, struct ingest_job *job)
 	return audit_append(vault->db, &audit);
 }
 
+/* What is wrong with one account's keys must not hold up the others. */
+static int catalogue_apart(struct vault *vault, struct ingest_job *job, int *ret_result)
+{
+	int r = db_savepoint(vault->db);
+
+	if (r < 0)
+		return r;
+	r = catalogue(vault, job);
+	if (r == -RE_CORRUPT || r == -EEXIST) {
+		*ret_result = r;
+		(void)vault->store->ops->remove(vault->store, job->row.ulid);
+		return db_savepoint_end(vault->db, false);
+	}
+	return r < 0 ? r : db_savepoint_end(vault->db, true);
+}
+
 /* *ret_doubtful: it failed in a way that leaves open whether it will be there after a restart. */
-static int catalogue_all(struct vault *vault, struct ingest_job **jobs, size_t n,
-	const int *results, bool *ret_doubtful)
+static int catalogue_all(
+	struct vault *vault, struct ingest_job **jobs, size_t n, int *results, bool *ret_doubtful)
 {
 	int r = db_begin(vault->db);
 
 	for (size_t i = 0; i < n && r == 0; i++) {
 		if (results[i] == 0)
-			r = catalogue(vault, jobs[i]);
+			r = catalogue_apart(vault, jobs[i], &results[i]);
 	}
 	if (r == 0) {
 		r = db_commit(vault->db);

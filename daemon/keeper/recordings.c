@@ -50,6 +50,8 @@ bool recording_is_live(enum recording_state state)
 
 void recording_private_clear(struct recording_private *private)
 {
+	if (private->path)
+		sodium_memzero(private->path, private->path_len);
 	free(private->spool);
 	free(private->path);
 	free(private->damage);

@@ -1,12 +1,15 @@
 #include "daemon/keeper/retention.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <syslog.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/common/event.h"
+#include "daemon/keeper/epoch.h"
 #include "daemon/keeper/erasure.h"
 
 #define TICK_MS      1000
@@ -20,8 +23,18 @@ struct retention {
 	void (*stuck)(void *context);
 	void *context;
 	unsigned ticks;
-	bool in_trouble; /* said once per spell */
+	bool in_trouble;          /* said once per spell */
+	int64_t wall_us, boot_us; /* at start */
+	bool told_jump;
 };
+
+static int64_t boottime_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / 1000;
+}
 
 int64_t retention_bucket(int64_t expires_us, int64_t keep_us)
 {
@@ -55,6 +68,28 @@ int retention_run(struct vault *vault, size_t max, bool *ret_more)
 	return r;
 }
 
+/* A clock that jumps ahead would make everything due at once, for good. It is believed again after a
+ * restart, for somebody to have looked at it. Behind what the vault has seen it must catch up
+ * first. */
+static bool clock_jumped(struct retention *retention)
+{
+	int64_t wall_us = clock_now_us(&retention->vault->clock) - retention->wall_us;
+	bool jumped = wall_us - (boottime_us() - retention->boot_us) > US_PER_DAY;
+
+	if (jumped && !retention->told_jump)
+		event_log(LOG_ERR, EVENT_KEY_TROUBLE, NULL,
+			"the clock jumped ahead by %" PRId64
+			" days: nothing expires until recseal-keeper is restarted with the "
+			"clock right",
+			wall_us / US_PER_DAY);
+	if (jumped)
+		vault_trouble(retention->vault,
+			"the clock jumped ahead: nothing expires until recseal-keeper is restarted "
+			"with the clock right");
+	retention->told_jump = jumped;
+	return jumped;
+}
+
 /* 0 when nothing is due, without allocating anything. */
 static int expire(struct vault *vault)
 {
@@ -81,12 +116,14 @@ static void note_outcome(struct retention *retention, int r)
 static int run_once(struct retention *retention)
 {
 	bool more, retry = retention->in_trouble || retention->ticks % RETRY_TICKS == 0;
-	int r = expire(retention->vault);
+	int r = clock_jumped(retention) ? 0 : expire(retention->vault);
 
 	if (r == 0 && retry)
 		r = erasure_retry(retention->vault);
 	if (r == 0)
 		r = erasure_remove_objects(retention->vault, REMOVALS_MAX, &more);
+	if (r == 0 && retention->vault->witness_owed)
+		epoch_witness(retention->vault);
 	return r;
 }
 
@@ -112,6 +149,10 @@ int retention_start(uv_loop_t *loop, struct vault *vault, void (*stuck)(void *co
 	retention->vault = vault;
 	retention->stuck = stuck;
 	retention->context = context;
+	retention->wall_us = clock_now_us(&vault->clock);
+	if (retention->wall_us < vault->latest_us)
+		retention->wall_us = vault->latest_us;
+	retention->boot_us = boottime_us();
 	uv_timer_init(loop, &retention->timer);
 	retention->timer.data = retention;
 	uv_timer_start(&retention->timer, tick, TICK_MS, TICK_MS);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -287,6 +288,27 @@ static int sweep(struct vault *vault)
 	return r;
 }
 
+static int find_latest(struct vault *vault)
+{
+	uint8_t newest[ULID_BYTES];
+	struct recording_row recording;
+	struct vault_row row;
+	int r = db_vault_get(vault->db, &row);
+
+	if (r < 0)
+		return r;
+	vault->latest_us = row.created_us;
+	r = recording_newest(vault->db, newest);
+	if (r == 0)
+		r = recording_by_ulid(vault->db, newest, &recording);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (recording.sealed_us > vault->latest_us)
+		vault->latest_us = recording.sealed_us;
+	recording_row_clear(&recording);
+	return 0;
+}
+
 static int recover(struct vault *vault, FILE *errors)
 {
 	_cleanup_secret_ struct root_record *forward = NULL;
@@ -301,6 +323,8 @@ static int recover(struct vault *vault, FILE *errors)
 	if (r < 0)
 		return fail(errors, r, "cannot finish an erasure that was under way in", dir);
 	r = accounts_find_quarantine(vault, &vault->quarantine_account);
+	if (r == 0)
+		r = find_latest(vault);
 	if (r == 0)
 		r = sweep(vault);
 	if (r == -RE_CORRUPT)
@@ -360,6 +384,21 @@ struct vault *vault_close(struct vault *vault)
 		close(vault->dir_fd);
 	free(vault);
 	return NULL;
+}
+
+int64_t vault_now_us(struct vault *vault)
+{
+	int64_t now_us = clock_now_us(&vault->clock);
+
+	if (vault->latest_us - now_us > US_PER_DAY)
+		vault_trouble(vault,
+			"the clock is %" PRId64
+			" days behind the newest recording here: recordings count "
+			"their time from that one's",
+			(vault->latest_us - now_us) / US_PER_DAY);
+	if (now_us > vault->latest_us)
+		vault->latest_us = now_us;
+	return vault->latest_us;
 }
 
 uint64_t vault_epoch(const struct vault *vault)

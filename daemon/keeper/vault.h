@@ -25,9 +25,11 @@ struct vault {
 	struct object_store *store;
 	uint8_t vault_id[VAULT_ID_BYTES];
 	int64_t quarantine_account;
+	int64_t latest_us; /* the latest time this vault has seen (vault_now_us) */
 	/* What slots and database hold, or whether they agree, only a restart can tell: the keeper
 	 * must stop. */
 	bool stuck;
+	bool witness_owed;    /* the object folder has not seen this epoch yet: no room, perhaps */
 	char last_error[256]; /* for status: the last thing that went wrong, "" for nothing */
 };
 
@@ -41,6 +43,10 @@ int vault_open(const struct config *config, struct clock clock, uint64_t accept_
 struct vault *vault_close(struct vault *vault);
 
 uint64_t vault_epoch(const struct vault *vault);
+
+/* The time for what is sealed: the clock, but never earlier than what the vault has seen already. A
+ * recording sealed while the clock is behind would else be due as soon as it is put right. */
+int64_t vault_now_us(struct vault *vault);
 
 /* Notes a trouble for status. */
 void vault_trouble(struct vault *vault, const char *format, ...)

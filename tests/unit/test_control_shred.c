@@ -11,6 +11,8 @@
 
 #include "base/cleanup.h"
 #include "control_fixture.h"
+#include "daemon/keeper/erasure.h"
+#include "faults.h"
 
 #define SOMEBODY 65534 /* neither root nor the keeper */
 
@@ -54,6 +56,26 @@ static void test_shred_a_recording(void **state)
 		NULL);
 	json_decref(call(f, "OpenRecording", open_parameters(ids[1], "play", "why")));
 	assert_audit(f, "play", ids[1], "why");
+}
+
+/* "Failed" would be a lie: it is carried out as soon as the root can be written. */
+static void test_a_shred_that_has_to_wait(void **state)
+{
+	struct fixture *f = *state;
+	id_text id;
+
+	vault_fixture_seal(&f->state, "alice", "alice/a.wav", 10, 1, &id);
+	faults_on_root(f->state.vault);
+	faults_arm(FAULT_EIO, 0, 1);
+	refute(f, "Shred", shred_parameters("recording", id, "asked"), INTERFACE "Pending", NULL,
+		NULL);
+	faults_disarm();
+	json_t *r = ask(f, "ShowRecording", json_pack("{s:s}", "id", id), "recording");
+	assert_string_equal(text_of(r, "state"), "pending");
+	json_decref(r);
+	assert_int_equal(erasure_retry(f->state.vault), 0);
+	refute(f, "Shred", shred_parameters("recording", id, "asked"), INTERFACE "Gone", NULL,
+		NULL);
 }
 
 static void test_shred_an_account(void **state)
@@ -272,6 +294,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_VAULT(test_shred_a_recording),
+		WITH_VAULT(test_a_shred_that_has_to_wait),
 		WITH_VAULT(test_shred_an_account),
 		WITH_VAULT(test_gone_names_the_epoch),
 		WITH_VAULT(test_shred_refusals),

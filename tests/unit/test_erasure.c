@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/keeper/accounts.h"
+#include "daemon/keeper/epoch.h"
 #include "daemon/keeper/erasure.h"
 #include "daemon/keeper/keytree.h"
 #include "daemon/keeper/recordings.h"
@@ -223,6 +224,32 @@ static void test_objects_go_after_the_keys(void **state)
 	scene_close(&scene);
 }
 
+static int no_room(struct object_store *store, uint64_t epoch)
+{
+	return -ENOSPC;
+}
+
+/* Shreds are how room is made: a full object folder must not stop one. */
+static void test_no_room_for_the_witness(void **state)
+{
+	struct scene scene;
+
+	scene_open(&scene);
+	struct object_store *store = scene.vault.vault->store;
+	const struct object_store_ops *ops = store->ops;
+	struct object_store_ops full = *ops;
+	full.witness_put = no_room;
+	store->ops = &full;
+	assert_int_equal(scene_erase(&scene), 0);
+	assert_true(scene.vault.vault->witness_owed);
+	assert_false(scene.vault.vault->stuck);
+	store->ops = ops;
+	epoch_witness(scene.vault.vault);
+	assert_false(scene.vault.vault->witness_owed);
+	assert_true(scene_holds(&scene));
+	scene_close(&scene);
+}
+
 /* An item of an account that never was changes nothing, not even for the others of its batch. */
 static void test_an_unknown_account(void **state)
 {
@@ -333,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_many_epochs),
 		cmocka_unit_test(test_no_rows_stay_behind),
 		cmocka_unit_test(test_objects_go_after_the_keys),
+		cmocka_unit_test(test_no_room_for_the_witness),
 		cmocka_unit_test(test_an_unknown_account),
 		cmocka_unit_test(test_an_erasure_that_does_not_take_is_an_alarm),
 		cmocka_unit_test(test_an_alarm_while_recovering),

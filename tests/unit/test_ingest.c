@@ -111,10 +111,19 @@ static void test_the_same_source_again(void **state)
 
 	memcpy(id, ingest_recording_id(job), sizeof(id));
 	assert_int_equal(commit_one(vault, job), 0);
+	vault_fixture_shell(vault, "cd $D/objects/*/ && ls *.age >$D/name");
 	assert_int_equal(ingest_begin(vault->vault, &request, &second, existing), 1);
 	assert_memory_equal(existing, id, sizeof(id));
 	assert_null(second);
 	assert_int_equal(vault_fixture_reopen(vault, 0, NULL), 0);
+	assert_int_equal(ingest_begin(vault->vault, &request, &second, existing), 1);
+	/* With its object gone or damaged, the plaintext is the last copy there is. */
+	vault_fixture_shell(vault, "cd $D/objects/*/ && mv *.age ../gone");
+	assert_int_equal(ingest_begin(vault->vault, &request, &second, existing), -RE_PAYLOAD);
+	vault_fixture_shell(vault, "cd $D/objects/*/ && head -c -1 ../gone >$(cat ../../name)");
+	assert_true(ingest_begin(vault->vault, &request, &second, existing) < 0);
+	vault_fixture_shell(
+		vault, "cd $D/objects/*/ && rm -f *.age && mv ../gone $(cat ../../name)");
 	assert_int_equal(ingest_begin(vault->vault, &request, &second, existing), 1);
 	/* Nor does its plaintext bring it back after a shred. */
 	ulid_format(id, text);

@@ -121,8 +121,15 @@ static void test_a_clock_that_goes_back(void **state)
 	vault_fixture_seal(vault, "alice", "b", 1, 1, &after);
 	assert_int_equal(run(vault, &more), 0);
 	vault->now_us += KEEP_US;
-	assert_int_equal(run(vault, &more), 1);
+	assert_int_equal(run(vault, &more), 0);
+	/* Put right, it finds nothing that has been due for long. */
+	vault->now_us += 40 * US_PER_DAY - KEEP_US;
+	assert_int_equal(run(vault, &more), 0);
 	assert_int_equal(vault_fixture_state(vault, before), RECORDING_SEALED);
+	assert_int_equal(vault_fixture_state(vault, after), RECORDING_SEALED);
+	vault->now_us += KEEP_US;
+	assert_int_equal(run(vault, &more), 1);
+	assert_int_equal(vault_fixture_state(vault, before), RECORDING_EXPIRED);
 	assert_int_equal(vault_fixture_state(vault, after), RECORDING_EXPIRED);
 }
 
@@ -221,6 +228,39 @@ static void test_the_timer_expires_and_removes(void **state)
 	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+static void count_tick(uv_timer_t *timer)
+{
+	uv_stop(timer->loop);
+}
+
+/* Nobody's recordings go because a clock is wrong; a restart with it right goes on. */
+static void test_a_clock_that_jumps_ahead(void **state)
+{
+	struct vault_fixture *vault = *state;
+	struct retention *retention;
+	vault_fixture_id id;
+	uv_timer_t limit;
+	uv_loop_t loop;
+
+	vault_fixture_seal(vault, "alice", "a", 1, 1, &id);
+	assert_int_equal(uv_loop_init(&loop), 0);
+	assert_int_equal(retention_start(&loop, vault->vault, stop, &retention, &retention), 0);
+	vault->now_us += KEEP_US + 2 * US_PER_DAY;
+	uv_timer_init(&loop, &limit);
+	uv_timer_start(&limit, count_tick, 2500, 0);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(vault_fixture_state(vault, id), RECORDING_SEALED);
+	assert_non_null(strstr(vault->vault->last_error, "clock jumped"));
+	assert_null(retention_stop(retention));
+	assert_int_equal(retention_start(&loop, vault->vault, stop, &retention, &retention), 0);
+	uv_close((uv_handle_t *)&limit, NULL);
+	run_until(&loop, vault, id, NULL);
+	assert_int_equal(vault_fixture_state(vault, id), RECORDING_EXPIRED);
+	assert_null(retention_stop(retention));
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 /* A vault that is stuck stops the keeper at the next tick, also in a spell of trouble, in which
  * only every thirtieth tick does anything. */
 static void test_the_timer_reports_a_stuck_vault(void **state)
@@ -274,6 +314,7 @@ int main(void)
 		in_vault(test_many_groups_in_one_epoch),
 		in_vault(test_at_most_so_many_groups),
 		in_vault(test_a_clock_that_goes_back),
+		in_vault(test_a_clock_that_jumps_ahead),
 		in_vault(test_an_expiry_that_is_pending),
 		in_vault(test_the_timer_expires_and_removes),
 		in_vault(test_the_timer_reports_a_stuck_vault),

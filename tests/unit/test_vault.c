@@ -93,7 +93,7 @@ static const struct {
 	{"truncate -s 4096 $D/keeper/root.slots", -RE_CORRUPT, "damaged"},
 	{DAMAGE("2"), -RE_CORRUPT, "damaged"},
 	{"rm $D/keeper/root.slots && mkdir $D/keeper/root.slots", -EISDIR, "root file"},
-	{"rm $D/keeper/keeper.db && mkdir $D/keeper/keeper.db", -ENOENT, "keeper.db"},
+	{"rm $D/keeper/keeper.db && mkdir $D/keeper/keeper.db", -EISDIR, "database"},
 };
 
 static void test_incomplete_and_damaged_state(void **state)
