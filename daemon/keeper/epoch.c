@@ -234,8 +234,8 @@ static int cannot(struct vault *vault, int r, const char *what, FILE *errors)
 {
 	if (r == -RE_CORRUPT)
 		fprintf(errors,
-			"cannot %s: the database %s/keeper.db is corrupt: restore keeper.db and "
-			"root.slots together, from a copy made after the last erasure\n",
+			"cannot %s: the database %s/keeper.db is corrupt: restore it from a copy "
+			"made after the last erasure, and leave root.slots as it is\n",
 			what, vault->config->keeper_dir);
 	else if (r < 0)
 		fprintf(errors, "cannot %s in %s: %s\n", what, vault->config->keeper_dir,
@@ -259,9 +259,8 @@ static int read_slots(struct vault *vault, struct slots *slots, FILE *errors)
 	if (!any)
 		fprintf(errors,
 			"neither root slot holds a valid root: every recording here is sealed "
-			"under it. Restore "
-			"%s/root.slots from a backup made since the last erasure; no new root is "
-			"made\n",
+			"under it. Restore %s/root.slots, if there is a copy made after the last "
+			"erasure; no new root is made\n",
 			vault->config->keeper_dir);
 	return any ? 0 : -RE_NO_ROOT;
 }
@@ -298,7 +297,8 @@ static int refuse(
 	if (epoch == row->epoch) {
 		fprintf(errors,
 			"the root does not open the keys in %s/keeper.db, though both are of epoch "
-			"%" PRIu64 ": the database is damaged, or of another vault\n",
+			"%" PRIu64 ": the database is damaged, or they do not belong together. "
+			"Restore the keeper.db that goes with this root\n",
 			vault->config->keeper_dir, epoch);
 		return -RE_EPOCH;
 	}
@@ -307,9 +307,8 @@ static int refuse(
 		", the database %s/keeper.db of epoch %" PRIu64
 		", and they do not belong together. One of them was put back from a copy made "
 		"before an erasure; "
-		"recordings destroyed since then stay destroyed. Restore keeper.db and root.slots "
-		"together, "
-		"from a copy made after the last erasure\n",
+		"recordings destroyed since then stay destroyed. Restore the keeper.db that goes "
+		"with the newest root.slots\n",
 		epoch, vault->config->keeper_dir, row->epoch);
 	return -RE_EPOCH;
 }

@@ -186,15 +186,15 @@ static int explain_database(struct vault *vault, int r, FILE *errors)
 
 	if (r == -RE_CORRUPT)
 		fprintf(errors,
-			"the database %s/keeper.db is corrupt: restore keeper.db and root.slots "
-			"together, from a copy made "
-			"after the last erasure. Recordings stay in their spools until then\n",
+			"the database %s/keeper.db is corrupt: restore it, with its keeper.db-wal if "
+			"there is one, from a copy made after the last erasure, and leave "
+			"root.slots as it is. Recordings stay in their spools until then\n",
 			dir);
 	else if (r == -ENOENT)
 		fprintf(errors,
-			"%s holds root.slots but no keeper.db: restore both together from the "
-			"newest backup; no new "
-			"vault is made over it\n",
+			"%s holds root.slots but no keeper.db: restore it from a copy made after the "
+			"last erasure, and leave root.slots as it is; no new vault is made over "
+			"it\n",
 			dir);
 	else
 		return fail(errors, r, "cannot open the database in", dir);
@@ -217,14 +217,14 @@ static int explain_root(struct vault *vault, int r, FILE *errors)
 			dir);
 	else if (r == -ENOENT)
 		fprintf(errors,
-			"%s holds keeper.db but no root.slots: restore both together from the "
-			"newest backup; no new root "
+			"%s holds keeper.db but no root.slots: restore it, if there is a copy made "
+			"after the last erasure; without it no recording can be opened; no new root "
 			"is made\n",
 			dir);
 	else if (r == -RE_CORRUPT)
 		fprintf(errors,
-			"the root file %s/root.slots is damaged: restore it from a backup made "
-			"since the last erasure; no new root is made. If only the note of where it "
+			"the root file %s/root.slots is damaged: restore it, if there is a copy made "
+			"after the last erasure; no new root is made. If only the note of where it "
 			"belongs is damaged, --accept-restored=EPOCH repairs that\n",
 			dir);
 	else

@@ -61,7 +61,7 @@ serves
 
 # --- The catalog: its header, cut short, missing, another's ---
 spoil "$DB" 0
-refused 'keeper.db is corrupt' 'restore keeper.db and root.slots together'
+refused 'keeper.db is corrupt' 'restore it.* leave root.slots'
 for bytes in 0 100 40960 $(($(stat -c %s "$DB") - BLOCK_BYTES)); do
 	present
 	truncate -s "$bytes" "$DB"
@@ -69,7 +69,7 @@ for bytes in 0 100 40960 $(($(stat -c %s "$DB") - BLOCK_BYTES)); do
 done
 present
 mv "$DB" "$vault/aside"
-refused 'no keeper.db' 'restore both' 'no new vault'
+refused 'no keeper.db' 'restore it' 'no new vault'
 mv "$vault/aside" "$DB"
 sqlite3 "$vault/other.db" 'CREATE TABLE appointment(at, what)' && cat "$vault/other.db" >"$DB"
 refused 'keeper.db is corrupt' 'restore'
@@ -172,7 +172,7 @@ dd if="$vault/other/keeper/root.slots" of="$ROOT" bs=$BLOCK_BYTES count=2 conv=n
 refused 'do not belong together' 'restore'
 present
 mv "$ROOT" "$vault/aside"
-refused 'no root.slots' 'restore both' 'no new root'
+refused 'no root.slots' 'restore it' 'no new root'
 [ ! -e "$ROOT" ] || fail "a new root was made"
 mv "$vault/aside" "$ROOT"
 serves
