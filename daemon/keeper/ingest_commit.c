@@ -143,6 +143,7 @@ static int catalogue_apart(struct vault *vault, struct ingest_job *job, int *ret
 	r = catalogue(vault, job);
 	if (r == -RE_CORRUPT || r == -EEXIST) {
 		*ret_result = r;
+		vault_trouble(vault, "a recording cannot be catalogued: %s", re_strerror(r));
 		(void)vault->store->ops->remove(vault->store, job->row.ulid);
 		return db_savepoint_end(vault->db, false);
 	}
@@ -154,16 +155,18 @@ static int catalogue_all(
 	struct vault *vault, struct ingest_job **jobs, size_t n, int *results, bool *ret_doubtful)
 {
 	int r = db_begin(vault->db);
+	size_t catalogued = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++) {
 		if (results[i] == 0)
 			r = catalogue_apart(vault, jobs[i], &results[i]);
+		catalogued += results[i] == 0;
 	}
-	if (r == 0) {
+	if (r == 0 && catalogued > 0) {
 		r = db_commit(vault->db);
 		*ret_doubtful = r < 0 && r != -ENOSPC;
 	}
-	if (r < 0)
+	if (r < 0 || catalogued == 0)
 		db_rollback(vault->db);
 	return r;
 }

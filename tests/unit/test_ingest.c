@@ -22,6 +22,7 @@
 #include "daemon/keeper/accounts.h"
 #include "daemon/keeper/erasure.h"
 #include "daemon/keeper/recordings.h"
+#include "storage/db_internal.h"
 
 static int objects;
 
@@ -306,6 +307,34 @@ static void test_a_bad_job_does_not_hurt_the_others(void **state)
 	}
 }
 
+/* Whose keys are damaged waits; nobody else does. */
+static void test_one_account_with_damaged_keys(void **state)
+{
+	struct vault_fixture *vault = *state;
+	struct ingest_job *jobs[3];
+	int results[3];
+
+	vault_fixture_seal(vault, "alice", "a", 1, 1, NULL);
+	assert_int_equal(db_run(vault->vault->db,
+				 "UPDATE node SET sealed = zeroblob(72) WHERE id >> 56 = 3"
+				 " AND id = (SELECT max(id) FROM node WHERE id >> 56 = 3)",
+				 ""),
+		0);
+	struct ingest_request bob = vault_fixture_request(vault, "bob", "b", 10);
+	struct ingest_request alice = vault_fixture_request(vault, "alice", "a", 10);
+	jobs[0] = vault_fixture_begin(vault, &bob);
+	jobs[1] = vault_fixture_begin(vault, &alice);
+	bob = vault_fixture_request(vault, "bob", "b", 10);
+	jobs[2] = vault_fixture_begin(vault, &bob);
+	ingest_commit(vault->vault, jobs, 3, results);
+	assert_int_equal(results[0], 0);
+	assert_int_equal(results[1], -RE_CORRUPT);
+	assert_int_equal(results[2], 0);
+	assert_int_equal(named(vault), 3);
+	assert_int_equal(catalogued(vault), 3);
+	assert_false(vault->vault->stuck);
+}
+
 /* The same file begun twice: the first commit wins, in one batch or in two. */
 static void test_one_source_in_two_jobs(void **state)
 {
@@ -454,6 +483,7 @@ int main(void)
 		in_vault(test_absurd_sizes_and_times),
 		in_vault(test_a_wrong_object_is_refused),
 		in_vault(test_a_bad_job_does_not_hurt_the_others),
+		in_vault(test_one_account_with_damaged_keys),
 		in_vault(test_one_source_in_two_jobs),
 		in_vault(test_a_shred_between_begin_and_commit),
 		in_vault(test_a_pending_shred_between_begin_and_commit),
