@@ -93,13 +93,16 @@ static enum cli_exit print_spools(json_t *spools)
 static void print_troubles(const json_t *status)
 {
 	json_t *warnings = field_array(status, "warnings"), *warning;
+	json_t *host = field_array(status, "host_warnings");
 	const char *error = field_text(status, "last_error");
 	size_t i;
 
-	if (json_array_size(warnings) > 0 || error)
+	if (json_array_size(warnings) + json_array_size(host) > 0 || error)
 		putchar('\n');
 	json_array_foreach(warnings, i, warning)
 		output_fact(stdout, "warning", json_string_value(warning));
+	json_array_foreach(host, i, warning)
+		output_fact(stdout, "this machine", json_string_value(warning));
 	output_fact(stdout, "last error", error);
 }
 

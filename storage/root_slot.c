@@ -61,16 +61,36 @@ int root_record_decode(const uint8_t image[static ROOT_IMAGE_BYTES], struct root
 	return 0;
 }
 
+static const struct {
+	const char *label, *sentence; /* before the epoch's number */
+} assurances[] = {
+	{"file", "recovery is possible from any copy of the root file, or of its physical blocks, "
+		 "made before epoch "},
+	{"virtual-tpm", "recovery is possible from any copy of the virtual TPM's state, which the "
+			"host of this machine keeps, made before epoch "},
+	{"fw-tpm", "recovery is possible for whoever can read the firmware TPM's flash memory with "
+		   "what it held before epoch "},
+	{"hw-tpm", "recovery takes an attack on the TPM chip itself that brings back what it held "
+		   "before epoch "},
+};
+
+int root_assurance_rank(const char *assurance)
+{
+	for (size_t i = 0; i < sizeof(assurances) / sizeof(*assurances); i++) {
+		if (strcmp(assurance, assurances[i].label) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
 void root_assurance_sentence(const char *assurance, uint64_t epoch, char *ret_text, size_t len)
 {
-	if (strcmp(assurance, "file") == 0)
-		snprintf(ret_text, len,
-			"recovery is possible from any copy of the root file, or of its physical "
-			"blocks, "
-			"made before epoch %" PRIu64,
-			epoch);
-	else
-		snprintf(ret_text, len, "root provider %s, epoch %" PRIu64, assurance, epoch);
+	int rank = root_assurance_rank(assurance);
+
+	snprintf(ret_text, len, "%s%" PRIu64,
+		rank < 0 ? "nothing is known of where the root is kept, epoch "
+			 : assurances[rank].sentence,
+		epoch);
 }
 
 struct root_provider *root_provider_free(struct root_provider *provider)

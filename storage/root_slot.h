@@ -48,6 +48,9 @@ struct root_provider {
 	const char *assurance; /* "file", ... */
 };
 
+/* Labels in order of strength: "file" 0, "virtual-tpm" 1, "fw-tpm" 2, "hw-tpm" 3; -1 for no label. */
+int root_assurance_rank(const char *assurance);
+
 /* What the label means, in one sentence, with the epoch filled in. Into a buffer of len bytes. */
 void root_assurance_sentence(const char *assurance, uint64_t epoch, char *ret_text, size_t len);
 

@@ -36,6 +36,7 @@ struct config *config_free(struct config *config)
 	free(config->objects_dir);
 	free(config->socket_dir);
 	free(config->intake_user);
+	free(config->require_assurance);
 	free(config->viewers);
 	free(config->operators);
 	free(config->officers);

@@ -11,6 +11,7 @@
  *                    Sockets=/run/recseal  Intake=recseal (user)
  *                    Viewers=recseal-viewer  Operators=recseal-operator
  *                    Officers=recseal-officer (groups)
+ *                    RequireAssurance=(file, virtual-tpm, fw-tpm or hw-tpm)
  *     [intake]       Jobs=16  Rescan=60s  ProbeTimeout=10s  Probe=(program)
  */
 #pragma once
@@ -49,6 +50,7 @@ struct config {
 	char *socket_dir;                     /* control, intake */
 	char *intake_user;                    /* NULL: the keeper's own user */
 	char *viewers, *operators, *officers; /* group names */
+	char *require_assurance;              /* a label of root_slot.h; NULL: none */
 	unsigned jobs;                        /* recordings in progress at once */
 	int64_t rescan_us, probe_timeout_us;
 	char *probe_program; /* NULL: beside the daemon */

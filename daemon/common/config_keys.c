@@ -76,6 +76,18 @@ static int set_profile(const struct config_key *key, const char *value, void *fi
 	return -RE_CONFIG;
 }
 
+static int set_assurance(const struct config_key *key, const char *value, void *field, FILE *why)
+{
+	static const char *const labels[] = {"file", "virtual-tpm", "fw-tpm", "hw-tpm"};
+
+	for (size_t i = 0; i < ELEMENTSOF(labels); i++) {
+		if (strcmp(value, labels[i]) == 0)
+			return replace(field, strdup(value));
+	}
+	fputs("is not an assurance: use file, virtual-tpm, fw-tpm or hw-tpm", why);
+	return -RE_CONFIG;
+}
+
 static int set_span(const struct config_key *key, const char *value, void *field, FILE *why)
 {
 	int64_t span_us;
@@ -125,6 +137,7 @@ static const struct config_key keeper_keys[] = {
 	{"Viewers", set_principal, offsetof(struct config, viewers), 0, 0, NULL},
 	{"Operators", set_principal, offsetof(struct config, operators), 0, 0, NULL},
 	{"Officers", set_principal, offsetof(struct config, officers), 0, 0, NULL},
+	{"RequireAssurance", set_assurance, offsetof(struct config, require_assurance), 0, 0, NULL},
 };
 
 static const struct config_key intake_keys[] = {

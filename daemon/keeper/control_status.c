@@ -4,6 +4,7 @@
 #include <sys/statvfs.h>
 
 #include "daemon/keeper/control_method.h"
+#include "daemon/keeper/preflight.h"
 #include "daemon/keeper/view.h"
 
 #define SENTENCE_BYTES 512
@@ -132,6 +133,19 @@ static json_t *warnings_of(struct control_call *call, const json_t *spools)
 	return warnings;
 }
 
+static void note_of_host(void *context, const char *sentence)
+{
+	warn(context, json_string(sentence));
+}
+
+static json_t *host_part(const struct config *config)
+{
+	json_t *warnings = json_array();
+
+	preflight_check(config, "", note_of_host, warnings);
+	return json_pack("{s:o}", "host_warnings", warnings);
+}
+
 static json_t *vault_part(struct vault *vault)
 {
 	char id[ULID_TEXT_CHARS + 1], sentence[SENTENCE_BYTES];
@@ -186,12 +200,14 @@ int control_status(struct control_call *call)
 	if (r < 0)
 		return r;
 	json_t *status = vault_part(call->vault);
-	json_t *intake = intake_part(call);
-	if (json_object_update(status, counts) < 0 || json_object_update(status, intake) < 0) {
+	json_t *intake = intake_part(call), *host = host_part(call->vault->config);
+	if (json_object_update(status, counts) < 0 || json_object_update(status, intake) < 0 ||
+		json_object_update(status, host) < 0) {
 		json_decref(status);
 		status = NULL;
 	}
 	json_decref(counts);
 	json_decref(intake);
+	json_decref(host);
 	return control_answer_reply(call, json_pack("{s:o}", "status", status), NULL);
 }

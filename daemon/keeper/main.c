@@ -20,6 +20,7 @@
 #include "daemon/common/service.h"
 #include "daemon/keeper/control.h"
 #include "daemon/keeper/intake_server.h"
+#include "daemon/keeper/preflight.h"
 #include "daemon/keeper/retention.h"
 #include "daemon/keeper/vault.h"
 
@@ -141,9 +142,13 @@ static int open_vault(struct keeper *keeper)
 		return -ENOMEM;
 	int r = vault_open(
 		keeper->config, clock_system, arg_accept_restored, errors, &keeper->vault);
+	if (r == 0)
+		r = preflight_assurance(keeper->vault, errors);
 	fclose(errors);
-	if (r < 0)
+	if (r < 0) {
 		report_open_failure(r, text);
+		keeper->vault = vault_close(keeper->vault);
+	}
 	free(text);
 	return r;
 }
@@ -228,6 +233,11 @@ static int serve(struct keeper *keeper)
 	return retention_start(&keeper->loop, keeper->vault, stuck, keeper, &keeper->retention);
 }
 
+static void tell_of_host(void *context, const char *sentence)
+{
+	event_log(LOG_WARNING, EVENT_PLAIN, NULL, "%s", sentence);
+}
+
 static void announce(struct keeper *keeper)
 {
 	struct event_fields fields = {.epoch = (int64_t)vault_epoch(keeper->vault)};
@@ -238,6 +248,7 @@ static void announce(struct keeper *keeper)
 	event_log(LOG_INFO, EVENT_STARTED, &fields,
 		"vault open at epoch %" PRIu64 ", assurance %s: %s", vault_epoch(keeper->vault),
 		keeper->vault->root->assurance, sentence);
+	preflight_check(keeper->config, "", tell_of_host, NULL);
 	service_ready(keeper->service, "serving");
 }
 

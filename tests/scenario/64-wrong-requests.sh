@@ -69,4 +69,11 @@ misconfigured 3 'unknown section \[spools\]' <<<$'[spools]\nPath=/x'
 misconfigured 1 'there is no class gone' <<<'Class=gone'
 printf '[spool main]\nPath=%s\n' "$spool" >"$vault/recseal.conf"
 for program in recseald recseal-keeper; do expect 0 "$BUILD/$program" --config "$vault/recseal.conf" --check-config; done
+# --- A root that is kept too weakly ---
+printf '[keeper]\nRequireAssurance=hw-tpm\n' >"$vault/strict.conf"
+keeper_refuses --config "$vault/strict.conf"
+says "$vault/refusal" 'RequireAssurance=hw-tpm' 'assurance file'
+printf '[keeper]\nRequireAssurance=very\n' >"$vault/strict.conf"
+expect 1 "$BUILD/recseal-keeper" --config "$vault/strict.conf" --check-config
+says "$vault/err" 'strict.conf:2' 'hw-tpm'
 echo "PASS: turned away, and told why"
