@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/secret.h"
 
 #define NODE_LABEL    "rsnode01"
 #define RECORD_LABEL  "rsrecd01" /* also the crypto_kdf context */
@@ -23,7 +24,8 @@ struct ad {
 	size_t len;
 };
 
-/* Nonces are public: drawn in bulk, since a system call for each costs as much as the sealing. */
+/* Nonces are public: drawn in bulk, since a system call for each costs as much as the sealing. Not
+ * for a process that forks and seals on: the child would draw the same. */
 static void fill_nonce(uint8_t ret_nonce[static SEAL_NONCE_BYTES])
 {
 	static _Thread_local uint8_t drawn[128 * SEAL_NONCE_BYTES];
@@ -84,9 +86,17 @@ void node_key_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct
 int node_key_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
 	const uint8_t sealed[static SEALED_KEY_BYTES], uint8_t ret_key[static NODE_KEY_BYTES])
 {
+	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
 	uint8_t bytes[NODE_AD_BYTES];
+	struct ad ad = node_ad(place, bytes);
 
-	return open_sealed(parent_key, node_ad(place, bytes), sealed, SEALED_KEY_BYTES, ret_key);
+	if (!key)
+		return -RE_MLOCK;
+	if (crypto_aead_xchacha20poly1305_ietf_decrypt(key, NULL, NULL, sealed + SEAL_NONCE_BYTES,
+		    SEALED_KEY_BYTES - SEAL_NONCE_BYTES, ad.bytes, ad.len, sealed, parent_key))
+		return -RE_CORRUPT;
+	memcpy(ret_key, key, NODE_KEY_BYTES);
+	return 0;
 }
 
 /* What a record is sealed with. On the stack, because sealing must not fail; wiped on return. */

@@ -1,5 +1,7 @@
 #include <errno.h>
+#include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "storage/db_internal.h"
 #include "storage/erasure_table.h"
@@ -60,25 +62,46 @@ int group_drop(struct db *db, int64_t group)
 	return db_run(db, "DELETE FROM expiry_group WHERE id = ?", "i", group);
 }
 
+/* All ids first: the visitor changes the table. */
+static int groups_of(struct db *db, int64_t account, int64_t **ret_groups, size_t *ret_count)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int64_t *groups = NULL;
+	size_t n = 0, room = 0;
+	int r = db_start(db, &q, "SELECT id FROM expiry_group WHERE account = ?", "i", account);
+
+	while (r == 0 && (r = db_next(db, q)) > 0) {
+		if (n == room) {
+			room = room ? 2 * room : 64;
+			int64_t *more = reallocarray(groups, room, sizeof(*groups));
+			if (!more) {
+				r = -ENOMEM;
+				break;
+			}
+			groups = more;
+		}
+		groups[n++] = sqlite3_column_int64(q, 0);
+		r = 0;
+	}
+	if (r < 0) {
+		free(groups);
+		return r;
+	}
+	*ret_groups = groups;
+	*ret_count = n;
+	return 0;
+}
+
 int group_each(
 	struct db *db, int64_t account, int (*visit)(void *context, int64_t group), void *context)
 {
-	for (int64_t group = 0;;) {
-		_cleanup_query_ sqlite3_stmt *q = NULL;
-		int r = db_start(db, &q,
-			"SELECT id FROM expiry_group WHERE account = ? AND id > ? ORDER BY id "
-			"LIMIT 1",
-			"ii", account, group);
-		if (r == 0)
-			r = db_next(db, q);
-		if (r <= 0)
-			return r;
-		group = sqlite3_column_int64(q, 0);
-		sqlite3_reset(q);
-		r = visit(context, group);
-		if (r < 0)
-			return r;
-	}
+	_cleanup_free_ int64_t *groups = NULL;
+	size_t n = 0;
+	int r = groups_of(db, account, &groups, &n);
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = visit(context, groups[i]);
+	return r;
 }
 
 int group_due(

@@ -221,29 +221,71 @@ int recording_span(struct db *db, int64_t account, int64_t *ret_oldest_us, int64
 	}
 #define LIVE " AND destroyed_us = 0"
 
+static int count_in(
+	struct db *db, int64_t account, int64_t state, int64_t count, int64_t plain_bytes)
+{
+	return db_run(db,
+		"INSERT INTO tally(account, state, count, plain_bytes) VALUES (?, ?, ?, ?)"
+		" ON CONFLICT (account, state) DO UPDATE SET count = count + excluded.count,"
+		" plain_bytes = plain_bytes + excluded.plain_bytes",
+		"iiii", account, state, count, plain_bytes);
+}
+
+/* Some live recordings of one account, all of one state so far. */
+struct share {
+	int64_t account, state, count, plain_bytes;
+};
+
+static int move_share(struct db *db, const struct share *share, enum recording_state to)
+{
+	const int64_t accounts[] = {share->account, 0};
+	int r = 0;
+
+	for (size_t i = 0; i < ELEMENTSOF(accounts) && r == 0; i++) {
+		r = count_in(db, accounts[i], share->state, -share->count, -share->plain_bytes);
+		if (r == 0)
+			r = count_in(
+				db, accounts[i], (int64_t)to, share->count, share->plain_bytes);
+	}
+	return r;
+}
+
+/* Moves the scope's live recordings in the tally; the rows are the caller's to change. A scope is
+ * within one account, so there are no more shares than live states. Adds up what was moved. */
+static int move_in_tally(struct db *db, enum recording_scope scope, int64_t id,
+	enum recording_state to, int64_t *count, int64_t *plain_bytes)
+{
+	static const char *const shares_of[] = FOR_SCOPES(
+		"SELECT account, state, count(*), sum(plain_bytes) FROM recording WHERE ",
+		LIVE " GROUP BY account, state");
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	struct share shares[RECORDING_STATES];
+	size_t n = 0;
+	int r = db_start(db, &q, shares_of[scope], "i", id);
+
+	while (r == 0 && (r = db_next(db, q)) > 0) {
+		if (n == ELEMENTSOF(shares))
+			return -RE_CORRUPT;
+		shares[n++] = (struct share){sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 1),
+			sqlite3_column_int64(q, 2), sqlite3_column_int64(q, 3)};
+		r = 0;
+	}
+	for (size_t i = 0; i < n && r == 0; i++) {
+		*count += shares[i].count;
+		*plain_bytes += shares[i].plain_bytes;
+		r = move_share(db, &shares[i], to);
+	}
+	return r;
+}
+
 int recording_mark_pending(struct db *db, enum recording_scope scope, int64_t id)
 {
 	static const char *const mark[] =
 		FOR_SCOPES("UPDATE recording SET state = ?2 WHERE ", LIVE);
+	int64_t count = 0, plain_bytes = 0;
+	int r = move_in_tally(db, scope, id, RECORDING_PENDING, &count, &plain_bytes);
 
-	return db_run(db, mark[scope], "ii", id, (int64_t)RECORDING_PENDING);
-}
-
-static int sum_live(
-	struct db *db, enum recording_scope scope, int64_t id, int64_t *count, int64_t *plain_bytes)
-{
-	static const char *const sum[] = FOR_SCOPES(
-		"SELECT count(*), coalesce(sum(plain_bytes), 0) FROM recording WHERE ", LIVE);
-	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, sum[scope], "i", id);
-
-	if (r == 0)
-		r = db_next(db, q);
-	if (r <= 0)
-		return r < 0 ? r : -RE_CORRUPT;
-	*count += sqlite3_column_int64(q, 0);
-	*plain_bytes += sqlite3_column_int64(q, 1);
-	return 0;
+	return r < 0 ? r : db_run(db, mark[scope], "ii", id, (int64_t)RECORDING_PENDING);
 }
 
 int recording_bury(struct db *db, enum recording_scope scope, int64_t id,
@@ -256,7 +298,7 @@ int recording_bury(struct db *db, enum recording_scope scope, int64_t id,
 		"UPDATE recording SET state = ?2, destroyed_us = ?3, destroyed_epoch = ?4,"
 		" private = NULL WHERE ",
 		LIVE);
-	int r = sum_live(db, scope, id, count, plain_bytes);
+	int r = move_in_tally(db, scope, id, state, count, plain_bytes);
 
 	if (r == 0)
 		r = db_run(db, queue_objects[scope], "i", id);

@@ -74,9 +74,14 @@ static int query_number(struct db *db, const char *sql, int64_t *ret_value)
 static int configure(struct db *db)
 {
 	static const char *const settings[] = {
-		"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA trusted_schema=OFF",
-		"PRAGMA cell_size_check=ON", "PRAGMA temp_store=MEMORY",
+		"PRAGMA journal_mode=WAL",
+		"PRAGMA synchronous=FULL",
+		"PRAGMA trusted_schema=OFF",
+		"PRAGMA cell_size_check=ON",
+		"PRAGMA temp_store=MEMORY",
 		"PRAGMA cache_size=-32768", /* KiB */
+		/* Pages that every epoch writes go to the database once for many epochs. */
+		"PRAGMA wal_autocheckpoint=4000",
 	};
 	int r = 0;
 

@@ -38,7 +38,8 @@ static const char *const schema[] = {
 	"CREATE INDEX recording_by_group ON recording(grp)",
 	"CREATE TABLE source(hash BLOB PRIMARY KEY, recording INTEGER NOT NULL) WITHOUT ROWID",
 
-	/* Counts are kept by the database itself: no path that changes a state can forget them. */
+	/* Additions are counted by the database itself; moves of recordings, which come by the thousand,
+	 * in catalog_recordings.c. */
 	"CREATE TABLE tally(account INTEGER NOT NULL, state INTEGER NOT NULL,"
 	" count INTEGER NOT NULL, plain_bytes INTEGER NOT NULL,"
 	" PRIMARY KEY (account, state)) WITHOUT ROWID",
@@ -51,14 +52,6 @@ static const char *const schema[] = {
 	" INSERT INTO account_count(state, count) VALUES (new.state, 1)"
 	" ON CONFLICT (state) DO UPDATE SET count = count + 1; END",
 	"CREATE TRIGGER recording_added AFTER INSERT ON recording BEGIN"
-	" INSERT INTO tally(account, state, count, plain_bytes)"
-	" VALUES (new.account, new.state, 1, new.plain_bytes), (0, new.state, 1, new.plain_bytes)"
-	" ON CONFLICT (account, state)"
-	" DO UPDATE SET count = count + 1, plain_bytes = plain_bytes + new.plain_bytes; END",
-	"CREATE TRIGGER recording_moved AFTER UPDATE OF state ON recording"
-	" WHEN old.state <> new.state BEGIN"
-	" UPDATE tally SET count = count - 1, plain_bytes = plain_bytes - old.plain_bytes"
-	" WHERE account IN (old.account, 0) AND state = old.state;"
 	" INSERT INTO tally(account, state, count, plain_bytes)"
 	" VALUES (new.account, new.state, 1, new.plain_bytes), (0, new.state, 1, new.plain_bytes)"
 	" ON CONFLICT (account, state)"

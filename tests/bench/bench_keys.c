@@ -147,7 +147,7 @@ static int count_wal(void *context, sqlite3 *db, const char *name, int pages)
 
 	before = pages;
 	wal_bytes += (uint64_t)added * (PAGE_BYTES + WAL_HEADER);
-	if (pages >= 1000) { /* as without a hook */
+	if (pages >= 4000) { /* as db.c sets it: a hook takes its place */
 		sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	}
 	return SQLITE_OK;

@@ -144,6 +144,7 @@ static void test_shred_refusals(void **state)
 	refute(f, "Shred", shred_parameters("account", "nobody", "why"), INTERFACE "NotFound",
 		"what", "account nobody");
 	sql(f, "UPDATE recording SET state = ? WHERE state = 1", RECORDING_HELD);
+	sql(f, "UPDATE tally SET state = ? WHERE state = 1", RECORDING_HELD);
 	refute(f, "Shred", shred_parameters("account", "alice", "why"), INTERFACE "Refused", NULL,
 		NULL);
 	refute(f, "Shred", shred_parameters("recording", id, "why"), INTERFACE "Refused", NULL,
