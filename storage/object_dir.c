@@ -347,18 +347,31 @@ static int remove_lesser(struct object_dir *dir, const char *name, uint64_t epoc
 	return epoch < *(uint64_t *)context ? durable_unlink(dir->fd, name) : 0;
 }
 
+/* The present witness gets the new name, so that there is one at any time. */
+static int advance_witness(struct object_dir *dir, uint64_t present, const char *name)
+{
+	char old[WITNESS_BYTES];
+
+	if (present == 0)
+		return durable_create_at(dir->fd, name, "", 0, 0440);
+	witness_name(present, old);
+	int r = durable_rename(dir->fd, old, name);
+	return r < 0 ? r : durable_sync(dir->fd);
+}
+
 /* The epoch is in the name: a copy put back over the directory brings an older name but does not
  * take this one away. */
 static int dir_witness_put(struct object_store *store, uint64_t epoch)
 {
 	struct object_dir *dir = of(store);
 	char name[WITNESS_BYTES];
+	uint64_t present;
+	int r = dir_witness_get(store, &present);
 
 	witness_name(epoch, name);
-	int r = durable_create_at(dir->fd, name, "", 0, 0440);
-	if (r < 0 && r != -EEXIST)
-		return r;
-	return each_witness(dir, remove_lesser, &epoch);
+	if (r == 0 && present < epoch)
+		r = advance_witness(dir, present, name);
+	return r < 0 ? r : each_witness(dir, remove_lesser, &epoch);
 }
 
 static int dir_free_bytes(struct object_store *store, uint64_t *ret_free_bytes)
