@@ -146,7 +146,7 @@ static int open_regular(int dir_fd, const char *path)
 
 static void aside_name(const char *name, char ret_name[static ASIDE_BYTES])
 {
-	snprintf(ret_name, ASIDE_BYTES, "%s" ASIDE_SUFFIX, name);
+	snprintf(ret_name, ASIDE_BYTES, "%.*s" ASIDE_SUFFIX, (int)NAME_BYTES - 1, name);
 }
 
 /* It was set aside, and is known now: the catalog that knows it is back. */

@@ -189,7 +189,7 @@ static int prove_erased(
 		int r = keytree_try(vault->db, next->key, &victims->paths[i]);
 		if (r == 0)
 			return -RE_NOT_ERASED;
-		if (r != -RE_CORRUPT && r != -ENOENT)
+		if (r != -ENOENT)
 			return r;
 	}
 	return 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/secret.h"
 #include "storage/node_table.h"
@@ -61,16 +62,14 @@ static void seal_row(uint64_t parent, uint64_t id, uint64_t epoch, const uint8_t
 
 typedef int (*row_getter)(struct db *db, uint64_t parent, uint64_t id, struct node_row *ret_row);
 
-/* Walks down the rows that get finds; key holds the root's key on entry and the leaf's on success.
- */
-static int walk_down(struct db *db, row_getter get, const struct key_path *path,
-	uint8_t key[static NODE_KEY_BYTES])
+/* Walks down the present rows; key holds the root's key on entry and the leaf's on success. */
+static int walk_down(struct db *db, const struct key_path *path, uint8_t key[static NODE_KEY_BYTES])
 {
 	uint64_t parent = NODE_ROOT;
 
 	for (unsigned i = 0; i < path->depth; i++) {
 		struct node_row row;
-		int r = get(db, parent, path->node[i], &row);
+		int r = node_get(db, parent, path->node[i], &row);
 		if (r == 0)
 			r = open_row(&row, key, key);
 		if (r < 0)
@@ -84,30 +83,62 @@ int keytree_open(
 	struct keytree *tree, const struct key_path *path, uint8_t ret_key[static NODE_KEY_BYTES])
 {
 	memcpy(tree->walk, tree->root, NODE_KEY_BYTES);
-	int r = walk_down(tree->db, node_get, path, tree->walk);
+	int r = walk_down(tree->db, path, tree->walk);
 	if (r == 0)
 		memcpy(ret_key, tree->walk, NODE_KEY_BYTES);
 	sodium_memzero(tree->walk, NODE_KEY_BYTES);
 	return r;
 }
 
-/* The row of the next epoch where it is staged, else the present one. */
-static int get_newest(struct db *db, uint64_t parent, uint64_t id, struct node_row *ret_row)
-{
-	int r = node_get_staged(db, parent, id, ret_row);
+/* Everything of one node that a root leads to: its key by the present row, by the staged one, or
+ * both. */
+struct reach {
+	uint8_t key[2][NODE_KEY_BYTES];
+	unsigned n;
+};
 
-	return r == -ENOENT ? node_get(db, parent, id, ret_row) : r;
+/* Adds what the row opens to under any of the parent's keys. */
+static void extend(const struct reach *parent, const struct node_row *row, struct reach *child)
+{
+	for (unsigned i = 0; i < parent->n && child->n < ELEMENTSOF(child->key); i++) {
+		if (open_row(row, parent->key[i], child->key[child->n]) == 0)
+			child->n++;
+	}
+}
+
+static int reach_child(struct db *db, uint64_t parent_id, uint64_t id, const struct reach *parent,
+	struct reach *child)
+{
+	static const row_getter getters[] = {node_get, node_get_staged};
+
+	child->n = 0;
+	for (size_t i = 0; i < ELEMENTSOF(getters); i++) {
+		struct node_row row;
+		int r = getters[i](db, parent_id, id, &row);
+		if (r == 0)
+			extend(parent, &row, child);
+		else if (r != -ENOENT)
+			return r;
+	}
+	return child->n > 0 ? 0 : -ENOENT;
 }
 
 int keytree_try(
 	struct db *db, const uint8_t root[static NODE_KEY_BYTES], const struct key_path *path)
 {
-	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
+	_cleanup_secret_ struct reach *reach = secret_new((KEY_PATH_MAX + 1) * sizeof(*reach));
+	uint64_t parent = NODE_ROOT;
+	int r = reach ? 0 : -RE_MLOCK;
 
-	if (!key)
-		return -RE_MLOCK;
-	memcpy(key, root, NODE_KEY_BYTES);
-	return walk_down(db, get_newest, path, key);
+	if (r < 0)
+		return r;
+	memcpy(reach[0].key[0], root, NODE_KEY_BYTES);
+	reach[0].n = 1;
+	for (unsigned i = 0; i < path->depth && r == 0; i++) {
+		r = reach_child(db, parent, path->node[i], &reach[i], &reach[i + 1]);
+		parent = path->node[i];
+	}
+	return r;
 }
 
 /* Adds one node under the parent whose key is in walk; walk then holds the new key. */

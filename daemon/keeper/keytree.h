@@ -52,11 +52,10 @@ int keytree_top_digest(struct db *db, bool staged, uint8_t ret_digest[static DB_
 int keytree_check_top(struct db *db, bool staged, const uint8_t root[static NODE_KEY_BYTES],
 	const uint8_t digest[static DB_DIGEST_BYTES]);
 
-/* For the proof of an erasure: tries this root along a path, over the staged row at each level
- * where there is one, else over the present one. Between the erasure point and the apply this finds
- * both a victim that is still in the staged tree and a key above it that did not change, which
- * would open the victim's old row. -ENOENT or -RE_CORRUPT is as it must be; 0 means that it still
- * opens.
- */
+/* For the proof of an erasure: follows this root along a path through every row there is, staged and
+ * present, under every key it has led to. Between the erasure point and the apply that finds a
+ * victim that is still in the staged tree, and any key above it that did not change and would open
+ * old rows. -ENOENT is as it must be; 0 means that the victim's key still opens; anything else that
+ * it could not be tried. */
 int keytree_try(
 	struct db *db, const uint8_t root[static NODE_KEY_BYTES], const struct key_path *path);
