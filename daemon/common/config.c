@@ -36,6 +36,8 @@ struct config *config_free(struct config *config)
 	free(config->objects_dir);
 	free(config->socket_dir);
 	free(config->intake_user);
+	free(config->root);
+	free(config->tpm_device);
 	free(config->require_assurance);
 	free(config->viewers);
 	free(config->operators);
@@ -61,14 +63,15 @@ static struct config *new_config(void)
 	c->keeper_dir = strdup("/var/lib/recseal-keeper");
 	c->objects_dir = strdup("/var/lib/recseal/objects");
 	c->socket_dir = strdup("/run/recseal");
+	c->root = strdup("file");
 	c->viewers = strdup("recseal-viewer");
 	c->operators = strdup("recseal-operator");
 	c->officers = strdup("recseal-officer");
 	c->jobs = 16;
 	c->rescan_us = 60 * US_PER_S;
 	c->probe_timeout_us = 10 * US_PER_S;
-	if (c->keeper_dir && c->objects_dir && c->socket_dir && c->viewers && c->operators &&
-		c->officers)
+	if (c->root && c->keeper_dir && c->objects_dir && c->socket_dir && c->viewers &&
+		c->operators && c->officers)
 		return c;
 	return config_free(c);
 }

@@ -11,6 +11,7 @@
  *                    Sockets=/run/recseal  Intake=recseal (user)
  *                    Viewers=recseal-viewer  Operators=recseal-operator
  *                    Officers=recseal-officer (groups)
+ *                    Root=file  TpmDevice=/dev/tpmrm0
  *                    RequireAssurance=(file, virtual-tpm, fw-tpm or hw-tpm)
  *     [intake]       Jobs=16  Rescan=60s  ProbeTimeout=10s  Probe=(program)
  */
@@ -50,8 +51,10 @@ struct config {
 	char *socket_dir;                     /* control, intake */
 	char *intake_user;                    /* NULL: the keeper's own user */
 	char *viewers, *operators, *officers; /* group names */
-	char *require_assurance;              /* a label of root_slot.h; NULL: none */
-	unsigned jobs;                        /* recordings in progress at once */
+	char *root;                           /* "file" or "tpm2" */
+	char *tpm_device; /* a device or TCTI string; NULL: what root.tpm2 says, or /dev/tpmrm0 */
+	char *require_assurance; /* a label of root_slot.h; NULL: none */
+	unsigned jobs;           /* recordings in progress at once */
 	int64_t rescan_us, probe_timeout_us;
 	char *probe_program; /* NULL: beside the daemon */
 	bool embedded;       /* below a --state directory */

@@ -88,6 +88,23 @@ static int set_assurance(const struct config_key *key, const char *value, void *
 	return -RE_CONFIG;
 }
 
+static int set_root(const struct config_key *key, const char *value, void *field, FILE *why)
+{
+	if (strcmp(value, "file") == 0 || strcmp(value, "tpm2") == 0)
+		return replace(field, strdup(value));
+	fputs("is no place for a root: use file or tpm2", why);
+	return -RE_CONFIG;
+}
+
+static int set_tpm_device(const struct config_key *key, const char *value, void *field, FILE *why)
+{
+	if (*value == '/' || strchr(value, ':'))
+		return replace(field, strdup(value));
+	fputs("is neither a device like /dev/tpmrm0 nor a TCTI like swtpm:host=127.0.0.1,port=2321",
+		why);
+	return -RE_CONFIG;
+}
+
 static int set_span(const struct config_key *key, const char *value, void *field, FILE *why)
 {
 	int64_t span_us;
@@ -137,6 +154,8 @@ static const struct config_key keeper_keys[] = {
 	{"Viewers", set_principal, offsetof(struct config, viewers), 0, 0, NULL},
 	{"Operators", set_principal, offsetof(struct config, operators), 0, 0, NULL},
 	{"Officers", set_principal, offsetof(struct config, officers), 0, 0, NULL},
+	{"Root", set_root, offsetof(struct config, root), 0, 0, NULL},
+	{"TpmDevice", set_tpm_device, offsetof(struct config, tpm_device), 0, 0, NULL},
 	{"RequireAssurance", set_assurance, offsetof(struct config, require_assurance), 0, 0, NULL},
 };
 

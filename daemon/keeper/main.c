@@ -22,6 +22,7 @@
 #include "daemon/keeper/intake_server.h"
 #include "daemon/keeper/preflight.h"
 #include "daemon/keeper/retention.h"
+#include "daemon/keeper/root_place.h"
 #include "daemon/keeper/vault.h"
 
 enum { EXIT_USAGE = 2 };
@@ -29,6 +30,7 @@ enum { EXIT_USAGE = 2 };
 static const char *arg_config;
 static const char *arg_state;
 static bool arg_check_config;
+static bool arg_move_root;
 static uint64_t arg_accept_restored;
 
 static const char help[] =
@@ -40,6 +42,8 @@ static const char help[] =
 	"  --check-config            check the configuration and exit\n"
 	"  --accept-restored=EPOCH   accept a root file that was restored from a copy of this "
 	"epoch, and exit\n"
+	"  --move-root               move the root to where the configuration says (Root=), and "
+	"exit\n"
 	"  --help, --version\n"
 	"\n"
 	"See recseal-keeper(8).\n";
@@ -80,6 +84,7 @@ static int parse_arguments(int argc, char **argv)
 		{"state", required_argument, NULL, 's'},
 		{"check-config", no_argument, NULL, 'C'},
 		{"accept-restored", required_argument, NULL, 'a'},
+		{"move-root", no_argument, NULL, 'm'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
 		{0},
@@ -95,6 +100,8 @@ static int parse_arguments(int argc, char **argv)
 			arg_check_config = true;
 		else if (c == 'a' && parse_epoch(optarg) < 0)
 			return -EINVAL;
+		else if (c == 'm')
+			arg_move_root = true;
 		else if (c == 'h')
 			return fputs(help, stdout) < 0 ? -EIO : 1;
 		else if (c == 'v')
@@ -142,6 +149,10 @@ static int open_vault(struct keeper *keeper)
 		return -ENOMEM;
 	int r = vault_open(
 		keeper->config, clock_system, arg_accept_restored, errors, &keeper->vault);
+	if (r == 0 && arg_move_root)
+		r = root_place_move(keeper->vault, errors);
+	if (r == 0)
+		r = root_place_check(keeper->vault, errors);
 	if (r == 0)
 		r = preflight_assurance(keeper->vault, errors);
 	fclose(errors);
@@ -258,6 +269,12 @@ static int run(struct keeper *keeper)
 
 	if (r < 0)
 		return r;
+	if (arg_move_root) {
+		printf("The root is kept with assurance %s, at epoch %" PRIu64 ".\n",
+			keeper->vault->root->assurance, vault_epoch(keeper->vault));
+		keeper->vault = vault_close(keeper->vault);
+		return 0;
+	}
 	if (arg_accept_restored) {
 		printf("The root file is accepted, at epoch %" PRIu64
 		       ". Start recseal-keeper as usual.\n",

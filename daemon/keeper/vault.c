@@ -21,6 +21,7 @@
 #include "daemon/keeper/epoch.h"
 #include "daemon/keeper/erasure.h"
 #include "daemon/keeper/keytree.h"
+#include "daemon/keeper/root_place.h"
 #include "storage/audit.h"
 
 /* Present while a new vault is being made: what lies beside it was never used. */
@@ -125,18 +126,17 @@ static int plant(struct vault *vault)
 
 static int remove_remains(struct vault *vault)
 {
-	static const char *const names[] = {
-		"keeper.db", "keeper.db-wal", "keeper.db-shm", "root.slots"};
-	int r = 0;
+	static const char *const names[] = {"keeper.db", "keeper.db-wal", "keeper.db-shm"};
+	int r = root_place_remove(vault);
 
 	for (size_t i = 0; i < ELEMENTSOF(names) && r == 0; i++)
 		r = durable_unlink(vault->dir_fd, names[i]);
 	return r < 0 ? r : durable_sync(vault->dir_fd);
 }
 
-static int create_files(struct vault *vault)
+static int create_files(struct vault *vault, FILE *errors)
 {
-	int r = root_file_create(vault->dir_fd, &vault->root);
+	int r = root_place_create(vault, errors);
 
 	if (r == 0)
 		r = db_create(vault->config->keeper_dir, &vault->db);
@@ -170,7 +170,7 @@ static int create(struct vault *vault, FILE *errors)
 	}
 	r = again ? remove_remains(vault) : durable_create_at(vault->dir_fd, CREATING, "", 0, 0600);
 	if (r == 0)
-		r = create_files(vault);
+		r = create_files(vault, errors);
 	if (r == 0)
 		r = durable_unlink(vault->dir_fd, CREATING);
 	if (r == 0)
@@ -201,37 +201,6 @@ static int explain_database(struct vault *vault, int r, FILE *errors)
 	return r;
 }
 
-static int explain_root(struct vault *vault, int r, FILE *errors)
-{
-	const char *dir = vault->config->keeper_dir;
-
-	if (r == -RE_MOVED)
-		fprintf(errors,
-			"%s/root.slots is a copy, not the file this vault was using: epoch "
-			"mismatch cannot be ruled out, "
-			"and a copy from before an erasure would bring back what was destroyed. If "
-			"this is the newest "
-			"backup, run once recseal-keeper --accept-restored=EPOCH, the epoch that "
-			"`recsealctl status` or the "
-			"newest \"destroyed\" journal entry last showed\n",
-			dir);
-	else if (r == -ENOENT)
-		fprintf(errors,
-			"%s holds keeper.db but no root.slots: restore it, if there is a copy made "
-			"after the last erasure; without it no recording can be opened; no new root "
-			"is made\n",
-			dir);
-	else if (r == -RE_CORRUPT)
-		fprintf(errors,
-			"the root file %s/root.slots is damaged: restore it, if there is a copy made "
-			"after the last erasure; no new root is made. If only the note of where it "
-			"belongs is damaged, --accept-restored=EPOCH repairs that\n",
-			dir);
-	else
-		return fail(errors, r, "cannot open the root file in", dir);
-	return r;
-}
-
 static int open_files(struct vault *vault, uint64_t accept_restored, FILE *errors)
 {
 	struct vault_row row;
@@ -249,8 +218,7 @@ static int open_files(struct vault *vault, uint64_t accept_restored, FILE *error
 			(unsigned long long)accept_restored, (unsigned long long)row.epoch);
 		return -RE_EPOCH;
 	}
-	r = root_file_open(vault->dir_fd, accept_restored != 0, &vault->root);
-	return r < 0 ? explain_root(vault, r, errors) : 0;
+	return root_place_open(vault, accept_restored != 0, errors);
 }
 
 static int known(void *context, const uint8_t ulid[static ULID_BYTES])
@@ -318,6 +286,8 @@ static int recover(struct vault *vault, FILE *errors)
 	if (r < 0)
 		return r; /* already explained */
 	r = erasure_recover(vault, forward);
+	if (r == 0)
+		r = root_place_settle(vault, errors);
 	if (r == -RE_CORRUPT)
 		return explain_database(vault, r, errors);
 	if (r < 0)
@@ -345,7 +315,7 @@ static int open_or_create(struct vault *vault, uint64_t accept_restored, FILE *e
 	if (r < 0)
 		return fail(
 			errors, r, "cannot open the object directory", vault->config->objects_dir);
-	bool nothing = !exists(vault, "keeper.db") && !exists(vault, "root.slots");
+	bool nothing = !exists(vault, "keeper.db") && !root_place_exists(vault);
 	if (nothing || exists(vault, CREATING))
 		return create(vault, errors);
 	r = open_files(vault, accept_restored, errors);

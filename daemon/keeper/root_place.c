@@ -1,0 +1,256 @@
+#include "daemon/keeper/root_place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/durable.h"
+#include "base/error.h"
+#include "base/secret.h"
+#include "daemon/keeper/erasure.h"
+#include "storage/audit.h"
+#include "storage/root_pair.h"
+#include "storage/root_tpm2.h"
+
+#define FILE_PLACE "root.slots"
+
+static bool exists(const struct vault *vault, const char *name)
+{
+	struct stat st;
+
+	return fstatat(vault->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool root_place_exists(const struct vault *vault)
+{
+	return exists(vault, FILE_PLACE) || exists(vault, ROOT_TPM2_FILE);
+}
+
+static struct root_tpm2_options tpm_options(const struct vault *vault, FILE *errors)
+{
+	return (struct root_tpm2_options){.tcti = vault->config->tpm_device, .errors = errors};
+}
+
+static bool wants_tpm(const struct vault *vault)
+{
+	return strcmp(vault->config->root, "tpm2") == 0;
+}
+
+static bool is_file(const struct root_provider *provider)
+{
+	return strcmp(provider->assurance, "file") == 0;
+}
+
+static int create_place(struct vault *vault, bool tpm, struct root_provider **ret, FILE *errors)
+{
+	const struct root_tpm2_options options = tpm_options(vault, errors);
+
+	return tpm ? root_tpm2_create(vault->dir_fd, &options, ret)
+		   : root_file_create(vault->dir_fd, ret);
+}
+
+int root_place_create(struct vault *vault, FILE *errors)
+{
+	return create_place(vault, wants_tpm(vault), &vault->root, errors);
+}
+
+/* A file, when there is one: what went wrong with it in words. */
+static int open_file(struct vault *vault, bool adopt, struct root_provider **ret, FILE *errors)
+{
+	const char *dir = vault->config->keeper_dir;
+	int r = root_file_open(vault->dir_fd, adopt, ret);
+
+	if (r == -RE_MOVED)
+		fprintf(errors,
+			"%s/root.slots is a copy, not the file this vault was using: epoch "
+			"mismatch cannot be ruled out, and a copy from before an erasure would "
+			"bring back what was destroyed. If this is the newest backup, run once "
+			"recseal-keeper --accept-restored=EPOCH, the epoch that `recsealctl "
+			"status` or the newest \"destroyed\" journal entry last showed\n",
+			dir);
+	else if (r == -ENOENT)
+		fprintf(errors,
+			"%s holds keeper.db but no root.slots: restore it, if there is a copy made "
+			"after the last erasure; without it no recording can be opened; no new root "
+			"is made\n",
+			dir);
+	else if (r == -RE_CORRUPT)
+		fprintf(errors,
+			"the root file %s/root.slots is damaged: restore it, if there is a copy made "
+			"after the last erasure; no new root is made. If only the note of where it "
+			"belongs is damaged, --accept-restored=EPOCH repairs that\n",
+			dir);
+	else if (r < 0)
+		fprintf(errors, "cannot open the root file in %s: %s\n", dir, re_strerror(r));
+	return r;
+}
+
+/* Which of the provider's slots holds a root; 0 when none does. */
+static int valid_slot(struct root_provider *provider, unsigned *ret_slot)
+{
+	_cleanup_secret_ struct root_record *record = secret_new(sizeof(*record));
+	_cleanup_secret_ uint8_t *image = secret_new(ROOT_IMAGE_BYTES);
+
+	if (!record || !image)
+		return -RE_MLOCK;
+	*ret_slot = 0;
+	for (unsigned i = 0; i < ROOT_SLOTS; i++) {
+		int r = provider->ops->read(provider, i, image);
+		if (r < 0)
+			return r;
+		if (root_record_decode(image, record) == 0)
+			*ret_slot = i;
+	}
+	return 0;
+}
+
+static int join(struct vault *vault, struct root_provider *const both[static ROOT_SLOTS])
+{
+	unsigned slot[ROOT_SLOTS];
+
+	for (unsigned i = 0; i < ROOT_SLOTS; i++) {
+		int r = valid_slot(both[i], &slot[i]);
+		if (r < 0)
+			return r;
+	}
+	vault->root = root_pair_new(both, slot);
+	return vault->root ? 0 : -ENOMEM;
+}
+
+/* A move was cut short. */
+static int open_both(struct vault *vault, bool adopt, FILE *errors)
+{
+	const struct root_tpm2_options options = tpm_options(vault, errors);
+	struct root_provider *both[ROOT_SLOTS] = {NULL, NULL};
+	int r = open_file(vault, adopt, &both[0], errors);
+
+	if (r == 0)
+		r = root_tpm2_open(vault->dir_fd, &options, &both[1]);
+	if (r == 0)
+		r = join(vault, both);
+	if (r < 0) {
+		root_provider_free(both[0]);
+		root_provider_free(both[1]);
+	}
+	return r;
+}
+
+int root_place_open(struct vault *vault, bool adopt, FILE *errors)
+{
+	const struct root_tpm2_options options = tpm_options(vault, errors);
+	bool file = exists(vault, FILE_PLACE), tpm = exists(vault, ROOT_TPM2_FILE);
+
+	if (file && tpm)
+		return open_both(vault, adopt, errors);
+	return tpm ? root_tpm2_open(vault->dir_fd, &options, &vault->root)
+		   : open_file(vault, adopt, &vault->root, errors);
+}
+
+/* Overwrites all of a place that does not hold the root any more, and removes it. */
+static int remove_place(struct vault *vault, struct root_provider *provider, FILE *errors)
+{
+	const struct root_tpm2_options options = tpm_options(vault, errors);
+	uint8_t image[ROOT_IMAGE_BYTES] = {0};
+	bool file = is_file(provider);
+	int r = 0;
+
+	for (unsigned i = 0; i < ROOT_SLOTS && r == 0; i++)
+		r = provider->ops->write(provider, i, image);
+	root_provider_free(provider);
+	if (r == 0 && !file)
+		r = root_tpm2_remove(vault->dir_fd, &options);
+	if (r == 0 && file)
+		r = durable_unlink(vault->dir_fd, FILE_PLACE);
+	return r < 0 ? r : durable_sync(vault->dir_fd);
+}
+
+int root_place_settle(struct vault *vault, FILE *errors)
+{
+	struct root_provider *other;
+
+	if (!root_pair_is(vault->root))
+		return 0;
+	root_pair_part(vault->root, vault->root_slot, &vault->root, &vault->root_slot, &other);
+	int r = remove_place(vault, other, errors);
+	if (r < 0)
+		fprintf(errors,
+			"the root is in its new place, but the old one cannot be removed: %s\n",
+			re_strerror(r));
+	return r;
+}
+
+int root_place_remove(struct vault *vault)
+{
+	const struct root_tpm2_options options = tpm_options(vault, NULL);
+	int r = root_tpm2_remove(vault->dir_fd, &options);
+
+	return r < 0 ? r : durable_unlink(vault->dir_fd, FILE_PLACE);
+}
+
+int root_place_check(const struct vault *vault, FILE *errors)
+{
+	if (is_file(vault->root) != wants_tpm(vault))
+		return 0;
+	fprintf(errors,
+		"the configuration says Root=%s, but the root of this vault is kept elsewhere (assurance "
+		"%s): put that right, or run once recseal-keeper --move-root\n",
+		vault->config->root, vault->root->assurance);
+	return -RE_REFUSED;
+}
+
+/* The pair's slot 0 is the present root's, 1 the new place's. */
+static int pair_with_new(struct vault *vault, struct root_provider *fresh)
+{
+	struct root_provider *const both[ROOT_SLOTS] = {vault->root, fresh};
+	const unsigned slot[ROOT_SLOTS] = {vault->root_slot, 0};
+	struct root_provider *pair = root_pair_new(both, slot);
+
+	if (!pair)
+		return -ENOMEM;
+	vault->root = pair;
+	vault->root_slot = 0;
+	return 0;
+}
+
+static int audit_move(struct vault *vault)
+{
+	const struct audit_record record = {.at_us = clock_now_us(&vault->clock),
+		.action = "move root",
+		.subject = vault->root->assurance,
+		.epoch = vault_epoch(vault)};
+	int r = db_begin(vault->db);
+
+	if (r == 0)
+		r = audit_append(vault->db, &record);
+	if (r == 0)
+		r = db_commit(vault->db);
+	if (r < 0)
+		db_rollback(vault->db);
+	return r;
+}
+
+int root_place_move(struct vault *vault, FILE *errors)
+{
+	struct root_provider *fresh = NULL;
+	struct erasure_result result;
+
+	if (is_file(vault->root) != wants_tpm(vault))
+		return 0;
+	int r = create_place(vault, wants_tpm(vault), &fresh, errors);
+	if (r == 0)
+		r = pair_with_new(vault, fresh);
+	if (r < 0) {
+		root_provider_free(fresh);
+		fprintf(errors, "cannot make a place for the root: %s\n", re_strerror(r));
+		return r;
+	}
+	r = erasure_run(vault, NULL, 0, 0, NULL, &result);
+	if (r < 0)
+		fprintf(errors, "cannot move the root: %s; start again to finish or undo it\n",
+			re_strerror(r));
+	if (r == 0)
+		r = root_place_settle(vault, errors);
+	return r < 0 ? r : audit_move(vault);
+}

@@ -1,0 +1,36 @@
+/* Where the root is kept: in root.slots (Root=file) or in a TPM (Root=tpm2), and how it moves from
+ * one to the other.
+ *
+ * A move is an epoch of its own (storage/root_pair.h): the fresh root is written to the new place,
+ * then the old one is overwritten and removed. While both places exist a move is under way, or was
+ * cut short: root_place_open() pairs them, recovery goes on as after any crash, and
+ * root_place_settle() removes the place that does not hold the root. */
+#pragma once
+
+#include <stdio.h>
+
+#include "daemon/keeper/vault.h"
+
+/* Whether there is a root in the keeper's directory. */
+bool root_place_exists(const struct vault *vault);
+
+/* Makes the place that the configuration names, for a new vault; sets vault->root. -errno, with a
+ * sentence on errors. */
+int root_place_create(struct vault *vault, FILE *errors);
+
+/* Opens what is there; adopt as for root_file_open(). Sets vault->root. -errno or -RE_*, with a
+ * sentence on errors. */
+int root_place_open(struct vault *vault, bool adopt, FILE *errors);
+
+/* After recovery: nothing, or the end of a move that was cut short. */
+int root_place_settle(struct vault *vault, FILE *errors);
+
+/* Removes what a creation that was cut short has left. */
+int root_place_remove(struct vault *vault);
+
+/* Whether the root is kept where the configuration says: 0, or -RE_REFUSED with a sentence. */
+int root_place_check(const struct vault *vault, FILE *errors);
+
+/* Moves the root to where the configuration says, in one epoch; nothing when it is there. On
+ * failure the vault is as it was, or a restart finishes the move. */
+int root_place_move(struct vault *vault, FILE *errors);
