@@ -29,6 +29,9 @@ static void print_vault(const json_t *status)
 	output_fact(stdout, "keeper", field_text(status, "version"));
 	output_factf(stdout, "assurance", "%s: %s", assurance ? assurance : "unknown",
 		sentence ? sentence : "the keeper does not say");
+	if (json_is_integer(json_object_get(status, "root_writes")))
+		output_factf(stdout, "TPM writes", "%" JSON_INTEGER_FORMAT " so far",
+			json_integer_value(json_object_get(status, "root_writes")));
 	output_factf(stdout, "epoch", "%lld", (long long)field_int(status, "epoch", 0));
 	output_fact(stdout, "recordings", recordings);
 	output_fact(stdout, "accounts", accounts);

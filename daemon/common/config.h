@@ -12,6 +12,7 @@
  *                    Viewers=recseal-viewer  Operators=recseal-operator
  *                    Officers=recseal-officer (groups)
  *                    Root=file  TpmDevice=/dev/tpmrm0
+ *                    EpochInterval=(0 with a file, 1h with a TPM)
  *                    RequireAssurance=(file, virtual-tpm, fw-tpm or hw-tpm)
  *     [intake]       Jobs=16  Rescan=60s  ProbeTimeout=10s  Probe=(program)
  */
@@ -53,8 +54,9 @@ struct config {
 	char *viewers, *operators, *officers; /* group names */
 	char *root;                           /* "file" or "tpm2" */
 	char *tpm_device; /* a device or TCTI string; NULL: what root.tpm2 says, or /dev/tpmrm0 */
-	char *require_assurance; /* a label of root_slot.h; NULL: none */
-	unsigned jobs;           /* recordings in progress at once */
+	int64_t epoch_interval_us; /* between expiries; -1: by where the root is */
+	char *require_assurance;   /* a label of root_slot.h; NULL: none */
+	unsigned jobs;             /* recordings in progress at once */
 	int64_t rescan_us, probe_timeout_us;
 	char *probe_program; /* NULL: beside the daemon */
 	bool embedded;       /* below a --state directory */

@@ -156,6 +156,8 @@ static const struct config_key keeper_keys[] = {
 	{"Officers", set_principal, offsetof(struct config, officers), 0, 0, NULL},
 	{"Root", set_root, offsetof(struct config, root), 0, 0, NULL},
 	{"TpmDevice", set_tpm_device, offsetof(struct config, tpm_device), 0, 0, NULL},
+	{"EpochInterval", set_span, offsetof(struct config, epoch_interval_us), 0, US_PER_DAY,
+		"0 to 1d"},
 	{"RequireAssurance", set_assurance, offsetof(struct config, require_assurance), 0, 0, NULL},
 };
 

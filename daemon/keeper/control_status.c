@@ -6,6 +6,7 @@
 #include "daemon/keeper/control_method.h"
 #include "daemon/keeper/preflight.h"
 #include "daemon/keeper/view.h"
+#include "storage/root_tpm2.h"
 
 #define SENTENCE_BYTES 512
 #define LOW_PERCENT    5
@@ -146,6 +147,14 @@ static json_t *host_part(const struct config *config)
 	return json_pack("{s:o}", "host_warnings", warnings);
 }
 
+/* How much of a TPM's memory is spent; null for a file. */
+static json_t *root_writes(const struct vault *vault)
+{
+	if (strcmp(vault->root->assurance, "file") == 0)
+		return json_null();
+	return json_integer((json_int_t)root_tpm2_writes(vault->root));
+}
+
 static json_t *vault_part(struct vault *vault)
 {
 	char id[ULID_TEXT_CHARS + 1], sentence[SENTENCE_BYTES];
@@ -153,9 +162,9 @@ static json_t *vault_part(struct vault *vault)
 	ulid_format(vault->vault_id, id);
 	root_assurance_sentence(
 		vault->root->assurance, vault_epoch(vault), sentence, sizeof(sentence));
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o}", "version", VERSION, "vault", id,
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "version", VERSION, "vault", id,
 		"assurance", vault->root->assurance, "assurance_sentence", sentence, "epoch",
-		(json_int_t)vault_epoch(vault), "last_error",
+		(json_int_t)vault_epoch(vault), "root_writes", root_writes(vault), "last_error",
 		null_for_none(*vault->last_error ? view_text(vault->last_error) : NULL));
 }
 

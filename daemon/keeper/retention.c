@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <syslog.h>
 #include <time.h>
 
@@ -26,6 +27,7 @@ struct retention {
 	bool in_trouble;          /* said once per spell */
 	int64_t wall_us, boot_us; /* at start */
 	bool told_jump;
+	int64_t expired_us; /* boot time of the last expiry that left nothing due; 0: none yet */
 };
 
 static int64_t boottime_us(void)
@@ -90,18 +92,33 @@ static bool clock_jumped(struct retention *retention)
 	return jumped;
 }
 
-/* 0 when nothing is due, without allocating anything. */
-static int expire(struct vault *vault)
+/* The memory of a TPM wears: there, what falls due is gathered for an hour. */
+static int64_t interval_us(const struct vault *vault)
 {
+	if (vault->config->epoch_interval_us >= 0)
+		return vault->config->epoch_interval_us;
+	return strcmp(vault->root->assurance, "file") == 0 ? 0 : 3600 * US_PER_S;
+}
+
+/* 0 when nothing is due, without allocating anything. */
+static int expire(struct retention *retention)
+{
+	struct vault *vault = retention->vault;
 	int64_t due_us;
 	bool more = true;
+
+	if (retention->expired_us > 0 && boottime_us() - retention->expired_us < interval_us(vault))
+		return 0;
 	int r = group_next_due(vault->db, &due_us);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	if (due_us > clock_now_us(&vault->clock))
 		return 0;
-	return retention_run(vault, GROUPS_MAX, &more);
+	r = retention_run(vault, GROUPS_MAX, &more);
+	if (r == 0 && !more)
+		retention->expired_us = boottime_us();
+	return r;
 }
 
 static void note_outcome(struct retention *retention, int r)
@@ -116,7 +133,7 @@ static void note_outcome(struct retention *retention, int r)
 static int run_once(struct retention *retention)
 {
 	bool more, retry = retention->in_trouble || retention->ticks % RETRY_TICKS == 0;
-	int r = clock_jumped(retention) ? 0 : expire(retention->vault);
+	int r = clock_jumped(retention) ? 0 : expire(retention);
 
 	if (r == 0 && retry)
 		r = erasure_retry(retention->vault);

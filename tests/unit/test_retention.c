@@ -261,6 +261,38 @@ static void test_a_clock_that_jumps_ahead(void **state)
 	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+/* With an interval, what falls due after an expiry waits for the next one. */
+static void test_expiries_are_gathered(void **state)
+{
+	struct vault_fixture *vault = *state;
+	struct retention *retention;
+	vault_fixture_id first, second;
+	uv_timer_t limit;
+	uv_loop_t loop;
+
+	vault->config->epoch_interval_us = 3600 * US_PER_S;
+	vault_fixture_seal(vault, "alice", "a", 1, 1, &first);
+	vault->now_us += US_PER_DAY / 2;
+	vault_fixture_seal(vault, "bob", "b", 1, 1, &second);
+	vault->now_us += KEEP_US - US_PER_DAY / 2;
+	assert_int_equal(uv_loop_init(&loop), 0);
+	assert_int_equal(retention_start(&loop, vault->vault, stop, &retention, &retention), 0);
+	run_until(&loop, vault, first, NULL);
+	vault->now_us += US_PER_DAY / 2; /* the second is due, the hour is not over */
+	uv_timer_init(&loop, &limit);
+	uv_timer_start(&limit, count_tick, 2500, 0);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	uv_close((uv_handle_t *)&limit, NULL);
+	assert_int_equal(vault_fixture_state(vault, first), RECORDING_EXPIRED);
+	assert_int_equal(vault_fixture_state(vault, second), RECORDING_SEALED);
+	vault->config->epoch_interval_us = 0;
+	run_until(&loop, vault, second, NULL);
+	assert_int_equal(vault_fixture_state(vault, second), RECORDING_EXPIRED);
+	assert_null(retention_stop(retention));
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 /* A vault that is stuck stops the keeper at the next tick, also in a spell of trouble, in which
  * only every thirtieth tick does anything. */
 static void test_the_timer_reports_a_stuck_vault(void **state)
@@ -315,6 +347,7 @@ int main(void)
 		in_vault(test_at_most_so_many_groups),
 		in_vault(test_a_clock_that_goes_back),
 		in_vault(test_a_clock_that_jumps_ahead),
+		in_vault(test_expiries_are_gathered),
 		in_vault(test_an_expiry_that_is_pending),
 		in_vault(test_the_timer_expires_and_removes),
 		in_vault(test_the_timer_reports_a_stuck_vault),
