@@ -13,6 +13,7 @@
 #include "daemon/keeper/accounts.h"
 #include "daemon/keeper/epoch.h"
 #include "daemon/keeper/keytree.h"
+#include "daemon/keeper/root_place.h"
 #include "storage/audit.h"
 #include "storage/node_table.h"
 
@@ -263,10 +264,11 @@ static int carry_out(struct vault *vault, const struct root_record *next,
 	if (r == 0)
 		r = epoch_write(vault, next, &vault->stuck);
 	if (r < 0) {
-		vault_trouble(vault, "the erasure cannot be carried out yet: %s; it is pending",
-			re_strerror(r));
+		const char *why = root_place_trouble(vault, r);
+		vault_trouble(
+			vault, "the erasure cannot be carried out yet: %s; it is pending", why);
 		event_log(LOG_ERR, EVENT_SHRED_PENDING, NULL,
-			"the erasure cannot be carried out yet: %s; it is pending", re_strerror(r));
+			"the erasure cannot be carried out yet: %s; it is pending", why);
 		if (!vault->stuck && discard_stage(vault) < 0)
 			vault->stuck = true;
 		return r;

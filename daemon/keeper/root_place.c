@@ -87,7 +87,8 @@ static int open_file(struct vault *vault, bool adopt, struct root_provider **ret
 	return r;
 }
 
-/* Which of the provider's slots holds a root; 0 when none does. */
+/* Which of the provider's slots holds a root: 1, or 0 when none does, and then the first is as good as
+ * any. */
 static int valid_slot(struct root_provider *provider, unsigned *ret_slot)
 {
 	_cleanup_secret_ struct root_record *record = secret_new(sizeof(*record));
@@ -100,8 +101,10 @@ static int valid_slot(struct root_provider *provider, unsigned *ret_slot)
 		int r = provider->ops->read(provider, i, image);
 		if (r < 0)
 			return r;
-		if (root_record_decode(image, record) == 0)
+		if (root_record_decode(image, record) == 0) {
 			*ret_slot = i;
+			return 1;
+		}
 	}
 	return 0;
 }
@@ -119,17 +122,40 @@ static int join(struct vault *vault, struct root_provider *const both[static ROO
 	return vault->root ? 0 : -ENOMEM;
 }
 
+/* The other place was only half made when a move was cut short. If this one holds a root, that is
+ * the one; the half made goes. */
+static int keep_alone(struct vault *vault, struct root_provider *whole, FILE *errors)
+{
+	const struct root_tpm2_options options = tpm_options(vault, errors);
+	unsigned slot;
+	int r = valid_slot(whole, &slot);
+
+	if (r <= 0)
+		return r < 0 ? r : -RE_NO_ROOT;
+	r = is_file(whole) ? root_tpm2_remove(vault->dir_fd, &options)
+			   : durable_unlink(vault->dir_fd, FILE_PLACE);
+	if (r == 0)
+		r = durable_sync(vault->dir_fd);
+	if (r == 0)
+		vault->root = whole;
+	return r;
+}
+
 /* A move was cut short. */
 static int open_both(struct vault *vault, bool adopt, FILE *errors)
 {
 	const struct root_tpm2_options options = tpm_options(vault, errors);
 	struct root_provider *both[ROOT_SLOTS] = {NULL, NULL};
-	int r = open_file(vault, adopt, &both[0], errors);
+	int file = open_file(vault, adopt, &both[0], errors);
+	int tpm = root_tpm2_open(vault->dir_fd, &options, &both[1]);
+	int r = file < 0 ? file : tpm;
 
-	if (r == 0)
-		r = root_tpm2_open(vault->dir_fd, &options, &both[1]);
-	if (r == 0)
+	if (file == 0 && tpm == 0)
 		r = join(vault, both);
+	else if (file == 0 && tpm == -RE_NO_ROOT)
+		r = keep_alone(vault, both[0], errors);
+	else if (tpm == 0 && file == -RE_CORRUPT)
+		r = keep_alone(vault, both[1], errors);
 	if (r < 0) {
 		root_provider_free(both[0]);
 		root_provider_free(both[1]);
@@ -179,6 +205,15 @@ int root_place_settle(struct vault *vault, FILE *errors)
 			"the root is in its new place, but the old one cannot be removed: %s\n",
 			re_strerror(r));
 	return r;
+}
+
+const char *root_place_trouble(const struct vault *vault, int r)
+{
+	const char *sentence = is_file(vault->root) || root_pair_is(vault->root)
+				       ? ""
+				       : root_tpm2_trouble(vault->root);
+
+	return *sentence ? sentence : re_strerror(r);
 }
 
 int root_place_remove(struct vault *vault)

@@ -25,6 +25,9 @@ int root_place_open(struct vault *vault, bool adopt, FILE *errors);
 /* After recovery: nothing, or the end of a move that was cut short. */
 int root_place_settle(struct vault *vault, FILE *errors);
 
+/* What an error of reading or writing the root means, in words. Until the next operation. */
+const char *root_place_trouble(const struct vault *vault, int r);
+
 /* Removes what a creation that was cut short has left. */
 int root_place_remove(struct vault *vault);
 

@@ -102,6 +102,7 @@ wait_until $PATIENCE_S done_now
 expect 5 ctl play "$id" --reason test
 [ "$(live_play)" -eq 2 ] || fail "the others do not play after the TPM was away"
 stop_keeper
+cp "$state/keeper/root.tpm2" "$vault/half"
 
 # --- To a file, and back; what the configuration does not say is refused ---
 configure file
@@ -115,11 +116,22 @@ keeper
 [ "$(live_play)" -eq 2 ] || fail "lost on the way to a file"
 seal 1 new
 stop_keeper
+# A place in the TPM that was only half made when a move was cut short: no indices yet.
+cp "$vault/half" "$state/keeper/root.tpm2"
+keeper
+[ "$(live_play)" -eq 3 ] || fail "a half-made place in the TPM stands in the way"
+[ ! -e "$state/keeper/root.tpm2" ] || fail "a half-made place in the TPM stays"
+stop_keeper
 configure tpm2
 expect 0 move_root
 [ ! -e "$state/keeper/root.slots" ] || fail "the root file is still there"
 keeper
 [ "$(live_play)" -eq 3 ] || fail "lost on the way to the TPM"
+stop_keeper
+head -c 5000 /dev/zero >"$state/keeper/root.slots"
+keeper
+[ "$(live_play)" -eq 3 ] || fail "a half-made root file stands in the way"
+[ ! -e "$state/keeper/root.slots" ] || fail "a half-made root file stays"
 stop_keeper
 # The state from before the move, with its root file, is of the past.
 mv "$state" "$vault/present"
