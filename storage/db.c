@@ -79,7 +79,7 @@ static int configure(struct db *db)
 		"PRAGMA trusted_schema=OFF",
 		"PRAGMA cell_size_check=ON",
 		"PRAGMA temp_store=MEMORY",
-		"PRAGMA cache_size=-32768", /* KiB */
+		"PRAGMA cache_size=-65536", /* KiB */
 		/* Pages that every epoch writes go to the database once for many epochs. */
 		"PRAGMA wal_autocheckpoint=4000",
 	};

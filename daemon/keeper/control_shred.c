@@ -174,6 +174,15 @@ int control_shred_plan(struct control_call *call)
 		vault_epoch(call->vault) + 1);
 }
 
+/* Which key it is (erasure.c). */
+static int answer_damaged(struct control_call *call)
+{
+	char why[sizeof(call->vault->last_error)];
+
+	memcpy(why, call->vault->last_error, sizeof(why));
+	return control_answer_trouble(call, why);
+}
+
 int control_shred_run(struct control_call *call)
 {
 	_cleanup_(target_clear) struct target target = {0};
@@ -185,6 +194,8 @@ int control_shred_run(struct control_call *call)
 			control_text(call, "reason"), &result);
 	if (r < 0 && r != -RE_NOT_ERASED && erasure_is_noted(call->vault->db, &target.item) > 0)
 		return control_answer_pending(call, r);
+	if (r == -RE_CORRUPT)
+		return answer_damaged(call);
 	if (r != 0)
 		return r;
 	return answer(call, "result",

@@ -276,6 +276,20 @@ static int carry_out(struct vault *vault, const struct root_record *next,
 	return complete(vault, next, victims, result);
 }
 
+/* What lies beside the victims has to be sealed anew, so it must open. It is not given up here: a copy
+ * of the database made since the last erasure may have it whole, and would be of no use after this
+ * one. */
+static void tell_of_damage(struct vault *vault)
+{
+	char node[64];
+
+	node_describe(keytree_damaged(vault->tree), node, sizeof(node));
+	vault_trouble(vault,
+		"the key of %s in keeper.db is damaged: nothing beside it can be erased until keeper.db "
+		"is restored from a copy made after the last erasure",
+		keytree_damaged(vault->tree) ? node : "a node");
+}
+
 int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
 	const char *reason, struct erasure_result *ret_result)
 {
@@ -286,6 +300,8 @@ int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n,
 	if (vault->stuck)
 		return -RE_BUSY;
 	int r = stage(vault, items, n, uid, reason, &victims, &next);
+	if (r == -RE_CORRUPT)
+		tell_of_damage(vault);
 	if (r == 0)
 		r = carry_out(vault, next, &victims, &result);
 	free(victims.paths);

@@ -1,10 +1,29 @@
 #include "daemon/keeper/key_path.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #define NUMBER_BITS 56
 
 uint64_t node_id(enum node_kind kind, uint64_t number)
 {
 	return (uint64_t)kind << NUMBER_BITS | number;
+}
+
+void node_describe(uint64_t id, char *ret_text, size_t len)
+{
+	static const char *const kinds[] = {[NODE_KIND_L0] = "first level",
+		[NODE_KIND_L1] = "second level",
+		[NODE_KIND_ACCOUNT] = "account",
+		[NODE_KIND_GROUP] = "expiry group",
+		[NODE_KIND_RECORDING] = "recording",
+		[NODE_KIND_PROFILE] = "profile",
+		[NODE_KIND_LOOKUP] = "lookup"};
+	uint64_t kind = id >> NUMBER_BITS;
+	const char *name = kind < sizeof(kinds) / sizeof(*kinds) ? kinds[kind] : NULL;
+
+	snprintf(ret_text, len, "%s %" PRIu64, name ? name : "node",
+		id & ((UINT64_C(1) << NUMBER_BITS) - 1));
 }
 
 struct key_path key_path_l0(unsigned index)

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define KEY_PATH_MAX 5
@@ -32,6 +33,8 @@ struct key_path {
 };
 
 uint64_t node_id(enum node_kind kind, uint64_t number);
+/* "account 17", for messages. */
+void node_describe(uint64_t id, char *ret_text, size_t len);
 
 struct key_path key_path_l0(unsigned index);
 struct key_path key_path_lookup(void);

@@ -18,6 +18,7 @@ struct keytree {
 	uint64_t epoch;
 	uint8_t root[NODE_KEY_BYTES];
 	uint8_t walk[NODE_KEY_BYTES]; /* the key of the node a walk has reached */
+	uint64_t damaged;             /* the node whose row last failed to open in a staging */
 };
 
 struct keytree *keytree_new(
@@ -36,6 +37,11 @@ struct keytree *keytree_new(
 struct keytree *keytree_free(struct keytree *tree)
 {
 	return secret_free(tree);
+}
+
+uint64_t keytree_damaged(const struct keytree *tree)
+{
+	return tree->damaged;
 }
 
 uint64_t keytree_epoch(const struct keytree *tree)
@@ -189,6 +195,7 @@ struct level {
 };
 
 struct staging {
+	struct keytree *tree;
 	struct db *db;
 	uint64_t epoch; /* the next one */
 	const struct key_path *victims;
@@ -224,6 +231,8 @@ static int stage_child(void *context, const struct node_row *row)
 		return 0; /* erased, and everything below it: its row is not staged */
 	}
 	int r = open_row(row, here->old, child->old);
+	if (r == -RE_CORRUPT)
+		s->tree->damaged = row->id;
 	if (r < 0)
 		return r;
 	if (n > 0)
@@ -256,7 +265,8 @@ int keytree_stage(struct keytree *tree, struct key_path *victims, size_t n,
 	uint8_t ret_root[static NODE_KEY_BYTES], uint8_t ret_top[static DB_DIGEST_BYTES])
 {
 	_cleanup_secret_ struct level *level = secret_new((KEY_PATH_MAX + 1) * sizeof(*level));
-	struct staging s = {.db = tree->db,
+	struct staging s = {.tree = tree,
+		.db = tree->db,
 		.epoch = tree->epoch + 1,
 		.victims = victims,
 		.end = n,

@@ -78,6 +78,21 @@ static void test_a_shred_that_has_to_wait(void **state)
 		NULL);
 }
 
+static void test_a_shred_beside_damage(void **state)
+{
+	struct fixture *f = *state;
+	id_text id;
+
+	vault_fixture_seal(&f->state, "alice", "alice/a.wav", 10, 1, &id);
+	sql(f, "UPDATE node SET sealed = zeroblob(72) WHERE id = (1 << 56) + ?", 200);
+	json_t *reply = call(f, "Shred", shred_parameters("recording", id, "asked"));
+	assert_string_equal(text_of(reply, "error"), INTERFACE "Failed");
+	const char *why = text_of(json_object_get(reply, "parameters"), "why");
+	assert_non_null(strstr(why, "first level 200"));
+	assert_non_null(strstr(why, "restored"));
+	json_decref(reply);
+}
+
 static void test_shred_an_account(void **state)
 {
 	struct fixture *f = *state;
@@ -296,6 +311,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_VAULT(test_shred_a_recording),
 		WITH_VAULT(test_a_shred_that_has_to_wait),
+		WITH_VAULT(test_a_shred_beside_damage),
 		WITH_VAULT(test_shred_an_account),
 		WITH_VAULT(test_gone_names_the_epoch),
 		WITH_VAULT(test_shred_refusals),

@@ -250,6 +250,24 @@ static void test_no_room_for_the_witness(void **state)
 	scene_close(&scene);
 }
 
+/* Keys beside the victims that do not open stop an erasure; which ones is told. */
+static void test_damage_beside_the_victims(void **state)
+{
+	struct scene scene;
+
+	scene_open(&scene);
+	struct vault *vault = scene.vault.vault;
+	assert_int_equal(
+		db_run(vault->db,
+			"UPDATE node SET sealed = zeroblob(72) WHERE id = (1 << 56) + 255", ""),
+		0);
+	assert_int_equal(scene_erase(&scene), -RE_CORRUPT);
+	assert_non_null(strstr(vault->last_error, "first level 255"));
+	assert_false(vault->stuck);
+	assert_false(scene_holds(&scene));
+	scene_close(&scene);
+}
+
 /* An item of an account that never was changes nothing, not even for the others of its batch. */
 static void test_an_unknown_account(void **state)
 {
@@ -361,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_no_rows_stay_behind),
 		cmocka_unit_test(test_objects_go_after_the_keys),
 		cmocka_unit_test(test_no_room_for_the_witness),
+		cmocka_unit_test(test_damage_beside_the_victims),
 		cmocka_unit_test(test_an_unknown_account),
 		cmocka_unit_test(test_an_erasure_that_does_not_take_is_an_alarm),
 		cmocka_unit_test(test_an_alarm_while_recovering),
