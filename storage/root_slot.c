@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 
 #define IMAGE_VERSION  1
@@ -76,7 +77,7 @@ static const struct {
 
 int root_assurance_rank(const char *assurance)
 {
-	for (size_t i = 0; i < sizeof(assurances) / sizeof(*assurances); i++) {
+	for (size_t i = 0; i < ELEMENTSOF(assurances); i++) {
 		if (strcmp(assurance, assurances[i].label) == 0)
 			return (int)i;
 	}

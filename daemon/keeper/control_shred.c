@@ -174,12 +174,15 @@ int control_shred_plan(struct control_call *call)
 		vault_epoch(call->vault) + 1);
 }
 
-/* Which key it is (erasure.c). */
-static int answer_damaged(struct control_call *call)
+static int shred_failed(struct control_call *call, const struct target *target, int r)
 {
 	char why[sizeof(call->vault->last_error)];
 
-	memcpy(why, call->vault->last_error, sizeof(why));
+	if (r != -RE_NOT_ERASED && erasure_is_noted(call->vault->db, &target->item) > 0)
+		return control_answer_pending(call, r);
+	if (r != -RE_CORRUPT)
+		return r;
+	memcpy(why, call->vault->last_error, sizeof(why)); /* which key it is (erasure.h) */
 	return control_answer_trouble(call, why);
 }
 
@@ -189,15 +192,12 @@ int control_shred_run(struct control_call *call)
 	struct erasure_result result;
 	int r = aim(call, &target);
 
-	if (r == 0)
-		r = erasure_run(call->vault, &target.item, 1, call->uid,
-			control_text(call, "reason"), &result);
-	if (r < 0 && r != -RE_NOT_ERASED && erasure_is_noted(call->vault->db, &target.item) > 0)
-		return control_answer_pending(call, r);
-	if (r == -RE_CORRUPT)
-		return answer_damaged(call);
 	if (r != 0)
 		return r;
+	r = erasure_run(
+		call->vault, &target.item, 1, call->uid, control_text(call, "reason"), &result);
+	if (r < 0)
+		return shred_failed(call, &target, r);
 	return answer(call, "result",
 		json_pack("{s:I, s:I, s:I, s:I, s:o}", "recordings", (json_int_t)result.recordings,
 			"plaintext_bytes", (json_int_t)result.plain_bytes, "epoch_before",

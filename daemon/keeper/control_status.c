@@ -5,6 +5,7 @@
 
 #include "daemon/keeper/control_method.h"
 #include "daemon/keeper/preflight.h"
+#include "daemon/keeper/root_place.h"
 #include "daemon/keeper/view.h"
 #include "storage/root_tpm2.h"
 
@@ -150,7 +151,7 @@ static json_t *host_part(const struct config *config)
 /* How much of a TPM's memory is spent; null for a file. */
 static json_t *root_writes(const struct vault *vault)
 {
-	if (strcmp(vault->root->assurance, "file") == 0)
+	if (root_place_is_file(vault))
 		return json_null();
 	return json_integer((json_int_t)root_tpm2_writes(vault->root));
 }

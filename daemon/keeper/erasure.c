@@ -281,13 +281,18 @@ static int carry_out(struct vault *vault, const struct root_record *next,
  * one. */
 static void tell_of_damage(struct vault *vault)
 {
+	uint64_t damaged = keytree_damaged(vault->tree);
 	char node[64];
 
-	node_describe(keytree_damaged(vault->tree), node, sizeof(node));
+	if (damaged == 0) {
+		vault_trouble(vault, "the erasure cannot be staged: %s", re_strerror(-RE_CORRUPT));
+		return;
+	}
+	node_describe(damaged, node, sizeof(node));
 	vault_trouble(vault,
 		"the key of %s in keeper.db is damaged: nothing beside it can be erased until keeper.db "
 		"is restored from a copy made after the last erasure",
-		keytree_damaged(vault->tree) ? node : "a node");
+		node);
 }
 
 int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,

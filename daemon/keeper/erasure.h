@@ -18,8 +18,10 @@ struct erasure_result {
 };
 
 /* Erases n items in one epoch. Returns only after the erasure point and the tombstones are durable.
- * uid and reason go to the audit log. -errno or -RE_*: then nothing is destroyed, or (after the
- * erasure point) the tombstones are made at the next start. */
+ * uid and reason go to the audit log. -errno or -RE_*: then nothing is destroyed yet; but
+ * what is noted by then (erasure_is_noted) is carried out later, or (after the erasure point) gets its
+ * tombstones at the next start. With -RE_CORRUPT the vault's trouble
+ * says what is damaged. */
 int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
 	const char *reason, struct erasure_result *ret_result);
 

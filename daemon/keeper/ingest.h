@@ -4,7 +4,7 @@
  *
  *     plaintext in spool                       found again
  *     + unnamed object                         vanishes with its last descriptor; found again
- *     + named object, no catalog row           swept at start, its key was never stored; found again
+ *     + named object, no catalog row           set aside at start, its key was never stored; found again
  *     + catalog row, node rows, source hash    found again, known by its source hash: only unlinked
  *     plaintext unlinked                       done
  */

@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/cleanup.h"
+
 #define NUMBER_BITS 56
 
 uint64_t node_id(enum node_kind kind, uint64_t number)
@@ -20,7 +22,7 @@ void node_describe(uint64_t id, char *ret_text, size_t len)
 		[NODE_KIND_PROFILE] = "profile",
 		[NODE_KIND_LOOKUP] = "lookup"};
 	uint64_t kind = id >> NUMBER_BITS;
-	const char *name = kind < sizeof(kinds) / sizeof(*kinds) ? kinds[kind] : NULL;
+	const char *name = kind < ELEMENTSOF(kinds) ? kinds[kind] : NULL;
 
 	snprintf(ret_text, len, "%s %" PRIu64, name ? name : "node",
 		id & ((UINT64_C(1) << NUMBER_BITS) - 1));

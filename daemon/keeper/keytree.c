@@ -274,6 +274,7 @@ int keytree_stage(struct keytree *tree, struct key_path *victims, size_t n,
 
 	if (!level)
 		return -RE_MLOCK;
+	tree->damaged = 0;
 	if (n > 0)
 		qsort(victims, n, sizeof(*victims), compare);
 	memcpy(level[0].old, tree->root, NODE_KEY_BYTES);

@@ -41,7 +41,7 @@ int keytree_add(
 int keytree_stage(struct keytree *tree, struct key_path *victims, size_t n,
 	uint8_t ret_root[static NODE_KEY_BYTES], uint8_t ret_top[static DB_DIGEST_BYTES]);
 
-/* The id of the node whose row did not open when a staging last failed with -RE_CORRUPT; 0: none. */
+/* The id of the node whose row did not open in the latest staging; 0: none. */
 uint64_t keytree_damaged(const struct keytree *tree);
 
 /* The staged rows have been applied: from now on this is the root. */

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 #include <syslog.h>
 #include <time.h>
 
@@ -12,6 +11,7 @@
 #include "daemon/common/event.h"
 #include "daemon/keeper/epoch.h"
 #include "daemon/keeper/erasure.h"
+#include "daemon/keeper/root_place.h"
 
 #define TICK_MS      1000
 #define GROUPS_MAX   10000
@@ -97,7 +97,7 @@ static int64_t interval_us(const struct vault *vault)
 {
 	if (vault->config->epoch_interval_us >= 0)
 		return vault->config->epoch_interval_us;
-	return strcmp(vault->root->assurance, "file") == 0 ? 0 : 3600 * US_PER_S;
+	return root_place_is_file(vault) ? 0 : 3600 * US_PER_S;
 }
 
 /* 0 when nothing is due, without allocating anything. */

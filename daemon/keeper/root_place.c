@@ -43,6 +43,11 @@ static bool is_file(const struct root_provider *provider)
 	return strcmp(provider->assurance, "file") == 0;
 }
 
+bool root_place_is_file(const struct vault *vault)
+{
+	return is_file(vault->root);
+}
+
 static int create_place(struct vault *vault, bool tpm, struct root_provider **ret, FILE *errors)
 {
 	const struct root_tpm2_options options = tpm_options(vault, errors);

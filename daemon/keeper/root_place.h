@@ -11,6 +11,9 @@
 
 #include "daemon/keeper/vault.h"
 
+/* Whether the root is kept in a file, and not in a TPM. */
+bool root_place_is_file(const struct vault *vault);
+
 /* Whether there is a root in the keeper's directory. */
 bool root_place_exists(const struct vault *vault);
 

@@ -454,39 +454,21 @@ static void test_every_fault_of_the_database(void **state)
 	}
 }
 
-static int setup(void **state)
-{
-	struct vault_fixture *vault = calloc(1, sizeof(*vault));
-
-	vault_fixture_open(vault);
-	*state = vault;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	vault_fixture_close(*state);
-	free(*state);
-	return 0;
-}
-
-#define in_vault(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_vault(test_nothing_shows_before_the_commit),
-		in_vault(test_an_abort_leaves_nothing),
-		in_vault(test_the_same_source_again),
-		in_vault(test_quarantine),
-		in_vault(test_names_are_bytes),
-		in_vault(test_absurd_sizes_and_times),
-		in_vault(test_a_wrong_object_is_refused),
-		in_vault(test_a_bad_job_does_not_hurt_the_others),
-		in_vault(test_one_account_with_damaged_keys),
-		in_vault(test_one_source_in_two_jobs),
-		in_vault(test_a_shred_between_begin_and_commit),
-		in_vault(test_a_pending_shred_between_begin_and_commit),
+		IN_VAULT(test_nothing_shows_before_the_commit),
+		IN_VAULT(test_an_abort_leaves_nothing),
+		IN_VAULT(test_the_same_source_again),
+		IN_VAULT(test_quarantine),
+		IN_VAULT(test_names_are_bytes),
+		IN_VAULT(test_absurd_sizes_and_times),
+		IN_VAULT(test_a_wrong_object_is_refused),
+		IN_VAULT(test_a_bad_job_does_not_hurt_the_others),
+		IN_VAULT(test_one_account_with_damaged_keys),
+		IN_VAULT(test_one_source_in_two_jobs),
+		IN_VAULT(test_a_shred_between_begin_and_commit),
+		IN_VAULT(test_a_pending_shred_between_begin_and_commit),
 		cmocka_unit_test(test_every_fault_of_the_database),
 	};
 

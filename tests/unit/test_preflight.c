@@ -115,24 +115,6 @@ static void test_required_assurance(void **state)
 	assert_non_null(strstr(text, "assurance file"));
 }
 
-static int setup(void **state)
-{
-	struct vault_fixture *vault = calloc(1, sizeof(*vault));
-
-	vault_fixture_open(vault);
-	*state = vault;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	vault_fixture_close(*state);
-	free(*state);
-	return 0;
-}
-
-#define IN_VAULT(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -320,37 +320,19 @@ static void test_the_timer_reports_a_stuck_vault(void **state)
 	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
-static int setup(void **state)
-{
-	struct vault_fixture *vault = calloc(1, sizeof(*vault));
-
-	vault_fixture_open(vault);
-	*state = vault;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	vault_fixture_close(*state);
-	free(*state);
-	return 0;
-}
-
-#define in_vault(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_buckets),
-		in_vault(test_never_early),
-		in_vault(test_many_groups_in_one_epoch),
-		in_vault(test_at_most_so_many_groups),
-		in_vault(test_a_clock_that_goes_back),
-		in_vault(test_a_clock_that_jumps_ahead),
-		in_vault(test_expiries_are_gathered),
-		in_vault(test_an_expiry_that_is_pending),
-		in_vault(test_the_timer_expires_and_removes),
-		in_vault(test_the_timer_reports_a_stuck_vault),
+		IN_VAULT(test_never_early),
+		IN_VAULT(test_many_groups_in_one_epoch),
+		IN_VAULT(test_at_most_so_many_groups),
+		IN_VAULT(test_a_clock_that_goes_back),
+		IN_VAULT(test_a_clock_that_jumps_ahead),
+		IN_VAULT(test_expiries_are_gathered),
+		IN_VAULT(test_an_expiry_that_is_pending),
+		IN_VAULT(test_the_timer_expires_and_removes),
+		IN_VAULT(test_the_timer_reports_a_stuck_vault),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

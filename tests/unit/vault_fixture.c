@@ -73,6 +73,22 @@ void vault_fixture_close(struct vault_fixture *fixture)
 	nftw(fixture->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+int vault_fixture_setup(void **state)
+{
+	struct vault_fixture *vault = calloc(1, sizeof(*vault));
+
+	vault_fixture_open(vault);
+	*state = vault;
+	return 0;
+}
+
+int vault_fixture_teardown(void **state)
+{
+	vault_fixture_close(*state);
+	free(*state);
+	return 0;
+}
+
 uint8_t vault_fixture_byte(size_t offset)
 {
 	return (uint8_t)(offset * 31 + offset / 251);

@@ -19,6 +19,12 @@ typedef char vault_fixture_id[ULID_TEXT_CHARS + 1];
 void vault_fixture_open(struct vault_fixture *fixture);
 void vault_fixture_close(struct vault_fixture *fixture); /* and removes the folder */
 
+/* A test with a vault of its own for its state. */
+int vault_fixture_setup(void **state);
+int vault_fixture_teardown(void **state);
+#define IN_VAULT(test)                                                                             \
+	cmocka_unit_test_setup_teardown(test, vault_fixture_setup, vault_fixture_teardown)
+
 /* Closes the vault, and opens it once more. ret_text (may be NULL) receives what was said about a
  * failure, to be freed. */
 void vault_fixture_shut(struct vault_fixture *fixture);
