@@ -19,6 +19,7 @@ static const char *const phrases[RE_LAST - RE_FIRST] = {
 	[RE_CONFIG - RE_FIRST] = "invalid configuration",
 	[RE_NOT_ERASED - RE_FIRST] = "a destroyed key could still be opened",
 	[RE_MLOCK - RE_FIRST] = "memory for secrets could not be locked",
+	[RE_AWAY - RE_FIRST] = "a mirror of the root cannot be reached",
 };
 
 const char *re_strerror(int r)

@@ -22,6 +22,7 @@ enum {
 	RE_CONFIG,             /* configuration invalid */
 	RE_NOT_ERASED,         /* a destroyed key could still be opened: an alarm */
 	RE_MLOCK,              /* secret memory could not be locked */
+	RE_AWAY,               /* a mirror of the root cannot be reached */
 	RE_LAST,
 };
 

@@ -19,6 +19,11 @@ static const struct command *const commands[] = {
 	&command_account_show,
 	&command_shred_account,
 	&command_shred_recording,
+	&command_root_show,
+	&command_root_test,
+	&command_root_add,
+	&command_root_replace,
+	&command_root_drop,
 };
 
 static void print_options(unsigned bits, FILE *f)

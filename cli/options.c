@@ -18,6 +18,8 @@ const struct option_spec option_specs[OPTION_MAX] = {
 	[OPTION_ALL] = {"all", 0, NULL, "every recording that still has its key"},
 	[OPTION_DRY_RUN] = {"dry-run", 0, NULL, "show what would be destroyed, and stop"},
 	[OPTION_YES] = {"yes", 0, NULL, "do not ask for confirmation"},
+	[OPTION_FILE] = {"file", 0, "DIR", "in a file in this directory, on other media"},
+	[OPTION_TPM2] = {"tpm2", 0, "TCTI", "in this TPM: a device, or a TCTI string"},
 	[OPTION_JSON] = {"json", 0, NULL, "print JSON"},
 	[OPTION_SOCKET] = {"socket", 0, "PATH",
 		"the keeper's control socket (or RECSEAL_SOCKET; " OPTIONS_DEFAULT_SOCKET ")"},

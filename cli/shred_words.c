@@ -28,9 +28,13 @@ static void print_assurance(const json_t *object, FILE *f)
 {
 	const char *assurance = field_text(object, "assurance");
 	const char *sentence = field_text(object, "assurance_sentence");
+	json_t *given_up;
+	size_t i;
 
 	output_factf(f, "assurance", "%s: %s", assurance ? assurance : "unknown",
 		sentence ? sentence : "the keeper does not say");
+	json_array_foreach(field_array(object, "not_overwritten"), i, given_up)
+		output_fact(f, "not overwritten", json_string_value(given_up));
 }
 
 void shred_words_plan(const json_t *plan, const struct shred_target *target, FILE *f)

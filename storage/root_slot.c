@@ -84,6 +84,13 @@ int root_assurance_rank(const char *assurance)
 	return -1;
 }
 
+const char *root_assurance_label(const char *assurance)
+{
+	int rank = root_assurance_rank(assurance);
+
+	return rank < 0 ? NULL : assurances[rank].label;
+}
+
 void root_assurance_sentence(const char *assurance, uint64_t epoch, char *ret_text, size_t len)
 {
 	int rank = root_assurance_rank(assurance);

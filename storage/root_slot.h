@@ -41,6 +41,9 @@ struct root_provider_ops {
 	int (*write)(struct root_provider *provider, unsigned slot,
 		const uint8_t image[static ROOT_IMAGE_BYTES]);
 	void (*free)(struct root_provider *provider);
+	/* What went wrong in the last operation, as a sentence, "" when nothing did. NULL: errors
+	 * say all there is. */
+	const char *(*trouble)(const struct root_provider *provider);
 };
 
 struct root_provider {
@@ -50,6 +53,8 @@ struct root_provider {
 
 /* Labels in order of strength: "file" 0, "virtual-tpm" 1, "fw-tpm" 2, "hw-tpm" 3; -1 for no label. */
 int root_assurance_rank(const char *assurance);
+/* The label itself, in static storage; NULL for no label. */
+const char *root_assurance_label(const char *assurance);
 
 /* What the label means, in one sentence, with the epoch filled in. Into a buffer of len bytes. */
 void root_assurance_sentence(const char *assurance, uint64_t epoch, char *ret_text, size_t len);

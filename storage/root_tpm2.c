@@ -174,7 +174,11 @@ static void tpm2_free(struct root_provider *provider)
 }
 
 static const struct root_provider_ops tpm2_ops = {
-	.read = tpm2_read, .write = tpm2_write, .free = tpm2_free};
+	.read = tpm2_read,
+	.write = tpm2_write,
+	.free = tpm2_free,
+	.trouble = root_tpm2_trouble,
+};
 
 /* Creating, opening, removing. */
 

@@ -62,6 +62,13 @@ static const char *const schema[] = {
 	" PRIMARY KEY (kind, account, grp, recording)) WITHOUT ROWID",
 	"CREATE TABLE removal(ulid BLOB PRIMARY KEY) WITHOUT ROWID",
 
+	"CREATE TABLE mirror(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL,"
+	" kind INTEGER NOT NULL, place TEXT NOT NULL, state INTEGER NOT NULL,"
+	" assurance TEXT NOT NULL, added_us INTEGER NOT NULL, away_us INTEGER NOT NULL,"
+	" given_up_us INTEGER NOT NULL, given_up_epoch INTEGER NOT NULL)",
+	"CREATE TABLE mirror_note(id INTEGER PRIMARY KEY CHECK (id = 1),"
+	" main_away_us INTEGER NOT NULL, void_top BLOB)",
+
 	"CREATE TABLE audit(seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, uid INTEGER NOT NULL,"
 	" action TEXT NOT NULL, subject TEXT NOT NULL, reason TEXT, epoch INTEGER NOT NULL,"
 	" hash BLOB NOT NULL)",

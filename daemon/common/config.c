@@ -68,6 +68,7 @@ static struct config *new_config(void)
 	c->operators = strdup("recseal-operator");
 	c->officers = strdup("recseal-officer");
 	c->epoch_interval_us = -1;
+	c->away_limit_us = 7 * US_PER_DAY;
 	c->jobs = 16;
 	c->rescan_us = 60 * US_PER_S;
 	c->probe_timeout_us = 10 * US_PER_S;

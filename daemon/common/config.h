@@ -13,6 +13,7 @@
  *                    Officers=recseal-officer (groups)
  *                    Root=file  TpmDevice=/dev/tpmrm0
  *                    EpochInterval=(0 with a file, 1h with a TPM)
+ *                    AwayLimit=7d
  *                    RequireAssurance=(file, virtual-tpm, fw-tpm or hw-tpm)
  *     [intake]       Jobs=16  Rescan=60s  ProbeTimeout=10s  Probe=(program)
  */
@@ -55,6 +56,7 @@ struct config {
 	char *root;                           /* "file" or "tpm2" */
 	char *tpm_device; /* a device or TCTI string; NULL: what root.tpm2 says, or /dev/tpmrm0 */
 	int64_t epoch_interval_us; /* between expiries; -1: by where the root is */
+	int64_t away_limit_us;     /* a root mirror is away before it may be given up */
 	char *require_assurance;   /* a label of root_slot.h; NULL: none */
 	unsigned jobs;             /* recordings in progress at once */
 	int64_t rescan_us, probe_timeout_us;

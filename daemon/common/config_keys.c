@@ -158,6 +158,8 @@ static const struct config_key keeper_keys[] = {
 	{"TpmDevice", set_tpm_device, offsetof(struct config, tpm_device), 0, 0, NULL},
 	{"EpochInterval", set_span, offsetof(struct config, epoch_interval_us), 0, US_PER_DAY,
 		"0 to 1d"},
+	{"AwayLimit", set_span, offsetof(struct config, away_limit_us), 0, 3650 * US_PER_DAY,
+		"0 to 3650d"},
 	{"RequireAssurance", set_assurance, offsetof(struct config, require_assurance), 0, 0, NULL},
 };
 

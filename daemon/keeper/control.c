@@ -43,6 +43,15 @@ static const struct control_method methods[] = {
 	{"Shred", ONLY_OFFICE, .sensitive = true, .handle = control_shred_run,
 		.parameters = {{"account", PARAMETER_TEXT}, {"recording", PARAMETER_TEXT},
 			{"reason", PARAMETER_REASON}}},
+	{"ShowRoot", EVERYBODY, .handle = control_root_show},
+	{"AddRootMirror", ONLY_OFFICE, .sensitive = true, .handle = control_root_add,
+		.parameters = {{"name", PARAMETER_REQUIRED}, {"kind", PARAMETER_REQUIRED},
+			{"place", PARAMETER_REQUIRED}, {"reason", PARAMETER_REASON}}},
+	{"ReplaceRootMirror", ONLY_OFFICE, .sensitive = true, .handle = control_root_replace,
+		.parameters = {{"name", PARAMETER_REQUIRED}, {"kind", PARAMETER_TEXT},
+			{"place", PARAMETER_TEXT}, {"reason", PARAMETER_REASON}}},
+	{"DropRootMirror", ONLY_OFFICE, .sensitive = true, .handle = control_root_drop,
+		.parameters = {{"name", PARAMETER_REQUIRED}, {"reason", PARAMETER_REASON}}},
 };
 
 static const struct control_method *find_method(const char *name)

@@ -71,10 +71,9 @@ int control_answer_damaged(struct control_call *call, const char *id, const char
 	return CONTROL_ANSWERED;
 }
 
-int control_answer_pending(struct control_call *call, int r)
+int control_answer_pending(struct control_call *call, const char *why)
 {
-	varlink_call_error(
-		call->varlink, ERROR("Pending"), json_pack("{s:s}", "why", re_strerror(r)));
+	varlink_call_error(call->varlink, ERROR("Pending"), json_pack("{s:s}", "why", why));
 	return CONTROL_ANSWERED;
 }
 

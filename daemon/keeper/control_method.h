@@ -86,6 +86,15 @@ control_handler control_recordings_unwrap;
 control_handler control_accounts_show;
 control_handler control_shred_plan;
 control_handler control_shred_run;
+control_handler control_root_show;
+control_handler control_root_add;
+control_handler control_root_replace;
+control_handler control_root_drop;
+
+/* Sentences about copies of the root that were given up and not overwritten: an array. */
+json_t *control_root_given_up(struct vault *vault);
+/* Sentences about places of the root that are away. */
+void control_root_warn(const struct vault *vault, json_t *warnings);
 
 /* A text parameter, or NULL. */
 const char *control_text(const struct control_call *call, const char *name);
@@ -99,9 +108,9 @@ int control_answer_invalid(struct control_call *call, const char *parameter, con
 /* Policy says no. Recorded when the method is sensitive; why names no account. */
 int control_answer_refused(struct control_call *call, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Something is broken: noted for status, and logged. why names no account. */
 /* A shred is noted, and nobody plays its recordings any more, but its keys still exist. */
-int control_answer_pending(struct control_call *call, int r);
+int control_answer_pending(struct control_call *call, const char *why);
+/* Something is broken: noted for status, and logged. why names no account. */
 int control_answer_trouble(struct control_call *call, const char *why);
 /* One recording, of this id, cannot be opened. */
 int control_answer_damaged(struct control_call *call, const char *id, const char *why);

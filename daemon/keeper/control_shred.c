@@ -8,6 +8,7 @@
 #include "daemon/keeper/accounts.h"
 #include "daemon/keeper/control_method.h"
 #include "daemon/keeper/erasure.h"
+#include "daemon/keeper/mirrors.h"
 #include "daemon/keeper/recordings.h"
 #include "daemon/keeper/view.h"
 
@@ -142,7 +143,8 @@ static json_t *assurance_part(struct control_call *call, uint64_t epoch)
 	char sentence[SENTENCE_BYTES];
 
 	root_assurance_sentence(assurance, epoch, sentence, sizeof(sentence));
-	return json_pack("{s:s, s:s}", "assurance", assurance, "assurance_sentence", sentence);
+	return json_pack("{s:s, s:s, s:o}", "assurance", assurance, "assurance_sentence", sentence,
+		"not_overwritten", control_root_given_up(call->vault));
 }
 
 /* Steals part; {member: part and what the assurance says}. */
@@ -178,8 +180,12 @@ static int shred_failed(struct control_call *call, const struct target *target, 
 {
 	char why[sizeof(call->vault->last_error)];
 
+	if (r == -RE_AWAY) {
+		mirrors_say_away(call->vault, why, sizeof(why));
+		return control_answer_pending(call, why);
+	}
 	if (r != -RE_NOT_ERASED && erasure_is_noted(call->vault->db, &target->item) > 0)
-		return control_answer_pending(call, r);
+		return control_answer_pending(call, re_strerror(r));
 	if (r != -RE_CORRUPT)
 		return r;
 	memcpy(why, call->vault->last_error, sizeof(why)); /* which key it is (erasure.h) */

@@ -130,6 +130,7 @@ static json_t *warnings_of(struct control_call *call, const json_t *spools)
 		warn(warnings, json_string("recseald is not connected: nothing is being sealed"));
 	if (call->vault->stuck)
 		warn(warnings, json_string("the keeper must be restarted to finish an erasure"));
+	control_root_warn(call->vault, warnings);
 	warn_of_spools(spools, warnings);
 	warn_of_space(call->vault->config->objects_dir, warnings);
 	return warnings;
@@ -148,12 +149,14 @@ static json_t *host_part(const struct config *config)
 	return json_pack("{s:o}", "host_warnings", warnings);
 }
 
-/* How much of a TPM's memory is spent; null for a file. */
+/* How much of a TPM's memory is spent; null for a file, or while it is away. */
 static json_t *root_writes(const struct vault *vault)
 {
-	if (root_place_is_file(vault))
+	const struct root_provider *own = vault->root->member[0].provider;
+
+	if (!own || root_place_is_file(vault))
 		return json_null();
-	return json_integer((json_int_t)root_tpm2_writes(vault->root));
+	return json_integer((json_int_t)root_tpm2_writes(own));
 }
 
 static json_t *vault_part(struct vault *vault)

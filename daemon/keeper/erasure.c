@@ -13,7 +13,7 @@
 #include "daemon/keeper/accounts.h"
 #include "daemon/keeper/epoch.h"
 #include "daemon/keeper/keytree.h"
-#include "daemon/keeper/root_place.h"
+#include "daemon/keeper/mirrors.h"
 #include "storage/audit.h"
 #include "storage/node_table.h"
 
@@ -130,8 +130,23 @@ static int discard_stage(struct vault *vault)
 	int r = db_begin(vault->db);
 
 	if (r == 0)
-		r = node_discard_staged(vault->db);
+		r = epoch_discard(vault);
 	return r < 0 ? r : db_commit(vault->db);
+}
+
+/* Only notes the items: a mirror is away, and until it is back there is nothing more to be done. */
+static int note_only(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
+	const char *reason)
+{
+	int r = n > 0 ? db_begin(vault->db) : 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = note_item(vault, &items[i], uid, reason);
+	if (r == 0 && n > 0)
+		r = db_commit(vault->db);
+	if (r < 0)
+		db_rollback(vault->db);
+	return r;
 }
 
 /* Rows below what is erased: unreadable already, and now gone. */
@@ -255,6 +270,40 @@ static int check_room(struct vault *vault)
 	return (uint64_t)sv.f_bavail * sv.f_frsize < needed ? -ENOSPC : 0;
 }
 
+/* The new root is in place, but an old one may be left: the tree goes on without what is to be erased,
+ * and the notes stay, so that only a later epoch makes it final. */
+static int enter(struct vault *vault, const struct root_record *next)
+{
+	int r = db_begin(vault->db);
+
+	if (r == 0)
+		r = epoch_apply(vault, next);
+	if (r == 0)
+		r = db_commit(vault->db);
+	if (r < 0) {
+		db_rollback(vault->db);
+		vault->stuck = true;
+		return r;
+	}
+	return epoch_enter(vault, next);
+}
+
+static int pending(struct vault *vault, int r, const char *why)
+{
+	vault_trouble(vault, "the erasure cannot be carried out yet: %s; it is pending", why);
+	event_log(LOG_ERR, EVENT_SHRED_PENDING, NULL,
+		"the erasure cannot be carried out yet: %s; it is pending", why);
+	return r;
+}
+
+/* In the words of the medium, where it has some. */
+static const char *why_not(const struct vault *vault, int r)
+{
+	const struct root_member *away = root_set_away(vault->root);
+
+	return away ? away->trouble : root_set_trouble(vault->root, 0, r);
+}
+
 /* Steps 2 to 5 on what is staged. */
 static int carry_out(struct vault *vault, const struct root_record *next,
 	const struct victims *victims, struct erasure_result *result)
@@ -263,17 +312,16 @@ static int carry_out(struct vault *vault, const struct root_record *next,
 
 	if (r == 0)
 		r = epoch_write(vault, next, &vault->stuck);
-	if (r < 0) {
-		const char *why = root_place_trouble(vault, r);
-		vault_trouble(
-			vault, "the erasure cannot be carried out yet: %s; it is pending", why);
-		event_log(LOG_ERR, EVENT_SHRED_PENDING, NULL,
-			"the erasure cannot be carried out yet: %s; it is pending", why);
-		if (!vault->stuck && discard_stage(vault) < 0)
-			vault->stuck = true;
-		return r;
+	if (r == 0)
+		return complete(vault, next, victims, result);
+	if (r == EPOCH_ENTERED) {
+		r = enter(vault, next);
+		return r < 0 ? r : pending(vault, -EIO, "an old root could not be overwritten");
 	}
-	return complete(vault, next, victims, result);
+	pending(vault, r, why_not(vault, r));
+	if (!vault->stuck && discard_stage(vault) < 0)
+		vault->stuck = true;
+	return r;
 }
 
 /* What lies beside the victims has to be sealed anew, so it must open. It is not given up here: a copy
@@ -304,6 +352,11 @@ int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n,
 
 	if (vault->stuck)
 		return -RE_BUSY;
+	int ready = mirrors_ready(vault);
+	if (ready < 0) {
+		int r = note_only(vault, items, n, uid, reason);
+		return r < 0 ? r : ready;
+	}
 	int r = stage(vault, items, n, uid, reason, &victims, &next);
 	if (r == -RE_CORRUPT)
 		tell_of_damage(vault);
@@ -336,8 +389,10 @@ static int roll_forward(struct vault *vault, const struct root_record *forward)
 {
 	struct erasure_result result = {0};
 	struct victims victims = {0};
-	int r = erasure_each(vault->db, collect, &victims);
 
+	if (root_set_away(vault->root))
+		return enter(vault, forward);
+	int r = erasure_each(vault->db, collect, &victims);
 	if (r == 0)
 		r = complete(vault, forward, &victims, &result);
 	free(victims.paths);
@@ -348,7 +403,9 @@ int erasure_recover(struct vault *vault, const struct root_record *forward)
 {
 	int r = forward ? roll_forward(vault, forward) : 0;
 
-	return r < 0 ? r : erasure_retry(vault);
+	if (r == 0)
+		r = erasure_retry(vault);
+	return r == -RE_AWAY ? 0 : r; /* it waits; the others must be served */
 }
 
 int erasure_remove_objects(struct vault *vault, size_t max, bool *ret_more)

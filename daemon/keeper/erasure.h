@@ -21,7 +21,7 @@ struct erasure_result {
  * uid and reason go to the audit log. -errno or -RE_*: then nothing is destroyed yet; but
  * what is noted by then (erasure_is_noted) is carried out later, or (after the erasure point) gets its
  * tombstones at the next start. With -RE_CORRUPT the vault's trouble
- * says what is damaged. */
+ * says what is damaged; with -RE_AWAY, which mirror of the root it waits for. */
 int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
 	const char *reason, struct erasure_result *ret_result);
 

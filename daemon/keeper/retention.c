@@ -11,12 +11,14 @@
 #include "daemon/common/event.h"
 #include "daemon/keeper/epoch.h"
 #include "daemon/keeper/erasure.h"
+#include "daemon/keeper/mirrors.h"
 #include "daemon/keeper/root_place.h"
 
 #define TICK_MS      1000
 #define GROUPS_MAX   10000
 #define REMOVALS_MAX 512
 #define RETRY_TICKS  30
+#define MIRROR_TICKS 600
 
 struct retention {
 	uv_timer_t timer;
@@ -130,6 +132,15 @@ static void note_outcome(struct retention *retention, int r)
 	retention->in_trouble = r < 0;
 }
 
+/* One that is away is looked for more often. */
+static void look_after_mirrors(struct retention *retention)
+{
+	unsigned every = root_set_away(retention->vault->root) ? RETRY_TICKS : MIRROR_TICKS;
+
+	if (retention->ticks % every == 0)
+		(void)mirrors_ready(retention->vault); /* which tells of it */
+}
+
 static int run_once(struct retention *retention)
 {
 	bool more, retry = retention->in_trouble || retention->ticks % RETRY_TICKS == 0;
@@ -137,11 +148,12 @@ static int run_once(struct retention *retention)
 
 	if (r == 0 && retry)
 		r = erasure_retry(retention->vault);
-	if (r == 0)
+	bool waits = r == -RE_AWAY;
+	if (r == 0 || waits)
 		r = erasure_remove_objects(retention->vault, REMOVALS_MAX, &more);
 	if (r == 0 && retention->vault->witness_owed)
 		epoch_witness(retention->vault);
-	return r;
+	return r == 0 && waits ? -RE_AWAY : r;
 }
 
 static void tick(uv_timer_t *timer)
@@ -149,6 +161,8 @@ static void tick(uv_timer_t *timer)
 	struct retention *retention = timer->data;
 
 	retention->ticks++;
+	if (!retention->vault->stuck)
+		look_after_mirrors(retention);
 	if (!retention->vault->stuck &&
 		(!retention->in_trouble || retention->ticks % RETRY_TICKS == 0))
 		note_outcome(retention, run_once(retention));

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/cleanup.h"
 #include "base/durable.h"
 #include "base/error.h"
 #include "base/secret.h"
@@ -43,9 +44,20 @@ static bool is_file(const struct root_provider *provider)
 	return strcmp(provider->assurance, "file") == 0;
 }
 
+/* The keeper's own place; NULL when it is away. */
+static struct root_provider *own(const struct vault *vault)
+{
+	return vault->root->member[0].provider;
+}
+
 bool root_place_is_file(const struct vault *vault)
 {
-	return is_file(vault->root);
+	return strcmp(vault->root->member[0].assurance, "file") == 0;
+}
+
+const char *root_place_assurance(const struct vault *vault)
+{
+	return exists(vault, ROOT_TPM2_FILE) && !exists(vault, FILE_PLACE) ? "virtual-tpm" : "file";
 }
 
 static int create_place(struct vault *vault, bool tpm, struct root_provider **ret, FILE *errors)
@@ -56,9 +68,9 @@ static int create_place(struct vault *vault, bool tpm, struct root_provider **re
 		   : root_file_create(vault->dir_fd, ret);
 }
 
-int root_place_create(struct vault *vault, FILE *errors)
+int root_place_create(struct vault *vault, struct root_provider **ret_provider, FILE *errors)
 {
-	return create_place(vault, wants_tpm(vault), &vault->root, errors);
+	return create_place(vault, wants_tpm(vault), ret_provider, errors);
 }
 
 /* A file, when there is one: what went wrong with it in words. */
@@ -114,7 +126,8 @@ static int valid_slot(struct root_provider *provider, unsigned *ret_slot)
 	return 0;
 }
 
-static int join(struct vault *vault, struct root_provider *const both[static ROOT_SLOTS])
+static int join(
+	struct root_provider *const both[static ROOT_SLOTS], struct root_provider **ret_pair)
 {
 	unsigned slot[ROOT_SLOTS];
 
@@ -123,13 +136,17 @@ static int join(struct vault *vault, struct root_provider *const both[static ROO
 		if (r < 0)
 			return r;
 	}
-	vault->root = root_pair_new(both, slot);
-	return vault->root ? 0 : -ENOMEM;
+	struct root_provider *pair = root_pair_new(both, slot);
+	if (!pair)
+		return -ENOMEM;
+	*ret_pair = pair;
+	return 0;
 }
 
 /* The other place was only half made when a move was cut short. If this one holds a root, that is
  * the one; the half made goes. */
-static int keep_alone(struct vault *vault, struct root_provider *whole, FILE *errors)
+static int keep_alone(struct vault *vault, struct root_provider *whole,
+	struct root_provider **ret_provider, FILE *errors)
 {
 	const struct root_tpm2_options options = tpm_options(vault, errors);
 	unsigned slot;
@@ -142,12 +159,13 @@ static int keep_alone(struct vault *vault, struct root_provider *whole, FILE *er
 	if (r == 0)
 		r = durable_sync(vault->dir_fd);
 	if (r == 0)
-		vault->root = whole;
+		*ret_provider = whole;
 	return r;
 }
 
 /* A move was cut short. */
-static int open_both(struct vault *vault, bool adopt, FILE *errors)
+static int open_both(
+	struct vault *vault, bool adopt, struct root_provider **ret_provider, FILE *errors)
 {
 	const struct root_tpm2_options options = tpm_options(vault, errors);
 	struct root_provider *both[ROOT_SLOTS] = {NULL, NULL};
@@ -156,11 +174,11 @@ static int open_both(struct vault *vault, bool adopt, FILE *errors)
 	int r = file < 0 ? file : tpm;
 
 	if (file == 0 && tpm == 0)
-		r = join(vault, both);
+		r = join(both, ret_provider);
 	else if (file == 0 && tpm == -RE_NO_ROOT)
-		r = keep_alone(vault, both[0], errors);
+		r = keep_alone(vault, both[0], ret_provider, errors);
 	else if (tpm == 0 && file == -RE_CORRUPT)
-		r = keep_alone(vault, both[1], errors);
+		r = keep_alone(vault, both[1], ret_provider, errors);
 	if (r < 0) {
 		root_provider_free(both[0]);
 		root_provider_free(both[1]);
@@ -168,15 +186,16 @@ static int open_both(struct vault *vault, bool adopt, FILE *errors)
 	return r;
 }
 
-int root_place_open(struct vault *vault, bool adopt, FILE *errors)
+int root_place_open(
+	struct vault *vault, bool adopt, struct root_provider **ret_provider, FILE *errors)
 {
 	const struct root_tpm2_options options = tpm_options(vault, errors);
 	bool file = exists(vault, FILE_PLACE), tpm = exists(vault, ROOT_TPM2_FILE);
 
 	if (file && tpm)
-		return open_both(vault, adopt, errors);
-	return tpm ? root_tpm2_open(vault->dir_fd, &options, &vault->root)
-		   : open_file(vault, adopt, &vault->root, errors);
+		return open_both(vault, adopt, ret_provider, errors);
+	return tpm ? root_tpm2_open(vault->dir_fd, &options, ret_provider)
+		   : open_file(vault, adopt, ret_provider, errors);
 }
 
 /* Overwrites all of a place that does not hold the root any more, and removes it. */
@@ -199,26 +218,18 @@ static int remove_place(struct vault *vault, struct root_provider *provider, FIL
 
 int root_place_settle(struct vault *vault, FILE *errors)
 {
-	struct root_provider *other;
+	struct root_provider *kept, *other;
 
-	if (!root_pair_is(vault->root))
+	if (!own(vault) || !root_pair_is(own(vault)))
 		return 0;
-	root_pair_part(vault->root, vault->root_slot, &vault->root, &vault->root_slot, &other);
+	root_pair_part(own(vault), vault->root_slot, &kept, &vault->root_slot, &other);
+	root_set_exchange(vault->root, 0, kept);
 	int r = remove_place(vault, other, errors);
 	if (r < 0)
 		fprintf(errors,
 			"the root is in its new place, but the old one cannot be removed: %s\n",
 			re_strerror(r));
 	return r;
-}
-
-const char *root_place_trouble(const struct vault *vault, int r)
-{
-	const char *sentence = is_file(vault->root) || root_pair_is(vault->root)
-				       ? ""
-				       : root_tpm2_trouble(vault->root);
-
-	return *sentence ? sentence : re_strerror(r);
 }
 
 int root_place_remove(struct vault *vault)
@@ -229,27 +240,41 @@ int root_place_remove(struct vault *vault)
 	return r < 0 ? r : durable_unlink(vault->dir_fd, FILE_PLACE);
 }
 
+int root_place_abandon(struct vault *vault)
+{
+	static const char *const names[] = {FILE_PLACE, ROOT_TPM2_FILE};
+	int r = 0;
+
+	for (size_t i = 0; i < ELEMENTSOF(names) && r == 0; i++) {
+		char left[64];
+		snprintf(left, sizeof(left), "%s.given-up", names[i]);
+		if (renameat(vault->dir_fd, names[i], vault->dir_fd, left) < 0 && errno != ENOENT)
+			r = -errno;
+	}
+	return r < 0 ? r : durable_sync(vault->dir_fd);
+}
+
 int root_place_check(const struct vault *vault, FILE *errors)
 {
-	if (is_file(vault->root) != wants_tpm(vault))
+	if (!own(vault) || is_file(own(vault)) != wants_tpm(vault))
 		return 0;
 	fprintf(errors,
 		"the configuration says Root=%s, but the root of this vault is kept elsewhere (assurance "
 		"%s): put that right, or run once recseal-keeper --move-root\n",
-		vault->config->root, vault->root->assurance);
+		vault->config->root, own(vault)->assurance);
 	return -RE_REFUSED;
 }
 
 /* The pair's slot 0 is the present root's, 1 the new place's. */
 static int pair_with_new(struct vault *vault, struct root_provider *fresh)
 {
-	struct root_provider *const both[ROOT_SLOTS] = {vault->root, fresh};
+	struct root_provider *const both[ROOT_SLOTS] = {own(vault), fresh};
 	const unsigned slot[ROOT_SLOTS] = {vault->root_slot, 0};
 	struct root_provider *pair = root_pair_new(both, slot);
 
 	if (!pair)
 		return -ENOMEM;
-	vault->root = pair;
+	root_set_exchange(vault->root, 0, pair);
 	vault->root_slot = 0;
 	return 0;
 }
@@ -276,7 +301,12 @@ int root_place_move(struct vault *vault, FILE *errors)
 	struct root_provider *fresh = NULL;
 	struct erasure_result result;
 
-	if (is_file(vault->root) != wants_tpm(vault))
+	if (vault->root->n > 1) {
+		fputs("the root has mirrors: drop them first, and add them again after the move\n",
+			errors);
+		return -RE_REFUSED;
+	}
+	if (is_file(own(vault)) != wants_tpm(vault))
 		return 0;
 	int r = create_place(vault, wants_tpm(vault), &fresh, errors);
 	if (r == 0)

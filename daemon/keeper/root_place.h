@@ -11,28 +11,34 @@
 
 #include "daemon/keeper/vault.h"
 
+/* All of this is about the keeper's own place; for mirrors see mirrors.h. */
+
 /* Whether the root is kept in a file, and not in a TPM. */
 bool root_place_is_file(const struct vault *vault);
+
+/* The least label that the place can have, before it is opened. */
+const char *root_place_assurance(const struct vault *vault);
 
 /* Whether there is a root in the keeper's directory. */
 bool root_place_exists(const struct vault *vault);
 
-/* Makes the place that the configuration names, for a new vault; sets vault->root. -errno, with a
- * sentence on errors. */
-int root_place_create(struct vault *vault, FILE *errors);
+/* Makes the place that the configuration names, for a new vault; -errno, with a sentence on
+ * errors. */
+int root_place_create(struct vault *vault, struct root_provider **ret_provider, FILE *errors);
 
-/* Opens what is there; adopt as for root_file_open(). Sets vault->root. -errno or -RE_*, with a
- * sentence on errors. */
-int root_place_open(struct vault *vault, bool adopt, FILE *errors);
+/* Opens what is there; adopt as for root_file_open(). -errno or -RE_*, with a sentence on
+ * errors. */
+int root_place_open(
+	struct vault *vault, bool adopt, struct root_provider **ret_provider, FILE *errors);
 
 /* After recovery: nothing, or the end of a move that was cut short. */
 int root_place_settle(struct vault *vault, FILE *errors);
 
-/* What an error of reading or writing the root means, in words. Until the next operation. */
-const char *root_place_trouble(const struct vault *vault, int r);
-
 /* Removes what a creation that was cut short has left. */
 int root_place_remove(struct vault *vault);
+
+/* Puts aside what is left of a place that is lost: *.given-up. */
+int root_place_abandon(struct vault *vault);
 
 /* Whether the root is kept where the configuration says: 0, or -RE_REFUSED with a sentence. */
 int root_place_check(const struct vault *vault, FILE *errors);

@@ -21,6 +21,7 @@
 #include "daemon/keeper/epoch.h"
 #include "daemon/keeper/erasure.h"
 #include "daemon/keeper/keytree.h"
+#include "daemon/keeper/mirrors.h"
 #include "daemon/keeper/root_place.h"
 #include "storage/audit.h"
 
@@ -136,7 +137,7 @@ static int remove_remains(struct vault *vault)
 
 static int create_files(struct vault *vault, FILE *errors)
 {
-	int r = root_place_create(vault, errors);
+	int r = mirrors_create(vault, errors);
 
 	if (r == 0)
 		r = db_create(vault->config->keeper_dir, &vault->db);
@@ -218,7 +219,7 @@ static int open_files(struct vault *vault, uint64_t accept_restored, FILE *error
 			(unsigned long long)accept_restored, (unsigned long long)row.epoch);
 		return -RE_EPOCH;
 	}
-	return root_place_open(vault, accept_restored != 0, errors);
+	return mirrors_open(vault, accept_restored != 0, errors);
 }
 
 static int known(void *context, const uint8_t ulid[static ULID_BYTES])
@@ -296,6 +297,8 @@ static int recover(struct vault *vault, FILE *errors)
 	if (r == 0)
 		r = find_latest(vault);
 	if (r == 0)
+		(void)mirrors_ready(vault); /* which tells of those that are away */
+	if (r == 0)
 		r = sweep(vault);
 	if (r == -RE_CORRUPT)
 		return explain_database(vault, r, errors);
@@ -344,7 +347,7 @@ struct vault *vault_close(struct vault *vault)
 	if (!vault)
 		return NULL;
 	keytree_free(vault->tree);
-	root_provider_free(vault->root);
+	root_set_free(vault->root);
 	db_close(vault->db);
 	if (vault->store)
 		vault->store->ops->close(vault->store);

@@ -9,7 +9,7 @@
 #include "storage/catalog.h"
 #include "storage/db.h"
 #include "storage/object_store.h"
-#include "storage/root_slot.h"
+#include "storage/root_set.h"
 
 struct keytree;
 
@@ -19,7 +19,7 @@ struct vault {
 	int dir_fd;  /* the keeper's directory */
 	int lock_fd; /* held: one keeper per state */
 	struct db *db;
-	struct root_provider *root;
+	struct root_set *root;
 	unsigned root_slot; /* the active one */
 	struct keytree *tree;
 	struct object_store *store;

@@ -64,11 +64,11 @@ static void watch_root(struct history *h)
 	struct watched_root *watched = calloc(1, sizeof(*watched));
 
 	assert_non_null(watched);
+	watched->real = vault->root->member[0].provider;
 	watched->provider =
-		(struct root_provider){.ops = &ops, .assurance = vault->root->assurance};
-	watched->real = vault->root;
+		(struct root_provider){.ops = &ops, .assurance = watched->real->assurance};
 	watched->history = h;
-	vault->root = &watched->provider;
+	root_set_exchange(vault->root, 0, &watched->provider);
 }
 
 /* The file itself: the slots, and whatever else it may hold. */
@@ -90,7 +90,7 @@ static void check_old_roots_gone(const struct history *h)
 
 static void note_root(struct history *h)
 {
-	struct root_provider *root = h->vault.vault->root;
+	struct root_provider *root = h->vault.vault->root->member[0].provider;
 	uint8_t image[ROOT_IMAGE_BYTES];
 	struct root_record record;
 

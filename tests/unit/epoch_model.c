@@ -148,6 +148,7 @@ void model_crash(const struct model_config *config, struct model *m)
 		model_discard(m);
 	m->pc = PC_DOWN;
 	m->root = m->next = m->active = m->forward = m->attempt = m->recovering = m->request = 0;
+	m->partial = 0;
 }
 
 /* Staging and applying. */
@@ -251,7 +252,8 @@ static unsigned check_idle(const struct model *m)
 {
 	const struct model_slot *slot = &m->slot[m->active], *other = &m->slot[1 - m->active];
 	bool settled = slot->root == m->present.l_under && slot->root == m->root &&
-		       slot->epoch == m->epoch && !other->root && !m->staged_parents;
+		       slot->epoch == m->epoch && (!other->root || m->partial) &&
+		       !m->staged_parents;
 
 	return settled ? 0 : P3_RECOVERS;
 }

@@ -38,6 +38,7 @@ enum model_mutant {
 	MUTANT_KEEP_ACCOUNT,      /* nor this one */
 	MUTANT_FORGET_SIBLING,    /* a recording that stays is not sealed again */
 	MUTANT_DISCARD_IN_DOUBT,  /* the stage, though the old slot may be gone */
+	MUTANT_FINISH_IN_DOUBT,   /* tombstones, though the old slot may be there */
 	MUTANTS,
 };
 
@@ -53,9 +54,6 @@ struct model_config {
 	unsigned medium;
 	uint8_t generations; /* drawn at most; below MODEL_GENERATIONS, one is for recovery */
 	uint8_t targets;     /* that are ever sealed or erased */
-	/* A variant: where the old root cannot be cleared the new one is not taken back; the keeper
-	 * stops, and the next start goes forward. */
-	bool no_way_back;
 };
 
 /* The properties, as bits. */
@@ -82,9 +80,6 @@ enum model_pc {
 	PC_UNWRITE_READ,
 	PC_CLEAR_OLD,
 	PC_READ_OLD,
-	PC_UNDO_LOOK,
-	PC_UNDO,
-	PC_UNDO_READ,
 	PC_DISCARD,
 	PC_APPLY,
 	PC_ENTER,
@@ -123,6 +118,7 @@ struct model {
 	uint8_t roots_since[MODEL_TARGETS];
 	/* Volatile. */
 	uint8_t pc, root, next, active, forward, attempt, recovering, request;
+	uint8_t partial; /* entered upon this epoch with the last one's root perhaps left */
 };
 
 /* A new vault at epoch 1, with one recording in each account. */

@@ -199,7 +199,7 @@ static bool on_stage(const struct model_config *config, struct model *m, unsigne
 static void go_apply(struct model *m)
 {
 	m->active = 1 - m->active;
-	m->attempt = 0;
+	m->attempt = m->partial = 0;
 	m->pc = PC_APPLY;
 }
 
@@ -254,7 +254,7 @@ static bool on_read_new(const struct model_config *config, struct model *m, unsi
 	return true;
 }
 
-/* The new root is taken back, after a failure (unwrite) or when the old one cannot go (undo). */
+/* The new root is taken back: it could not be written. */
 static bool on_take_back(const struct model_config *config, struct model *m, unsigned choice)
 {
 	bool ok;
@@ -266,7 +266,7 @@ static bool on_take_back(const struct model_config *config, struct model *m, uns
 	else if (config->mutant == MUTANT_NO_READ_BACK)
 		m->pc = PC_DISCARD;
 	else
-		m->pc = m->pc == PC_UNDO ? PC_UNDO_READ : PC_UNWRITE_READ;
+		m->pc = PC_UNWRITE_READ;
 	return true;
 }
 
@@ -283,10 +283,17 @@ static bool on_take_back_read(const struct model_config *config, struct model *m
 	return true;
 }
 
-/* Once more, then it is to be undone. */
-static void old_is_not_gone(struct model *m)
+/* Once more; then the new root is entered upon, and nothing is destroyed yet. */
+static void old_is_not_gone(const struct model_config *config, struct model *m)
 {
-	m->pc = m->attempt++ == 0 ? PC_CLEAR_OLD : PC_UNDO_LOOK;
+	if (m->attempt++ == 0) {
+		m->pc = PC_CLEAR_OLD;
+	} else if (config->mutant == MUTANT_DISCARD_IN_DOUBT) {
+		m->pc = PC_DISCARD;
+	} else {
+		go_apply(m);
+		m->partial = config->mutant != MUTANT_FINISH_IN_DOUBT;
+	}
 }
 
 static bool on_clear_old(const struct model_config *config, struct model *m, unsigned choice)
@@ -296,7 +303,7 @@ static bool on_clear_old(const struct model_config *config, struct model *m, uns
 	if (!model_write_slot(config, &m->slot[m->active], model_cleared, choice, &ok))
 		return false;
 	if (!ok)
-		old_is_not_gone(m);
+		old_is_not_gone(config, m);
 	else if (config->mutant == MUTANT_NO_READ_BACK)
 		old_is_gone(config, m);
 	else
@@ -313,24 +320,7 @@ static bool on_read_old(const struct model_config *config, struct model *m, unsi
 	if (ok)
 		old_is_gone(config, m);
 	else
-		old_is_not_gone(m);
-	return true;
-}
-
-static bool on_undo_look(const struct model_config *config, struct model *m, unsigned choice)
-{
-	bool ok;
-
-	if (choice == READ_CACHED)
-		return false; /* nothing was written that it could be mistaken for */
-	if (!model_read_slot(config, &m->slot[m->active], m->root, choice, &ok))
-		return false;
-	if (ok && !config->no_way_back)
-		m->pc = PC_UNDO;
-	else if (config->mutant == MUTANT_DISCARD_IN_DOUBT)
-		m->pc = PC_DISCARD;
-	else
-		model_crash(config, m);
+		old_is_not_gone(config, m);
 	return true;
 }
 
@@ -349,8 +339,10 @@ static bool on_apply(const struct model_config *config, struct model *m, unsigne
 {
 	if (choice == COMMIT_DONE) {
 		model_apply_rows(m);
-		m->destroyed |= model_covered(m->noted);
-		m->noted = 0;
+		if (!m->partial) {
+			m->destroyed |= model_covered(m->noted);
+			m->noted = 0;
+		}
 		m->epoch++;
 		m->pc = PC_ENTER;
 	} else {
@@ -361,12 +353,13 @@ static bool on_apply(const struct model_config *config, struct model *m, unsigne
 
 static bool on_enter(const struct model_config *config, struct model *m, unsigned choice)
 {
-	(void)config;
 	m->root = m->next;
 	m->next = 0;
 	if (choice == 0)
 		m->witness = m->epoch;
-	if (m->request)
+	if (m->partial)
+		give_up(config, m);
+	else if (m->request)
 		m->pc = PC_RECEIPT;
 	else
 		opened(m);
@@ -398,9 +391,6 @@ static const step steps[PCS] = {
 	[PC_UNWRITE_READ] = on_take_back_read,
 	[PC_CLEAR_OLD] = on_clear_old,
 	[PC_READ_OLD] = on_read_old,
-	[PC_UNDO_LOOK] = on_undo_look,
-	[PC_UNDO] = on_take_back,
-	[PC_UNDO_READ] = on_take_back_read,
 	[PC_DISCARD] = on_discard,
 	[PC_APPLY] = on_apply,
 	[PC_ENTER] = on_enter,

@@ -96,15 +96,20 @@ static void faulty_free(struct root_provider *provider)
 
 void faults_on_root(struct vault *vault)
 {
+	faults_on_member(vault, 0);
+}
+
+void faults_on_member(struct vault *vault, size_t i)
+{
 	static const struct root_provider_ops ops = {
 		.read = faulty_read, .write = faulty_write, .free = faulty_free};
 	struct faulty_root *root = calloc(1, sizeof(*root));
 
 	if (!root)
 		abort();
-	root->provider = (struct root_provider){.ops = &ops, .assurance = vault->root->assurance};
-	root->real = vault->root;
-	vault->root = &root->provider;
+	root->real = vault->root->member[i].provider;
+	root->provider = (struct root_provider){.ops = &ops, .assurance = root->real->assurance};
+	root_set_exchange(vault->root, i, &root->provider);
 }
 
 /* SQLite's files. */

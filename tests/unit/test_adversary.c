@@ -180,7 +180,7 @@ static void erase_reusing(
 
 static void learn_live_root(struct history *h)
 {
-	struct root_provider *root = h->vault.vault->root;
+	struct root_provider *root = h->vault.vault->root->member[0].provider;
 	uint8_t image[ROOT_IMAGE_BYTES];
 	struct root_record record;
 

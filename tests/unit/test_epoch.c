@@ -126,7 +126,7 @@ static void test_the_check_sees_an_old_root(void **state)
 	uint64_t epoch;
 
 	scene_open(&scene);
-	struct root_provider *provider = scene.vault.vault->root;
+	struct root_provider *provider = scene.vault.vault->root->member[0].provider;
 	unsigned slot = scene.vault.vault->root_slot;
 	assert_int_equal(provider->ops->read(provider, slot, image), 0);
 	assert_int_equal(scene_erase(&scene), 0);

@@ -1,0 +1,25 @@
+/* Where one mirror of the root is: made, opened, and overwritten and removed.
+ *
+ * A mirror in a file is DIR/root.slots, made and guarded as the keeper's own (storage/root_slot.h). One
+ * in a TPM has its root.tpm2 in the keeper's directory, in mirror-ID/. */
+#pragma once
+
+#include "daemon/keeper/vault.h"
+#include "storage/mirror_table.h"
+
+/* Each writes a sentence on failure to why. -errno or -RE_*. */
+
+/* Makes the place, with empty slots. -EEXIST when there is a root file already. A failure leaves nothing
+ * behind that ever held a root. */
+int mirror_place_create(struct vault *vault, const struct mirror_row *row,
+	char why[static ROOT_TROUBLE_BYTES], struct root_provider **ret_provider);
+
+int mirror_place_open(struct vault *vault, const struct mirror_row *row,
+	char why[static ROOT_TROUBLE_BYTES], struct root_provider **ret_provider);
+
+/* Overwrites all that is there, then removes it. 0 also when it is certain that nothing is there. */
+int mirror_place_remove(
+	struct vault *vault, const struct mirror_row *row, char why[static ROOT_TROUBLE_BYTES]);
+
+/* Whether the place lies on the same filesystem as the keeper's directory, and so dies with it. */
+bool mirror_place_is_near(const struct vault *vault, const struct mirror_row *row);
