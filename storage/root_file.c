@@ -234,3 +234,16 @@ int root_file_open(int dir_fd, bool adopt, struct root_provider **ret_provider)
 	*ret_provider = &file->provider;
 	return 0;
 }
+
+int root_file_check(const struct root_provider *provider, int dir_fd)
+{
+	const struct root_file *file = (const struct root_file *)provider;
+	struct stat here, there;
+
+	if (provider->ops != &file_ops)
+		return 0;
+	if (fstat(file->fd, &here) < 0 ||
+		fstatat(dir_fd, FILE_NAME, &there, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return here.st_dev == there.st_dev && here.st_ino == there.st_ino ? 0 : -ENOENT;
+}

@@ -65,4 +65,7 @@ void root_assurance_sentence(const char *assurance, uint64_t epoch, char *ret_te
  * the file is a copy; with adopt set, a copy is accepted and its place block rewritten. */
 int root_file_create(int dir_fd, struct root_provider **ret_provider);
 int root_file_open(int dir_fd, bool adopt, struct root_provider **ret_provider);
+/* Whether DIR/root.slots is still the very file that this `file` provider has open: 0, or -ENOENT when it
+ * was removed, or another is there. 0 for other providers. */
+int root_file_check(const struct root_provider *provider, int dir_fd);
 struct root_provider *root_provider_free(struct root_provider *provider);

@@ -229,6 +229,16 @@ int mirror_place_remove(
 					: remove_tpm2(vault, fd, row, why);
 }
 
+int mirror_place_check(struct vault *vault, const struct mirror_row *row,
+	const struct root_provider *provider, char why[static ROOT_TROUBLE_BYTES])
+{
+	_cleanup_close_ int fd = row->kind == MIRROR_FILE ? open_folder(vault, row, why) : -1;
+
+	if (row->kind != MIRROR_FILE)
+		return 0;
+	return fd < 0 ? fd : say_file(root_file_check(provider, fd), row->place, why);
+}
+
 bool mirror_place_is_near(const struct vault *vault, const struct mirror_row *row)
 {
 	struct stat st, own;

@@ -17,6 +17,10 @@ int mirror_place_create(struct vault *vault, const struct mirror_row *row,
 int mirror_place_open(struct vault *vault, const struct mirror_row *row,
 	char why[static ROOT_TROUBLE_BYTES], struct root_provider **ret_provider);
 
+/* Whether what is open is still what is found there. */
+int mirror_place_check(struct vault *vault, const struct mirror_row *row,
+	const struct root_provider *provider, char why[static ROOT_TROUBLE_BYTES]);
+
 /* Overwrites all that is there, then removes it. 0 also when it is certain that nothing is there. */
 int mirror_place_remove(
 	struct vault *vault, const struct mirror_row *row, char why[static ROOT_TROUBLE_BYTES]);

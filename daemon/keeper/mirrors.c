@@ -259,6 +259,21 @@ static int reopen(struct vault *vault, size_t i, char why[static ROOT_TROUBLE_BY
 	return r < 0 ? r : -RE_GONE;
 }
 
+/* A file that is open works on after it was removed; but it is no place of the root any more. */
+static int check_there(struct vault *vault, size_t i, char why[static ROOT_TROUBLE_BYTES])
+{
+	const struct root_member *member = &vault->root->member[i];
+	struct mirror_row row;
+
+	if (i == MIRROR_OF_OWN) {
+		int r = root_file_check(member->provider, vault->dir_fd);
+		shorten(r, re_strerror(r), why);
+		return r;
+	}
+	int r = mirror_by_id(vault->db, member->id, &row);
+	return r < 0 ? r : mirror_place_check(vault, &row, member->provider, why);
+}
+
 /* The member is there, and in line, after this; or it is away and says why. */
 static int look_after(struct vault *vault, size_t i, const uint8_t *image)
 {
@@ -268,7 +283,9 @@ static int look_after(struct vault *vault, size_t i, const uint8_t *image)
 	int r = 0;
 
 	if (set->member[i].provider) {
-		r = bring_in_line(vault, i, image);
+		r = check_there(vault, i, why);
+		if (r == 0)
+			r = bring_in_line(vault, i, image);
 		if (r == 0)
 			return 0;
 		root_set_lose(set, i, root_set_trouble(set, i, r));

@@ -220,6 +220,20 @@ static void test_the_own_place_is_lost(void **state)
 	close_scene(&s);
 }
 
+/* Removed under the running keeper, which has it open. */
+static void test_a_mirror_is_removed(void **state)
+{
+	struct scene s;
+
+	open_scene(&s);
+	vault_fixture_shell(&s.f, "mv $D/usb/root.slots $D/aside");
+	assert_int_equal(erase_alice(&s), -RE_AWAY);
+	vault_fixture_shell(&s.f, "mv $D/aside $D/usb/root.slots");
+	assert_int_equal(erasure_retry(s.f.vault), 0);
+	assert_destroyed(&s);
+	close_scene(&s);
+}
+
 /* Neither place, no vault; and no new one. */
 static void test_both_are_lost(void **state)
 {
@@ -540,6 +554,7 @@ int main(void)
 		cmocka_unit_test(test_an_erasure_overwrites_both),
 		cmocka_unit_test(test_away_and_back),
 		cmocka_unit_test(test_the_own_place_is_lost),
+		cmocka_unit_test(test_a_mirror_is_removed),
 		cmocka_unit_test(test_both_are_lost),
 		cmocka_unit_test(test_a_crash_at_every_slot_operation),
 		cmocka_unit_test(test_a_crash_and_one_is_away),
