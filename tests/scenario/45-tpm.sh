@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib-recordings.sh"
 need jq swtpm
 grep -qa 'built without TPM support' "$BUILD/recseal-keeper" && skip "recseal was built without TPM support (libtss2-dev)"
-PATH=$PATH:/sbin:/usr/sbin ldconfig -p | grep -q 'libtss2-esys' || skip "libtss2-esys is missing"
+grep -q libtss2-esys <<<"$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p)" || skip "libtss2-esys is missing"
 
 KILLS=${KILLS:-100}
 tpm_pid=''

@@ -155,7 +155,7 @@ echo "PASS: $KILLS kills, $gone shredded, $after live"
 # --- A TPM that dies with its mainboard ---
 command -v swtpm >/dev/null || exit 0
 grep -qa 'built without TPM support' "$BUILD/recseal-keeper" && exit 0
-PATH=$PATH:/sbin:/usr/sbin ldconfig -p | grep -q 'libtss2-esys' || exit 0
+grep -q libtss2-esys <<<"$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p)" || exit 0
 tpm_pid=''
 start_tpm() { # FOLDER: a TPM of its own
 	mkdir -p "$1"

@@ -39,7 +39,7 @@ make_marked() {
 closed() { [ "$(stat -c %a "$2")" = "$1" ] || fail "${2#"$vault/"} has mode $(stat -c %a "$2"), not $1"; }
 
 make_marked >"$vault/marked.wav"
-words_in "$vault/marked.wav" | grep -qx "$MARKER$MARKER" || fail "the search finds no audio in the recording itself"
+grep -qx "$MARKER$MARKER" <(words_in "$vault/marked.wav") || fail "the search finds no audio in the recording itself"
 # As root another group tells an undumpable process from others: /proc/PID is then root's, group and all.
 ! is_root || ! setpriv --regid=1 --clear-groups true 2>"$vault/err" || PREFIX=(setpriv --regid=1 --clear-groups)
 start_vault
