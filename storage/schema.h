@@ -84,7 +84,8 @@ static const char *const schema[] = {
 	" CASE WHEN r.destroyed_us <> 0 THEN r.destroyed_epoch"
 	" ELSE coalesce(g.epoch, a.epoch, 0) END AS destroyed_epoch,"
 	" r.plain_bytes, r.sealed_bytes, r.frames, r.channels, r.sample_rate,"
-	" CASE WHEN g.id IS NULL AND a.id IS NULL THEN r.private END AS private"
+	" CASE WHEN g.id IS NULL AND a.id IS NULL THEN r.private END AS private,"
+	" r.state AS row_state"
 	" FROM recording r LEFT JOIN burial g ON g.kind = 2 AND g.id = r.grp"
 	" LEFT JOIN burial a ON a.kind = 1 AND a.id = r.account",
 
