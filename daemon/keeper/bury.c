@@ -9,7 +9,7 @@
 #include "storage/node_table.h"
 
 /* A group's rows of keys go at once, up to GROUP_MEMBERS_MAX of them, and count as so many. */
-#define GROUP_COST 32
+#define GROUP_COST 8
 #define GROUPS_MAX 64
 
 static int drop_keys_below(struct vault *vault, enum erasure_kind kind, int64_t id)

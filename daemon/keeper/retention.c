@@ -17,11 +17,9 @@
 #define TICK_MS     1000
 #define GROUPS_MAX  10000
 #define RETRY_TICKS 30
-/* Burying: so many rows and objects at a time, and a pause for others while there are more. */
-#define STRIDE_ROWS    512
-#define STRIDE_OBJECTS 512
-#define STRIDE_MS      100
-#define BURIAL_FAILS   "what is left of destroyed recordings cannot be cleared away"
+/* The pause for others between two strides of burial. */
+#define STRIDE_MS    50
+#define BURIAL_FAILS "what is left of destroyed recordings cannot be cleared away"
 
 struct retention {
 	uv_timer_t timer, stride;
@@ -141,9 +139,9 @@ static void stride(uv_timer_t *timer);
 static int bury(struct retention *retention)
 {
 	bool rows = false, objects = false;
-	int r = bury_rows(retention->vault, STRIDE_ROWS, &rows);
+	int r = bury_rows(retention->vault, RETENTION_STRIDE_ROWS, &rows);
 	/* Also when that fails: for want of room, perhaps. */
-	int removed = bury_objects(retention->vault, STRIDE_OBJECTS, &objects);
+	int removed = bury_objects(retention->vault, RETENTION_STRIDE_OBJECTS, &objects);
 
 	if (r == 0)
 		r = removed;
