@@ -2,7 +2,7 @@
  *
  *     bench_keys make DIR ACCOUNTS RECORDINGS     a new vault below DIR (as --state takes it)
  *     bench_keys measure DIR SINGLES BATCH LARGE  erases in it, and prints what that cost: SINGLES times a
- *                                                 recording, a group, an account; then BATCH accounts at once;
+ *                                                 recording, a group, an account; then BATCH of both at once;
  *                                                 then an account of LARGE recordings; and what burying costs
  *
  * The vault is made with the keeper's own tree and tables, unsynced, and is an ordinary one afterwards. */
@@ -219,34 +219,38 @@ static void erase(struct vault *vault, const struct erasure_item *items, size_t 
 	check(erasure_run(vault, items, n, 0, "bench", &result), "erasure");
 }
 
+static struct erasure_item any_item(struct vault *vault, int64_t newest, enum erasure_kind kind)
+{
+	struct recording_row row = any_recording(vault, newest);
+	struct erasure_item item = {.kind = kind,
+		.cause = CAUSE_SHRED,
+		.account = row.account,
+		.group = kind == ERASE_ACCOUNT ? 0 : row.group,
+		.recording = kind == ERASE_RECORDING ? row.id : 0};
+
+	recording_row_clear(&row);
+	return item;
+}
+
 static void erase_some(struct vault *vault, int64_t newest, enum erasure_kind kind, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		struct recording_row row = any_recording(vault, newest);
-		struct erasure_item item = {.kind = kind,
-			.cause = CAUSE_SHRED,
-			.account = row.account,
-			.group = kind == ERASE_ACCOUNT ? 0 : row.group,
-			.recording = kind == ERASE_RECORDING ? row.id : 0};
-		recording_row_clear(&row);
+		struct erasure_item item = any_item(vault, newest, kind);
 		erase(vault, &item, 1);
 	}
 }
 
-static void erase_batch(struct vault *vault, size_t batch, int64_t newest)
+static void erase_batch(
+	struct vault *vault, size_t batch, int64_t newest, enum erasure_kind kind, const char *what)
 {
 	_cleanup_free_ struct erasure_item *items = calloc(batch, sizeof(*items));
 
 	check(items ? 0 : -ENOMEM, "memory");
-	for (size_t i = 0; i < batch; i++) {
-		struct recording_row row = any_recording(vault, newest);
-		items[i] = (struct erasure_item){
-			.kind = ERASE_ACCOUNT, .cause = CAUSE_SHRED, .account = row.account};
-		recording_row_clear(&row);
-	}
+	for (size_t i = 0; i < batch; i++)
+		items[i] = any_item(vault, newest, kind);
 	struct cost before = cost_now();
 	erase(vault, items, batch);
-	print_cost("a batch of accounts", before, 1);
+	print_cost(what, before, 1);
 }
 
 static double wall_ms(void)
@@ -329,7 +333,8 @@ static void measure(const char *dir, unsigned singles, size_t batch, uint64_t la
 	if (singles > 0)
 		measure_singles(vault, newest, singles);
 	if (batch > 0) {
-		erase_batch(vault, batch, newest);
+		erase_batch(vault, batch, newest, ERASE_GROUP, "a batch of expiry groups");
+		erase_batch(vault, batch, newest, ERASE_ACCOUNT, "a batch of accounts");
 		measure_burial(vault);
 	}
 	if (large > 0)

@@ -7,7 +7,7 @@
 #   - how long the keeper takes to be ready with the large one, and its peak memory, also after a shred
 #   - for both: CPU time and bytes written per erasure of one recording, one expiry group, one account, in an epoch of
 #     its own; "journal" is what goes to SQLite's WAL, "written" all else, checkpoints included
-#   - for the large one: 10,000 accounts in one epoch; an account with a tenth of the recordings; and what it costs to
+#   - for the large one: 10,000 groups, and 10,000 accounts, in one epoch; an account with a tenth of the recordings; and what it costs to
 #     bury them afterwards, a stride at a time
 # Ten million recordings take 8 GB of disk, and most of a quarter of an hour to make.
 #

@@ -175,6 +175,7 @@ static void test_one_after_the_other(void **state)
 		two = add_group(s, alice, 2);
 	uint8_t ulid[ULID_BYTES] = {'b'};
 	struct recording_row row;
+	int64_t oldest, newest;
 
 	add_recording(s, alice, one, 'a');
 	add_recording(s, alice, one, 'b');
@@ -188,6 +189,9 @@ static void test_one_after_the_other(void **state)
 	assert_states(s, "ppds");
 	assert_int_equal(finish(s, 20, 3), 2);
 	assert_states(s, "xxds");
+	assert_int_equal(recording_span(s->db, alice, &oldest, &newest), 0);
+	assert_int_equal(oldest, 'd');
+	assert_int_equal(newest, 'd');
 	note(s, (struct erasure_item){ERASE_GROUP, CAUSE_SHRED, alice, one, 0}); /* once more */
 	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0});
 	assert_states(s, "xxdp");
@@ -215,12 +219,14 @@ static void test_all_at_once(void **state)
 	add_recording(s, alice, group, 'b');
 	int64_t first = add_recording(s, bob, other, 'c');
 
-	add_recording(s, bob, other, 'd');
+	int64_t second = add_recording(s, bob, other, 'd');
+
 	note(s, (struct erasure_item){ERASE_RECORDING, CAUSE_EXPIRY, alice, group, covered});
 	note(s, (struct erasure_item){ERASE_GROUP, CAUSE_EXPIRY, alice, group, 0});
 	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0});
-	note(s, (struct erasure_item){ERASE_GROUP, CAUSE_EXPIRY, bob, other, 0});
 	note(s, (struct erasure_item){ERASE_RECORDING, CAUSE_SHRED, bob, other, first});
+	note(s, (struct erasure_item){ERASE_GROUP, CAUSE_EXPIRY, bob, other, 0});
+	note(s, (struct erasure_item){ERASE_RECORDING, CAUSE_SHRED, bob, other, second});
 	assert_states(s, "pppp");
 	assert_int_equal(finish(s, 10, 2), 4);
 	assert_states(s, "ddxx");
