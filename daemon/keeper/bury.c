@@ -8,7 +8,8 @@
 #include "storage/burial_table.h"
 #include "storage/node_table.h"
 
-/* A group's rows of keys go at once, up to GROUP_MEMBERS_MAX of them, and count as so many. */
+/* The rows of keys below a node go at once: those of a group's members, or one for each group of an
+ * account. They lie together, and so count as some few of the recordings', which do not. */
 #define GROUP_COST 8
 #define GROUPS_MAX 64
 

@@ -217,7 +217,7 @@ static int complete(struct vault *vault, const struct root_record *next,
 
 /* Step 5 must not fail for want of room: the old root is gone by then. Generous: the pages that an
  * item of its own account changes, in the journal. */
-#define ROOM_PER_ITEM (32 << 10)
+#define ROOM_PER_ITEM (24 << 10)
 #define ROOM_FIXED    (16 << 20)
 
 static int check_room(struct vault *vault, size_t items)
