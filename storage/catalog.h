@@ -31,7 +31,7 @@ struct account_row {
 
 /* Stores a new account and sets its id. -EEXIST when handle or lookup are taken. */
 int account_add(struct db *db, struct account_row *row);
-/* Makes the account a tombstone: deleted, its profile gone. Deleting twice is no error. */
+/* Makes the account a tombstone: deleted, its profile gone. 1 when there was nothing to delete. */
 int account_bury(struct db *db, int64_t id, int64_t now_us, uint64_t epoch);
 int account_set_profile(struct db *db, int64_t id, const void *sealed, size_t bytes);
 
@@ -78,17 +78,16 @@ struct recording_row {
  * bring back what was shredded since. -EEXIST. */
 int recording_add(struct db *db, struct recording_row *row,
 	const uint8_t source[static CATALOG_LOOKUP_BYTES]);
-/* Makes every recording that matches a tombstone of this state, and queues its object for removal
- * (erasure_table.h). Adds what it changed to *count and *plain_bytes. */
-enum recording_scope { RECORDINGS_OF_ACCOUNT, RECORDINGS_OF_GROUP, RECORDING_ITSELF };
-int recording_bury(struct db *db, enum recording_scope scope, int64_t id,
-	enum recording_state state, int64_t now_us, uint64_t epoch, int64_t *count,
-	int64_t *plain_bytes);
-/* Marks every live recording that matches as pending. */
-int recording_mark_pending(struct db *db, enum recording_scope scope, int64_t id);
+/* Makes one recording a tombstone of this state, and queues its object for removal (erasure_table.h).
+ * The tally is the caller's. */
+int recording_bury(
+	struct db *db, int64_t id, enum recording_state state, int64_t now_us, uint64_t epoch);
 int recording_set_private(struct db *db, int64_t id, const void *sealed, size_t bytes);
 
-/* 0, -ENOENT. The caller frees with recording_row_clear(). */
+/* What all these give of a recording is what is true of it (recording_now in schema.h), whether or
+ * not an erasure of its group or account has come to its own row yet (burial_table.h).
+ *
+ * 0, -ENOENT. The caller frees with recording_row_clear(). */
 int recording_by_ulid(
 	struct db *db, const uint8_t ulid[static ULID_BYTES], struct recording_row *ret_row);
 int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES],
@@ -117,6 +116,21 @@ struct tally {
 	int64_t count[RECORDING_STATES], plain_bytes[RECORDING_STATES];
 };
 int recording_tally(struct db *db, int64_t account, struct tally *ret_tally);
+/* Some recordings of one account. */
+struct share {
+	int64_t count, plain_bytes;
+};
+/* All whose keys there still are, pending ones too. */
+struct share tally_live(const struct tally *tally);
+/* Counts some of an account's (0: of the vault's) recordings elsewhere. */
+int tally_move(struct db *db, int64_t account, enum recording_state from, enum recording_state to,
+	const struct share *share);
+/* Counts as pending what is live in the scope and is not pending yet, in the tallies of its account
+ * and of the vault, and tells how much that was. Of an account no recording is read, of a group its
+ * members. */
+enum recording_scope { RECORDINGS_OF_ACCOUNT, RECORDINGS_OF_GROUP, RECORDING_ITSELF };
+int tally_make_pending(struct db *db, enum recording_scope scope, int64_t account, int64_t id,
+	struct share *ret_share);
 /* Oldest and newest recorded_us of the account's recordings that are not destroyed; -ENOENT when
  * none. */
 int recording_span(struct db *db, int64_t account, int64_t *ret_oldest_us, int64_t *ret_newest_us);
@@ -130,7 +144,8 @@ int account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1
 int group_for(struct db *db, int64_t account, int64_t bucket, int64_t expires_us,
 	int64_t *ret_group, bool *ret_created);
 /* Groups all of whose members' time is over, soonest first, and their accounts. Those already noted
- * for erasure (erasure_table.h) are left out, and take no new members. */
+ * for erasure (erasure_table.h), and those of accounts being buried, are left out, and take no new
+ * members. */
 struct due_group {
 	int64_t group, account;
 };
@@ -138,9 +153,9 @@ int group_due(
 	struct db *db, int64_t now_us, struct due_group *ret_groups, size_t max, size_t *ret_count);
 /* Counts one member out. An empty group stays until it falls due. */
 int group_leave(struct db *db, int64_t group);
-/* Removes a group's row, or calls each for all groups of an account. */
+/* Removes a group's row; 1 when there was none. */
 int group_drop(struct db *db, int64_t group);
-int group_each(
-	struct db *db, int64_t account, int (*visit)(void *context, int64_t group), void *context);
+/* Up to max groups of an account. */
+int group_some(struct db *db, int64_t account, int64_t *ret_groups, size_t max, size_t *ret_count);
 /* When the next group falls due; -ENOENT when none will. */
 int group_next_due(struct db *db, int64_t *ret_due_us);

@@ -119,8 +119,10 @@ int account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1
 
 int account_bury(struct db *db, int64_t id, int64_t now_us, uint64_t epoch)
 {
-	return db_run(db,
+	int r = db_run(db,
 		"UPDATE account SET state = ?2, deleted_us = ?3, deleted_epoch = ?4, profile = NULL"
 		" WHERE id = ?1 AND state <> ?2",
 		"iiii", id, (int64_t)ACCOUNT_DELETED, now_us, (int64_t)epoch);
+
+	return r < 0 ? r : db_changes(db) == 0;
 }

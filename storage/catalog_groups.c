@@ -1,16 +1,15 @@
 #include <errno.h>
-#include <stdlib.h>
 
-#include "base/cleanup.h"
 #include "base/error.h"
 #include "storage/db_internal.h"
 #include "storage/erasure_table.h"
 
-/* Not itself about to be erased; kind 2 is ERASE_GROUP. */
-_Static_assert(ERASE_GROUP == 2, "as the statements say");
-#define NOT_NOTED                                                                                  \
+/* Neither itself about to be erased, nor what is left of an erased account. */
+_Static_assert(ERASE_ACCOUNT == 1 && ERASE_GROUP == 2, "as the statements say");
+#define STANDS                                                                                     \
 	" NOT EXISTS (SELECT 1 FROM erasure e"                                                     \
-	" WHERE e.kind = 2 AND e.account = g.account AND e.grp = g.id)"
+	" WHERE e.kind = 2 AND e.account = g.account AND e.grp = g.id)"                            \
+	" AND NOT EXISTS (SELECT 1 FROM burial b WHERE b.kind = 1 AND b.id = g.account)"
 
 /* The newest group of this bucket that has room. */
 static int find_open_group(struct db *db, int64_t account, int64_t bucket, int64_t *ret_group)
@@ -18,7 +17,7 @@ static int find_open_group(struct db *db, int64_t account, int64_t bucket, int64
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
 		"SELECT id FROM expiry_group g WHERE account = ? AND bucket = ? AND members < ? "
-		"AND" NOT_NOTED " ORDER BY id DESC LIMIT 1",
+		"AND" STANDS " ORDER BY id DESC LIMIT 1",
 		"iii", account, bucket, (int64_t)GROUP_MEMBERS_MAX);
 
 	if (r == 0)
@@ -59,48 +58,24 @@ int group_leave(struct db *db, int64_t group)
 
 int group_drop(struct db *db, int64_t group)
 {
-	return db_run(db, "DELETE FROM expiry_group WHERE id = ?", "i", group);
+	int r = db_run(db, "DELETE FROM expiry_group WHERE id = ?", "i", group);
+
+	return r < 0 ? r : db_changes(db) == 0;
 }
 
-/* All ids first: the visitor changes the table. */
-static int groups_of(struct db *db, int64_t account, int64_t **ret_groups, size_t *ret_count)
+int group_some(struct db *db, int64_t account, int64_t *ret_groups, size_t max, size_t *ret_count)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int64_t *groups = NULL;
-	size_t n = 0, room = 0;
-	int r = db_start(db, &q, "SELECT id FROM expiry_group WHERE account = ?", "i", account);
+	size_t n = 0;
+	int r = db_start(db, &q, "SELECT id FROM expiry_group WHERE account = ? LIMIT ?", "ii",
+		account, (int64_t)max);
 
 	while (r == 0 && (r = db_next(db, q)) > 0) {
-		if (n == room) {
-			room = room ? 2 * room : 64;
-			int64_t *more = reallocarray(groups, room, sizeof(*groups));
-			if (!more) {
-				r = -ENOMEM;
-				break;
-			}
-			groups = more;
-		}
-		groups[n++] = sqlite3_column_int64(q, 0);
+		ret_groups[n++] = sqlite3_column_int64(q, 0);
 		r = 0;
 	}
-	if (r < 0) {
-		free(groups);
-		return r;
-	}
-	*ret_groups = groups;
-	*ret_count = n;
-	return 0;
-}
-
-int group_each(
-	struct db *db, int64_t account, int (*visit)(void *context, int64_t group), void *context)
-{
-	_cleanup_free_ int64_t *groups = NULL;
-	size_t n = 0;
-	int r = groups_of(db, account, &groups, &n);
-
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = visit(context, groups[i]);
+	if (r == 0)
+		*ret_count = n;
 	return r;
 }
 
@@ -110,7 +85,7 @@ int group_due(
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	size_t n = 0;
 	int r = db_start(db, &q,
-		"SELECT id, account FROM expiry_group g WHERE due_us <= ? AND" NOT_NOTED
+		"SELECT id, account FROM expiry_group g WHERE due_us <= ? AND" STANDS
 		" ORDER BY due_us LIMIT ?",
 		"ii", now_us, (int64_t)max);
 
@@ -128,7 +103,7 @@ int group_next_due(struct db *db, int64_t *ret_due_us)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-		"SELECT due_us FROM expiry_group g WHERE" NOT_NOTED " ORDER BY due_us LIMIT 1", "");
+		"SELECT due_us FROM expiry_group g WHERE" STANDS " ORDER BY due_us LIMIT 1", "");
 
 	if (r == 0)
 		r = db_next(db, q);

@@ -94,7 +94,7 @@ int recording_by_ulid(
 	struct db *db, const uint8_t ulid[static ULID_BYTES], struct recording_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT " COLUMNS " FROM recording WHERE ulid = ?", "b", ulid,
+	int r = db_start(db, &q, "SELECT " COLUMNS " FROM recording_now WHERE ulid = ?", "b", ulid,
 		(size_t)ULID_BYTES);
 
 	return r < 0 ? r : one(db, q, ret_row);
@@ -105,7 +105,7 @@ int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKU
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-		"SELECT " COLUMNS " FROM recording"
+		"SELECT " COLUMNS " FROM recording_now"
 		" WHERE id = (SELECT recording FROM source WHERE hash = ?)",
 		"b", source, (size_t)CATALOG_LOOKUP_BYTES);
 
@@ -150,8 +150,15 @@ static int skip_to(struct db *db, struct recording_filter *filter, int64_t last_
 	return -EAGAIN;
 }
 
+/* A row that cannot be in this state, by what it says itself, is passed over without a look at burials
+ * and notes: it says a live state, and there are none of them, or it says another. */
+#define MAY_MATCH                                                                                  \
+	" AND (?3 = 0 OR row_state = ?3 OR (?3 >= 4 AND row_state < 4 AND"                         \
+	" (EXISTS (SELECT 1 FROM burial) OR EXISTS (SELECT 1 FROM erasure))))"
 #define MATCHING                                                                                   \
+	MAY_MATCH                                                                                  \
 	" AND (?3 = 0 OR state = ?3) AND recorded_us >= ?4 AND recorded_us < ?5 ORDER BY id LIMIT 1"
+_Static_assert(RECORDING_PENDING == 4 && RECORDING_HELD < 4, "live states are below that");
 
 int recording_next(struct db *db, struct recording_filter *filter, struct recording_row *ret_row)
 {
@@ -162,9 +169,9 @@ int recording_next(struct db *db, struct recording_filter *filter, struct record
 	int64_t bound = filter->account ? filter->account : filter->after_id + RECORDING_STRIDE;
 	int r = db_start(db, &q,
 		filter->account ? "SELECT " COLUMNS
-				  " FROM recording WHERE id > ?1 AND account = ?2" MATCHING
+				  " FROM recording_now WHERE id > ?1 AND account = ?2" MATCHING
 				: "SELECT " COLUMNS
-				  " FROM recording WHERE id > ?1 AND id <= ?2" MATCHING,
+				  " FROM recording_now WHERE id > ?1 AND id <= ?2" MATCHING,
 		"iiiii", filter->after_id, bound, (int64_t)filter->state, since_us, until_us);
 
 	if (r == 0)
@@ -174,34 +181,20 @@ int recording_next(struct db *db, struct recording_filter *filter, struct record
 	return r == -ENOENT && !filter->account ? skip_to(db, filter, bound) : r;
 }
 
-int recording_tally(struct db *db, int64_t account, struct tally *ret_tally)
-{
-	_cleanup_query_ sqlite3_stmt *q = NULL;
-	struct tally tally = {0};
-	int r = db_start(db, &q, "SELECT state, count, plain_bytes FROM tally WHERE account = ?",
-		"i", account);
-
-	while (r == 0 && (r = db_next(db, q)) > 0) {
-		int64_t state = sqlite3_column_int64(q, 0);
-		if (state < RECORDING_SEALED || state >= RECORDING_STATES)
-			return -RE_CORRUPT;
-		tally.count[state] = sqlite3_column_int64(q, 1);
-		tally.plain_bytes[state] = sqlite3_column_int64(q, 2);
-		r = 0;
-	}
-	if (r == 0)
-		*ret_tally = tally;
-	return r;
-}
-
+/* Asks the tally first: those of a large account that was shredded need not be looked through. */
 int recording_span(struct db *db, int64_t account, int64_t *ret_oldest_us, int64_t *ret_newest_us)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q,
-		"SELECT min(recorded_us), max(recorded_us) FROM recording WHERE account = ? AND "
-		"destroyed_us = 0",
-		"i", account);
+	struct tally tally;
+	int r = recording_tally(db, account, &tally);
 
+	if (r == 0 && tally_live(&tally).count == 0)
+		return -ENOENT;
+	if (r == 0)
+		r = db_start(db, &q,
+			"SELECT min(recorded_us), max(recorded_us) FROM recording_now"
+			" WHERE account = ? AND destroyed_us = 0",
+			"i", account);
 	if (r == 0)
 		r = db_next(db, q);
 	if (r <= 0)
@@ -213,96 +206,17 @@ int recording_span(struct db *db, int64_t account, int64_t *ret_oldest_us, int64
 	return 0;
 }
 
-/* The statements that work on a scope, one literal for each, so that each is prepared once. Live:
- * no tombstone yet. */
-#define FOR_SCOPES(before, after)                                                                  \
-	{                                                                                          \
-		before "account = ?1" after, before "grp = ?1" after, before "id = ?1" after       \
-	}
-#define LIVE " AND destroyed_us = 0"
-
-static int count_in(
-	struct db *db, int64_t account, int64_t state, int64_t count, int64_t plain_bytes)
+int recording_bury(
+	struct db *db, int64_t id, enum recording_state state, int64_t now_us, uint64_t epoch)
 {
-	return db_run(db,
-		"INSERT INTO tally(account, state, count, plain_bytes) VALUES (?, ?, ?, ?)"
-		" ON CONFLICT (account, state) DO UPDATE SET count = count + excluded.count,"
-		" plain_bytes = plain_bytes + excluded.plain_bytes",
-		"iiii", account, state, count, plain_bytes);
-}
+	int r = db_run(db,
+		"INSERT OR IGNORE INTO removal(ulid)"
+		" SELECT ulid FROM recording WHERE id = ? AND destroyed_us = 0",
+		"i", id);
 
-/* Some live recordings of one account, all of one state so far. */
-struct share {
-	int64_t account, state, count, plain_bytes;
-};
-
-static int move_share(struct db *db, const struct share *share, enum recording_state to)
-{
-	const int64_t accounts[] = {share->account, 0};
-	int r = 0;
-
-	for (size_t i = 0; i < ELEMENTSOF(accounts) && r == 0; i++) {
-		r = count_in(db, accounts[i], share->state, -share->count, -share->plain_bytes);
-		if (r == 0)
-			r = count_in(
-				db, accounts[i], (int64_t)to, share->count, share->plain_bytes);
-	}
-	return r;
-}
-
-/* Moves the scope's live recordings in the tally; the rows are the caller's to change. A scope is
- * within one account, so there are no more shares than live states. Adds up what was moved. */
-static int move_in_tally(struct db *db, enum recording_scope scope, int64_t id,
-	enum recording_state to, int64_t *count, int64_t *plain_bytes)
-{
-	static const char *const shares_of[] = FOR_SCOPES(
-		"SELECT account, state, count(*), sum(plain_bytes) FROM recording WHERE ",
-		LIVE " GROUP BY account, state");
-	_cleanup_query_ sqlite3_stmt *q = NULL;
-	struct share shares[RECORDING_STATES];
-	size_t n = 0;
-	int r = db_start(db, &q, shares_of[scope], "i", id);
-
-	while (r == 0 && (r = db_next(db, q)) > 0) {
-		if (n == ELEMENTSOF(shares))
-			return -RE_CORRUPT;
-		shares[n++] = (struct share){sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 1),
-			sqlite3_column_int64(q, 2), sqlite3_column_int64(q, 3)};
-		r = 0;
-	}
-	for (size_t i = 0; i < n && r == 0; i++) {
-		*count += shares[i].count;
-		*plain_bytes += shares[i].plain_bytes;
-		r = move_share(db, &shares[i], to);
-	}
-	return r;
-}
-
-int recording_mark_pending(struct db *db, enum recording_scope scope, int64_t id)
-{
-	static const char *const mark[] =
-		FOR_SCOPES("UPDATE recording SET state = ?2 WHERE ", LIVE);
-	int64_t count = 0, plain_bytes = 0;
-	int r = move_in_tally(db, scope, id, RECORDING_PENDING, &count, &plain_bytes);
-
-	return r < 0 ? r : db_run(db, mark[scope], "ii", id, (int64_t)RECORDING_PENDING);
-}
-
-int recording_bury(struct db *db, enum recording_scope scope, int64_t id,
-	enum recording_state state, int64_t now_us, uint64_t epoch, int64_t *count,
-	int64_t *plain_bytes)
-{
-	static const char *const queue_objects[] = FOR_SCOPES(
-		"INSERT OR IGNORE INTO removal(ulid) SELECT ulid FROM recording WHERE ", LIVE);
-	static const char *const bury[] = FOR_SCOPES(
-		"UPDATE recording SET state = ?2, destroyed_us = ?3, destroyed_epoch = ?4,"
-		" private = NULL WHERE ",
-		LIVE);
-	int r = move_in_tally(db, scope, id, state, count, plain_bytes);
-
-	if (r == 0)
-		r = db_run(db, queue_objects[scope], "i", id);
-	if (r == 0)
-		r = db_run(db, bury[scope], "iiii", id, (int64_t)state, now_us, (int64_t)epoch);
-	return r;
+	return r < 0 ? r
+		     : db_run(db,
+			       "UPDATE recording SET state = ?2, destroyed_us = ?3, destroyed_epoch = ?4,"
+			       " private = NULL WHERE id = ?1 AND destroyed_us = 0",
+			       "iiii", id, (int64_t)state, now_us, (int64_t)epoch);
 }

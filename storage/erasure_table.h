@@ -1,5 +1,6 @@
 /* Erasures under way, so that a crash between any two steps can be finished, and objects still to
- * be removed. All in the caller's transaction. */
+ * be removed. All in the caller's transaction. What noting and finishing cost goes with the items, not
+ * with the recordings below them (a group's members are counted once, when it is noted). */
 #pragma once
 
 #include "storage/catalog.h"
@@ -23,18 +24,20 @@ struct erasure_item {
 	int64_t account, group, recording;
 };
 
-/* Notes the item, and marks what it covers as pending. */
+/* Notes the item. What it covers is pending from now on, and counted so. */
 int erasure_note(struct db *db, const struct erasure_item *item);
 int erasure_each(
 	struct db *db, int (*visit)(void *context, const struct erasure_item *item), void *context);
 
-/* 1 when the account itself is noted and so as good as gone, 0 when not. */
 /* Whether this very item is noted: 1, 0. */
 int erasure_is_noted(struct db *db, const struct erasure_item *item);
+/* 1 when the account itself is noted and so as good as gone, 0 when not. */
 int erasure_noted(struct db *db, int64_t account);
 
-/* Makes every noted item final: catalog rows become tombstones (states, private data gone), groups
- * and node rows below the erased go, objects are queued for removal, and the notes are cleared. */
+/* Makes every noted item final, and clears the notes: accounts and single recordings become
+ * tombstones, and the recordings of an account or a group are destroyed for every reader. Their own
+ * rows, the account's groups, and the node rows below the erased are left to burials
+ * (burial_table.h). */
 int erasure_finish(struct db *db, int64_t now_us, uint64_t epoch, int64_t *ret_recordings,
 	int64_t *ret_plain_bytes);
 

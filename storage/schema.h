@@ -57,10 +57,37 @@ static const char *const schema[] = {
 	" ON CONFLICT (account, state)"
 	" DO UPDATE SET count = count + 1, plain_bytes = plain_bytes + new.plain_bytes; END",
 
+	/* With what the note itself made pending, of the tally. */
 	"CREATE TABLE erasure(kind INTEGER NOT NULL, cause INTEGER NOT NULL,"
 	" account INTEGER NOT NULL, grp INTEGER NOT NULL, recording INTEGER NOT NULL,"
+	" count INTEGER NOT NULL, plain_bytes INTEGER NOT NULL,"
 	" PRIMARY KEY (kind, account, grp, recording)) WITHOUT ROWID",
+	"CREATE TABLE burial(kind INTEGER NOT NULL, id INTEGER NOT NULL, state INTEGER NOT NULL,"
+	" destroyed_us INTEGER NOT NULL, epoch INTEGER NOT NULL, after_id INTEGER NOT NULL,"
+	" PRIMARY KEY (kind, id)) WITHOUT ROWID",
 	"CREATE TABLE removal(ulid BLOB PRIMARY KEY) WITHOUT ROWID",
+	/* What is true of a recording. Its own row is right once it is a tombstone itself; until then a
+	 * burial of its group or account (burial_table.h), or else a note, is. Readers read this. */
+	"CREATE VIEW recording_now AS SELECT r.id, r.ulid, r.account, r.grp,"
+	" CASE WHEN r.destroyed_us <> 0 THEN r.state"
+	" WHEN g.id IS NOT NULL THEN g.state WHEN a.id IS NOT NULL THEN a.state"
+	" WHEN EXISTS (SELECT 1 FROM erasure) AND ("
+	"EXISTS (SELECT 1 FROM erasure e WHERE e.kind = 1 AND e.account = r.account) OR "
+	"EXISTS (SELECT 1 FROM erasure e WHERE e.kind = 2 AND e.account = r.account"
+	" AND e.grp = r.grp) OR "
+	"EXISTS (SELECT 1 FROM erasure e WHERE e.kind = 3 AND e.account = r.account"
+	" AND e.grp = r.grp AND e.recording = r.id)) THEN 4"
+	" ELSE r.state END AS state,"
+	" r.condition, r.class, r.format, r.recorded_us, r.sealed_us, r.expires_us,"
+	" CASE WHEN r.destroyed_us <> 0 THEN r.destroyed_us"
+	" ELSE coalesce(g.destroyed_us, a.destroyed_us, 0) END AS destroyed_us,"
+	" CASE WHEN r.destroyed_us <> 0 THEN r.destroyed_epoch"
+	" ELSE coalesce(g.epoch, a.epoch, 0) END AS destroyed_epoch,"
+	" r.plain_bytes, r.sealed_bytes, r.frames, r.channels, r.sample_rate,"
+	" CASE WHEN g.id IS NULL AND a.id IS NULL THEN r.private END AS private,"
+	" r.state AS row_state"
+	" FROM recording r LEFT JOIN burial g ON g.kind = 2 AND g.id = r.grp"
+	" LEFT JOIN burial a ON a.kind = 1 AND a.id = r.account",
 
 	"CREATE TABLE mirror(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL,"
 	" kind INTEGER NOT NULL, place TEXT NOT NULL, state INTEGER NOT NULL,"

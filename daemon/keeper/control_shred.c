@@ -16,6 +16,7 @@
 
 /* What a shred would destroy. */
 struct target {
+	bool forecast; /* the span is wanted too, which takes a look at every recording */
 	struct erasure_item item;
 	char *account;                       /* printable name, NULL: not readable */
 	char recording[ULID_TEXT_CHARS + 1]; /* "": the whole account */
@@ -44,16 +45,6 @@ static int check_account(
 	return 0;
 }
 
-static void add_up(const struct tally *tally, struct target *target)
-{
-	for (int state = RECORDING_SEALED; state < RECORDING_STATES; state++) {
-		if (state == RECORDING_DESTROYED || state == RECORDING_EXPIRED)
-			continue;
-		target->recordings += tally->count[state];
-		target->plain_bytes += tally->plain_bytes[state];
-	}
-}
-
 static int aim_at_account_row(
 	struct control_call *call, const struct account_row *row, struct target *target)
 {
@@ -67,8 +58,11 @@ static int aim_at_account_row(
 		return r;
 	target->item = (struct erasure_item){
 		.kind = ERASE_ACCOUNT, .cause = CAUSE_SHRED, .account = row->id};
-	add_up(&tally, target);
-	r = recording_span(db, row->id, &target->oldest_us, &target->newest_us);
+	struct share live = tally_live(&tally);
+	target->recordings = live.count;
+	target->plain_bytes = live.plain_bytes;
+	if (target->forecast)
+		r = recording_span(db, row->id, &target->oldest_us, &target->newest_us);
 	if (r == 0 || r == -ENOENT)
 		r = view_account_name(call->vault, row, &target->account);
 	return r;
@@ -162,7 +156,7 @@ static int answer(struct control_call *call, const char *member, json_t *part, u
 
 int control_shred_plan(struct control_call *call)
 {
-	_cleanup_(target_clear) struct target target = {0};
+	_cleanup_(target_clear) struct target target = {.forecast = true};
 	int r = aim(call, &target);
 
 	if (r != 0)

@@ -149,26 +149,6 @@ static int note_only(struct vault *vault, const struct erasure_item *items, size
 	return r;
 }
 
-/* Rows below what is erased: unreadable already, and now gone. */
-static int drop_group_rows(void *context, int64_t group)
-{
-	return node_drop_children(context, node_id(NODE_KIND_GROUP, (uint64_t)group));
-}
-
-static int drop_rows_below(void *context, const struct erasure_item *item)
-{
-	struct vault *vault = context;
-
-	if (item->kind == ERASE_GROUP)
-		return drop_group_rows(vault->db, item->group);
-	if (item->kind == ERASE_RECORDING)
-		return 0;
-	int r = group_each(vault->db, item->account, drop_group_rows, vault->db);
-	return r < 0 ? r
-		     : node_drop_children(
-			       vault->db, node_id(NODE_KIND_ACCOUNT, (uint64_t)item->account));
-}
-
 /* Step 5, one transaction; then the tree goes on with the new root. */
 static int finish(
 	struct vault *vault, const struct root_record *next, struct erasure_result *result)
@@ -178,8 +158,6 @@ static int finish(
 	result->epoch_before = next->epoch - 1;
 	result->epoch_after = next->epoch;
 	result->destroyed_us = clock_now_us(&vault->clock);
-	if (r == 0)
-		r = erasure_each(vault->db, drop_rows_below, vault);
 	if (r == 0)
 		r = epoch_apply(vault, next);
 	if (r == 0)
@@ -252,21 +230,18 @@ static int complete(struct vault *vault, const struct root_record *next,
 	return proof;
 }
 
-/* Step 5 must not fail for want of room: the old root is gone by then. Generous: the rows it changes,
- * twice, in journal and database. */
-#define ROOM_PER_RECORDING 2048
-#define ROOM_FIXED         (16 << 20)
+/* Step 5 must not fail for want of room: the old root is gone by then. Generous: the pages that an
+ * item of its own account changes, in the journal. */
+#define ROOM_PER_ITEM (24 << 10)
+#define ROOM_FIXED    (16 << 20)
 
-static int check_room(struct vault *vault)
+static int check_room(struct vault *vault, size_t items)
 {
 	struct statvfs sv;
-	struct tally tally;
-	int r = recording_tally(vault->db, 0, &tally);
 
-	if (r < 0 || fstatvfs(vault->dir_fd, &sv) < 0)
-		return r < 0 ? r : -errno;
-	uint64_t needed =
-		(uint64_t)tally.count[RECORDING_PENDING] * ROOM_PER_RECORDING + ROOM_FIXED;
+	if (fstatvfs(vault->dir_fd, &sv) < 0)
+		return -errno;
+	uint64_t needed = (uint64_t)items * ROOM_PER_ITEM + ROOM_FIXED;
 	return (uint64_t)sv.f_bavail * sv.f_frsize < needed ? -ENOSPC : 0;
 }
 
@@ -308,7 +283,7 @@ static const char *why_not(const struct vault *vault, int r)
 static int carry_out(struct vault *vault, const struct root_record *next,
 	const struct victims *victims, struct erasure_result *result)
 {
-	int r = check_room(vault);
+	int r = check_room(vault, victims->count);
 
 	if (r == 0)
 		r = epoch_write(vault, next, &vault->stuck);
@@ -406,28 +381,4 @@ int erasure_recover(struct vault *vault, const struct root_record *forward)
 	if (r == 0)
 		r = erasure_retry(vault);
 	return r == -RE_AWAY ? 0 : r; /* it waits; the others must be served */
-}
-
-int erasure_remove_objects(struct vault *vault, size_t max, bool *ret_more)
-{
-	uint8_t(*ulids)[ULID_BYTES] = calloc(max, sizeof(*ulids));
-	size_t n = 0;
-	int r = ulids ? removal_list(vault->db, ulids, max, &n) : -ENOMEM;
-
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = vault->store->ops->remove(vault->store, ulids[i]);
-	if (r == 0 && n > 0)
-		r = vault->store->ops->sync(vault->store);
-	if (r == 0 && n > 0)
-		r = db_begin(vault->db);
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = removal_done(vault->db, ulids[i]);
-	if (r == 0 && n > 0)
-		r = db_commit(vault->db);
-	if (r < 0)
-		db_rollback(vault->db);
-	free(ulids);
-	if (r == 0)
-		*ret_more = n == max;
-	return r;
 }

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/common/event.h"
+#include "daemon/keeper/bury.h"
 #include "daemon/keeper/epoch.h"
 #include "daemon/keeper/erasure.h"
 #include "daemon/keeper/mirrors.h"
@@ -16,12 +17,15 @@
 
 #define TICK_MS      1000
 #define GROUPS_MAX   10000
-#define REMOVALS_MAX 512
 #define RETRY_TICKS  30
 #define MIRROR_TICKS 600
+/* The pause for others between two strides of burial. */
+#define STRIDE_MS    50
+#define BURIAL_FAILS "what is left of destroyed recordings cannot be cleared away"
 
 struct retention {
-	uv_timer_t timer;
+	uv_timer_t timer, stride;
+	unsigned open; /* of these handles */
 	struct vault *vault;
 	void (*stuck)(void *context);
 	void *context;
@@ -123,11 +127,10 @@ static int expire(struct retention *retention)
 	return r;
 }
 
-static void note_outcome(struct retention *retention, int r)
+static void note_outcome(struct retention *retention, int r, const char *what)
 {
 	if (r < 0 && !retention->in_trouble)
-		event_log(LOG_ERR, EVENT_KEY_TROUBLE, NULL,
-			"erasure does not succeed: %s; it stays pending and is tried again",
+		event_log(LOG_ERR, EVENT_KEY_TROUBLE, NULL, "%s: %s; it is tried again", what,
 			re_strerror(r));
 	retention->in_trouble = r < 0;
 }
@@ -141,31 +144,63 @@ static void look_after_mirrors(struct retention *retention)
 		(void)mirrors_ready(retention->vault); /* which tells of it */
 }
 
-static int run_once(struct retention *retention)
+static void stride(uv_timer_t *timer);
+
+/* One stride; the next one soon when there is more. */
+static int bury(struct retention *retention)
 {
-	bool more, retry = retention->in_trouble || retention->ticks % RETRY_TICKS == 0;
+	bool rows = false, objects = false;
+	int r = bury_rows(retention->vault, RETENTION_STRIDE_ROWS, &rows);
+	/* Also when that fails: for want of room, perhaps. */
+	int removed = bury_objects(retention->vault, RETENTION_STRIDE_OBJECTS, &objects);
+
+	if (r == 0)
+		r = removed;
+	if (r == 0 && (rows || objects))
+		uv_timer_start(&retention->stride, stride, STRIDE_MS, 0);
+	return r;
+}
+
+static void stride(uv_timer_t *timer)
+{
+	struct retention *retention = timer->data;
+
+	if (!retention->vault->stuck && !retention->in_trouble)
+		note_outcome(retention, bury(retention), BURIAL_FAILS);
+}
+
+static int run_once(struct retention *retention, const char **ret_what)
+{
+	bool retry = retention->in_trouble || retention->ticks % RETRY_TICKS == 0;
 	int r = clock_jumped(retention) ? 0 : expire(retention);
 
+	*ret_what = "erasure does not succeed, and stays pending";
 	if (r == 0 && retry)
 		r = erasure_retry(retention->vault);
-	bool waits = r == -RE_AWAY;
-	if (r == 0 || waits)
-		r = erasure_remove_objects(retention->vault, REMOVALS_MAX, &more);
+	if (r == -RE_AWAY)
+		r = 0; /* it waits for a mirror, which is told of elsewhere; the rest does not */
+	if (r == 0) {
+		*ret_what = BURIAL_FAILS;
+		r = bury(retention);
+	}
 	if (r == 0 && retention->vault->witness_owed)
 		epoch_witness(retention->vault);
-	return r == 0 && waits ? -RE_AWAY : r;
+	return r;
 }
 
 static void tick(uv_timer_t *timer)
 {
 	struct retention *retention = timer->data;
+	const char *what;
 
 	retention->ticks++;
 	if (!retention->vault->stuck)
 		look_after_mirrors(retention);
 	if (!retention->vault->stuck &&
-		(!retention->in_trouble || retention->ticks % RETRY_TICKS == 0))
-		note_outcome(retention, run_once(retention));
+		(!retention->in_trouble || retention->ticks % RETRY_TICKS == 0)) {
+		int r = run_once(retention, &what);
+		note_outcome(retention, r, what);
+	}
 	if (retention->vault->stuck)
 		retention->stuck(retention->context);
 }
@@ -185,7 +220,9 @@ int retention_start(uv_loop_t *loop, struct vault *vault, void (*stuck)(void *co
 		retention->wall_us = vault->latest_us;
 	retention->boot_us = boottime_us();
 	uv_timer_init(loop, &retention->timer);
-	retention->timer.data = retention;
+	uv_timer_init(loop, &retention->stride);
+	retention->open = 2;
+	retention->timer.data = retention->stride.data = retention;
 	uv_timer_start(&retention->timer, tick, TICK_MS, TICK_MS);
 	*ret_retention = retention;
 	return 0;
@@ -193,12 +230,17 @@ int retention_start(uv_loop_t *loop, struct vault *vault, void (*stuck)(void *co
 
 static void closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	struct retention *retention = handle->data;
+
+	if (--retention->open == 0)
+		free(retention);
 }
 
 struct retention *retention_stop(struct retention *retention)
 {
-	if (retention)
-		uv_close((uv_handle_t *)&retention->timer, closed);
+	if (!retention)
+		return NULL;
+	uv_close((uv_handle_t *)&retention->timer, closed);
+	uv_close((uv_handle_t *)&retention->stride, closed);
 	return NULL;
 }

@@ -15,7 +15,12 @@ int64_t retention_bucket(int64_t expires_us, int64_t keep_us);
 /* Erases what is due, at most max groups in one epoch. *ret_more: there was more than max. */
 int retention_run(struct vault *vault, size_t max, bool *ret_more);
 
-/* Timers on the loop: expiry, retries of pending erasures, removal of objects whose keys are gone.
+/* How much is buried in a stride. */
+#define RETENTION_STRIDE_ROWS    512
+#define RETENTION_STRIDE_OBJECTS 512
+
+/* Timers on the loop: expiry, retries of pending erasures, and strides of burial (bury.h), one a
+ * second, or twenty while there is more.
  * stuck is called when the keeper must stop (vault->stuck). */
 struct retention;
 int retention_start(uv_loop_t *loop, struct vault *vault, void (*stuck)(void *context),

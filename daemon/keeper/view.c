@@ -197,18 +197,6 @@ json_t *view_account_counts(const int64_t count[static ACCOUNT_QUARANTINE + 1])
 	return counts;
 }
 
-/* Of recordings whose bytes are still there to be read. */
-static int64_t live_bytes(const struct tally *tally)
-{
-	int64_t bytes = 0;
-
-	for (int state = RECORDING_SEALED; state < RECORDING_STATES; state++) {
-		if (state != RECORDING_DESTROYED && state != RECORDING_EXPIRED)
-			bytes += tally->plain_bytes[state];
-	}
-	return bytes;
-}
-
 int view_account(struct vault *vault, const struct account_row *row, json_t **ret_view)
 {
 	char handle[ACCOUNT_HANDLE_CHARS + 1];
@@ -228,8 +216,9 @@ int view_account(struct vault *vault, const struct account_row *row, json_t **re
 		"handle", handle, "name", name, "state", account_state_name(row->state),
 		"created_at", view_time(row->created_us), "deleted_at", view_time(row->deleted_us),
 		"deleted_epoch", positive((int64_t)row->deleted_epoch), "recordings",
-		view_recording_counts(&tally), "plaintext_bytes", (json_int_t)live_bytes(&tally),
-		"oldest_at", view_time(oldest_us), "newest_at", view_time(newest_us));
+		view_recording_counts(&tally), "plaintext_bytes",
+		(json_int_t)tally_live(&tally).plain_bytes, "oldest_at", view_time(oldest_us),
+		"newest_at", view_time(newest_us));
 	if (!view)
 		return -ENOMEM;
 	*ret_view = view;

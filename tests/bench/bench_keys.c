@@ -1,8 +1,9 @@
 /* Large vaults without audio, and what erasures in them cost.
  *
  *     bench_keys make DIR ACCOUNTS RECORDINGS     a new vault below DIR (as --state takes it)
- *     bench_keys measure DIR SINGLES BATCH        erases in it, and prints what that cost: SINGLES times a
- *                                                 recording, a group, an account; then BATCH accounts at once
+ *     bench_keys measure DIR SINGLES BATCH LARGE  erases in it, and prints what that cost: SINGLES times a
+ *                                                 recording, a group, an account; then BATCH of both at once;
+ *                                                 then an account of LARGE recordings; and what burying costs
  *
  * The vault is made with the keeper's own tree and tables, unsynced, and is an ordinary one afterwards. */
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include "base/secret.h"
 #include "daemon/common/event.h"
 #include "daemon/keeper/accounts.h"
+#include "daemon/keeper/bury.h"
 #include "daemon/keeper/erasure.h"
 #include "daemon/keeper/keytree.h"
 #include "daemon/keeper/recordings.h"
@@ -102,11 +104,19 @@ static void add_recording(struct vault *vault, int64_t account, uint64_t number,
 	recording_row_clear(&row);
 }
 
+/* Some days of recordings, so that there are several groups. */
+static void add_recordings(struct vault *vault, int64_t account, uint64_t from, uint64_t until)
+{
+	int64_t now_us = clock_now_us(&vault->clock);
+
+	for (; from < until; from++)
+		add_recording(vault, account, from, now_us - (int64_t)(from % 4) * US_PER_DAY);
+}
+
 static void make(const char *dir, uint64_t accounts, uint64_t recordings)
 {
 	struct config *config;
 	struct vault *vault = open_vault(dir, &config);
-	int64_t now_us = clock_now_us(&vault->clock);
 	uint64_t recording = 0;
 
 	check(db_run(vault->db, "PRAGMA synchronous=OFF", ""), "pragma");
@@ -118,11 +128,9 @@ static void make(const char *dir, uint64_t accounts, uint64_t recordings)
 		add_account(vault, i, &row);
 		int64_t account = row.id;
 		account_row_clear(&row);
-		/* Some days of recordings, so that there are several groups. */
 		uint64_t until = (i + 1) * recordings / accounts;
-		for (; recording < until; recording++)
-			add_recording(vault, account, recording,
-				now_us - (int64_t)(recording % 4) * US_PER_DAY);
+		add_recordings(vault, account, recording, until);
+		recording = until;
 		if (i % PER_COMMIT == PER_COMMIT - 1 || i == accounts - 1)
 			check(db_commit(vault->db), "commit");
 	}
@@ -211,34 +219,81 @@ static void erase(struct vault *vault, const struct erasure_item *items, size_t 
 	check(erasure_run(vault, items, n, 0, "bench", &result), "erasure");
 }
 
+static struct erasure_item any_item(struct vault *vault, int64_t newest, enum erasure_kind kind)
+{
+	struct recording_row row = any_recording(vault, newest);
+	struct erasure_item item = {.kind = kind,
+		.cause = CAUSE_SHRED,
+		.account = row.account,
+		.group = kind == ERASE_ACCOUNT ? 0 : row.group,
+		.recording = kind == ERASE_RECORDING ? row.id : 0};
+
+	recording_row_clear(&row);
+	return item;
+}
+
 static void erase_some(struct vault *vault, int64_t newest, enum erasure_kind kind, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		struct recording_row row = any_recording(vault, newest);
-		struct erasure_item item = {.kind = kind,
-			.cause = CAUSE_SHRED,
-			.account = row.account,
-			.group = kind == ERASE_ACCOUNT ? 0 : row.group,
-			.recording = kind == ERASE_RECORDING ? row.id : 0};
-		recording_row_clear(&row);
+		struct erasure_item item = any_item(vault, newest, kind);
 		erase(vault, &item, 1);
 	}
 }
 
-static void erase_batch(struct vault *vault, size_t batch, int64_t newest)
+static void erase_batch(
+	struct vault *vault, size_t batch, int64_t newest, enum erasure_kind kind, const char *what)
 {
 	_cleanup_free_ struct erasure_item *items = calloc(batch, sizeof(*items));
 
 	check(items ? 0 : -ENOMEM, "memory");
-	for (size_t i = 0; i < batch; i++) {
-		struct recording_row row = any_recording(vault, newest);
-		items[i] = (struct erasure_item){
-			.kind = ERASE_ACCOUNT, .cause = CAUSE_SHRED, .account = row.account};
-		recording_row_clear(&row);
-	}
+	for (size_t i = 0; i < batch; i++)
+		items[i] = any_item(vault, newest, kind);
 	struct cost before = cost_now();
 	erase(vault, items, batch);
-	print_cost("a batch of accounts", before, 1);
+	print_cost(what, before, 1);
+}
+
+static double wall_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* What the loop is held up by, a stride at a time; without objects, which are not there. */
+static void measure_burial(struct vault *vault)
+{
+	struct cost before = cost_now();
+	double longest_ms = 0;
+	unsigned strides = 0;
+
+	for (bool more = true; more; strides++) {
+		double start = wall_ms();
+		check(bury_rows(vault, RETENTION_STRIDE_ROWS, &more), "burial");
+		double ms = wall_ms() - start;
+		longest_ms = ms > longest_ms ? ms : longest_ms;
+	}
+	print_cost("  a stride of their burial", before, strides);
+	printf("  %u strides, the longest %.1f ms\n", strides, longest_ms);
+}
+
+static void measure_large(struct vault *vault, uint64_t recordings)
+{
+	struct account_row row;
+	char what[64];
+
+	check(db_begin(vault->db), "begin");
+	add_account(vault, UINT64_MAX, &row);
+	add_recordings(vault, row.id, 0, recordings);
+	check(db_commit(vault->db), "commit");
+	struct erasure_item item = {.kind = ERASE_ACCOUNT, .cause = CAUSE_SHRED, .account = row.id};
+	account_row_clear(&row);
+	snprintf(what, sizeof(what), "an account of %" PRIu64 " recordings", recordings);
+	struct cost before = cost_now();
+	erase(vault, &item, 1);
+	print_cost(what, before, 1);
+	measure_burial(vault);
 }
 
 static int64_t newest_recording(struct vault *vault)
@@ -268,16 +323,22 @@ static void measure_singles(struct vault *vault, int64_t newest, unsigned n)
 	}
 }
 
-static void measure(const char *dir, unsigned singles, size_t batch)
+static void measure(const char *dir, unsigned singles, size_t batch, uint64_t large)
 {
 	struct config *config;
 	struct vault *vault = open_vault(dir, &config);
 	int64_t newest = newest_recording(vault);
 
 	sqlite3_wal_hook(db_handle(vault->db), count_wal, NULL);
-	measure_singles(vault, newest, singles);
-	if (batch > 0)
-		erase_batch(vault, batch, newest);
+	if (singles > 0)
+		measure_singles(vault, newest, singles);
+	if (batch > 0) {
+		erase_batch(vault, batch, newest, ERASE_GROUP, "a batch of expiry groups");
+		erase_batch(vault, batch, newest, ERASE_ACCOUNT, "a batch of accounts");
+		measure_burial(vault);
+	}
+	if (large > 0)
+		measure_large(vault, large);
 	close_vault(vault, config);
 }
 
@@ -287,10 +348,12 @@ int main(int argc, char **argv)
 	check(secret_process_init(), "secret memory");
 	if (argc == 5 && strcmp(argv[1], "make") == 0) {
 		make(argv[2], strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
-	} else if (argc == 5 && strcmp(argv[1], "measure") == 0) {
-		measure(argv[2], (unsigned)strtoul(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
+	} else if (argc == 6 && strcmp(argv[1], "measure") == 0) {
+		measure(argv[2], (unsigned)strtoul(argv[3], NULL, 10), strtoull(argv[4], NULL, 10),
+			strtoull(argv[5], NULL, 10));
 	} else {
-		fputs("usage: bench_keys make DIR ACCOUNTS RECORDINGS | measure DIR SINGLES BATCH\n",
+		fputs("usage: bench_keys make DIR ACCOUNTS RECORDINGS | measure DIR SINGLES BATCH "
+		      "LARGE\n",
 			stderr);
 		return 2;
 	}

@@ -7,7 +7,8 @@
 #   - how long the keeper takes to be ready with the large one, and its peak memory, also after a shred
 #   - for both: CPU time and bytes written per erasure of one recording, one expiry group, one account, in an epoch of
 #     its own; "journal" is what goes to SQLite's WAL, "written" all else, checkpoints included
-#   - for the large one: 10,000 accounts in one epoch
+#   - for the large one: 10,000 groups, and 10,000 accounts, in one epoch; an account with a tenth of the recordings; and what it costs to
+#     bury them afterwards, a stride at a time
 # Ten million recordings take 8 GB of disk, and most of a quarter of an hour to make.
 #
 #   BUILD   directory with the programs (required)      DISK   directory to write to (default $BUILD)
@@ -38,7 +39,7 @@ make_vault() {
 
 measure() {
 	echo "in a vault of $2 accounts:"
-	"$BUILD/bench_keys" measure "$disk/$1" "$3" "$4" 2>"$disk/log" || { grep -v destroyed "$disk/log" >&2; exit 1; }
+	"$BUILD/bench_keys" measure "$disk/$1" "$3" "$4" "$5" 2>"$disk/log" || { grep -v destroyed "$disk/log" >&2; exit 1; }
 }
 
 start_keeper() {
@@ -60,5 +61,5 @@ ctl shred account "account $((accounts / 2))" --yes --reason bench >/dev/null
 echo "after a shred of one account: $(peak_mib) MiB resident"
 kill "$keeper" && wait "$keeper"
 keeper=''
-measure small 10 3 0
-measure large "$accounts" 50 $((accounts < 20000 ? accounts / 4 : 10000))
+measure small 10 3 0 0
+measure large "$accounts" 50 $((accounts < 20000 ? accounts / 4 : 10000)) $((recordings / 10))

@@ -9,8 +9,10 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "control_fixture.h"
 #include "daemon/common/intake_wire.h"
+#include "daemon/keeper/bury.h"
 
 #define PLAIN_BYTES 100000
 
@@ -323,6 +325,53 @@ static void test_parameters_are_checked(void **state)
 		INTERFACE "Nothing");
 }
 
+static void assert_states(
+	struct fixture *f, const char *account, size_t sealed, size_t destroyed, const char *gone)
+{
+	const size_t expected[] = {sealed, 0, destroyed};
+	static const char *const names[] = {"sealed", "pending", "destroyed"};
+	json_t *status = ask(f, "Status", NULL, "status");
+	json_t *all = json_object_get(status, "recordings");
+	json_t *one = ask(f, "ShowAccount", json_pack("{s:s}", "account", account), "account");
+
+	for (size_t i = 0; i < ELEMENTSOF(expected); i++) {
+		assert_int_equal(count_list(f, json_pack("{s:s}", "state", names[i])), expected[i]);
+		assert_int_equal(int_of(all, names[i]), expected[i]);
+	}
+	assert_int_equal(int_of(json_object_get(one, "recordings"), "destroyed"), destroyed);
+	assert_int_equal(int_of(json_object_get(one, "recordings"), "sealed"), 0);
+	assert_null(json_object_get(one, "oldest_at"));
+	json_decref(one);
+	json_decref(status);
+	json_t *row = ask(f, "ShowRecording", json_pack("{s:s}", "id", gone), "recording");
+	assert_string_equal(text_of(row, "state"), "destroyed");
+	assert_int_equal(int_of(row, "destroyed_epoch"), 2);
+	assert_null(json_object_get(row, "path"));
+	json_decref(row);
+	refute(f, "OpenRecording", open_parameters(gone, "play", "test"), INTERFACE "Gone", NULL,
+		NULL);
+}
+
+/* Whatever is asked, the answers are those of a shred that is complete, before its rows are written and
+ * after each of them. */
+static void test_a_shred_is_seen_at_once(void **state)
+{
+	struct fixture *f = *state;
+	bool more = true;
+	id_text ids[3];
+
+	vault_fixture_seal(&f->state, "alice", "alice/a.wav", 1, 3, ids);
+	vault_fixture_seal(&f->state, "bob", "bob/a.wav", 1, 2, NULL);
+	json_t *row = ask(f, "ShowRecording", json_pack("{s:s}", "id", ids[0]), "recording");
+	assert_int_equal(vault_fixture_erase(&f->state, ERASE_ACCOUNT, ids[0]), 0);
+	while (more) {
+		assert_states(f, text_of(row, "account_handle"), 2, 3, ids[2]);
+		assert_int_equal(bury_rows(f->state.vault, 1, &more), 0);
+	}
+	assert_states(f, text_of(row, "account_handle"), 2, 3, ids[2]);
+	json_decref(row);
+}
+
 static void test_interface_is_served_as_written(void **state)
 {
 	struct fixture *f = *state;
@@ -355,6 +404,7 @@ int main(void)
 		WITH_VAULT(test_accounts),
 		WITH_VAULT(test_show),
 		WITH_VAULT(test_parameters_are_checked),
+		WITH_VAULT(test_a_shred_is_seen_at_once),
 		WITH_VAULT(test_interface_is_served_as_written),
 	};
 

@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/keeper/accounts.h"
+#include "daemon/keeper/bury.h"
 #include "daemon/keeper/epoch.h"
 #include "daemon/keeper/erasure.h"
 #include "daemon/keeper/keytree.h"
@@ -39,6 +40,7 @@ struct model {
 		struct key_path path; /* account, group and recording are its last three nodes */
 		uint8_t key[NODE_KEY_BYTES];
 		bool alive;
+		uint64_t gone; /* in this epoch, once it is not alive */
 	} recording[MODEL_MAX];
 };
 
@@ -83,8 +85,11 @@ static void model_bury(struct model *model, enum erasure_kind kind, size_t victi
 
 	above.depth = kind == ERASE_ACCOUNT ? 3 : kind == ERASE_GROUP ? 4 : 5;
 	for (size_t i = 0; i < model->n; i++) {
-		if (key_path_covers(&above, &model->recording[i].path))
-			model->recording[i].alive = false;
+		if (!model->recording[i].alive ||
+			!key_path_covers(&above, &model->recording[i].path))
+			continue;
+		model->recording[i].alive = false;
+		model->recording[i].gone = model->epoch + 1;
 	}
 }
 
@@ -121,6 +126,36 @@ static void model_erase(struct model *model)
 	assert_int_equal(result.destroyed_us, model->vault.now_us);
 }
 
+static void bury_all(struct vault *vault)
+{
+	bool more = true;
+
+	while (more)
+		assert_int_equal(bury_rows(vault, 1, &more), 0);
+}
+
+/* Some strides, or none; what they come to must not be seen. */
+static void model_tidy(struct model *model)
+{
+	bool more;
+
+	for (size_t strides = pick(model, 4); strides > 0; strides--)
+		assert_int_equal(
+			bury_rows(model->vault.vault, 1 + (int64_t)pick(model, 3), &more), 0);
+}
+
+static void check_row(struct model *model, size_t i)
+{
+	bool expected = model->recording[i].alive;
+	struct recording_row row;
+
+	vault_fixture_row(&model->vault, model->recording[i].id, &row);
+	assert_int_equal(recording_is_live(row.state), expected);
+	assert_int_equal(row.destroyed_epoch, model->recording[i].gone);
+	assert_int_equal(!row.private, !expected);
+	recording_row_clear(&row);
+}
+
 static void model_check(struct model *model)
 {
 	struct vault *vault = model->vault.vault;
@@ -130,11 +165,9 @@ static void model_check(struct model *model)
 	for (size_t i = 0; i < model->n; i++) {
 		uint8_t key[NODE_KEY_BYTES];
 		bool expected = model->recording[i].alive;
-		enum recording_state found =
-			vault_fixture_state(&model->vault, model->recording[i].id);
 		int r = keytree_open(vault->tree, &model->recording[i].path, key);
 		assert_int_equal(r, expected ? 0 : -ENOENT);
-		assert_int_equal(recording_is_live(found), expected);
+		check_row(model, i);
 		if (expected)
 			assert_memory_equal(key, model->recording[i].key, sizeof(key));
 		alive += expected;
@@ -160,10 +193,14 @@ static void test_many_epochs(void **state)
 			else
 				model_erase(model);
 			model_check(model);
+			model_tidy(model);
+			model_check(model);
 			if (pick(model, 10) == 0)
 				assert_int_equal(vault_fixture_reopen(&model->vault, 0, NULL), 0);
 		}
 		assert_true(model->epoch > 10);
+		bury_all(model->vault.vault);
+		model_check(model);
 		vault_fixture_close(&model->vault);
 		free(model);
 	}
@@ -189,6 +226,7 @@ static void test_no_rows_stay_behind(void **state)
 
 	scene_open(&scene);
 	assert_int_equal(scene_erase(&scene), 0);
+	bury_all(scene.vault.vault);
 	assert_int_equal(count_nodes(scene.vault.vault->db), expected);
 	assert_true(scene_recovers(&scene));
 	assert_int_equal(count_nodes(scene.vault.vault->db), expected);
@@ -208,9 +246,10 @@ static void test_objects_go_after_the_keys(void **state)
 	int fd = store->ops->open(store, ulid);
 	assert_true(fd >= 0);
 	close(fd);
-	assert_int_equal(erasure_remove_objects(scene.vault.vault, 2, &more), 0);
+	bury_all(scene.vault.vault);
+	assert_int_equal(bury_objects(scene.vault.vault, 2, &more), 0);
 	assert_true(more);
-	assert_int_equal(erasure_remove_objects(scene.vault.vault, 2, &more), 0);
+	assert_int_equal(bury_objects(scene.vault.vault, 2, &more), 0);
 	assert_false(more);
 	for (size_t i = 0; i < SCENE_RECORDINGS; i++) {
 		assert_int_equal(ulid_parse(scene.id[i], ulid), 0);

@@ -201,6 +201,7 @@ static void run_until(uv_loop_t *loop, struct vault_fixture *vault, const char *
 	uv_timer_start(&limit, give_up, 20000, 0);
 	while (stopped ? !*stopped
 		       : count(vault, "SELECT count(*) FROM removal") > 0 ||
+				 count(vault, "SELECT count(*) FROM burial") > 0 ||
 				 vault_fixture_state(vault, id) != RECORDING_EXPIRED) {
 		uv_run(loop, UV_RUN_ONCE);
 		if (stopped)

@@ -71,7 +71,7 @@ static void test_burying_an_account_twice(void **state)
 	add_account(s, 3, ACCOUNT_QUARANTINE);
 	assert_int_equal(account_set_profile(s->db, id, "sealed", 6), 0);
 	assert_int_equal(account_bury(s->db, id, 1000, 3), 0);
-	assert_int_equal(account_bury(s->db, id, 2000, 4), 0);
+	assert_int_equal(account_bury(s->db, id, 2000, 4), 1);
 	assert_int_equal(account_by_id(s->db, id, &row), 0);
 	assert_int_equal(row.state, ACCOUNT_DELETED);
 	assert_int_equal(row.deleted_us, 1000);
@@ -211,20 +211,19 @@ static void assert_tallied(struct store *s)
 	}
 }
 
-static void bury(struct store *s, enum recording_scope scope, int64_t id, int64_t expected)
+/* Erases it twice: the second time nothing is left to destroy. */
+static void erase(struct store *s, struct erasure_item item, int64_t expected)
 {
-	int64_t count = 0, bytes = 0;
+	int64_t count, bytes;
 
-	assert_int_equal(recording_mark_pending(s->db, scope, id), 0);
-	assert_tallied(s);
-	assert_int_equal(
-		recording_bury(s->db, scope, id, RECORDING_DESTROYED, 100, 2, &count, &bytes), 0);
-	assert_int_equal(count, expected);
-	assert_tallied(s);
-	assert_int_equal(
-		recording_bury(s->db, scope, id, RECORDING_EXPIRED, 200, 3, &count, &bytes), 0);
-	assert_int_equal(count, expected); /* the second time nothing is left to bury */
-	assert_tallied(s);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(erasure_note(s->db, &item), 0);
+		assert_tallied(s);
+		assert_int_equal(erasure_finish(s->db, 100, 2, &count, &bytes), 0);
+		assert_int_equal(count, i == 0 ? expected : 0);
+		assert_tallied(s);
+		item.cause = CAUSE_EXPIRY;
+	}
 }
 
 static void test_tallies_follow_every_change(void **state)
@@ -233,6 +232,8 @@ static void test_tallies_follow_every_change(void **state)
 	struct tally tally;
 	int64_t one;
 
+	for (uint8_t account = 1; account <= 3; account++)
+		add_account(s, account, ACCOUNT_OPEN);
 	add_recording(s, 1, 1, 'a', 10);
 	add_recording(s, 1, 1, 'b', 20);
 	add_recording(s, 1, 2, 'c', 30);
@@ -243,10 +244,10 @@ static void test_tallies_follow_every_change(void **state)
 	assert_int_equal(recording_tally(s->db, 0, &tally), 0);
 	assert_int_equal(tally.count[RECORDING_SEALED], 5);
 	assert_int_equal(tally.plain_bytes[RECORDING_QUARANTINED], 60);
-	bury(s, RECORDING_ITSELF, one, 1);
-	bury(s, RECORDINGS_OF_GROUP, 1, 2);
-	bury(s, RECORDINGS_OF_ACCOUNT, 1, 1);
-	bury(s, RECORDINGS_OF_ACCOUNT, 3, 1);
+	erase(s, (struct erasure_item){ERASE_RECORDING, CAUSE_SHRED, 2, 3, one}, 1);
+	erase(s, (struct erasure_item){ERASE_GROUP, CAUSE_SHRED, 1, 1, 0}, 2);
+	erase(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, 1, 0, 0}, 1);
+	erase(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, 3, 0, 0}, 1);
 	assert_int_equal(recording_tally(s->db, 0, &tally), 0);
 	assert_int_equal(tally.count[RECORDING_SEALED], 1);
 	assert_int_equal(tally.count[RECORDING_DESTROYED], 5);
@@ -260,14 +261,12 @@ static void test_what_a_tombstone_forgets(void **state)
 	struct store *s = *state;
 	uint8_t source[CATALOG_LOOKUP_BYTES] = {'a'}, ulid[ULID_BYTES] = {'a'},
 		queued[4][ULID_BYTES];
-	int64_t count = 0, bytes = 0, id = add_recording(s, 1, 1, 'a', 10);
+	int64_t id = add_recording(s, 1, 1, 'a', 10);
 	struct recording_row row;
 	size_t n;
 
-	assert_int_equal(recording_bury(s->db, RECORDING_ITSELF, id, RECORDING_EXPIRED, 100, 2,
-				 &count, &bytes),
-		0);
-	assert_int_equal(bytes, 10);
+	assert_int_equal(recording_bury(s->db, id, RECORDING_EXPIRED, 100, 2), 0);
+	assert_int_equal(recording_bury(s->db, id, RECORDING_DESTROYED, 200, 3), 0);
 	assert_int_equal(recording_by_ulid(s->db, ulid, &row), 0);
 	assert_int_equal(row.state, RECORDING_EXPIRED);
 	assert_int_equal(row.destroyed_us, 100);
