@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "storage/db_internal.h"
 
-#define KEY_FANOUT 257 /* children to expect */
+#define ROWS_FIRST 32 /* to have room for, before it is doubled */
 
 static int read_row(sqlite3_stmt *q, struct node_row *ret_row)
 {
@@ -53,7 +53,7 @@ struct rows {
 static int append(struct rows *rows, sqlite3_stmt *q)
 {
 	if (rows->count == rows->room) {
-		size_t room = rows->room ? 2 * rows->room : KEY_FANOUT;
+		size_t room = rows->room ? 2 * rows->room : ROWS_FIRST;
 		struct node_row *row = reallocarray(rows->row, room, sizeof(*row));
 		if (!row)
 			return -ENOMEM;
@@ -90,6 +90,49 @@ int node_list(struct db *db, uint64_t parent, struct node_row **ret_rows, size_t
 #define PRESENT " AND epoch < ifnull((SELECT epoch FROM staged_parent LIMIT 1), 0x7fffffffffffffff)"
 #define STAGED  " AND epoch = (SELECT epoch FROM staged_parent LIMIT 1)"
 
+static int read_pack(sqlite3_stmt *q, struct node_pack *ret_pack)
+{
+	if (sqlite3_column_type(q, 3) != SQLITE_BLOB)
+		return -RE_CORRUPT;
+	int len = sqlite3_column_bytes(q, 3), children = len - NODE_PACK_OVERHEAD;
+
+	if (children <= 0 || children % NODE_PACK_CHILD_BYTES != 0 || len > NODE_PACK_BYTES_MAX)
+		return -RE_CORRUPT;
+	ret_pack->parent = (uint64_t)sqlite3_column_int64(q, 0);
+	ret_pack->first = (uint64_t)sqlite3_column_int64(q, 1);
+	ret_pack->epoch = (uint64_t)sqlite3_column_int64(q, 2);
+	ret_pack->len = (size_t)len;
+	memcpy(ret_pack->sealed, sqlite3_column_blob(q, 3), ret_pack->len);
+	return 0;
+}
+
+/* Runs a query for one row, by parent and id. */
+static int query(
+	struct db *db, const char *sql, uint64_t parent, uint64_t id, sqlite3_stmt **ret_query)
+{
+	int r = db_start(db, ret_query, sql, "ii", (int64_t)parent, (int64_t)id);
+
+	if (r == 0)
+		r = db_next(db, *ret_query);
+	return r < 0 ? r : r == 0 ? -ENOENT : 0;
+}
+
+int node_pack_get(
+	struct db *db, enum node_set set, uint64_t parent, uint64_t id, struct node_pack *ret_pack)
+{
+	static const char *const sql[] = {
+		[NODE_PRESENT] =
+			"SELECT parent, first, epoch, sealed FROM node_pack"
+			" WHERE parent = ? AND first <= ?" PRESENT " ORDER BY first DESC LIMIT 1",
+		[NODE_STAGED] =
+			"SELECT parent, first, epoch, sealed FROM node_pack"
+			" WHERE parent = ? AND first <= ?" STAGED " ORDER BY first DESC LIMIT 1"};
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = query(db, sql[set], parent, id, &q);
+
+	return r < 0 ? r : read_pack(q, ret_pack);
+}
+
 int node_pack_find(
 	struct db *db, enum node_set set, uint64_t parent, uint64_t id, uint64_t *ret_first)
 {
@@ -100,29 +143,11 @@ int node_pack_find(
 		[NODE_STAGED] = "SELECT first FROM node_pack WHERE parent = ? AND first <= ?" STAGED
 				" ORDER BY first DESC LIMIT 1"};
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, sql[set], "ii", (int64_t)parent, (int64_t)id);
+	int r = query(db, sql[set], parent, id, &q);
 
 	if (r == 0)
-		r = db_next(db, q);
-	if (r <= 0)
-		return r < 0 ? r : -ENOENT;
-	*ret_first = (uint64_t)sqlite3_column_int64(q, 0);
-	return 0;
-}
-
-static int read_pack(sqlite3_stmt *q, struct node_pack *ret_pack)
-{
-	if (sqlite3_column_type(q, 3) != SQLITE_BLOB)
-		return -RE_CORRUPT;
-	int len = sqlite3_column_bytes(q, 3), children = len - NODE_PACK_OVERHEAD;
-	if (children <= 0 || children % NODE_PACK_CHILD_BYTES != 0 || len > NODE_PACK_BYTES_MAX)
-		return -RE_CORRUPT;
-	ret_pack->parent = (uint64_t)sqlite3_column_int64(q, 0);
-	ret_pack->first = (uint64_t)sqlite3_column_int64(q, 1);
-	ret_pack->epoch = (uint64_t)sqlite3_column_int64(q, 2);
-	ret_pack->len = (size_t)len;
-	memcpy(ret_pack->sealed, sqlite3_column_blob(q, 3), ret_pack->len);
-	return 0;
+		*ret_first = (uint64_t)sqlite3_column_int64(q, 0);
+	return r;
 }
 
 int node_pack_next(struct db *db, enum node_set set, uint64_t parent, uint64_t from,
@@ -136,13 +161,9 @@ int node_pack_next(struct db *db, enum node_set set, uint64_t parent, uint64_t f
 			"SELECT parent, first, epoch, sealed FROM node_pack"
 			" WHERE parent = ? AND first >= ?" STAGED " ORDER BY first LIMIT 1"};
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, sql[set], "ii", (int64_t)parent, (int64_t)from);
+	int r = query(db, sql[set], parent, from, &q);
 
-	if (r == 0)
-		r = db_next(db, q);
-	if (r <= 0)
-		return r < 0 ? r : -ENOENT;
-	return read_pack(q, ret_pack);
+	return r < 0 ? r : read_pack(q, ret_pack);
 }
 
 /* The stage. */

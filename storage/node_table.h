@@ -43,13 +43,15 @@ int node_add(struct db *db, const struct node_row *row);
 /* The rows of a parent's children in id order; malloc'd, the caller's, NULL when there are none. */
 int node_list(struct db *db, uint64_t parent, struct node_row **ret_rows, size_t *ret_count);
 
-/* Which of the parent's packs an id would be in: the last that begins with it or before it. 0,
- * -ENOENT. */
+/* The one of the parent's packs that an id can be in: the last that begins with it or before it. 0,
+ * -ENOENT; -RE_CORRUPT for one whose size is that of no pack. */
+int node_pack_get(
+	struct db *db, enum node_set set, uint64_t parent, uint64_t id, struct node_pack *ret_pack);
+/* Only where it begins. */
 int node_pack_find(
 	struct db *db, enum node_set set, uint64_t parent, uint64_t id, uint64_t *ret_first);
 
-/* The first of the parent's packs that begins with this id or behind it. 0, -ENOENT; -RE_CORRUPT for
- * one whose size is that of no pack. */
+/* The first of the parent's packs that begins with this id or behind it. As node_pack_get(). */
 int node_pack_next(struct db *db, enum node_set set, uint64_t parent, uint64_t from,
 	struct node_pack *ret_pack);
 

@@ -87,11 +87,8 @@ int key_pack_load(struct key_pack *pack, struct db *db, enum node_set set, uint6
 	uint64_t id, const uint8_t parent_key[static NODE_KEY_BYTES])
 {
 	struct node_pack sealed;
-	uint64_t first;
-	int r = node_pack_find(db, set, parent, id, &first);
+	int r = node_pack_get(db, set, parent, id, &sealed);
 
 	pack->n = 0;
-	if (r == 0)
-		r = node_pack_next(db, set, parent, first, &sealed);
 	return r < 0 ? r : key_pack_open(pack, &sealed, parent_key);
 }

@@ -32,7 +32,8 @@ struct visit {
 	struct node_row *row;
 	size_t rows, row_at;
 	size_t in_at;     /* in the pack that is open */
-	uint64_t in_from; /* where to look for the next one */
+	uint64_t in_from; /* where to look for the next one, */
+	bool in_done;     /* if there is any */
 	uint64_t last;    /* child */
 };
 
@@ -61,14 +62,15 @@ static int fill(struct visit *visit)
 	struct key_pack *in = &visit->level->in;
 	struct node_pack sealed;
 
-	if (visit->in_at < in->n)
-		return 1;
+	if (visit->in_at < in->n || visit->in_done)
+		return !visit->in_done;
 	int r = node_pack_next(
 		visit->staging->tree->db, NODE_PRESENT, visit->parent, visit->in_from, &sealed);
 	if (r == 0)
 		r = key_pack_open(in, &sealed, visit->level->old);
+	visit->in_done = r == -ENOENT;
 	if (r < 0)
-		return r == -ENOENT ? 0 : damaged(visit, r, KEYTREE_CHILDREN, visit->parent);
+		return visit->in_done ? 0 : damaged(visit, r, KEYTREE_CHILDREN, visit->parent);
 	visit->in_at = 0;
 	visit->in_from = sealed.first + 1;
 	return 1;

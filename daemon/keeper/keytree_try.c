@@ -44,31 +44,32 @@ static int try_row(struct db *db, const struct reach *parent, struct reach *chil
 	return r == -ENOENT ? 0 : r;
 }
 
-static int look_into(
-	struct db *db, enum node_set set, const struct reach *parent, struct looked *looked)
+static int look_into(struct db *db, enum node_set set, const struct reach *parent, uint64_t id,
+	struct looked *looked)
 {
 	struct node_pack sealed;
-	int r = node_pack_next(db, set, parent->id, looked->first, &sealed);
+	int r = node_pack_get(db, set, parent->id, id, &sealed);
 
 	looked->tried = r == 0;
 	looked->pack.n = 0;
-	for (unsigned i = 0; i < parent->n && r == 0; i++) {
+	if (r < 0)
+		return r;
+	looked->first = sealed.first;
+	for (unsigned i = 0; i < parent->n; i++) {
 		if (key_pack_open(&looked->pack, &sealed, parent->key[i]) == 0)
 			break;
 	}
-	return r;
+	return 0;
 }
 
 static int try_pack(struct db *db, enum node_set set, struct reach *parent, struct reach *child)
 {
 	struct looked *looked = &parent->looked[set];
-	uint64_t first;
-	int r = node_pack_find(db, set, parent->id, child->id, &first);
+	uint64_t first = 0;
+	int r = looked->tried ? node_pack_find(db, set, parent->id, child->id, &first) : 0;
 
-	if (r == 0 && (!looked->tried || looked->first != first)) {
-		looked->first = first;
-		r = look_into(db, set, parent, looked);
-	}
+	if (r == 0 && (!looked->tried || looked->first != first))
+		r = look_into(db, set, parent, child->id, looked);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	const uint8_t *key = key_pack_find(&looked->pack, child->id);

@@ -316,6 +316,7 @@ static void test_which_pack_an_id_would_be_in(void **state)
 	} cases[] = {
 		{9, 0}, {10, 10}, {11, 10}, {39, 10}, {40, 40}, {41, 40}, {UINT64_C(7) << 56, 40}};
 	struct store *s = *state;
+	struct node_pack pack;
 	uint64_t first = 0;
 
 	stage_without_20(s);
@@ -325,6 +326,11 @@ static void test_which_pack_an_id_would_be_in(void **state)
 			int r = node_pack_find(s->db, set, 1, cases[i].id, &first);
 			assert_int_equal(r, cases[i].first ? 0 : -ENOENT);
 			assert_int_equal(first, cases[i].first);
+			r = node_pack_get(s->db, set, 1, cases[i].id, &pack);
+			assert_int_equal(r, cases[i].first ? 0 : -ENOENT);
+			assert_true(r < 0 || pack.first == first);
+			r = node_pack_get(s->db, 1 - set, 1, cases[i].id, &pack);
+			assert_int_equal(r, -ENOENT);
 			assert_int_equal(
 				node_pack_find(s->db, 1 - set, 1, cases[i].id, &first), -ENOENT);
 			assert_int_equal(
