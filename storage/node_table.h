@@ -32,6 +32,9 @@ struct node_pack {
 	uint8_t sealed[NODE_PACK_BYTES_MAX];
 };
 
+/* No id is less, as the tables order them: not even one that damage has made. */
+#define NODE_ID_FIRST ((uint64_t)INT64_MIN)
+
 enum node_set { NODE_PRESENT, NODE_STAGED };
 
 /* 0, -ENOENT; -RE_CORRUPT for a row of another size. */

@@ -176,7 +176,7 @@ static int hash_rows(struct db *db, crypto_generichash_state *state)
 static int hash_packs(struct db *db, enum node_set set, crypto_generichash_state *state)
 {
 	struct node_pack pack;
-	uint64_t from = 0;
+	uint64_t from = NODE_ID_FIRST;
 	int r;
 
 	while ((r = node_pack_next(db, set, NODE_ROOT, from, &pack)) == 0) {

@@ -19,13 +19,12 @@ struct level {
 struct staging {
 	struct keytree *tree;
 	const struct key_path *victims;
-	struct level *level; /* KEY_PATH_MAX + 1 of them; secret */
 };
 
 /* All children of one parent in id order: those with rows merged with those in packs. */
 struct visit {
 	struct staging *staging;
-	struct level *level; /* the parent's */
+	struct level *level; /* the parent's, and behind it those of the nodes below; secret */
 	uint64_t parent;
 	unsigned depth;
 	size_t next, end; /* victims below the parent, not yet passed */
@@ -79,19 +78,20 @@ static int fill(struct visit *visit)
 /* 1, or 0 when there are no more. */
 static int next_child(struct visit *visit, struct child *ret_child)
 {
-	struct key_pack *in = &visit->level->in;
-	struct child child = {.id = UINT64_MAX};
+	const struct key_pack *in = &visit->level->in;
+	const struct node_row *row =
+		visit->row_at < visit->rows ? &visit->row[visit->row_at] : NULL;
 	int packed = fill(visit);
+	struct child child;
 
-	if (packed < 0 || (!packed && visit->row_at == visit->rows))
+	if (packed < 0 || (!packed && !row))
 		return packed;
-	if (packed)
+	if (!packed || (row && row->id < key_pack_id(in, visit->in_at))) {
+		child = (struct child){.id = row->id, .row = row};
+		visit->row_at++;
+	} else {
 		child = (struct child){
 			.id = key_pack_id(in, visit->in_at), .key = key_pack_key(in, visit->in_at)};
-	if (visit->row_at < visit->rows && visit->row[visit->row_at].id < child.id) {
-		const struct node_row *row = &visit->row[visit->row_at++];
-		child = (struct child){.id = row->id, .row = row};
-	} else {
 		visit->in_at++;
 	}
 	/* Twice the same: it would be found in one place, and erased in the other. */
@@ -162,7 +162,8 @@ static int stage_child(struct visit *visit, const struct child *child)
 		.parent = child->id,
 		.depth = visit->depth + 1,
 		.next = first,
-		.end = first + n};
+		.end = first + n,
+		.in_from = NODE_ID_FIRST};
 	return r < 0 ? r : stage_children(&next);
 }
 
@@ -196,8 +197,12 @@ int keytree_stage(struct keytree *tree, struct key_path *victims, size_t n,
 	uint8_t ret_root[static NODE_KEY_BYTES], uint8_t ret_top[static DB_DIGEST_BYTES])
 {
 	_cleanup_secret_ struct level *level = secret_new((KEY_PATH_MAX + 1) * sizeof(*level));
-	struct staging staging = {.tree = tree, .victims = victims, .level = level};
-	struct visit top = {.staging = &staging, .level = level, .parent = NODE_ROOT, .end = n};
+	struct staging staging = {.tree = tree, .victims = victims};
+	struct visit top = {.staging = &staging,
+		.level = level,
+		.parent = NODE_ROOT,
+		.end = n,
+		.in_from = NODE_ID_FIRST};
 
 	if (!level)
 		return -RE_MLOCK;
