@@ -134,7 +134,7 @@ static int discard_stage(struct vault *vault)
 	return r < 0 ? r : db_commit(vault->db);
 }
 
-/* Rows and packs below what is erased: unreadable already, and now gone. */
+/* Rows below what is erased: unreadable already, and now gone. */
 static int drop_group_rows(void *context, int64_t group)
 {
 	return node_drop_children(context, node_id(NODE_KIND_GROUP, (uint64_t)group));
