@@ -8,11 +8,13 @@
 #include "base/secret.h"
 
 #define NODE_LABEL    "rsnode01"
+#define PACK_LABEL    "rspack01"
 #define RECORD_LABEL  "rsrecd01" /* also the crypto_kdf context */
 #define LABEL_BYTES   8
 #define NODE_AD_BYTES (LABEL_BYTES + 3 * 8)
 
 _Static_assert(sizeof(NODE_LABEL) - 1 == LABEL_BYTES, "label size");
+_Static_assert(sizeof(PACK_LABEL) - 1 == LABEL_BYTES, "label size");
 _Static_assert(sizeof(RECORD_LABEL) - 1 == crypto_kdf_CONTEXTBYTES, "context size");
 _Static_assert(NODE_KEY_BYTES == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "key size");
 _Static_assert(NODE_KEY_BYTES == crypto_kdf_KEYBYTES, "key size");
@@ -66,9 +68,10 @@ static int open_sealed(const uint8_t *key, struct ad ad, const uint8_t *sealed, 
 	return 0;
 }
 
-static struct ad node_ad(const struct node_place *place, uint8_t ret_bytes[static NODE_AD_BYTES])
+static struct ad node_ad(
+	const char *label, const struct node_place *place, uint8_t ret_bytes[static NODE_AD_BYTES])
 {
-	memcpy(ret_bytes, NODE_LABEL, LABEL_BYTES);
+	memcpy(ret_bytes, label, LABEL_BYTES);
 	put_le64(ret_bytes + LABEL_BYTES, place->parent);
 	put_le64(ret_bytes + LABEL_BYTES + 8, place->id);
 	put_le64(ret_bytes + LABEL_BYTES + 16, place->epoch);
@@ -80,7 +83,7 @@ void node_key_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct
 {
 	uint8_t bytes[NODE_AD_BYTES];
 
-	seal(parent_key, node_ad(place, bytes), key, NODE_KEY_BYTES, ret_sealed);
+	seal(parent_key, node_ad(NODE_LABEL, place, bytes), key, NODE_KEY_BYTES, ret_sealed);
 }
 
 int node_key_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
@@ -88,7 +91,7 @@ int node_key_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct 
 {
 	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
 	uint8_t bytes[NODE_AD_BYTES];
-	struct ad ad = node_ad(place, bytes);
+	struct ad ad = node_ad(NODE_LABEL, place, bytes);
 
 	if (!key)
 		return -RE_MLOCK;
@@ -96,6 +99,30 @@ int node_key_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct 
 		    SEALED_KEY_BYTES - SEAL_NONCE_BYTES, ad.bytes, ad.len, sealed, parent_key))
 		return -RE_CORRUPT;
 	memcpy(ret_key, key, NODE_KEY_BYTES);
+	return 0;
+}
+
+void node_keys_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
+	const uint8_t *plain, size_t len, uint8_t *ret_sealed)
+{
+	uint8_t bytes[NODE_AD_BYTES];
+
+	seal(parent_key, node_ad(PACK_LABEL, place, bytes), plain, len, ret_sealed);
+}
+
+/* In one pass, unlike records: the size makes a second one felt. */
+int node_keys_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
+	const uint8_t *sealed, size_t sealed_len, uint8_t *ret_plain)
+{
+	uint8_t bytes[NODE_AD_BYTES];
+	struct ad ad = node_ad(PACK_LABEL, place, bytes);
+
+	if (sealed_len < SEAL_OVERHEAD_BYTES)
+		return -RE_CORRUPT;
+	if (crypto_aead_xchacha20poly1305_ietf_decrypt(ret_plain, NULL, NULL,
+		    sealed + SEAL_NONCE_BYTES, sealed_len - SEAL_NONCE_BYTES, ad.bytes, ad.len,
+		    sealed, parent_key))
+		return -RE_CORRUPT;
 	return 0;
 }
 

@@ -2,7 +2,8 @@
  *
  * XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha) with a random 24-byte nonce. The associated data
  * binds a sealed key to its place in the tree and to the epoch it was sealed in, so that rows
- * cannot be moved, swapped or replayed under another id. */
+ * cannot be moved, swapped or replayed under another id. Keys sealed together have a label of their
+ * own: no such box passes for that of a single key, nor the other way round. */
 #pragma once
 
 #include <stddef.h>
@@ -26,6 +27,18 @@ void node_key_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct
 /* 0, or -RE_CORRUPT when it does not open. */
 int node_key_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
 	const uint8_t sealed[static SEALED_KEY_BYTES], uint8_t ret_key[static NODE_KEY_BYTES]);
+
+/* Several children of one parent in one box. place.id is the first child's; plain is for each of them
+ * le64 id || key, NODE_ENTRY_BYTES, len bytes in all; ret_sealed has room for len +
+ * SEAL_OVERHEAD_BYTES. */
+#define NODE_ENTRY_BYTES (8 + NODE_KEY_BYTES)
+void node_keys_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
+	const uint8_t *plain, size_t len, uint8_t *ret_sealed);
+
+/* sealed_len - SEAL_OVERHEAD_BYTES bytes into ret_plain, which is secret memory. 0, or -RE_CORRUPT,
+ * and then ret_plain is zeroed, or as it was. */
+int node_keys_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
+	const uint8_t *sealed, size_t sealed_len, uint8_t *ret_plain);
 
 /* Seals a private record under a subkey of a leaf key: crypto_kdf of the key for this purpose. The
  * purpose is also the associated data's first part; bound names the record's owner (an id).

@@ -12,9 +12,10 @@ static const char *const schema[] = {
 	/* Children of one parent lie together: re-keying a parent touches neighbouring pages only. */
 	"CREATE TABLE node(parent INTEGER NOT NULL, id INTEGER NOT NULL, epoch INTEGER NOT NULL,"
 	" sealed BLOB NOT NULL, PRIMARY KEY (parent, id)) WITHOUT ROWID",
-	"CREATE TABLE staged_parent(id INTEGER PRIMARY KEY)",
-	"CREATE TABLE staged_node(parent INTEGER NOT NULL, id INTEGER NOT NULL,"
-	" epoch INTEGER NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (parent, id)) WITHOUT ROWID",
+	"CREATE TABLE node_pack(parent INTEGER NOT NULL, first INTEGER NOT NULL,"
+	" epoch INTEGER NOT NULL, sealed BLOB NOT NULL,"
+	" PRIMARY KEY (parent, first, epoch)) WITHOUT ROWID",
+	"CREATE TABLE staged_parent(id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL)",
 
 	"CREATE TABLE account(id INTEGER PRIMARY KEY AUTOINCREMENT, handle BLOB NOT NULL UNIQUE,"
 	" lookup BLOB NOT NULL UNIQUE, state INTEGER NOT NULL, created_us INTEGER NOT NULL,"

@@ -174,19 +174,16 @@ static int finish(
 	return epoch_enter(vault, next);
 }
 
-/* The proof: what was destroyed must not open with the new root, neither through the staged rows
- * nor through the old ones, which are still in the table and are what an old copy would have. */
+/* The proof: what was destroyed must not open with the new root, neither through what is staged nor
+ * through what is old, which is still in the tables and is what an old copy would have. */
 static int prove_erased(
 	struct vault *vault, const struct root_record *next, const struct victims *victims)
 {
-	for (size_t i = 0; i < victims->count; i++) {
-		int r = keytree_try(vault->db, next->key, &victims->paths[i]);
-		if (r == 0)
-			return -RE_NOT_ERASED;
-		if (r != -ENOENT)
-			return r;
-	}
-	return 0;
+	int r = keytree_try(vault->db, next->key, victims->paths, victims->count);
+
+	if (r == -ENOENT)
+		return 0;
+	return r == 0 ? -RE_NOT_ERASED : r;
 }
 
 static void announce(struct vault *vault, const struct erasure_result *result)
@@ -304,18 +301,28 @@ static int carry_out(struct vault *vault, const struct root_record *next,
  * one. */
 static void tell_of_damage(struct vault *vault)
 {
-	uint64_t damaged = keytree_damaged(vault->tree);
+	uint64_t damaged;
+	enum keytree_damage damage = keytree_damaged(vault->tree, &damaged);
 	char node[64];
 
-	if (damaged == 0) {
-		vault_trouble(vault, "the erasure cannot be staged: %s", re_strerror(-RE_CORRUPT));
-		return;
-	}
 	node_describe(damaged, node, sizeof(node));
-	vault_trouble(vault,
-		"the key of %s in keeper.db is damaged: nothing beside it can be erased until keeper.db "
-		"is restored from a copy made after the last erasure",
-		node);
+	switch (damage) {
+	case KEYTREE_WHOLE:
+		vault_trouble(vault, "the erasure cannot be staged: %s", re_strerror(-RE_CORRUPT));
+		break;
+	case KEYTREE_NODE:
+		vault_trouble(vault,
+			"the key of %s in keeper.db is damaged: nothing beside it can be erased "
+			"until keeper.db is restored from a copy made after the last erasure",
+			node);
+		break;
+	case KEYTREE_CHILDREN:
+		vault_trouble(vault,
+			"keys right below %s in keeper.db are damaged: nothing there can be erased "
+			"until keeper.db is restored from a copy made after the last erasure",
+			node);
+		break;
+	}
 }
 
 int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,

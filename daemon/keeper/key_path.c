@@ -24,6 +24,10 @@ void node_describe(uint64_t id, char *ret_text, size_t len)
 	uint64_t kind = id >> NUMBER_BITS;
 	const char *name = kind < ELEMENTSOF(kinds) ? kinds[kind] : NULL;
 
+	if (id == NODE_ROOT) {
+		snprintf(ret_text, len, "the root");
+		return;
+	}
 	snprintf(ret_text, len, "%s %" PRIu64, name ? name : "node",
 		id & ((UINT64_C(1) << NUMBER_BITS) - 1));
 }

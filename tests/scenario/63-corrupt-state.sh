@@ -200,6 +200,43 @@ cp "$vault/copy/objects/${object#"$state/objects/"}" "$object"
 all_play
 stop_vault
 
+# --- Keys sealed together, as a shred leaves them: below expiry groups, accounts, the two levels above and the root ---
+survivor=$(id_of two/2.wav)
+start_keeper
+expect 0 ctl shred recording "$(id_of two/3.wav)" --yes --reason test
+expect 0 ctl verify --all
+stop_keeper
+cp "$DB" "$vault/packed.db"
+packed() {
+	cat "$vault/packed.db" >"$DB"
+	rm -f "$DB"-*
+}
+pack_lost() {
+	sqlite3 "$DB" "UPDATE node_pack SET sealed = zeroblob(length(sealed)) WHERE parent >> 56 = $1" || fail "sqlite3"
+	start_keeper
+	for time in before after; do
+		expect 1 ctl verify --all --json
+		holds "$2" "$vault/out" || fail "a spoilt pack of kind $1: $time a shred verify says $(cat "$vault/out")"
+		[ $time = after ] || expect 1 ctl shred recording "$survivor" --yes --reason test
+		[ $time = after ] || says "$vault/err" "right below $3 .*damaged" 'until keeper.db is restored'
+	done
+	stop_keeper
+	packed
+}
+pack_lost 4 '.ok == 3' 'expiry group'
+pack_lost 3 '.ok == 3' account
+pack_lost 2 '.ok == 3' 'second level'
+pack_lost 1 '.ok == 0' 'first level'
+sqlite3 "$DB" 'UPDATE node_pack SET sealed = zeroblob(length(sealed)) WHERE parent = 0'
+refused 'do not belong together'
+packed
+start_keeper
+expect 0 ctl shred recording "$survivor" --yes --reason test # negative control
+stop_keeper
+rm -rf "$state/objects"
+cp -a "$vault/copy/objects" "$state/objects"
+present
+
 # --- What is lost must not be taken for destroyed, nor what is older for what is ---
 flaws=''
 present

@@ -116,13 +116,15 @@ static void report(const struct history *h)
 	print_message(
 		"epoch %d, %zu commits refused; %zu of %zu keys gone, %zu of %zu recordings\n",
 		(int)h->epoch, h->refused, gone, h->known_count, dead, h->sealed_count);
-	print_message("%zu looks at %zu MB: %zu row versions; %zu opens tried, %zu keys found\n",
-		a->looks, a->bytes >> 20, a->rows_count, a->tries, a->keys_count);
+	print_message(
+		"%zu looks at %zu MB: versions of %zu rows, %zu packs; %zu opens tried, %zu keys found\n",
+		a->looks, a->bytes >> 20, a->boxes_count - a->packs, a->packs, a->tries,
+		a->keys_count);
 	print_message("%zu files of %zu KB hold no key\n", raw.files, raw.bytes >> 10);
 	assert_true(gone > 100 && dead > 20 && dead < h->sealed_count && h->refused > 0);
 	/* Negative control of the reading of bytes: what SQL finds was there already. */
 	assert_int_equal(a->by_sql, 0);
-	assert_true(a->by_bytes > KEY_RADIX * h->epoch);
+	assert_true(a->by_bytes > KEY_RADIX && a->packs > 4 * h->epoch);
 }
 
 static void test_everything_tried_on_everything(void **state)
@@ -189,16 +191,20 @@ static void learn_live_root(struct history *h)
 	adversary_learn(&h->adversary, record.key);
 }
 
-/* One of three recordings is shredded, but its ancestor at this depth (0: the root; that of the
- * recording itself: none) keeps its key. Whether the adversary then finds the recording's. */
-static bool finds_shredded(unsigned depth)
+/* One of four recordings is shredded, but its ancestor at this depth (0: the root; that of the
+ * recording itself: none) keeps its key. Whether the adversary then finds the recording's, which lay in
+ * a row of its own as did those above it, or, all of them, in packs. */
+static bool finds_shredded(unsigned depth, bool packed)
 {
 	struct history *h = history_open(1);
 	uint8_t key[NODE_KEY_BYTES];
-	vault_fixture_id ids[3];
+	vault_fixture_id ids[4];
 
 	vault_fixture_seal(&h->vault, "ada", "a call", 5, ELEMENTSOF(ids), ids);
 	history_note_recording(h, ids[1], 0);
+	if (packed)
+		assert_int_equal(vault_fixture_erase(&h->vault, ERASE_RECORDING, ids[0]), 0);
+	history_note(h);
 	const struct key_path *victim = &h->sealed[0].path;
 	assert_int_equal(keytree_open(h->vault.vault->tree, victim, key), 0);
 	erase_reusing(h, victim, depth, ids[1]);
@@ -215,9 +221,11 @@ static bool finds_shredded(unsigned depth)
 /* Negative control: an erasure that forgets to re-key one ancestor. */
 static void test_an_ancestor_that_keeps_its_key(void **state)
 {
-	for (unsigned depth = 0; depth < KEY_PATH_MAX; depth++)
-		assert_true(finds_shredded(depth));
-	assert_false(finds_shredded(KEY_PATH_MAX));
+	for (unsigned packed = 0; packed < 2; packed++) {
+		for (unsigned depth = 0; depth < KEY_PATH_MAX; depth++)
+			assert_true(finds_shredded(depth, packed));
+		assert_false(finds_shredded(KEY_PATH_MAX, packed));
+	}
 }
 
 int main(void)

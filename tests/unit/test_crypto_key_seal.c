@@ -80,6 +80,80 @@ static void test_node_every_bit_counts(void **state)
 	}
 }
 
+/* Several keys in one box. */
+
+#define ENTRIES    3
+#define PACK_BYTES (ENTRIES * NODE_ENTRY_BYTES)
+
+struct pack {
+	uint8_t parent[NODE_KEY_BYTES], plain[PACK_BYTES], sealed[PACK_BYTES + SEAL_OVERHEAD_BYTES];
+};
+
+static struct pack sealed_pack(void)
+{
+	struct pack p;
+
+	fill(p.parent, sizeof(p.parent), 1);
+	fill(p.plain, sizeof(p.plain), 5);
+	node_keys_seal(p.parent, &place, p.plain, sizeof(p.plain), p.sealed);
+	return p;
+}
+
+static void refuses_pack(const struct pack *p, const struct node_place *where, size_t len)
+{
+	uint8_t got[PACK_BYTES] = {0}, nothing[PACK_BYTES] = {0};
+
+	assert_int_equal(node_keys_open(p->parent, where, p->sealed, len, got), -RE_CORRUPT);
+	assert_memory_equal(got, nothing, sizeof(got));
+}
+
+static void test_pack_opens(void **state)
+{
+	struct pack p = sealed_pack(), again = sealed_pack();
+	uint8_t got[PACK_BYTES];
+
+	assert_int_equal(node_keys_open(p.parent, &place, p.sealed, sizeof(p.sealed), got), 0);
+	assert_memory_equal(got, p.plain, sizeof(got));
+	assert_memory_not_equal(p.sealed, again.sealed, SEAL_NONCE_BYTES);
+}
+
+static void test_pack_binds(void **state)
+{
+	struct pack p = sealed_pack();
+
+	for (int bit = 0; bit < 64; bit++) {
+		struct node_place parent = place, id = place, epoch = place;
+		parent.parent ^= UINT64_C(1) << bit;
+		id.id ^= UINT64_C(1) << bit;
+		epoch.epoch ^= UINT64_C(1) << bit;
+		refuses_pack(&p, &parent, sizeof(p.sealed));
+		refuses_pack(&p, &id, sizeof(p.sealed));
+		refuses_pack(&p, &epoch, sizeof(p.sealed));
+	}
+	for (size_t len = 0; len < sizeof(p.sealed); len++)
+		refuses_pack(&p, &place, len);
+	for (size_t bit = 0; bit < sizeof(p.sealed) * 8; bit++) {
+		p.sealed[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		refuses_pack(&p, &place, sizeof(p.sealed));
+		p.sealed[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	p.parent[5] ^= 1;
+	refuses_pack(&p, &place, sizeof(p.sealed));
+}
+
+/* The same bytes under the same key in the same place, but sealed as the other. */
+static void test_pack_is_no_single_key(void **state)
+{
+	struct keys k = sealed_keys();
+	uint8_t got[NODE_KEY_BYTES];
+
+	assert_int_equal(
+		node_keys_open(k.parent, &place, k.sealed, sizeof(k.sealed), got), -RE_CORRUPT);
+	node_keys_seal(k.parent, &place, k.child, NODE_KEY_BYTES, k.sealed);
+	assert_int_equal(node_keys_open(k.parent, &place, k.sealed, sizeof(k.sealed), got), 0);
+	refuses(&k, &place);
+}
+
 static const char profile[] = "Aunt Agatha, (202)-XXX-0100";
 
 static void test_record_round_trip(void **state)
@@ -165,6 +239,9 @@ int main(void)
 		cmocka_unit_test(test_node_nonce_is_fresh),
 		cmocka_unit_test(test_node_place_binds),
 		cmocka_unit_test(test_node_every_bit_counts),
+		cmocka_unit_test(test_pack_opens),
+		cmocka_unit_test(test_pack_binds),
+		cmocka_unit_test(test_pack_is_no_single_key),
 		cmocka_unit_test(test_record_round_trip),
 		cmocka_unit_test(test_record_binds),
 		cmocka_unit_test(test_record_is_no_node_key),

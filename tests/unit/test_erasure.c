@@ -210,7 +210,11 @@ static int64_t count_nodes(struct db *db)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 
-	assert_int_equal(db_start(db, &q, "SELECT count(*) FROM node", ""), 0);
+	assert_int_equal(db_start(db, &q,
+				 "SELECT (SELECT count(*) FROM node)"
+				 " + (SELECT sum((length(sealed) - 40) / 40) FROM node_pack)",
+				 ""),
+		0);
 	assert_int_equal(db_next(db, q), 1);
 	assert_int_equal(node_any_staged(db), 0);
 	return sqlite3_column_int64(q, 0);
@@ -291,21 +295,51 @@ static void test_no_room_for_the_witness(void **state)
 	scene_close(&scene);
 }
 
+static void run_sql(struct vault *vault, const char *text)
+{
+	assert_int_equal(sqlite3_exec(db_handle(vault->db), text, NULL, NULL, NULL), SQLITE_OK);
+}
+
 /* Keys beside the victims that do not open stop an erasure; which ones is told. */
+static void assert_damage_stops(struct scene *scene, const char *what)
+{
+	struct vault *vault = scene->vault.vault;
+
+	assert_int_equal(scene_erase(scene), -RE_CORRUPT);
+	assert_non_null(strstr(vault->last_error, what));
+	assert_false(vault->stuck);
+}
+
 static void test_damage_beside_the_victims(void **state)
 {
 	struct scene scene;
 
 	scene_open(&scene);
-	struct vault *vault = scene.vault.vault;
-	assert_int_equal(
-		db_run(vault->db,
-			"UPDATE node SET sealed = zeroblob(72) WHERE id = (1 << 56) + 255", ""),
-		0);
-	assert_int_equal(scene_erase(&scene), -RE_CORRUPT);
-	assert_non_null(strstr(vault->last_error, "first level 255"));
-	assert_false(vault->stuck);
+	run_sql(scene.vault.vault,
+		"UPDATE node SET sealed = zeroblob(72) WHERE id = (1 << 56) + 255");
+	assert_damage_stops(&scene, "the key of first level 255");
 	assert_false(scene_holds(&scene));
+	scene_close(&scene);
+}
+
+static void test_damage_to_keys_sealed_together(void **state)
+{
+	struct scene scene;
+	vault_fixture_id carols;
+
+	scene_open(&scene);
+	struct vault *vault = scene.vault.vault;
+	vault_fixture_seal(&scene.vault, "carol", "carol/call", 10, 1, &carols);
+	assert_int_equal(vault_fixture_erase(&scene.vault, ERASE_RECORDING, carols), 0);
+	assert_int_equal(scene_slots(&scene, scene.old_root, &scene.old_epoch), 1);
+	run_sql(vault, "CREATE TEMP TABLE whole AS SELECT * FROM node_pack");
+	run_sql(vault,
+		"UPDATE node_pack SET sealed = zeroblob(length(sealed)) WHERE parent = 1 << 56");
+	assert_damage_stops(&scene, "keys right below first level 0");
+	run_sql(vault, "INSERT OR REPLACE INTO node_pack SELECT * FROM whole");
+	assert_false(scene_holds(&scene));
+	assert_int_equal(scene_erase(&scene), 0); /* nothing was given up */
+	assert_true(scene_holds(&scene));
 	scene_close(&scene);
 }
 
@@ -431,6 +465,7 @@ int main(void)
 		cmocka_unit_test(test_objects_go_after_the_keys),
 		cmocka_unit_test(test_no_room_for_the_witness),
 		cmocka_unit_test(test_damage_beside_the_victims),
+		cmocka_unit_test(test_damage_to_keys_sealed_together),
 		cmocka_unit_test(test_an_unknown_account),
 		cmocka_unit_test(test_an_erasure_that_does_not_take_is_an_alarm),
 		cmocka_unit_test(test_an_alarm_while_recovering),

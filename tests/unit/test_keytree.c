@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "daemon/keeper/key_pack.h"
+
 static const struct key_path *listed(const struct tree *tree, struct key_path path)
 {
 	for (size_t i = 0; i < tree->n_paths; i++) {
@@ -11,13 +13,6 @@ static const struct key_path *listed(const struct tree *tree, struct key_path pa
 	}
 	fail_msg("no such path");
 	return NULL;
-}
-
-static bool opens_row(const uint8_t *key, const struct node_row *row, uint8_t *ret_key)
-{
-	struct node_place place = {row->parent, row->id, row->epoch};
-
-	return node_key_open(key, &place, row->sealed, ret_key) == 0;
 }
 
 static void test_what_was_added_opens(void **state)
@@ -35,10 +30,11 @@ static void test_what_was_added_opens(void **state)
 	assert_int_equal(keytree_add(tree->keys, &again, NULL, got), -EEXIST);
 	again.depth = 4; /* the group above it came along */
 	assert_int_equal(keytree_add(tree->keys, &again, NULL, NULL), -EEXIST);
+	assert_int_equal(keytree_add(tree->keys, &tree->paths[5], NULL, NULL), -EEXIST);
 	again = key_path_recording(9, 91, 912);
 	assert_int_equal(keytree_add(tree->keys, &again, NULL, got), 0);
 	assert_memory_not_equal(given, got, sizeof(got));
-	assert_int_equal(keytree_try(tree->store->db, tree->root, &path), 0);
+	assert_int_equal(keytree_try(tree->store->db, tree->root, &path, 1), 0);
 }
 
 static void test_unknown_keys(void **state)
@@ -50,7 +46,7 @@ static void test_unknown_keys(void **state)
 
 	for (size_t i = 0; i < ELEMENTSOF(unknown); i++) {
 		assert_int_equal(keytree_open(tree->keys, &unknown[i], key), -ENOENT);
-		assert_int_equal(keytree_try(tree->store->db, tree->root, &unknown[i]), -ENOENT);
+		assert_int_equal(keytree_try(tree->store->db, tree->root, &unknown[i], 1), -ENOENT);
 	}
 }
 
@@ -63,8 +59,8 @@ static void test_another_root(void **state)
 	memcpy(other, tree->root, sizeof(other));
 	other[31] ^= 1;
 	for (size_t i = 0; i < tree->n_paths; i++) {
-		assert_int_equal(keytree_try(tree->store->db, other, &tree->paths[i]), -ENOENT);
-		assert_int_equal(keytree_try(tree->store->db, tree->root, &tree->paths[i]), 0);
+		assert_int_equal(keytree_try(tree->store->db, other, &tree->paths[i], 1), -ENOENT);
+		assert_int_equal(keytree_try(tree->store->db, tree->root, &tree->paths[i], 1), 0);
 	}
 }
 
@@ -136,6 +132,7 @@ static void check_erasure(struct tree *tree, const struct key_path *aimed, size_
 	struct tree_snapshot before, after;
 	struct tree_rows rows = {.n = 0};
 	struct key_path victims[8];
+	uint64_t epoch = keytree_epoch(tree->keys);
 
 	memcpy(victims, aimed, n * sizeof(*aimed));
 	tree_snapshot(tree, &before);
@@ -143,7 +140,7 @@ static void check_erasure(struct tree *tree, const struct key_path *aimed, size_
 	tree_erase(tree, victims, n);
 	tree_save(tree, &rows);
 	tree_snapshot(tree, &after);
-	assert_int_equal(keytree_epoch(tree->keys), 8);
+	assert_int_equal(keytree_epoch(tree->keys), epoch + 1);
 	for (size_t i = 0; i < tree->n_paths; i++) {
 		bool victim = is_victim(aimed, n, &tree->paths[i]);
 		bool above = is_above_victim(aimed, n, &tree->paths[i]);
@@ -216,10 +213,10 @@ static void test_everything_and_nothing(void **state)
 
 	tree_erase(tree, NULL, 0);
 	for (size_t i = 0; i < tree->n_paths; i++)
-		assert_int_equal(keytree_try(tree->store->db, tree->root, &tree->paths[i]), 0);
+		assert_int_equal(keytree_try(tree->store->db, tree->root, &tree->paths[i], 1), 0);
 	tree_erase(tree, memcpy((struct key_path[4]){{.depth = 0}}, all, sizeof(all)), 4);
 	for (size_t i = 0; i < tree->n_paths; i++)
-		assert_int_equal(keytree_try(tree->store->db, tree->root, &tree->paths[i]),
+		assert_int_equal(keytree_try(tree->store->db, tree->root, &tree->paths[i], 1),
 			is_victim(all, 4, &tree->paths[i]) ? -ENOENT : 0);
 }
 
@@ -231,7 +228,7 @@ static void test_the_search_catches_a_key_that_stayed(void **state)
 	struct key_path victim = key_path_recording(1, 11, 111);
 	const struct key_path *l1 =
 		listed(tree, (struct key_path){{victim.node[0], victim.node[1]}, 2});
-	struct node_place place = {victim.node[0], victim.node[1], 8};
+	struct node_place place = {victim.node[0], victim.node[1], keytree_epoch(tree->keys) + 1};
 	uint8_t key[NODE_KEY_BYTES], l1_key[NODE_KEY_BYTES];
 	struct tree_rows rows = {.n = 0};
 
@@ -258,36 +255,63 @@ static void test_the_proof_over_a_stage(void **state)
 	struct db *db = tree->store->db;
 
 	assert_int_equal(keytree_stage(tree->keys, &victim, 1, root, top), 0);
-	assert_int_equal(keytree_try(db, root, &victim), -ENOENT);
-	assert_int_equal(keytree_try(db, root, &other), 0);
+	assert_int_equal(keytree_try(db, root, &victim, 1), -ENOENT);
+	assert_int_equal(keytree_try(db, root, &other, 1), 0);
 	assert_int_equal(node_apply_staged(db), 0);
-	assert_int_equal(keytree_try(db, root, &victim), -ENOENT);
-	assert_int_equal(keytree_try(db, root, &other), 0);
+	assert_int_equal(keytree_try(db, root, &victim, 1), -ENOENT);
+	assert_int_equal(keytree_try(db, root, &other, 1), 0);
 }
 
-/* Negative control: an L1 that kept its key would let the victim's old row be opened. */
+/* Negative control: an L1 that kept its key would let what is old below it be opened. */
 static void test_the_proof_catches_a_key_that_stayed(void **state)
 {
 	struct tree *tree = *state;
 	struct key_path victim = key_path_recording(1, 11, 111), l1 = victim;
-	uint8_t root[NODE_KEY_BYTES], top[DB_DIGEST_BYTES], key[NODE_KEY_BYTES];
+	uint8_t root[NODE_KEY_BYTES], top[DB_DIGEST_BYTES], l0_key[NODE_KEY_BYTES];
+	uint8_t l1_key[NODE_KEY_BYTES];
 	struct db *db = tree->store->db;
-	struct node_row row;
+	struct key_pack pack = {.n = 0};
+	struct node_pack sealed;
 
 	assert_int_equal(keytree_stage(tree->keys, &victim, 1, root, top), 0);
-	assert_int_equal(node_get_staged(db, NODE_ROOT, victim.node[0], &row), 0);
-	assert_true(opens_row(root, &row, key));
+	assert_int_equal(key_pack_load(&pack, db, NODE_STAGED, NODE_ROOT, victim.node[0], root), 0);
+	memcpy(l0_key, key_pack_find(&pack, victim.node[0]), sizeof(l0_key));
 	l1.depth = 2;
-	uint8_t l1_key[NODE_KEY_BYTES];
 	assert_int_equal(keytree_open(tree->keys, &l1, l1_key), 0);
-	sql(tree->store, "DELETE FROM staged_node WHERE parent = (1 << 56) AND id = (2 << 56) + 1");
-	sql(tree->store, "DELETE FROM staged_node WHERE parent >= (2 << 56)");
+	sql(tree->store, "DELETE FROM node_pack WHERE parent > 0"
+			 " AND epoch = (SELECT epoch FROM staged_parent LIMIT 1)");
 	sql(tree->store, "DELETE FROM staged_parent WHERE id >= (2 << 56)");
-	struct node_place place = {victim.node[0], victim.node[1], 8};
-	row = (struct node_row){.parent = place.parent, .id = place.id, .epoch = place.epoch};
-	node_key_seal(key, &place, l1_key, row.sealed);
-	assert_int_equal(node_stage(db, &row), 0);
-	assert_int_equal(keytree_try(db, root, &victim), 0);
+	pack.n = 0;
+	key_pack_add(&pack, victim.node[1], l1_key);
+	key_pack_seal(&pack, victim.node[0], keytree_epoch(tree->keys) + 1, l0_key, &sealed);
+	assert_int_equal(keytree_try(db, root, &victim, 1), -ENOENT);
+	assert_int_equal(node_stage_pack(db, &sealed), 0);
+	assert_int_equal(keytree_try(db, root, &victim, 1), 0);
+}
+
+/* Many paths at once are as each of them alone, whatever their order. */
+static void test_the_proof_over_many(void **state)
+{
+	struct tree *tree = *state;
+	struct key_path gone = key_path_account(1), paths[TREE_PATHS_MAX];
+	size_t n = 0, there = 0;
+
+	tree_erase(tree, &gone, 1);
+	for (size_t i = 0; i < tree->n_paths; i++) {
+		const struct key_path *path = &tree->paths[tree->n_paths - 1 - i];
+		if (keytree_try(tree->store->db, tree->root, path, 1) == 0)
+			there++;
+		else
+			paths[n++] = *path;
+	}
+	assert_true(n > 5 && there > 5);
+	assert_int_equal(keytree_try(tree->store->db, tree->root, paths, n), -ENOENT);
+	assert_int_equal(keytree_try(tree->store->db, tree->root, NULL, 0), -ENOENT);
+	for (size_t i = 0; i < tree->n_paths; i++) {
+		paths[n] = tree->paths[i];
+		assert_int_equal(keytree_try(tree->store->db, tree->root, paths, n + 1),
+			key_path_covers(&gone, &paths[n]) ? -ENOENT : 0);
+	}
 }
 
 static void test_the_check_of_the_top(void **state)
@@ -302,29 +326,31 @@ static void test_the_check_of_the_top(void **state)
 	digest[0] ^= 1;
 	assert_int_equal(keytree_check_top(tree->store->db, false, tree->root, digest), -RE_EPOCH);
 	digest[0] ^= 1;
-	sql(tree->store, "UPDATE node SET epoch = 6 WHERE id = (1 << 56) + 1");
+	sql(tree->store, "UPDATE node SET epoch = 6 WHERE parent = 0");
+	sql(tree->store, "UPDATE node_pack SET epoch = 6 WHERE parent = 0");
 	assert_int_equal(keytree_check_top(tree->store->db, false, tree->root, digest), -RE_EPOCH);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_tree(test_what_was_added_opens),
-		in_tree(test_unknown_keys),
-		in_tree(test_another_root),
+		in_both(test_what_was_added_opens),
+		in_both(test_unknown_keys),
+		in_both(test_another_root),
 		in_tree(test_moved_and_edited_rows),
 		in_tree(test_a_row_under_another_parent),
-		in_tree(test_a_recording),
-		in_tree(test_a_group),
-		in_tree(test_an_account),
-		in_tree(test_several_that_share_ancestors),
-		in_tree(test_one_below_another),
-		in_tree(test_victims_that_do_not_exist),
-		in_tree(test_everything_and_nothing),
-		in_tree(test_the_search_catches_a_key_that_stayed),
-		in_tree(test_the_proof_over_a_stage),
-		in_tree(test_the_proof_catches_a_key_that_stayed),
-		in_tree(test_the_check_of_the_top),
+		in_both(test_a_recording),
+		in_both(test_a_group),
+		in_both(test_an_account),
+		in_both(test_several_that_share_ancestors),
+		in_both(test_one_below_another),
+		in_both(test_victims_that_do_not_exist),
+		in_both(test_everything_and_nothing),
+		in_both(test_the_search_catches_a_key_that_stayed),
+		in_both(test_the_proof_over_a_stage),
+		in_both(test_the_proof_catches_a_key_that_stayed),
+		in_both(test_the_proof_over_many),
+		in_both(test_the_check_of_the_top),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

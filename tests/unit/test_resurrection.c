@@ -152,11 +152,11 @@ static void test_the_old_rows_under_the_present_root(void **state)
 	snprintf(dir, sizeof(dir), "%s/old", scene.vault.dir);
 	assert_int_equal(db_open(dir, &db), 0);
 	for (size_t i = 0; i < SCENE_RECORDINGS; i++) {
-		assert_int_equal(keytree_try(db, root, &path[i]), -ENOENT);
-		assert_int_equal(keytree_try(db, scene.old_root, &path[i]), 0); /* control */
+		assert_int_equal(keytree_try(db, root, &path[i], 1), -ENOENT);
+		assert_int_equal(keytree_try(db, scene.old_root, &path[i], 1), 0); /* control */
 	}
-	assert_int_equal(keytree_try(db, root, &profile), -ENOENT);
-	assert_int_equal(keytree_try(db, scene.old_root, &profile), 0);
+	assert_int_equal(keytree_try(db, root, &profile, 1), -ENOENT);
+	assert_int_equal(keytree_try(db, scene.old_root, &profile, 1), 0);
 	db_close(db);
 	scene_close(&scene);
 }

@@ -27,19 +27,26 @@ static void grow(struct tree *tree, struct key_path path)
 	list(tree, path);
 }
 
-static void grow_account(struct tree *tree, int64_t account)
+static const int64_t accounts[] = {1, 65537, 2, 300};
+
+#define GROUPS 2
+static int64_t group_of(int64_t account, int64_t i)
 {
-	grow(tree, key_path_profile(account));
-	for (int64_t group = account * 10 + 1; group <= account * 10 + 2; group++) {
-		grow(tree, key_path_recording(account, group, group * 10 + 1));
-		grow(tree, key_path_recording(account, group, group * 10 + 2));
+	return account * 10 + 1 + i;
+}
+
+static void grow_recordings(struct tree *tree, int64_t number)
+{
+	for (size_t i = 0; i < ELEMENTSOF(accounts); i++) {
+		for (int64_t group = group_of(accounts[i], 0);
+			group < group_of(accounts[i], GROUPS); group++)
+			grow(tree, key_path_recording(accounts[i], group, group * 10 + number));
 	}
 }
 
 int tree_open(void **state)
 {
 	struct tree *tree = calloc(1, sizeof(*tree));
-	static const int64_t accounts[] = {1, 65537, 2, 300};
 	void *store;
 
 	if (open_store(&store) != 0)
@@ -50,8 +57,29 @@ int tree_open(void **state)
 	assert_non_null(tree->keys);
 	grow(tree, key_path_lookup());
 	for (size_t i = 0; i < ELEMENTSOF(accounts); i++)
-		grow_account(tree, accounts[i]);
+		grow(tree, key_path_profile(accounts[i]));
+	grow_recordings(tree, 1);
+	grow_recordings(tree, 2);
 	*state = tree;
+	return 0;
+}
+
+int tree_open_packed(void **state)
+{
+	struct key_path victims[ELEMENTSOF(accounts) * GROUPS];
+	size_t n = 0;
+
+	if (tree_open(state) != 0)
+		return -1;
+	struct tree *tree = *state;
+	for (size_t i = 0; i < ELEMENTSOF(accounts); i++) {
+		for (int64_t group = group_of(accounts[i], 0);
+			group < group_of(accounts[i], GROUPS); group++)
+			victims[n++] = key_path_recording(accounts[i], group, group * 10 + 2);
+	}
+	tree_erase(tree, victims, n);
+	assert_int_equal(ask(tree->store, "SELECT count(*) FROM node"), 0);
+	grow_recordings(tree, 2);
 	return 0;
 }
 
@@ -79,19 +107,24 @@ void tree_erase(struct tree *tree, struct key_path *victims, size_t n)
 {
 	uint8_t top[DB_DIGEST_BYTES], applied[DB_DIGEST_BYTES];
 	uint8_t old[NODE_KEY_BYTES];
+	struct db *db = tree->store->db;
 
 	memcpy(old, tree->root, sizeof(old));
+	bool any = keytree_try(db, old, victims, n) == 0;
 	assert_int_equal(keytree_stage(tree->keys, victims, n, tree->root, top), 0);
 	assert_memory_not_equal(old, tree->root, sizeof(old));
-	assert_int_equal(keytree_check_top(tree->store->db, true, tree->root, top), 0);
-	assert_int_equal(keytree_check_top(tree->store->db, true, old, top), -RE_EPOCH);
-	assert_int_equal(node_apply_staged(tree->store->db), 0);
-	assert_int_equal(keytree_top_digest(tree->store->db, false, applied), 0);
+	assert_int_equal(keytree_check_top(db, true, tree->root, top), 0);
+	assert_int_equal(keytree_check_top(db, true, old, top), -RE_EPOCH);
+	assert_int_equal(keytree_try(db, tree->root, victims, n), -ENOENT);
+	assert_int_equal(keytree_try(db, old, victims, n), any ? 0 : -ENOENT); /* control */
+	assert_int_equal(node_apply_staged(db), 0);
+	assert_int_equal(keytree_top_digest(db, false, applied), 0);
 	assert_memory_equal(applied, top, sizeof(top));
 	keytree_advance(tree->keys, tree->root);
+	assert_int_equal(keytree_try(db, tree->root, victims, n), -ENOENT);
 }
 
-void tree_save(struct tree *tree, struct tree_rows *rows)
+static void save_rows(struct tree *tree, struct tree_rows *rows)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 
@@ -107,32 +140,81 @@ void tree_save(struct tree *tree, struct tree_rows *rows)
 	}
 }
 
-static bool opens(const uint8_t *key, const struct node_row *row, uint8_t *ret_key)
+static void save_packs(struct tree *tree, struct tree_rows *rows)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+
+	assert_int_equal(db_start(tree->store->db, &q,
+				 "SELECT parent, first, epoch, sealed FROM node_pack", ""),
+		0);
+	while (db_next(tree->store->db, q) > 0) {
+		struct node_pack *pack = &rows->pack[rows->packs++];
+		assert_true(rows->packs < TREE_PACKS_MAX);
+		pack->parent = (uint64_t)sqlite3_column_int64(q, 0);
+		pack->first = (uint64_t)sqlite3_column_int64(q, 1);
+		pack->epoch = (uint64_t)sqlite3_column_int64(q, 2);
+		pack->len = (size_t)sqlite3_column_bytes(q, 3);
+		assert_in_range(pack->len, 1, sizeof(pack->sealed));
+		memcpy(pack->sealed, sqlite3_column_blob(q, 3), pack->len);
+	}
+}
+
+void tree_save(struct tree *tree, struct tree_rows *rows)
+{
+	save_rows(tree, rows);
+	save_packs(tree, rows);
+}
+
+/* The search. */
+
+struct found {
+	uint8_t key[KEYS_MAX][NODE_KEY_BYTES];
+	size_t n;
+};
+
+static void find(struct found *found, const uint8_t *key)
+{
+	for (size_t i = 0; i < found->n; i++) {
+		if (memcmp(found->key[i], key, NODE_KEY_BYTES) == 0)
+			return;
+	}
+	assert_true(found->n < KEYS_MAX);
+	memcpy(found->key[found->n++], key, NODE_KEY_BYTES);
+}
+
+static void try_row(struct found *found, const uint8_t *key, const struct node_row *row)
 {
 	struct node_place place = {row->parent, row->id, row->epoch};
+	uint8_t opened[NODE_KEY_BYTES];
 
-	return node_key_open(key, &place, row->sealed, ret_key) == 0;
+	if (node_key_open(key, &place, row->sealed, opened) == 0)
+		find(found, opened);
+}
+
+static void try_pack(struct found *found, const uint8_t *key, const struct node_pack *pack)
+{
+	struct node_place place = {pack->parent, pack->first, pack->epoch};
+	uint8_t opened[NODE_PACK_BYTES_MAX];
+
+	if (node_keys_open(key, &place, pack->sealed, pack->len, opened) < 0)
+		return;
+	for (size_t at = 0; at < pack->len - SEAL_OVERHEAD_BYTES; at += NODE_ENTRY_BYTES)
+		find(found, opened + at + 8);
 }
 
 bool tree_reaches(const struct tree_rows *rows, const uint8_t root[static NODE_KEY_BYTES],
 	const uint8_t key[static NODE_KEY_BYTES])
 {
-	uint8_t found[KEYS_MAX][NODE_KEY_BYTES], fresh[NODE_KEY_BYTES];
-	size_t n = 1;
+	struct found found = {.n = 0};
 
-	memcpy(found[0], root, NODE_KEY_BYTES);
-	for (size_t at = 0; at < n; at++) {
-		if (memcmp(found[at], key, NODE_KEY_BYTES) == 0)
+	find(&found, root);
+	for (size_t at = 0; at < found.n; at++) {
+		if (memcmp(found.key[at], key, NODE_KEY_BYTES) == 0)
 			return true;
-		for (size_t i = 0; i < rows->n; i++) {
-			bool seen = !opens(found[at], &rows->row[i], fresh);
-			for (size_t j = 0; j < n && !seen; j++)
-				seen = memcmp(found[j], fresh, NODE_KEY_BYTES) == 0;
-			if (seen)
-				continue;
-			assert_true(n < KEYS_MAX);
-			memcpy(found[n++], fresh, NODE_KEY_BYTES);
-		}
+		for (size_t i = 0; i < rows->n; i++)
+			try_row(&found, found.key[at], &rows->row[i]);
+		for (size_t i = 0; i < rows->packs; i++)
+			try_pack(&found, found.key[at], &rows->pack[i]);
 	}
 	return false;
 }
