@@ -155,9 +155,9 @@ present
 spoil "$ROOT" 1
 serves
 spoil "$ROOT" 0
-refused 'neither root slot' 'restore .*root.slots' 'no new root'
+refused 'no root slot' 'restore .*root.slots' 'no new root'
 spoil "$ROOT" 0 2
-refused 'neither root slot' 'restore .*root.slots' 'no new root'
+refused 'no root slot' 'restore .*root.slots' 'no new root'
 present
 spoil "$ROOT" 2
 refused 'root.slots is damaged' 'restore it' 'no new root'
