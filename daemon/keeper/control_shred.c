@@ -8,7 +8,6 @@
 #include "daemon/keeper/accounts.h"
 #include "daemon/keeper/control_method.h"
 #include "daemon/keeper/erasure.h"
-#include "daemon/keeper/mirrors.h"
 #include "daemon/keeper/recordings.h"
 #include "daemon/keeper/view.h"
 
@@ -174,15 +173,13 @@ static int shred_failed(struct control_call *call, const struct target *target, 
 {
 	char why[sizeof(call->vault->last_error)];
 
-	if (r == -RE_AWAY) {
-		mirrors_say_away(call->vault, why, sizeof(why));
+	memcpy(why, call->vault->last_error, sizeof(why)); /* the next call may change it */
+	if (r == -RE_AWAY)
 		return control_answer_pending(call, why);
-	}
 	if (r != -RE_NOT_ERASED && erasure_is_noted(call->vault->db, &target->item) > 0)
 		return control_answer_pending(call, re_strerror(r));
 	if (r != -RE_CORRUPT)
 		return r;
-	memcpy(why, call->vault->last_error, sizeof(why)); /* which key it is (erasure.h) */
 	return control_answer_trouble(call, why);
 }
 

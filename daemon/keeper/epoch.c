@@ -118,8 +118,10 @@ static bool overwrite_old(struct vault *vault, unsigned slot)
 int epoch_write(struct vault *vault, const struct root_record *next, bool *ret_stuck)
 {
 	unsigned active = vault->root_slot, inactive = 1 - active;
-	int r = write_new(vault, inactive, next);
+	int r = root_set_away(vault->root) ? -RE_AWAY : write_new(vault, inactive, next);
 
+	if (r == -RE_AWAY)
+		return r; /* nothing is begun without all of them */
 	if (r < 0) {
 		if (!take_back(vault, inactive))
 			*ret_stuck = true;

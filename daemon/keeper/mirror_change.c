@@ -280,11 +280,11 @@ static int drop_member(struct vault *vault, size_t i, const struct mirror_order 
 
 	if (r < 0)
 		return r;
+	if (root_set_present(vault->root) < (member->provider ? 2 : 1))
+		return say(-RE_REFUSED, why, "no other place of the root than %s can be reached",
+			member->name);
 	if (!member->provider)
 		return give_up(vault, i, &row, order, why);
-	if (root_set_present(vault->root) < 2)
-		return say(-RE_REFUSED, why, "%s is the only place of the root that can be reached",
-			member->name);
 	return overwrite(vault, &row, order, why);
 }
 
@@ -380,6 +380,8 @@ static int replace_own(
 		return say(-RE_REFUSED, why,
 			"the keeper's own place is there; to move it, change Root= and run "
 			"recseal-keeper --move-root");
+	if (root_set_present(vault->root) == 0)
+		return say(-RE_REFUSED, why, "no place of the root can be reached");
 	int r = check_limit(vault, &vault->root->member[0], why);
 	if (r == 0)
 		r = give_up_own(vault, order);

@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "daemon/common/event.h"
 #include "daemon/keeper/epoch_slots.h"
+#include "daemon/keeper/keytree.h"
 #include "daemon/keeper/mirror_place.h"
 #include "daemon/keeper/root_place.h"
 
@@ -182,7 +183,8 @@ int mirrors_image(struct vault *vault, uint8_t ret_image[static ROOT_IMAGE_BYTES
 		if (!epoch_slot_there(vault, i))
 			continue;
 		r = epoch_slot_get(vault, i, vault->root_slot, record);
-		if (r > 0 && record->epoch == vault_epoch(vault)) {
+		if (r > 0 && record->epoch == vault_epoch(vault) &&
+			keytree_check_top(vault->db, false, record->key, record->top_digest) == 0) {
 			root_record_encode(record, ret_image);
 			return 0;
 		}
@@ -373,13 +375,40 @@ void mirrors_say_away(const struct vault *vault, char *ret_text, size_t len)
 			away->trouble);
 }
 
+/* None was left; what is there again is looked at below. */
+static void reopen_any(struct vault *vault)
+{
+	for (size_t i = 0; i < vault->root->n; i++) {
+		struct root_provider *provider = NULL;
+		if (root_set_present(vault->root) == 0 &&
+			reopen(vault, i, vault->root->member[i].trouble, &provider) == 0)
+			root_set_regain(vault->root, i, provider);
+	}
+}
+
+/* Without mirrors a file that was removed stays open: it is the last that there is of the root. */
+static int alone_ready(struct vault *vault)
+{
+	char why[ROOT_TROUBLE_BYTES];
+
+	if (check_there(vault, MIRROR_OF_OWN, why) == 0)
+		return 0;
+	vault_trouble(vault,
+		"erasures wait for the root file: %s. Do not stop the keeper, which has it open: "
+		"put the file back, or add a mirror first (recsealctl root add)",
+		why);
+	return -RE_AWAY;
+}
+
 int mirrors_ready(struct vault *vault)
 {
 	_cleanup_secret_ uint8_t *image = NULL;
 	char text[ROOT_LOCATION_BYTES + ROOT_NAME_BYTES + ROOT_TROUBLE_BYTES + 32];
 
-	if (vault->root->n == 1)
-		return 0;
+	if (vault->root->n == 1 && !root_set_away(vault->root))
+		return alone_ready(vault);
+	if (root_set_present(vault->root) == 0)
+		reopen_any(vault);
 	image = secret_new(ROOT_IMAGE_BYTES);
 	int r = image ? mirrors_image(vault, image) : -RE_MLOCK;
 	for (size_t i = 0; i < vault->root->n && r == 0; i++) {
@@ -391,8 +420,8 @@ int mirrors_ready(struct vault *vault)
 	}
 	if (r == 0 && !notes_are_right(vault->root))
 		r = note_away(vault);
-	if (r < 0 || !root_set_away(vault->root))
-		return r;
+	if (r == 0 && !root_set_away(vault->root))
+		return 0;
 	mirrors_say_away(vault, text, sizeof(text));
 	vault_trouble(vault, "erasures wait for %s", text);
 	return -RE_AWAY;

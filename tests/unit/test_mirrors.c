@@ -234,6 +234,54 @@ static void test_a_mirror_is_removed(void **state)
 	close_scene(&s);
 }
 
+/* The only root file is removed under the running keeper: a mirror saves it. */
+static void test_the_only_file_is_removed(void **state)
+{
+	char why[ROOT_TROUBLE_BYTES];
+	struct scene s;
+
+	open_scene(&s);
+	assert_int_equal(drop(&s, "usb", why), 0);
+	vault_fixture_shell(&s.f, "rm $D/keeper/root.slots");
+	assert_int_equal(erase_alice(&s), -RE_AWAY);
+	assert_non_null(strstr(s.f.vault->last_error, "Do not stop"));
+	assert_int_equal(add(&s, "usb", "usb", why), 0);
+	s.f.now_us += 8 * DAY_US;
+	assert_int_equal(erasure_retry(s.f.vault), -RE_AWAY); /* seen only now to be away */
+	s.f.now_us += 8 * DAY_US;
+	struct mirror_order o = order(&s, MIRROR_MAIN, NULL);
+	assert_int_equal(mirror_replace(s.f.vault, &o, why), 0);
+	assert_int_equal(erasure_retry(s.f.vault), 0);
+	assert_destroyed(&s);
+	reopen(&s);
+	assert_destroyed(&s);
+	close_scene(&s);
+}
+
+/* Both removed under the running keeper: it holds the root in memory, but has no place for a new one. */
+static void test_both_are_removed(void **state)
+{
+	char why[ROOT_TROUBLE_BYTES];
+	struct scene s;
+
+	open_scene(&s);
+	vault_fixture_shell(&s.f, "mv $D/usb $D/away; mv $D/keeper/root.slots $D/lost");
+	assert_int_equal(erase_alice(&s), -RE_AWAY);
+	s.f.now_us += 30 * DAY_US;
+	assert_int_equal(drop(&s, "usb", why), -RE_REFUSED);
+	struct mirror_order o = order(&s, MIRROR_MAIN, NULL);
+	assert_true(mirror_replace(s.f.vault, &o, why) < 0);
+	assert_int_equal(erasure_retry(s.f.vault), -RE_AWAY);
+	assert_int_equal(vault_epoch(s.f.vault), 1);
+	assert_plays(&s, s.bob);
+	vault_fixture_shell(&s.f, "mv $D/away $D/usb; mv $D/lost $D/keeper/root.slots");
+	assert_int_equal(erasure_retry(s.f.vault), 0);
+	assert_destroyed(&s);
+	reopen(&s);
+	assert_destroyed(&s);
+	close_scene(&s);
+}
+
 /* Neither place, no vault; and no new one. */
 static void test_both_are_lost(void **state)
 {
@@ -555,6 +603,8 @@ int main(void)
 		cmocka_unit_test(test_away_and_back),
 		cmocka_unit_test(test_the_own_place_is_lost),
 		cmocka_unit_test(test_a_mirror_is_removed),
+		cmocka_unit_test(test_the_only_file_is_removed),
+		cmocka_unit_test(test_both_are_removed),
 		cmocka_unit_test(test_both_are_lost),
 		cmocka_unit_test(test_a_crash_at_every_slot_operation),
 		cmocka_unit_test(test_a_crash_and_one_is_away),
