@@ -17,6 +17,34 @@ static int check_class(const struct config *config, const struct config_spool *s
 	return -RE_CONFIG;
 }
 
+static int complain_no_profile(const struct config_spool *spool, FILE *errors)
+{
+	fprintf(errors, "%s: [spool %s]: there is no profile %s; available:", spool->origin,
+		spool->name, spool->profile);
+	for (size_t i = 0; profile_builtin_at(i); i++)
+		fprintf(errors, "%s %s", i > 0 ? "," : "", profile_builtin_at(i)->name);
+	fprintf(errors, "; or add [profile %s] with its Files=\n", spool->profile);
+	return -RE_CONFIG;
+}
+
+static int check_profile(
+	const struct config *config, const struct config_spool *spool, FILE *errors)
+{
+	struct profile_text text;
+	struct profile *profile;
+	_cleanup_free_ char *why = NULL;
+
+	if (config_profile_of(config, spool, &text) < 0)
+		return complain_no_profile(spool, errors);
+	int r = profile_compile(&text, &profile, &why);
+	if (r == -RE_CONFIG)
+		fprintf(errors, "%s: [spool %s], profile %s: %s\n", spool->origin, spool->name,
+			spool->profile, why);
+	if (r == 0)
+		profile_free(profile);
+	return r;
+}
+
 static int check_pair(const struct config_spool *a, const struct config_spool *b, FILE *errors)
 {
 	if (strcmp(a->name, b->name) == 0) {
@@ -76,6 +104,7 @@ int config_check(const struct config *config, FILE *errors)
 	for (size_t i = 0; i < config->n_spools; i++) {
 		const struct config_spool *spool = &config->spools[i];
 		r = worse(r, check_class(config, spool, errors));
+		r = worse(r, check_profile(config, spool, errors));
 		r = worse(r, check_places(config, spool, errors));
 		for (size_t k = 0; k < i; k++)
 			r = worse(r, check_pair(&config->spools[k], spool, errors));

@@ -1,0 +1,221 @@
+#include "daemon/intake/bundle.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "daemon/common/event.h"
+#include "daemon/intake/beneath.h"
+#include "daemon/intake/monotonic.h"
+
+#define NEIGHBOURS_MAX 4096            /* in a folder of more, a shared sidecar stays */
+#define WAIT_US        US_PER_S        /* between two looks for a sidecar */
+#define PATIENCE_US    (60 * US_PER_S) /* with one that is always being written */
+
+struct bundle *bundle_free(struct bundle *bundle)
+{
+	if (!bundle)
+		return NULL;
+	for (size_t i = 0; i < bundle->n_sidecars; i++)
+		sidecar_clear(&bundle->sidecar[i]);
+	free(bundle->account);
+	free(bundle);
+	return NULL;
+}
+
+/* ---- Sidecars ---- */
+
+struct gathering {
+	struct spool *spool;
+	const char *path;
+	const struct pattern_match *match;
+	int64_t finished_us, now_us;
+	struct bundle *bundle;
+};
+
+static const char *why_not(int outcome, char *text, size_t room)
+{
+	if (outcome == SIDECAR_LARGE)
+		return "is too large for a sidecar";
+	if (outcome == SIDECAR_BUSY)
+		return "is always being written";
+	if (outcome < 0)
+		snprintf(text, room, "cannot be read (%s)", re_strerror(outcome));
+	else
+		snprintf(text, room, "%s", source_refusal((enum source_outcome)outcome));
+	return text;
+}
+
+/* How long the recording waits for a sidecar that cannot be taken yet; 0: no longer. */
+static int64_t wait_for(const struct gathering *g, int outcome)
+{
+	int64_t span_us = profile_text_of(g->spool->profile)->sidecar_wait_us;
+
+	if (outcome == SIDECAR_BUSY && span_us < PATIENCE_US)
+		span_us = PATIENCE_US;
+	if (outcome != SIDECAR_BUSY && outcome != SIDECAR_MISSING)
+		return 0;
+	int64_t left_us = g->finished_us + span_us - g->now_us;
+	return left_us <= 0 ? 0 : left_us < WAIT_US ? left_us + 1 : WAIT_US;
+}
+
+/* 0, or BUNDLE_WAIT. */
+static int gather_sidecar(struct gathering *g, size_t i, int64_t *ret_wait_us)
+{
+	struct bundle *bundle = g->bundle;
+	_cleanup_free_ char *place = NULL;
+	bool at_markers;
+	uint64_t inode;
+	char text[96];
+
+	if (profile_place(g->spool->profile, PROFILE_SIDECARS, i, g->path, g->match, &place,
+		    &at_markers) < 0 ||
+		at_markers) /* what is not in the spool is not ours to remove */
+		return 0;
+	struct sidecar *sidecar = &bundle->sidecar[bundle->n_sidecars];
+	int r = sidecar_read(
+		g->spool->root_fd, place, g->now_us, g->spool->config->settle_us, sidecar, &inode);
+	if (r == 0) {
+		bundle->shared[bundle->n_sidecars++] = profile_sidecar_shared(g->spool->profile, i);
+		return 0;
+	}
+	*ret_wait_us = wait_for(g, r);
+	if (*ret_wait_us > 0)
+		return BUNDLE_WAIT;
+	if (r != SIDECAR_MISSING)
+		spool_tell(g->spool, inode, (unsigned)r, why_not(r, text, sizeof(text)));
+	return 0;
+}
+
+/* ---- The account ---- */
+
+static char *meta_value(void *context, const char *key, size_t len)
+{
+	const struct bundle *bundle = context;
+
+	for (size_t i = 0; i < bundle->n_sidecars; i++) {
+		char *value = sidecar_member(&bundle->sidecar[i], key, len);
+		if (value)
+			return value;
+	}
+	return NULL;
+}
+
+/* Through AccountMap=, which also says which accounts there are. */
+static int map_account(struct spool *spool, char **account)
+{
+	const struct event_fields fields = {.spool = spool->config->name};
+	const char *path = spool->config->account_map;
+	_cleanup_free_ char *key = TAKE_PTR(*account);
+	int r = account_map_find(&spool->map, path, key, account);
+
+	if (r == 0 || r == -ENOENT) {
+		trouble_over(&spool->mapping);
+		return 0;
+	}
+	if (trouble_hit(&spool->mapping, monotonic_us()) > 0)
+		event_log(LOG_ERR, EVENT_SPOOL_TROUBLE, &fields,
+			"spool %s: %s cannot be read: %s; its recordings wait", spool->config->name,
+			path, re_strerror(r));
+	return r;
+}
+
+static int gather_account(struct gathering *g)
+{
+	struct bundle *bundle = g->bundle;
+	int r = profile_account(
+		g->spool->profile, g->path, g->match, meta_value, bundle, &bundle->account);
+
+	if (r == -ENOENT)
+		return 0;
+	return r == 0 && g->spool->config->account_map ? map_account(g->spool, &bundle->account)
+						       : r;
+}
+
+int bundle_gather(struct spool *spool, const char *path, const struct pattern_match *match,
+	bool discarded, int64_t finished_us, int64_t now_us, struct bundle **ret_bundle,
+	int64_t *ret_wait_us)
+{
+	struct bundle *bundle = calloc(1, sizeof(*bundle));
+	struct gathering g = {spool, path, match, finished_us, now_us, bundle};
+	int r = bundle ? 0 : -ENOMEM;
+
+	if (bundle)
+		bundle->discarded = discarded;
+	for (size_t i = 0; i < profile_count(spool->profile, PROFILE_SIDECARS) && r == 0; i++)
+		r = gather_sidecar(&g, i, ret_wait_us);
+	if (r == 0)
+		r = gather_account(&g);
+	if (r != 0) {
+		bundle_free(bundle);
+		return r;
+	}
+	*ret_bundle = bundle;
+	return 0;
+}
+
+/* ---- The end ---- */
+
+/* Whether a neighbour of the recording is a recording with this very sidecar. */
+static bool neighbour_needs(const struct profile *profile, const char *path, size_t folder_len,
+	const char *name, const char *sidecar)
+{
+	_cleanup_free_ char *neighbour = NULL;
+	struct pattern_match match;
+
+	if (asprintf(&neighbour, "%.*s%s", (int)folder_len, path, name) < 0) {
+		neighbour = NULL;
+		return true;
+	}
+	if (strcmp(neighbour, path) == 0 ||
+		profile_classify(profile, neighbour, &match) != PROFILE_RECORDING)
+		return false;
+	for (size_t i = 0; i < profile_count(profile, PROFILE_SIDECARS); i++) {
+		_cleanup_free_ char *place = NULL;
+		bool at_markers;
+		int r = profile_place(
+			profile, PROFILE_SIDECARS, i, neighbour, &match, &place, &at_markers);
+		if (r == -ENOMEM || (r == 0 && strcmp(place, sidecar) == 0))
+			return true;
+	}
+	return false;
+}
+
+static bool is_needed(const struct profile *profile, const char *path, int parent_fd,
+	const struct sidecar *sidecar)
+{
+	const char *slash = strrchr(path, '/');
+	size_t folder_len = slash ? (size_t)(slash - path) + 1 : 0;
+	int fd = beneath_open(parent_fd, ".", O_RDONLY | O_DIRECTORY);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	bool needed = !dir;
+	unsigned n = 0;
+
+	if (!dir && fd >= 0)
+		close(fd);
+	while (!needed && (entry = readdir(dir)))
+		needed = ++n > NEIGHBOURS_MAX ||
+			 neighbour_needs(profile, path, folder_len, entry->d_name, sidecar->path);
+	if (dir)
+		closedir(dir);
+	return needed;
+}
+
+void bundle_remove_sidecars(
+	struct bundle *bundle, int parent_fd, const struct profile *profile, const char *path)
+{
+	for (size_t i = 0; i < bundle->n_sidecars; i++) {
+		struct sidecar *sidecar = &bundle->sidecar[i];
+		if (bundle->shared[i] && is_needed(profile, path, parent_fd, sidecar))
+			continue;
+		(void)source_unlink(&sidecar->source);
+	}
+}
