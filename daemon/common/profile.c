@@ -109,7 +109,7 @@ static int expand(const struct word *word, const struct values *values, char **r
 
 /* ---- Compiling ---- */
 
-enum word_use { USE_PATTERN, USE_TEMPLATE, USE_ACCOUNT };
+enum word_use { USE_PATTERN, USE_TEMPLATE, USE_SIDECAR, USE_ACCOUNT };
 
 /* Whether some pattern of the recordings has this group. */
 static bool is_group(const struct profile *profile, const char *name, size_t len)
@@ -148,11 +148,21 @@ static const char *check_variables(
 	return NULL;
 }
 
+static bool is_pattern(const struct word *word)
+{
+	return memchr(word->text, '*', word->len) != NULL;
+}
+
 /* A template is a pattern, too: of every path it may be. */
 static const char *compile_word(const struct profile *profile, struct word *word, enum word_use use)
 {
 	const char *why = NULL;
 
+	if (use == USE_SIDECAR && is_pattern(word)) {
+		if (memchr(word->text, '{', word->len) || memchr(word->text, '/', word->len))
+			return "a sidecar with a * has no { and no /";
+		use = USE_PATTERN;
+	}
 	if (use != USE_PATTERN)
 		why = check_variables(profile, word, use);
 	if (!why && use != USE_PATTERN && strcspn(word->text, "*?()") < word->len)
@@ -206,7 +216,7 @@ static int compile_lists(struct profile *p, char **ret_why)
 		{"Discard", text->discard, &p->list[PROFILE_DISCARD], PROFILE_SIDECARS_MAX,
 			USE_TEMPLATE},
 		{"Sidecar", text->sidecars, &p->list[PROFILE_SIDECARS], PROFILE_SIDECARS_MAX,
-			USE_TEMPLATE},
+			USE_SIDECAR},
 		{"Account", text->accounts, &p->accounts, PROFILE_LIST_MAX, USE_ACCOUNT},
 	};
 	int r = 0;
@@ -299,6 +309,18 @@ int profile_place(const struct profile *profile, enum profile_list list, size_t 
 	*ret_place = place;
 	*ret_at_markers = rooted && profile->text->markers;
 	return 0;
+}
+
+bool profile_sidecar_is_pattern(const struct profile *profile, size_t i)
+{
+	return is_pattern(&profile->list[PROFILE_SIDECARS].word[i]);
+}
+
+bool profile_sidecar_matches(const struct profile *profile, size_t i, const char *name)
+{
+	struct pattern_match unused;
+
+	return pattern_matches(&profile->list[PROFILE_SIDECARS].word[i].pattern, name, &unused);
 }
 
 bool profile_sidecar_shared(const struct profile *profile, size_t i)

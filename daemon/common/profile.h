@@ -23,9 +23,11 @@ struct profile_text {
 	const char *files;    /* patterns of recordings: the first that matches counts */
 	const char *ignore;   /* patterns of what else the bridge leaves, passed over in silence */
 	const char *finished; /* templates: a recording is finished once one of these is there */
-	const char *unfinished;  /* templates: it is not while one of these is there */
-	const char *discard;     /* templates: the bridge wants it thrown away */
-	const char *sidecars;    /* templates of what is sealed with it, and goes with it */
+	const char *unfinished; /* templates: it is not while one of these is there */
+	const char *discard;    /* templates: the bridge wants it thrown away */
+	const char
+		*sidecars; /* templates of what is sealed with it, and goes with it; one with a * is
+				   a pattern of names in its folder: the file that names it counts */
 	const char *accounts;    /* templates: the first whose values are all there is the account.
 				   {meta.key} is a member of a sidecar. */
 	const char *markers;     /* a folder, absolute */
@@ -73,6 +75,11 @@ size_t profile_count(const struct profile *profile, enum profile_list list);
  * *ret_at_markers, else to the spool. 0; -ENOENT when a value is missing; -ENOMEM. */
 int profile_place(const struct profile *profile, enum profile_list list, size_t i, const char *path,
 	const struct pattern_match *match, char **ret_place, bool *ret_at_markers);
+
+/* Whether the i-th sidecar is a pattern, of names that say nothing of the recording; and whether a
+ * file's own name matches it. */
+bool profile_sidecar_is_pattern(const struct profile *profile, size_t i);
+bool profile_sidecar_matches(const struct profile *profile, size_t i, const char *name);
 
 /* Whether other recordings of the folder may have the same i-th sidecar. */
 bool profile_sidecar_shared(const struct profile *profile, size_t i);

@@ -69,6 +69,8 @@ static const struct profile_text profiles[] = {
 	{.name = "livekit",
 		.files = "{room}-{date:10}T{clock:6d}.(mp4|ogg|mp3|webm) *.(mp4|ogg|mp3|webm)",
 		.ignore = "*.json",
+		.sidecars = "EG_*.json",
+		.sidecar_wait_us = 10 * US_PER_S,
 		.accounts = "{room}"},
 };
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/durable.h"
 
 void account_map_clear(struct account_map *map)
@@ -46,7 +47,14 @@ static int read_map(struct account_map *map, int fd, const struct stat *st)
 	return 0;
 }
 
-static int refresh(struct account_map *map, const char *path)
+static bool is_fresh(const struct stat *st, int64_t now_us)
+{
+	int64_t age_us = now_us - st->st_mtim.tv_sec * US_PER_S - st->st_mtim.tv_nsec / 1000;
+
+	return age_us < US_PER_S && age_us > -US_PER_S;
+}
+
+static int refresh(struct account_map *map, const char *path, int64_t now_us)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
@@ -55,6 +63,8 @@ static int refresh(struct account_map *map, const char *path)
 		return -errno;
 	if (is_current(map, &st))
 		return 0;
+	if (is_fresh(&st, now_us))
+		return ACCOUNT_MAP_FRESH;
 	free(map->text);
 	map->text = NULL;
 	return read_map(map, fd, &st);
@@ -84,12 +94,13 @@ static const char *line_value(const char *line, size_t len, const char *key, siz
 	return value;
 }
 
-int account_map_find(struct account_map *map, const char *path, const char *key, char **ret_account)
+int account_map_find(struct account_map *map, const char *path, const char *key, int64_t now_us,
+	char **ret_account)
 {
-	int r = refresh(map, path);
+	int r = refresh(map, path, now_us);
 	size_t len, value_len;
 
-	if (r < 0)
+	if (r != 0)
 		return r == -ENOENT ? -ENXIO : r;
 	for (const char *line = map->text; *line; line += len + (line[len] == '\n')) {
 		len = strcspn(line, "\n");

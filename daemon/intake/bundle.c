@@ -13,11 +13,14 @@
 #include "base/error.h"
 #include "daemon/common/event.h"
 #include "daemon/intake/beneath.h"
+#include "daemon/intake/manifest.h"
 #include "daemon/intake/monotonic.h"
 
-#define NEIGHBOURS_MAX 4096            /* in a folder of more, a shared sidecar stays */
-#define WAIT_US        US_PER_S        /* between two looks for a sidecar */
-#define PATIENCE_US    (60 * US_PER_S) /* with one that is always being written */
+#define NEIGHBOURS_MAX    4096            /* in a folder of more, a shared sidecar stays */
+#define WAIT_US           US_PER_S        /* between two looks for a sidecar */
+#define MANIFEST_EARLY_US (60 * US_PER_S) /* before its recording, for a clock that jumps */
+#define SIDECAR_NEVER     1000000         /* a place that cannot be for this recording */
+#define PATIENCE_US       (60 * US_PER_S) /* with one that is always being written */
 
 struct bundle *bundle_free(struct bundle *bundle)
 {
@@ -66,22 +69,33 @@ static int64_t wait_for(const struct gathering *g, int outcome)
 	return left_us <= 0 ? 0 : left_us < WAIT_US ? left_us + 1 : WAIT_US;
 }
 
+static int read_sidecar(
+	const struct gathering *g, size_t i, struct sidecar *ret_sidecar, uint64_t *ret_inode)
+{
+	const struct profile *profile = g->spool->profile;
+	int root_fd = g->spool->root_fd;
+	int64_t settle_us = g->spool->config->settle_us;
+	_cleanup_free_ char *place = NULL;
+	bool at_markers;
+
+	if (profile_sidecar_is_pattern(profile, i))
+		return manifest_read(root_fd, profile, i, g->path,
+			g->finished_us - MANIFEST_EARLY_US, g->now_us, settle_us, ret_sidecar);
+	int r = profile_place(profile, PROFILE_SIDECARS, i, g->path, g->match, &place, &at_markers);
+	if (r == -ENOENT || (r == 0 && at_markers)) /* not in the spool: not ours to remove */
+		return SIDECAR_NEVER;
+	return r < 0 ? r
+		     : sidecar_read(root_fd, place, g->now_us, settle_us, ret_sidecar, ret_inode);
+}
+
 /* 0, or BUNDLE_WAIT. */
 static int gather_sidecar(struct gathering *g, size_t i, int64_t *ret_wait_us)
 {
 	struct bundle *bundle = g->bundle;
-	_cleanup_free_ char *place = NULL;
-	bool at_markers;
-	uint64_t inode;
+	uint64_t inode = 0;
 	char text[96];
+	int r = read_sidecar(g, i, &bundle->sidecar[bundle->n_sidecars], &inode);
 
-	if (profile_place(g->spool->profile, PROFILE_SIDECARS, i, g->path, g->match, &place,
-		    &at_markers) < 0 ||
-		at_markers) /* what is not in the spool is not ours to remove */
-		return 0;
-	struct sidecar *sidecar = &bundle->sidecar[bundle->n_sidecars];
-	int r = sidecar_read(
-		g->spool->root_fd, place, g->now_us, g->spool->config->settle_us, sidecar, &inode);
 	if (r == 0) {
 		bundle->shared[bundle->n_sidecars++] = profile_sidecar_shared(g->spool->profile, i);
 		return 0;
@@ -89,7 +103,7 @@ static int gather_sidecar(struct gathering *g, size_t i, int64_t *ret_wait_us)
 	*ret_wait_us = wait_for(g, r);
 	if (*ret_wait_us > 0)
 		return BUNDLE_WAIT;
-	if (r != SIDECAR_MISSING)
+	if (r != SIDECAR_MISSING && r != SIDECAR_NEVER)
 		spool_tell(g->spool, inode, (unsigned)r, why_not(r, text, sizeof(text)));
 	return 0;
 }
@@ -109,17 +123,19 @@ static char *meta_value(void *context, const char *key, size_t len)
 }
 
 /* Through AccountMap=, which also says which accounts there are. */
-static int map_account(struct spool *spool, char **account)
+static int map_account(struct spool *spool, int64_t now_us, char **account)
 {
 	const struct event_fields fields = {.spool = spool->config->name};
 	const char *path = spool->config->account_map;
 	_cleanup_free_ char *key = TAKE_PTR(*account);
-	int r = account_map_find(&spool->map, path, key, account);
+	int r = account_map_find(&spool->map, path, key, now_us, account);
 
 	if (r == 0 || r == -ENOENT) {
 		trouble_over(&spool->mapping);
 		return 0;
 	}
+	if (r == ACCOUNT_MAP_FRESH)
+		return BUNDLE_WAIT;
 	if (trouble_hit(&spool->mapping, monotonic_us()) > 0)
 		event_log(LOG_ERR, EVENT_SPOOL_TROUBLE, &fields,
 			"spool %s: %s cannot be read: %s; its recordings wait", spool->config->name,
@@ -127,16 +143,18 @@ static int map_account(struct spool *spool, char **account)
 	return r;
 }
 
-static int gather_account(struct gathering *g)
+static int gather_account(struct gathering *g, int64_t *ret_wait_us)
 {
 	struct bundle *bundle = g->bundle;
 	int r = profile_account(
 		g->spool->profile, g->path, g->match, meta_value, bundle, &bundle->account);
 
+	*ret_wait_us = WAIT_US; /* for a map that is being written */
 	if (r == -ENOENT)
 		return 0;
-	return r == 0 && g->spool->config->account_map ? map_account(g->spool, &bundle->account)
-						       : r;
+	return r == 0 && g->spool->config->account_map
+		       ? map_account(g->spool, g->now_us, &bundle->account)
+		       : r;
 }
 
 int bundle_gather(struct spool *spool, const char *path, const struct pattern_match *match,
@@ -152,7 +170,7 @@ int bundle_gather(struct spool *spool, const char *path, const struct pattern_ma
 	for (size_t i = 0; i < profile_count(spool->profile, PROFILE_SIDECARS) && r == 0; i++)
 		r = gather_sidecar(&g, i, ret_wait_us);
 	if (r == 0)
-		r = gather_account(&g);
+		r = gather_account(&g, ret_wait_us);
 	if (r != 0) {
 		bundle_free(bundle);
 		return r;
@@ -165,7 +183,7 @@ int bundle_gather(struct spool *spool, const char *path, const struct pattern_ma
 
 /* Whether a neighbour of the recording is a recording with this very sidecar. */
 static bool neighbour_needs(const struct profile *profile, const char *path, size_t folder_len,
-	const char *name, const char *sidecar)
+	const char *name, const struct sidecar *sidecar)
 {
 	_cleanup_free_ char *neighbour = NULL;
 	struct pattern_match match;
@@ -177,12 +195,16 @@ static bool neighbour_needs(const struct profile *profile, const char *path, siz
 	if (strcmp(neighbour, path) == 0 ||
 		profile_classify(profile, neighbour, &match) != PROFILE_RECORDING)
 		return false;
+	if (manifest_names(sidecar, name))
+		return true;
 	for (size_t i = 0; i < profile_count(profile, PROFILE_SIDECARS); i++) {
 		_cleanup_free_ char *place = NULL;
 		bool at_markers;
+		if (profile_sidecar_is_pattern(profile, i))
+			continue;
 		int r = profile_place(
 			profile, PROFILE_SIDECARS, i, neighbour, &match, &place, &at_markers);
-		if (r == -ENOMEM || (r == 0 && strcmp(place, sidecar) == 0))
+		if (r == -ENOMEM || (r == 0 && strcmp(place, sidecar->path) == 0))
 			return true;
 	}
 	return false;
@@ -203,7 +225,7 @@ static bool is_needed(const struct profile *profile, const char *path, int paren
 		close(fd);
 	while (!needed && (entry = readdir(dir)))
 		needed = ++n > NEIGHBOURS_MAX ||
-			 neighbour_needs(profile, path, folder_len, entry->d_name, sidecar->path);
+			 neighbour_needs(profile, path, folder_len, entry->d_name, sidecar);
 	if (dir)
 		closedir(dir);
 	return needed;

@@ -202,7 +202,7 @@ static void assert_mapped(
 	struct account_map *map, const char *path, const char *key, const char *expected)
 {
 	_cleanup_free_ char *account = NULL;
-	int r = account_map_find(map, path, key, &account);
+	int r = account_map_find(map, path, key, later_us(), &account);
 
 	assert_int_equal(r, expected ? 0 : -ENOENT);
 	if (expected)
@@ -216,7 +216,7 @@ static void account_maps(void **state)
 	char path[96], *account;
 
 	snprintf(path, sizeof(path), "%s/map", f->path);
-	assert_int_equal(account_map_find(&map, path, "x", &account), -ENXIO);
+	assert_int_equal(account_map_find(&map, path, "x", later_us(), &account), -ENXIO);
 	put_text(f, "map",
 		"# rooms\n\nboard room = Acme Ltd \n 1234=globex\n#77 = x\nempty =\n= nobody\n"
 		"twice = first\ntwice = second\nlast = one");
@@ -229,16 +229,20 @@ static void account_maps(void **state)
 	assert_mapped(&map, path, "#77", NULL);
 	assert_mapped(&map, path, "empty", NULL);
 	put_text(f, "map", "\nadded = later\n"); /* it is read again */
+	/* ... once nobody can be in the middle of writing it */
+	int64_t just_now_us = later_us() - 3600 * US_PER_S;
+	assert_int_equal(
+		account_map_find(&map, path, "added", just_now_us, &account), ACCOUNT_MAP_FRESH);
 	assert_mapped(&map, path, "added", "later");
 	assert_int_equal(unlinkat(f->fd, "map", 0), 0);
-	assert_int_equal(account_map_find(&map, path, "1234", &account), -ENXIO);
+	assert_int_equal(account_map_find(&map, path, "1234", later_us(), &account), -ENXIO);
 	assert_int_equal(mkfifoat(f->fd, "map", 0600), 0); /* does not block */
-	assert_int_equal(account_map_find(&map, path, "1234", &account), -EINVAL);
+	assert_int_equal(account_map_find(&map, path, "1234", later_us(), &account), -EINVAL);
 	assert_int_equal(unlinkat(f->fd, "map", 0), 0);
 	int fd = openat(f->fd, "map", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(ftruncate(fd, ACCOUNT_MAP_BYTES_MAX + 1), 0);
 	close(fd);
-	assert_int_equal(account_map_find(&map, path, "1234", &account), -EFBIG);
+	assert_int_equal(account_map_find(&map, path, "1234", later_us(), &account), -EFBIG);
 	account_map_clear(&map);
 }
 

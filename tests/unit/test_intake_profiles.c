@@ -264,6 +264,30 @@ static void a_sidecar_that_never_comes_is_not_awaited_for_ever(void **state)
 	assert_int_equal(sidecars(d, "call.wav"), 0);
 }
 
+#define EGRESS "out/board-2026-11-23T100000.mp4"
+
+static void a_manifest_is_found_by_what_it_says(void **state)
+{
+	static const char manifest[] =
+		"{\"egress_id\":\"EG_b\",\"files\":[{\"filename\":\"" EGRESS "\"}]}";
+	struct intake_daemon *d = *state;
+
+	with(d, "Profile=livekit", "");
+	put_directory(&d->spool, "out");
+	put_text(&d->spool, "out/EG_a.json", "{\"files\":[{\"filename\":\"out/other.mp4\"}]}");
+	put_text(&d->spool, "out/EG_c.json",
+		"\"xboard-2026-11-23T100000.mp4\" \"out/board-2026-11-23T100000.mp4.x\"");
+	assert_int_equal(mkfifoat(d->spool.fd, "out/EG_d.json", 0600), 0);
+	intake_daemon_put(d, EGRESS, "video");
+	put_text(&d->spool, "out/EG_b.json", manifest); /* last, as LiveKit does */
+	intake_daemon_await_sealed(d, EGRESS);
+	assert_account(d, EGRESS, "board");
+	assert_sidecar(d, EGRESS, "out/EG_b.json", manifest);
+	await_gone(d, "out/EG_b.json");
+	assert_true(is_there(&d->spool, "out/EG_a.json"));
+	assert_true(is_there(&d->spool, "out/EG_c.json"));
+}
+
 /* ---- Discards ---- */
 
 #define ROOM "183f0bf3a0982a127bdb8161e0c44eb696b3e75c"
@@ -470,6 +494,7 @@ int main(void)
 		DAEMON_TEST(hostile_sidecars_do_not_stop_a_recording),
 		DAEMON_TEST(a_late_sidecar_is_awaited),
 		DAEMON_TEST(a_sidecar_that_never_comes_is_not_awaited_for_ever),
+		DAEMON_TEST(a_manifest_is_found_by_what_it_says),
 		DAEMON_TEST(bbb_waits_for_the_archive),
 		DAEMON_TEST(a_discarded_recording_is_sealed_with_a_mark),
 		DAEMON_TEST(a_discarded_recording_is_left_when_told),

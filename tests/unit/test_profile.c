@@ -132,7 +132,9 @@ static char *places(const struct profile *profile, enum profile_list list, const
 		_cleanup_free_ char *place = NULL, *before = text;
 		bool at_markers;
 		text = NULL;
-		if (profile_place(profile, list, i, path, match, &place, &at_markers) < 0)
+		if (list == PROFILE_SIDECARS && profile_sidecar_is_pattern(profile, i))
+			assert_true(asprintf(&text, "%s(found)", before) >= 0);
+		else if (profile_place(profile, list, i, path, match, &place, &at_markers) < 0)
 			assert_true(asprintf(&text, "%s", before) >= 0);
 		else
 			assert_true(asprintf(&text, "%s%s%s%s", before, *before ? " " : "",
@@ -269,10 +271,14 @@ static void janus(void **state)
 
 static void livekit(void **state)
 {
-	SHAPES("livekit", {"board-2026-11-23T100000.mp4", "board;;;;"},
-		{"my-board-2026-11-23T100000.ogg", "my-board;;;;"},
-		{"out/board-2026-11-23T100000.webm", "board;;;;"}, {"x.mp4", "-;;;;"},
+	SHAPES("livekit", {"board-2026-11-23T100000.mp4", "board;;;;(found)"},
+		{"my-board-2026-11-23T100000.ogg", "my-board;;;;(found)"},
+		{"out/board-2026-11-23T100000.webm", "board;;;;(found)"}, {"x.mp4", "-;;;;(found)"},
 		{"EG_abc.json", "beside"}, {"x.ts", "foreign"});
+	struct profile *profile = compiled(profile_builtin("livekit"));
+	assert_true(profile_sidecar_matches(profile, 0, "EG_abc.json"));
+	assert_false(profile_sidecar_matches(profile, 0, "metadata.json"));
+	profile_free(profile);
 }
 
 static void every_row_compiles(void **state)
@@ -313,8 +319,8 @@ static void profiles_are_refused(void **state)
 		{{.files = "*.wav {"}, "Files={: has a bracket"},
 		{{.files = "**", .finished = "{call}.ok"},
 			"Finished={call}.ok: a value in {} is in no pattern of Files="},
-		{{.files = "**", .sidecars = "*.json"},
-			"Sidecar=*.json: only a pattern has * ? ( )"},
+		{{.files = "**", .sidecars = "{x}*.json"},
+			"Sidecar={x}*.json: a sidecar with a * has no { and no /"},
 		{{.files = "**", .accounts = "{meta.room}"},
 			"Account={meta.room}: a {meta.} value comes from a sidecar"},
 		{{.files = "**", .sidecars = "{stem}.json", .discard = "{meta.x}.no"},
