@@ -56,21 +56,41 @@ static const char *why_not(int outcome, char *text, size_t room)
 	return text;
 }
 
-/* How long the recording waits for a sidecar that cannot be taken yet; 0: no longer. */
-static int64_t wait_for(const struct gathering *g, int outcome)
+static int64_t later_of(int64_t a, int64_t b)
 {
-	int64_t span_us = profile_text_of(g->spool->profile)->sidecar_wait_us;
+	return a > b ? a : b;
+}
 
-	if (outcome == SIDECAR_BUSY && span_us < PATIENCE_US)
-		span_us = PATIENCE_US;
-	if (outcome != SIDECAR_BUSY && outcome != SIDECAR_MISSING)
-		return 0;
-	int64_t left_us = g->finished_us + span_us - g->now_us;
+/* Until when the recording waits for a sidecar that cannot be taken yet. One that is there is being
+ * written for some time after it appeared, which may be long after the recording was finished. */
+static int64_t deadline_us(const struct gathering *g, int outcome, int64_t since_us)
+{
+	int64_t wait_us = profile_text_of(g->spool->profile)->sidecar_wait_us;
+	int64_t busy_us =
+		later_of(g->finished_us, since_us) + PATIENCE_US + g->spool->config->settle_us;
+
+	if (outcome == SIDECAR_BUSY && busy_us > g->finished_us + US_PER_DAY)
+		busy_us = g->finished_us + US_PER_DAY; /* where births are not kept */
+	switch (outcome) {
+	case SIDECAR_BUSY:
+		return later_of(g->finished_us + wait_us, busy_us);
+	case SIDECAR_MISSING:
+		return g->finished_us + wait_us;
+	default:
+		return g->now_us;
+	}
+}
+
+/* How long it waits before the next look; 0: no longer. */
+static int64_t wait_for(const struct gathering *g, int outcome, int64_t since_us)
+{
+	int64_t left_us = deadline_us(g, outcome, since_us) - g->now_us;
+
 	return left_us <= 0 ? 0 : left_us < WAIT_US ? left_us + 1 : WAIT_US;
 }
 
-static int read_sidecar(
-	const struct gathering *g, size_t i, struct sidecar *ret_sidecar, uint64_t *ret_inode)
+static int read_sidecar(const struct gathering *g, size_t i, struct sidecar *ret_sidecar,
+	struct sidecar_about *ret_about)
 {
 	const struct profile *profile = g->spool->profile;
 	int root_fd = g->spool->root_fd;
@@ -80,31 +100,32 @@ static int read_sidecar(
 
 	if (profile_sidecar_is_pattern(profile, i))
 		return manifest_read(root_fd, profile, i, g->path,
-			g->finished_us - MANIFEST_EARLY_US, g->now_us, settle_us, ret_sidecar);
+			g->finished_us - MANIFEST_EARLY_US, g->now_us, settle_us, ret_sidecar,
+			ret_about);
 	int r = profile_place(profile, PROFILE_SIDECARS, i, g->path, g->match, &place, &at_markers);
 	if (r == -ENOENT || (r == 0 && at_markers)) /* not in the spool: not ours to remove */
 		return SIDECAR_NEVER;
 	return r < 0 ? r
-		     : sidecar_read(root_fd, place, g->now_us, settle_us, ret_sidecar, ret_inode);
+		     : sidecar_read(root_fd, place, g->now_us, settle_us, ret_sidecar, ret_about);
 }
 
 /* 0, or BUNDLE_WAIT. */
 static int gather_sidecar(struct gathering *g, size_t i, int64_t *ret_wait_us)
 {
 	struct bundle *bundle = g->bundle;
-	uint64_t inode = 0;
+	struct sidecar_about about = {0};
 	char text[96];
-	int r = read_sidecar(g, i, &bundle->sidecar[bundle->n_sidecars], &inode);
+	int r = read_sidecar(g, i, &bundle->sidecar[bundle->n_sidecars], &about);
 
 	if (r == 0) {
 		bundle->shared[bundle->n_sidecars++] = profile_sidecar_shared(g->spool->profile, i);
 		return 0;
 	}
-	*ret_wait_us = wait_for(g, r);
+	*ret_wait_us = wait_for(g, r, about.since_us);
 	if (*ret_wait_us > 0)
 		return BUNDLE_WAIT;
 	if (r != SIDECAR_MISSING && r != SIDECAR_NEVER)
-		spool_tell(g->spool, inode, (unsigned)r, why_not(r, text, sizeof(text)));
+		spool_tell(g->spool, about.inode, (unsigned)r, why_not(r, text, sizeof(text)));
 	return 0;
 }
 

@@ -40,6 +40,7 @@ struct search {
 	unsigned reads;
 	bool busy;
 	struct sidecar *sidecar;
+	struct sidecar_about *about;
 };
 
 static bool is_candidate(const struct search *s, int dir_fd, const char *name)
@@ -58,19 +59,22 @@ static bool is_candidate(const struct search *s, int dir_fd, const char *name)
 static int try_candidate(struct search *s, const char *name)
 {
 	_cleanup_free_ char *path = NULL;
-	uint64_t inode;
+	struct sidecar_about about;
 
 	if (asprintf(&path, "%.*s%s", (int)s->folder_len, s->path, name) < 0) {
 		path = NULL;
 		return -ENOMEM;
 	}
 	s->reads++;
-	int r = sidecar_read(s->root_fd, path, s->now_us, s->settle_us, s->sidecar, &inode);
+	int r = sidecar_read(s->root_fd, path, s->now_us, s->settle_us, s->sidecar, &about);
 	if (r == 0 && !manifest_names(s->sidecar, s->path + s->folder_len)) {
 		sidecar_clear(s->sidecar);
 		return SIDECAR_MISSING;
 	}
-	s->busy = s->busy || r == SIDECAR_BUSY;
+	if (r == SIDECAR_BUSY) {
+		s->busy = true;
+		*s->about = about;
+	}
 	return r == 0 || r == -ENOMEM ? r : SIDECAR_MISSING;
 }
 
@@ -92,11 +96,12 @@ static int search(struct search *s, DIR *dir)
 }
 
 int manifest_read(int root_fd, const struct profile *profile, size_t i, const char *path,
-	int64_t since_us, int64_t now_us, int64_t settle_us, struct sidecar *ret_sidecar)
+	int64_t since_us, int64_t now_us, int64_t settle_us, struct sidecar *ret_sidecar,
+	struct sidecar_about *ret_about)
 {
 	const char *slash = strrchr(path, '/');
 	struct search s = {root_fd, profile, i, path, slash ? (size_t)(slash - path) + 1 : 0,
-		since_us, now_us, settle_us, 0, false, ret_sidecar};
+		since_us, now_us, settle_us, 0, false, ret_sidecar, ret_about};
 	_cleanup_free_ char *folder = slash ? strndup(path, s.folder_len - 1) : strdup(".");
 
 	if (!folder)

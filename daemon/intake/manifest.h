@@ -12,4 +12,5 @@ bool manifest_names(const struct sidecar *sidecar, const char *name);
  * template and were written since_us or later. Bounded. 0; SIDECAR_MISSING; SIDECAR_BUSY when one
  * that cannot be read yet may be it; -errno. */
 int manifest_read(int root_fd, const struct profile *profile, size_t i, const char *path,
-	int64_t since_us, int64_t now_us, int64_t settle_us, struct sidecar *ret_sidecar);
+	int64_t since_us, int64_t now_us, int64_t settle_us, struct sidecar *ret_sidecar,
+	struct sidecar_about *ret_about);

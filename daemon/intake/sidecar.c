@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/durable.h"
+#include "daemon/intake/stale.h"
 
 #define KEY_DEPTH_MAX 8
 
@@ -59,15 +60,18 @@ static int claim(struct sidecar *sidecar)
 }
 
 static int find(int root_fd, const char *path, int64_t now_us, int64_t settle_us,
-	struct sidecar *sidecar, uint64_t *ret_inode)
+	struct sidecar *sidecar, struct sidecar_about *ret_about)
 {
 	int r = source_find(root_fd, path, &sidecar->source);
 
-	if (r == SOURCE_GONE || r == SOURCE_EMPTY)
+	if (r == SOURCE_GONE)
 		return SIDECAR_MISSING;
-	*ret_inode = sidecar->source.identity.inode;
-	if (r != 0)
+	if (r < 0)
 		return r;
+	ret_about->inode = sidecar->source.identity.inode;
+	ret_about->since_us = stale_since_us(&sidecar->source, now_us);
+	if (r != 0)
+		return r == SOURCE_EMPTY ? SIDECAR_BUSY : r;
 	if (sidecar->source.identity.size > SIDECAR_BYTES_MAX)
 		return SIDECAR_LARGE;
 	return is_settled(&sidecar->source.identity, now_us, settle_us) ? claim(sidecar)
@@ -75,12 +79,12 @@ static int find(int root_fd, const char *path, int64_t now_us, int64_t settle_us
 }
 
 int sidecar_read(int root_fd, const char *path, int64_t now_us, int64_t settle_us,
-	struct sidecar *ret_sidecar, uint64_t *ret_inode)
+	struct sidecar *ret_sidecar, struct sidecar_about *ret_about)
 {
 	struct sidecar sidecar = SIDECAR_NONE;
 
-	*ret_inode = 0;
-	int r = find(root_fd, path, now_us, settle_us, &sidecar, ret_inode);
+	*ret_about = (struct sidecar_about){0};
+	int r = find(root_fd, path, now_us, settle_us, &sidecar, ret_about);
 	if (r == 0 && !(sidecar.path = strdup(path)))
 		r = -ENOMEM;
 	if (r != 0) {

@@ -24,14 +24,20 @@ struct sidecar {
 
 enum sidecar_outcome {
 	SIDECAR_MISSING = SOURCE_OUTCOMES + 16,
-	SIDECAR_BUSY,  /* being written, or changed within the settle time */
+	SIDECAR_BUSY,  /* empty, being written, or changed within the settle time */
 	SIDECAR_LARGE, /* more than SIDECAR_BYTES_MAX */
 };
 
+struct sidecar_about {
+	uint64_t inode;   /* 0: there is nothing */
+	int64_t since_us; /* when it appeared, as far as known: stale_since_us() */
+};
+
 /* Reads the file at path below root_fd. 0 with a sidecar for sidecar_clear(); a sidecar_outcome or a
- * refusal of source.h, with ret_inode; -errno. Never blocks on what it finds. */
+ * refusal of source.h; -errno. *ret_about is about whatever there is. Never blocks on what it finds.
+ */
 int sidecar_read(int root_fd, const char *path, int64_t now_us, int64_t settle_us,
-	struct sidecar *ret_sidecar, uint64_t *ret_inode);
+	struct sidecar *ret_sidecar, struct sidecar_about *ret_about);
 
 /* The value of a member: of a JSON object, where the key may go down with dots ("room.name"), or,
  * when it does not begin with "{", of a "key: value" or "key=value" line. Malloc'd; NULL when there

@@ -120,6 +120,22 @@ static void jibri_is_finished_by_its_metadata(void **state)
 	assert_false(json_is_true(json_object_get(begin_of(d, MP4), "discarded")));
 }
 
+/* The marker is there from the moment it is created; what it says is not. */
+static void a_marker_that_is_still_written_is_awaited(void **state)
+{
+	struct intake_daemon *d = *state;
+
+	with(d, "Profile=jibri", "");
+	put_directory(&d->spool, "s1");
+	intake_daemon_put(d, MP4, "video");
+	put_text(&d->spool, META, "");
+	jibri_barrier(d);
+	assert_int_equal(fake_keeper_begins(&d->keeper, MP4), 0);
+	put_text(&d->spool, META, "{}");
+	intake_daemon_await_sealed(d, MP4);
+	assert_sidecar(d, MP4, META, "{}");
+}
+
 static void a_shared_sidecar_stays_for_the_last(void **state)
 {
 	struct intake_daemon *d = *state;
@@ -487,6 +503,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		DAEMON_TEST(jibri_is_finished_by_its_metadata),
+		DAEMON_TEST(a_marker_that_is_still_written_is_awaited),
 		DAEMON_TEST(a_shared_sidecar_stays_for_the_last),
 		DAEMON_TEST(a_sidecar_that_changed_since_stays),
 		DAEMON_TEST(known_sidecars_go),
