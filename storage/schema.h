@@ -3,7 +3,7 @@
 #pragma once
 
 #define DB_APPLICATION_ID 0x52534c31 /* "RSL1" */
-#define DB_FORMAT         2
+#define DB_FORMAT         1
 
 static const char *const schema[] = {
 	"CREATE TABLE vault(id INTEGER PRIMARY KEY CHECK (id = 1), vault_id BLOB NOT NULL,"
@@ -37,12 +37,6 @@ static const char *const schema[] = {
 	"CREATE INDEX recording_by_account ON recording(account)",
 	"CREATE INDEX recording_by_group ON recording(grp)",
 	"CREATE TABLE source(hash BLOB PRIMARY KEY, recording INTEGER NOT NULL) WITHOUT ROWID",
-
-	/* Which recording had a place in a spool last: by a keyed hash, until it is destroyed. */
-	"CREATE TABLE place(lookup BLOB PRIMARY KEY, recording INTEGER NOT NULL) WITHOUT ROWID",
-	"CREATE INDEX place_by_recording ON place(recording)",
-	"CREATE TRIGGER recording_destroyed AFTER UPDATE OF private ON recording"
-	" WHEN new.private IS NULL BEGIN DELETE FROM place WHERE recording = new.id; END",
 
 	/* Additions are counted by the database itself; moves of recordings, which come by the thousand,
 	 * in catalog_recordings.c. */

@@ -31,7 +31,7 @@ static const struct profile_text profiles[] = {
 	 * recording nobody wants. */
 	{.name = "rtpengine",
 		.files = "{call}-{random:16}-{stream}.(wav|mp3|spx) *.(wav|mp3|spx|pcap)",
-		.ignore = "*.meta *.meta.DISCARD *.rec *.tmp",
+		.ignore = "*.meta *.meta.DISCARD",
 		.discard = "/{call}-{random}.meta.DISCARD"},
 
 	/* <session>/<call>_<time>.mp4, in place by ffmpeg; metadata.json comes when the capture has
@@ -71,7 +71,7 @@ static const struct profile_text profiles[] = {
 		.ignore = "*.json",
 		.sidecars = "EG_*.json",
 		.sidecar_wait_us = 10 * US_PER_S,
-		.accounts = "{room}"},
+		.accounts = "{room} {meta.room_name}"},
 };
 
 const struct profile_text *profile_builtin_at(size_t i)

@@ -13,6 +13,7 @@
 #include "daemon/keeper/accounts.h"
 #include "daemon/keeper/epoch.h"
 #include "daemon/keeper/keytree.h"
+#include "daemon/keeper/place.h"
 #include "daemon/keeper/root_place.h"
 #include "storage/audit.h"
 #include "storage/node_table.h"
@@ -223,6 +224,7 @@ static void alarm_not_proved(struct vault *vault, int proof)
 static int complete(struct vault *vault, const struct root_record *next,
 	const struct victims *victims, struct erasure_result *result)
 {
+	places_forget(vault->places, victims->paths, victims->count);
 	int proof = prove_erased(vault, next, victims);
 	int r = finish(vault, next, result);
 

@@ -21,6 +21,7 @@
 #include "daemon/keeper/epoch.h"
 #include "daemon/keeper/erasure.h"
 #include "daemon/keeper/keytree.h"
+#include "daemon/keeper/place.h"
 #include "daemon/keeper/root_place.h"
 #include "storage/audit.h"
 
@@ -343,6 +344,7 @@ struct vault *vault_close(struct vault *vault)
 {
 	if (!vault)
 		return NULL;
+	places_free(vault->places);
 	keytree_free(vault->tree);
 	root_provider_free(vault->root);
 	db_close(vault->db);

@@ -14,7 +14,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/common/intake_wire.h"
-#include "storage/db_internal.h"
+#include "daemon/keeper/place.h"
 
 static void read_private(
 	struct vault_fixture *vault, const char *id, struct recording_private *ret_private)
@@ -38,15 +38,6 @@ static const char *followed(struct vault_fixture *vault, const char *id)
 	return text;
 }
 
-static int64_t places(struct vault_fixture *vault)
-{
-	_cleanup_query_ sqlite3_stmt *q = NULL;
-
-	assert_int_equal(db_start(vault->vault->db, &q, "SELECT count(*) FROM place", ""), 0);
-	assert_int_equal(db_next(vault->vault->db, q), 1);
-	return sqlite3_column_int64(q, 0);
-}
-
 static void seal_one(struct vault_fixture *vault, const char *account, const char *path,
 	vault_fixture_id *ret_id)
 {
@@ -68,7 +59,6 @@ static void test_a_file_written_on_follows(void **state)
 	/* Each is there by itself. */
 	assert_int_equal(vault_fixture_state(vault, first), RECORDING_SEALED);
 	assert_string_equal(followed(vault, second), first);
-	assert_int_equal(places(vault), 1);
 }
 
 static void test_in_one_commit(void **state)
@@ -100,7 +90,6 @@ static void test_other_places_do_not(void **state)
 	ingest_commit(vault->vault, &job, 1, &result);
 	assert_int_equal(result, 0);
 	assert_string_equal(followed(vault, id), "");
-	assert_int_equal(places(vault), 4);
 }
 
 static void test_quarantined_ones_follow(void **state)
@@ -113,7 +102,7 @@ static void test_quarantined_ones_follow(void **state)
 	assert_string_equal(followed(vault, second), first);
 }
 
-/* A guessed name can be confirmed by nothing that stays. */
+/* The hash of a place is nowhere once its recording is destroyed; others are. */
 static void test_a_place_goes_with_its_recording(void **state)
 {
 	static const enum erasure_kind kinds[] = {ERASE_RECORDING, ERASE_GROUP, ERASE_ACCOUNT};
@@ -122,17 +111,89 @@ static void test_a_place_goes_with_its_recording(void **state)
 	vault_fixture_id id, other;
 
 	seal_one(vault, "keeps", "a.wav", &other);
+	assert_int_equal(places_count(vault->vault->places), 1);
 	for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
 		snprintf(account, sizeof(account), "account-%zu", i);
 		seal_one(vault, account, "a.wav", &id);
-		assert_int_equal(places(vault), 2);
+		assert_int_equal(places_count(vault->vault->places), 2);
 		assert_int_equal(vault_fixture_erase(vault, kinds[i], id), 0);
-		assert_int_equal(places(vault), 1);
+		assert_int_equal(places_count(vault->vault->places), 1);
 	}
 	seal_one(vault, "account-0", "a.wav", &id); /* follows nothing any more */
 	assert_string_equal(followed(vault, id), "");
 	seal_one(vault, "keeps", "a.wav", &id);
 	assert_string_equal(followed(vault, id), other);
+}
+
+/* After a start, an account's latest recordings are remembered again, but not what is destroyed. */
+static void test_places_after_a_start(void **state)
+{
+	struct vault_fixture *vault = *state;
+	vault_fixture_id oldest, old, shredded, id;
+	char path[32];
+
+	seal_one(vault, "alice", "oldest.wav", &oldest);
+	seal_one(vault, "alice", "old.wav", &old);
+	for (int i = 0; i < PLACES_RECALLED - 2; i++) {
+		snprintf(path, sizeof(path), "%d.wav", i);
+		seal_one(vault, "alice", path, NULL);
+	}
+	seal_one(vault, "alice", "shredded.wav", &shredded);
+	assert_int_equal(vault_fixture_erase(vault, ERASE_RECORDING, shredded), 0);
+	assert_int_equal(vault_fixture_reopen(vault, 0, NULL), 0);
+	assert_int_equal(places_count(vault->vault->places), 0);
+	seal_one(vault, "alice", "shredded.wav", &id);
+	assert_string_equal(followed(vault, id), "");
+	assert_int_equal(places_count(vault->vault->places), 1 + PLACES_RECALLED);
+	seal_one(vault, "alice", "old.wav", &id);
+	assert_string_equal(followed(vault, id), old);
+	seal_one(vault, "alice", "oldest.wav", &id);
+	assert_string_equal(followed(vault, id), oldest);
+	/* It is told of the latest where a name came more than once. */
+	assert_int_equal(vault_fixture_reopen(vault, 0, NULL), 0);
+	seal_one(vault, "alice", "oldest.wav", &old);
+	assert_string_equal(followed(vault, old), id);
+}
+
+/* However many: the memory is bounded, and what is forgotten is only not linked. */
+static void test_places_are_bounded(void **state)
+{
+	struct vault_fixture *vault = *state;
+	struct recording_row row = {.account = 1, .group = 1};
+	char spool[] = "s";
+	struct recording_private private = {.spool = spool};
+	char path[32];
+
+	for (int64_t i = 1; i <= PLACES_MAX + 100; i++) {
+		row.id = i;
+		private.path_len = (size_t)snprintf(path, sizeof(path), "%d", (int)i);
+		private.path = (uint8_t *)path;
+		assert_int_equal(place_take(vault->vault, &row, &private), 0);
+		assert_null(private.follows);
+	}
+	assert_int_equal(places_count(vault->vault->places), PLACES_MAX);
+	/* many victims at once */
+	struct key_path *paths = calloc(100, sizeof(*paths));
+	for (int64_t i = 0; i < 100; i++)
+		paths[i] = key_path_recording(2, 2, i);
+	places_forget(vault->vault->places, paths, 10);
+	assert_int_equal(places_count(vault->vault->places), PLACES_MAX);
+	paths[0] = key_path_recording(1, 1, PLACES_MAX);
+	places_forget(vault->vault->places, paths, 10);
+	assert_int_equal(places_count(vault->vault->places), PLACES_MAX - 1);
+	for (int64_t i = 1; i < 100; i++)
+		paths[i] = key_path_recording(1, 1, PLACES_MAX - i);
+	places_forget(vault->vault->places, paths, 100);
+	assert_int_equal(places_count(vault->vault->places), PLACES_MAX - 100);
+	paths[0] = key_path_group(1, 2);
+	paths[1] = key_path_account(2);
+	places_forget(vault->vault->places, paths, 2);
+	assert_int_equal(places_count(vault->vault->places), PLACES_MAX - 100);
+	paths[2] = key_path_group(1, 1);
+	places_forget(vault->vault->places, paths, 3);
+	assert_int_equal(places_count(vault->vault->places), 0);
+	places_forget(NULL, paths, 1);
+	free(paths);
 }
 
 /* ---- Sidecars ---- */
@@ -268,6 +329,8 @@ int main(void)
 		IN_VAULT(test_other_places_do_not),
 		IN_VAULT(test_quarantined_ones_follow),
 		IN_VAULT(test_a_place_goes_with_its_recording),
+		IN_VAULT(test_places_after_a_start),
+		IN_VAULT(test_places_are_bounded),
 		IN_VAULT(test_sidecars_are_sealed),
 		cmocka_unit_test(test_sidecars_are_checked),
 		WITH_VAULT(test_show_and_list),
