@@ -16,6 +16,7 @@
 #include "daemon/intake/manifest.h"
 #include "daemon/intake/monotonic.h"
 
+#define ACCOUNT_BYTES_MAX 1024            /* the keeper takes fewer */
 #define NEIGHBOURS_MAX    4096            /* in a folder of more, a shared sidecar stays */
 #define WAIT_US           US_PER_S        /* between two looks for a sidecar */
 #define MANIFEST_EARLY_US (60 * US_PER_S) /* before its recording, for a clock that jumps */
@@ -164,6 +165,15 @@ static int map_account(struct spool *spool, int64_t now_us, char **account)
 	return r;
 }
 
+/* A sidecar may say anything, but a message has an end (intake_wire.h). */
+static void drop_long_account(struct bundle *bundle)
+{
+	if (bundle->account && strlen(bundle->account) > ACCOUNT_BYTES_MAX) {
+		free(bundle->account);
+		bundle->account = NULL;
+	}
+}
+
 static int gather_account(struct gathering *g, int64_t *ret_wait_us)
 {
 	struct bundle *bundle = g->bundle;
@@ -173,9 +183,10 @@ static int gather_account(struct gathering *g, int64_t *ret_wait_us)
 	*ret_wait_us = WAIT_US; /* for a map that is being written */
 	if (r == -ENOENT)
 		return 0;
-	return r == 0 && g->spool->config->account_map
-		       ? map_account(g->spool, g->now_us, &bundle->account)
-		       : r;
+	if (r == 0 && g->spool->config->account_map)
+		r = map_account(g->spool, g->now_us, &bundle->account);
+	drop_long_account(bundle);
+	return r;
 }
 
 int bundle_gather(struct spool *spool, const char *path, const struct pattern_match *match,
