@@ -39,6 +39,7 @@ struct config *config_free(struct config *config)
 		free(s->profile);
 		free(s->class);
 		free(s->account);
+		free(s->ignore);
 		free(s->account_map);
 		free(s->markers);
 		free(s->discarded);
@@ -280,9 +281,16 @@ static int find_profile(
 		const struct config_profile *p = &config->profiles[i];
 		if (strcmp(p->name, name) != 0)
 			continue;
-		*ret_text = (struct profile_text){p->name, p->files, p->ignore, p->finished,
-			p->unfinished, p->discard, p->sidecars, p->account, p->markers,
-			p->sidecar_wait_us};
+		*ret_text = (struct profile_text){.name = p->name,
+			.files = p->files,
+			.ignore = p->ignore,
+			.finished = p->finished,
+			.unfinished = p->unfinished,
+			.discard = p->discard,
+			.sidecars = p->sidecars,
+			.accounts = p->account,
+			.markers = p->markers,
+			.sidecar_wait_us = p->sidecar_wait_us};
 		return 0;
 	}
 	if (!builtin)
@@ -296,6 +304,8 @@ int config_profile_of(const struct config *config, const struct config_spool *sp
 {
 	int r = find_profile(config, spool->profile, ret_text);
 
+	if (r == 0)
+		ret_text->ignore_too = spool->ignore;
 	if (r == 0 && spool->account)
 		ret_text->accounts = spool->account;
 	if (r == 0 && spool->markers)

@@ -6,7 +6,7 @@
  * even in two files: what holds is what any one line says. Keys:
  *
  *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s  StaleAfter=12h
- *                    Account=  Markers=  (the profile's)  AccountMap=  Discarded=seal
+ *                    Account=  Markers=  (the profile's)  Ignore=  AccountMap=  Discarded=seal
  *     [profile NAME] Files=  Ignore=  Finished=  Unfinished=  Discard=  Account=  Sidecar=
  *                    SidecarWait=0  Markers=      (daemon/common/profile.h)
  *     [class NAME]   Keep=                  ("default" is 30d unless it is given)
@@ -38,6 +38,7 @@ struct config_spool {
 	char *profile; /* "directory", another of profile_table.c, or a config_profile */
 	char *class;
 	char *account, *markers; /* instead of the profile's; NULL: the profile's */
+	char *ignore;            /* patterns besides the profile's; NULL: none */
 	char *account_map;       /* a file, absolute; NULL: none */
 	char *discarded;         /* "seal", "leave" or "delete" */
 	int64_t settle_us;

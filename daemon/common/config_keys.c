@@ -136,6 +136,7 @@ static const struct config_key spool_keys[] = {
 	{"Path", set_path, offsetof(struct config_spool, path), 0, 0, NULL},
 	{"Profile", set_name, offsetof(struct config_spool, profile), 0, 0, NULL},
 	{"Account", set_text, offsetof(struct config_spool, account), 0, 0, NULL},
+	{"Ignore", set_text, offsetof(struct config_spool, ignore), 0, 0, NULL},
 	{"AccountMap", set_path, offsetof(struct config_spool, account_map), 0, 0, NULL},
 	{"Markers", set_path, offsetof(struct config_spool, markers), 0, 0, NULL},
 	{"Discarded", set_discarded, offsetof(struct config_spool, discarded), 0, 0, NULL},

@@ -209,6 +209,7 @@ static int compile_lists(struct profile *p, char **ret_why)
 	} lists[] = {
 		{"Files", text->files, &p->files, PROFILE_LIST_MAX, USE_PATTERN},
 		{"Ignore", text->ignore, &p->ignore, PROFILE_LIST_MAX, USE_PATTERN},
+		{"Ignore", text->ignore_too, &p->ignore, PROFILE_LIST_MAX, USE_PATTERN},
 		{"Finished", text->finished, &p->list[PROFILE_FINISHED], PROFILE_SIDECARS_MAX,
 			USE_TEMPLATE},
 		{"Unfinished", text->unfinished, &p->list[PROFILE_UNFINISHED], PROFILE_SIDECARS_MAX,

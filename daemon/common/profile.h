@@ -20,9 +20,10 @@
 
 struct profile_text {
 	const char *name;
-	const char *files;    /* patterns of recordings: the first that matches counts */
-	const char *ignore;   /* patterns of what else the bridge leaves, passed over in silence */
-	const char *finished; /* templates: a recording is finished once one of these is there */
+	const char *files;  /* patterns of recordings: the first that matches counts */
+	const char *ignore; /* patterns of what else the bridge leaves, passed over in silence */
+	const char *ignore_too; /* the same, of the spool */
+	const char *finished;   /* templates: a recording is finished once one of these is there */
 	const char *unfinished; /* templates: it is not while one of these is there */
 	const char *discard;    /* templates: the bridge wants it thrown away */
 	const char

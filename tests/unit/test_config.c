@@ -377,7 +377,7 @@ static void test_profiles(void **state)
 		"[spool a]\nPath=/a\nProfile=pbx\nStaleAfter=2h\nDiscarded=leave\n"
 		"[profile pbx]\nFiles=/{t}/*.wav *.mp3\nSidecar={stem}.txt\nSidecarWait=5s\n"
 		"Account={meta.c} {t}\nMarkers=/m\nFinished=/{t}.ok\n"
-		"[spool b]\nPath=/b\nProfile=jibri\nAccount=acme\nMarkers=/n\n"
+		"[spool b]\nPath=/b\nProfile=jibri\nAccount=acme\nMarkers=/n\nIgnore=*.log\n"
 		"AccountMap=/etc/map\n"
 		"[profile jibri]\nFiles=*.mp4\n[spool c]\nPath=/c\n");
 	const struct config *c = run.config;
@@ -396,6 +396,7 @@ static void test_profiles(void **state)
 	assert_string_equal(text.files, "*.mp4");
 	assert_string_equal(text.accounts, "acme");
 	assert_string_equal(text.markers, "/n");
+	assert_string_equal(text.ignore_too, "*.log");
 	assert_int_equal(config_profile_of(c, &c->spools[2], &text), 0);
 	assert_string_equal(text.name, "directory");
 	assert_true(c->spools[2].stale_after_us == US_PER_DAY / 2);
@@ -415,6 +416,7 @@ static void test_profiles_refused(void **state)
 		{"[profile x]\nAccount=y\n", "[profile x] has no Files=", 1},
 		{"[spool a]\nPath=/s\nAccount={room}\n",
 			"[spool a], profile directory: Account={room}: a value in {}", 1},
+		{"[spool a]\nPath=/s\nIgnore=)\n", "[spool a], profile directory: Ignore=): ", 1},
 		{"[spool a]\nPath=/s\nAccountMap=/s/map\n",
 			"[spool a]: AccountMap=/s/map lies in the spool", 1},
 	};

@@ -97,6 +97,70 @@ static void patterns_are_refused(void **state)
 	}
 }
 
+/* The obvious matcher, which goes back: right, and slow. */
+static bool naive(const struct pattern *p, size_t i, const char *s)
+{
+	const struct pattern_token *t = &p->token[i];
+	size_t most = strlen(s), taken = 0;
+
+	if (i == p->n)
+		return *s == '\0';
+	if (t->kind == PATTERN_TEXT)
+		return strncmp(s, t->text, t->len) == 0 && naive(p, i + 1, s + t->len);
+	if (t->kind == PATTERN_CHOICE) {
+		for (const char *c = t->text, *end = t->text + t->len; c <= end;) {
+			size_t len = strcspn(c, "|)");
+			if (strncmp(s, c, len) == 0 && naive(p, i + 1, s + len))
+				return true;
+			c += len + 1;
+		}
+		return false;
+	}
+	size_t least = t->kind == PATTERN_ONE || t->kind == PATTERN_GROUP;
+	if (t->count > 0)
+		least = most = t->count;
+	if (t->kind == PATTERN_ONE)
+		most = 1;
+	for (;; taken++, s++) {
+		if (taken >= least && naive(p, i + 1, s))
+			return true;
+		if (taken == most || !*s || (*s == '/' && t->kind != PATTERN_DEEP))
+			return false;
+	}
+}
+
+static void as_the_obvious_matcher_does(void **state)
+{
+	static const char *const parts[] = {
+		"a", "b", "/", "?", "*", "**", "{x}", "{x:2}", "(a|ab)", "(|b)", "ab"};
+	static const char letters[] = "aab/";
+	unsigned matches = 0;
+	uint32_t random = 1; /* the same every time */
+
+	for (unsigned n = 0; n < 200000; n++) {
+		char text[64] = "/", subject[10] = "";
+		struct pattern pattern;
+		struct pattern_match match;
+		const char *why;
+		for (unsigned i = 0; i < 1 + n % 6; i++) {
+			random = random * 1664525 + 1013904223;
+			strcat(text, parts[(random >> 16) % ELEMENTSOF(parts)]);
+		}
+		for (unsigned i = 0; i < n / 7 % 9; i++) {
+			random = random * 1664525 + 1013904223;
+			subject[i] = letters[random >> 16 & 3];
+			subject[i + 1] = '\0';
+		}
+		assert_int_equal(pattern_compile(text, strlen(text), &pattern, &why), 0);
+		bool matched = pattern_matches(&pattern, subject, &match);
+		if (matched != naive(&pattern, 0, subject))
+			fail_msg("%s on %s: %d", text, subject, matched);
+		matches += matched;
+	}
+	assert_true(matches > 5000); /* neither always nor never */
+	assert_true(matches < 195000);
+}
+
 /* What makes matchers that go back take for ever: here the work is the product of the two lengths,
  * so that this ends, whatever the machine. */
 static void hostile_names_cost_little(void **state)
@@ -296,6 +360,7 @@ static void custom(void **state)
 	static const struct profile_text text = {.name = "x",
 		.files = "/{tenant}/{day:8d}/{call}.wav *.wav",
 		.ignore = "*.log",
+		.ignore_too = "*.xml tmp/*",
 		.unfinished = "{stem}.lock",
 		.finished = "{name}.ok /done/{tenant}/{call}",
 		.sidecars = "{stem}.json",
@@ -304,8 +369,8 @@ static void custom(void **state)
 		{"acme/20261123/c.1.wav", "acme-c.1;acme/20261123/c.1.wav.ok done/acme/c.1;"
 					  "acme/20261123/c.1.lock;;acme/20261123/c.1.json"},
 		{"x.wav", "only-x.wav;x.wav.ok;x.lock;;x.json"}, {"x.log", "beside"},
-		{"x.json", "beside"}, {"x.lock", "beside"}, {"a/b/c.wav.ok", "beside"},
-		{"x.mp3", "foreign"}};
+		{"x.xml", "beside"}, {"tmp/x.wav", "beside"}, {"x.json", "beside"},
+		{"x.lock", "beside"}, {"a/b/c.wav.ok", "beside"}, {"x.mp3", "foreign"}};
 
 	assert_shapes(&text, shapes, ELEMENTSOF(shapes));
 }
@@ -369,6 +434,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(patterns_match),
 		cmocka_unit_test(patterns_are_refused),
+		cmocka_unit_test(as_the_obvious_matcher_does),
 		cmocka_unit_test(hostile_names_cost_little),
 		cmocka_unit_test(every_row_compiles),
 		cmocka_unit_test(directory),
