@@ -1,6 +1,7 @@
 #include "cli/describe.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "cli/field.h"
@@ -77,6 +78,32 @@ static void describe_audio(const json_t *recording, FILE *f)
 	output_fact(f, "size", bytes);
 }
 
+/* Line ends come as \\x0a, like every control character; here they end a line again. */
+static void describe_lines(const char *text, FILE *f)
+{
+	static const char newline[] = "\\x0a";
+
+	while (text && *text) {
+		const char *end = strstr(text, newline);
+		_cleanup_free_ char *line =
+			strndup(text, end ? (size_t)(end - text) : strlen(text));
+		output_fact(f, "", line);
+		text = end ? end + sizeof(newline) - 1 : NULL;
+	}
+}
+
+static void describe_sidecars(json_t *sidecars, FILE *f)
+{
+	const json_t *sidecar;
+	size_t i;
+
+	json_array_foreach(sidecars, i, sidecar)
+	{
+		output_fact(f, "sidecar", field_text(sidecar, "path"));
+		describe_lines(field_text(sidecar, "text"), f);
+	}
+}
+
 void describe_recording(const json_t *recording, FILE *f)
 {
 	_cleanup_free_ char *destroyed =
@@ -99,7 +126,11 @@ void describe_recording(const json_t *recording, FILE *f)
 	output_fact(f, "spool", field_text(recording, "spool"));
 	output_fact(f, "file name", field_text(recording, "name"));
 	output_fact(f, "path", field_text(recording, "path"));
+	output_fact(f, "follows", field_text(recording, "follows"));
+	if (field_true(recording, "discarded"))
+		output_fact(f, "discarded", "by its bridge; sealed all the same");
 	output_fact(f, "object", field_text(recording, "object"));
+	describe_sidecars(field_array(recording, "sidecars"), f);
 }
 
 void describe_account(const json_t *account, FILE *f)

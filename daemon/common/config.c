@@ -14,6 +14,20 @@
 #define DEFAULT_PATH    SYSCONFDIR "/recseal/recseal.conf"
 #define DEFAULT_KEEP_US (30 * US_PER_DAY)
 
+static void free_profile(struct config_profile *profile)
+{
+	free(profile->name);
+	free(profile->files);
+	free(profile->ignore);
+	free(profile->finished);
+	free(profile->unfinished);
+	free(profile->discard);
+	free(profile->account);
+	free(profile->sidecars);
+	free(profile->markers);
+	free(profile->origin);
+}
+
 struct config *config_free(struct config *config)
 {
 	if (!config)
@@ -24,13 +38,21 @@ struct config *config_free(struct config *config)
 		free(s->path);
 		free(s->profile);
 		free(s->class);
+		free(s->account);
+		free(s->ignore);
+		free(s->account_map);
+		free(s->markers);
+		free(s->discarded);
 		free(s->origin);
 	}
+	for (size_t i = 0; i < config->n_profiles; i++)
+		free_profile(&config->profiles[i]);
 	for (size_t i = 0; i < config->n_classes; i++) {
 		free(config->classes[i].name);
 		free(config->classes[i].origin);
 	}
 	free(config->spools);
+	free(config->profiles);
 	free(config->classes);
 	free(config->keeper_dir);
 	free(config->objects_dir);
@@ -248,4 +270,46 @@ const struct config_class *config_find_class(const struct config *config, const 
 			return &config->classes[i];
 	}
 	return NULL;
+}
+
+/* A [profile NAME] goes before a bridge of the same name: it is the operator's word. */
+static int find_profile(
+	const struct config *config, const char *name, struct profile_text *ret_text)
+{
+	const struct profile_text *builtin = profile_builtin(name);
+
+	for (size_t i = 0; i < config->n_profiles; i++) {
+		const struct config_profile *p = &config->profiles[i];
+		if (strcmp(p->name, name) != 0)
+			continue;
+		*ret_text = (struct profile_text){.name = p->name,
+			.files = p->files,
+			.ignore = p->ignore,
+			.finished = p->finished,
+			.unfinished = p->unfinished,
+			.discard = p->discard,
+			.sidecars = p->sidecars,
+			.accounts = p->account,
+			.markers = p->markers,
+			.sidecar_wait_us = p->sidecar_wait_us};
+		return 0;
+	}
+	if (!builtin)
+		return -ENOENT;
+	*ret_text = *builtin;
+	return 0;
+}
+
+int config_profile_of(const struct config *config, const struct config_spool *spool,
+	struct profile_text *ret_text)
+{
+	int r = find_profile(config, spool->profile, ret_text);
+
+	if (r == 0)
+		ret_text->ignore_too = spool->ignore;
+	if (r == 0 && spool->account)
+		ret_text->accounts = spool->account;
+	if (r == 0 && spool->markers)
+		ret_text->markers = spool->markers;
+	return r;
 }

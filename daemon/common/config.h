@@ -5,7 +5,10 @@
  * fatal, with file and line. A later file may go on with a section, but no key is given twice, not
  * even in two files: what holds is what any one line says. Keys:
  *
- *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s
+ *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s  StaleAfter=12h
+ *                    Account=  Markers=  (the profile's)  Ignore=  AccountMap=  Discarded=seal
+ *     [profile NAME] Files=  Ignore=  Finished=  Unfinished=  Discard=  Account=  Sidecar=
+ *                    SidecarWait=0  Markers=      (daemon/common/profile.h)
  *     [class NAME]   Keep=                  ("default" is 30d unless it is given)
  *     [keeper]       State=/var/lib/recseal-keeper  Objects=/var/lib/recseal/objects
  *                    Sockets=/run/recseal  Intake=recseal (user)
@@ -25,15 +28,22 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "daemon/common/profile.h"
+
 #define CONFIG_NAME_MAX   64 /* of a spool or class: [a-z0-9_-]+ */
 #define CONFIG_SPOOLS_MAX 64 /* all are told of in one message (intake_wire.h) */
 
 struct config_spool {
 	char *name;
 	char *path;    /* absolute */
-	char *profile; /* "directory" */
+	char *profile; /* "directory", another of profile_table.c, or a config_profile */
 	char *class;
+	char *account, *markers; /* instead of the profile's; NULL: the profile's */
+	char *ignore;            /* patterns besides the profile's; NULL: none */
+	char *account_map;       /* a file, absolute; NULL: none */
+	char *discarded;         /* "seal", "leave" or "delete" */
 	int64_t settle_us;
+	int64_t stale_after_us;
 	char *origin; /* "FILE:LINE" or "--spool", for messages */
 };
 
@@ -43,9 +53,19 @@ struct config_class {
 	char *origin;
 };
 
+/* A [profile NAME]; texts that were not given are NULL. */
+struct config_profile {
+	char *name;
+	char *files, *ignore, *finished, *unfinished, *discard, *account, *sidecars, *markers;
+	int64_t sidecar_wait_us;
+	char *origin;
+};
+
 struct config {
 	struct config_spool *spools;
 	size_t n_spools;
+	struct config_profile *profiles;
+	size_t n_profiles;
 	struct config_class *classes; /* always contains "default" */
 	size_t n_classes;
 	char *keeper_dir; /* keeper.db, root.slots, lock */
@@ -86,4 +106,9 @@ int config_add_spool(struct config *config, const char *spec, FILE *errors);
 int config_check(const struct config *config, FILE *errors);
 
 const struct config_class *config_find_class(const struct config *config, const char *name);
+
+/* The spool's profile with the spool's own settings, for profile_compile(); its texts are the
+ * configuration's. -ENOENT when there is no profile of that name. */
+int config_profile_of(const struct config *config, const struct config_spool *spool,
+	struct profile_text *ret_text);
 struct config *config_free(struct config *config);

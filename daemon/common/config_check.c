@@ -17,6 +17,69 @@ static int check_class(const struct config *config, const struct config_spool *s
 	return -RE_CONFIG;
 }
 
+static int complain_no_profile(const struct config_spool *spool, FILE *errors)
+{
+	fprintf(errors, "%s: [spool %s]: there is no profile %s; available:", spool->origin,
+		spool->name, spool->profile);
+	for (size_t i = 0; profile_builtin_at(i); i++)
+		fprintf(errors, "%s %s", i > 0 ? "," : "", profile_builtin_at(i)->name);
+	fprintf(errors, "; or add [profile %s] with its Files=\n", spool->profile);
+	return -RE_CONFIG;
+}
+
+static int check_texts(const struct profile_text *text, const char *where, FILE *errors)
+{
+	struct profile *profile;
+	_cleanup_free_ char *why = NULL;
+	int r = profile_compile(text, &profile, &why);
+
+	if (r == -RE_CONFIG)
+		fprintf(errors, "%s, profile %s: %s\n", where, text->name, why);
+	if (r == 0)
+		profile_free(profile);
+	return r;
+}
+
+/* The spool's profile with what the spool itself says. */
+static int check_profile(
+	const struct config *config, const struct config_spool *spool, FILE *errors)
+{
+	_cleanup_free_ char *where = NULL;
+	struct profile_text text;
+
+	if (config_profile_of(config, spool, &text) < 0)
+		return complain_no_profile(spool, errors);
+	if (asprintf(&where, "%s: [spool %s]", spool->origin, spool->name) < 0) {
+		where = NULL;
+		return -ENOMEM;
+	}
+	return check_texts(&text, where, errors);
+}
+
+/* A profile as it is, whether a spool uses it or not. */
+static int check_defined(
+	const struct config *config, const struct config_profile *profile, FILE *errors)
+{
+	const struct config_spool spool = {.profile = profile->name};
+	struct profile_text text;
+
+	return config_profile_of(config, &spool, &text) < 0
+		       ? -ENOMEM
+		       : check_texts(&text, profile->origin, errors);
+}
+
+/* Whoever may write to a spool must not say which accounts there are. */
+static int check_map(const struct config_spool *spool, FILE *errors)
+{
+	int r = spool->account_map ? config_path_overlap(spool->path, spool->account_map) : 0;
+
+	if (r <= 0)
+		return r;
+	fprintf(errors, "%s: [spool %s]: AccountMap=%s lies in the spool; keep it elsewhere\n",
+		spool->origin, spool->name, spool->account_map);
+	return -RE_CONFIG;
+}
+
 static int check_pair(const struct config_spool *a, const struct config_spool *b, FILE *errors)
 {
 	if (strcmp(a->name, b->name) == 0) {
@@ -73,9 +136,13 @@ int config_check(const struct config *config, FILE *errors)
 			config->spools[CONFIG_SPOOLS_MAX].origin, CONFIG_SPOOLS_MAX);
 		return -RE_CONFIG;
 	}
+	for (size_t i = 0; i < config->n_profiles; i++)
+		r = worse(r, check_defined(config, &config->profiles[i], errors));
 	for (size_t i = 0; i < config->n_spools; i++) {
 		const struct config_spool *spool = &config->spools[i];
 		r = worse(r, check_class(config, spool, errors));
+		r = worse(r, check_profile(config, spool, errors));
+		r = worse(r, check_map(spool, errors));
 		r = worse(r, check_places(config, spool, errors));
 		for (size_t k = 0; k < i; k++)
 			r = worse(r, check_pair(&config->spools[k], spool, errors));

@@ -56,23 +56,21 @@ static int set_principal(const struct config_key *key, const char *value, void *
 	return replace(field, strdup(value));
 }
 
-static int set_profile(const struct config_key *key, const char *value, void *field, FILE *why)
+/* Patterns and templates; what is wrong with them is told when the whole is checked. */
+static int set_text(const struct config_key *key, const char *value, void *field, FILE *why)
 {
-	static const char *const later[] = {
-		"freeswitch", "asterisk", "rtpengine", "jibri", "bbb", "janus", "livekit"};
+	return replace(field, strdup(value));
+}
 
-	if (strcmp(value, "directory") == 0)
-		return replace(field, strdup(value));
-	for (size_t i = 0; i < ELEMENTSOF(later); i++) {
-		if (strcmp(value, later[i]) == 0) {
-			fprintf(why,
-				"cannot be used: profile %s is not available in this version; "
-				"use directory",
-				value);
-			return -RE_CONFIG;
-		}
+static int set_discarded(const struct config_key *key, const char *value, void *field, FILE *why)
+{
+	static const char *const words[] = {"seal", "leave", "delete"};
+
+	for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+		if (strcmp(value, words[i]) == 0)
+			return replace(field, strdup(value));
 	}
-	fputs("is not a profile; available: directory", why);
+	fputs("is not understood: use seal, leave or delete", why);
 	return -RE_CONFIG;
 }
 
@@ -136,7 +134,14 @@ static int set_count(const struct config_key *key, const char *value, void *fiel
 
 static const struct config_key spool_keys[] = {
 	{"Path", set_path, offsetof(struct config_spool, path), 0, 0, NULL},
-	{"Profile", set_profile, offsetof(struct config_spool, profile), 0, 0, NULL},
+	{"Profile", set_name, offsetof(struct config_spool, profile), 0, 0, NULL},
+	{"Account", set_text, offsetof(struct config_spool, account), 0, 0, NULL},
+	{"Ignore", set_text, offsetof(struct config_spool, ignore), 0, 0, NULL},
+	{"AccountMap", set_path, offsetof(struct config_spool, account_map), 0, 0, NULL},
+	{"Markers", set_path, offsetof(struct config_spool, markers), 0, 0, NULL},
+	{"Discarded", set_discarded, offsetof(struct config_spool, discarded), 0, 0, NULL},
+	{"StaleAfter", set_span, offsetof(struct config_spool, stale_after_us), US_PER_S,
+		365 * US_PER_DAY, "1s to 1y"},
 	{"Class", set_name, offsetof(struct config_spool, class), 0, 0, NULL},
 	{"Settle", set_span, offsetof(struct config_spool, settle_us), 0, US_PER_DAY, "0 to 1d"},
 };
@@ -144,6 +149,19 @@ static const struct config_key spool_keys[] = {
 static const struct config_key class_keys[] = {
 	{"Keep", set_span, offsetof(struct config_class, keep_us), US_PER_S, KEEP_MAX_US,
 		"1s to 1000y"},
+};
+
+static const struct config_key profile_keys[] = {
+	{"Files", set_text, offsetof(struct config_profile, files), 0, 0, NULL},
+	{"Ignore", set_text, offsetof(struct config_profile, ignore), 0, 0, NULL},
+	{"Finished", set_text, offsetof(struct config_profile, finished), 0, 0, NULL},
+	{"Unfinished", set_text, offsetof(struct config_profile, unfinished), 0, 0, NULL},
+	{"Discard", set_text, offsetof(struct config_profile, discard), 0, 0, NULL},
+	{"Account", set_text, offsetof(struct config_profile, account), 0, 0, NULL},
+	{"Sidecar", set_text, offsetof(struct config_profile, sidecars), 0, 0, NULL},
+	{"SidecarWait", set_span, offsetof(struct config_profile, sidecar_wait_us), 0, US_PER_DAY,
+		"0 to 1d"},
+	{"Markers", set_path, offsetof(struct config_profile, markers), 0, 0, NULL},
 };
 
 static const struct config_key keeper_keys[] = {
@@ -174,6 +192,7 @@ static const struct config_key intake_keys[] = {
 const struct config_section_keys config_sections[CONFIG_SECTIONS] = {
 	[CONFIG_SPOOL] = {"spool", true, spool_keys, ELEMENTSOF(spool_keys)},
 	[CONFIG_CLASS] = {"class", true, class_keys, ELEMENTSOF(class_keys)},
+	[CONFIG_PROFILE] = {"profile", true, profile_keys, ELEMENTSOF(profile_keys)},
 	[CONFIG_KEEPER] = {"keeper", false, keeper_keys, ELEMENTSOF(keeper_keys)},
 	[CONFIG_INTAKE] = {"intake", false, intake_keys, ELEMENTSOF(intake_keys)},
 };

@@ -17,8 +17,9 @@ struct config_key {
 };
 
 enum config_section {
-	CONFIG_SPOOL, /* fields are in struct config_spool */
-	CONFIG_CLASS, /* fields are in struct config_class */
+	CONFIG_SPOOL,   /* fields are in struct config_spool */
+	CONFIG_CLASS,   /* fields are in struct config_class */
+	CONFIG_PROFILE, /* fields are in struct config_profile */
 	CONFIG_KEEPER,
 	CONFIG_INTAKE, /* fields are in struct config */
 	CONFIG_SECTIONS,

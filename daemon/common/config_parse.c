@@ -87,9 +87,11 @@ int config_new_spool(struct config *config, const char *name, const char *origin
 	*s = (struct config_spool){.name = strdup(name),
 		.profile = strdup("directory"),
 		.class = strdup("default"),
+		.discarded = strdup("seal"),
 		.settle_us = US_PER_S,
+		.stale_after_us = US_PER_DAY / 2,
 		.origin = strdup(origin)};
-	return s->name && s->profile && s->class && s->origin ? 0 : -ENOMEM;
+	return s->name && s->profile && s->class && s->discarded && s->origin ? 0 : -ENOMEM;
 }
 
 int config_new_class(struct config *config, const char *name, const char *origin)
@@ -105,22 +107,57 @@ int config_new_class(struct config *config, const char *name, const char *origin
 	return c->name && c->origin ? 0 : -ENOMEM;
 }
 
+int config_new_profile(struct config *config, const char *name, const char *origin)
+{
+	struct config_profile *profiles =
+		reallocarray(config->profiles, config->n_profiles + 1, sizeof(*profiles));
+
+	if (!profiles)
+		return -ENOMEM;
+	config->profiles = profiles;
+	struct config_profile *p = &profiles[config->n_profiles++];
+	*p = (struct config_profile){.name = strdup(name), .origin = strdup(origin)};
+	return p->name && p->origin ? 0 : -ENOMEM;
+}
+
+static size_t named_count(const struct parser *p)
+{
+	const struct config *c = p->config;
+
+	return p->section == CONFIG_SPOOL   ? c->n_spools
+	       : p->section == CONFIG_CLASS ? c->n_classes
+					    : c->n_profiles;
+}
+
+static const char *named_name(const struct parser *p, size_t i)
+{
+	const struct config *c = p->config;
+
+	return p->section == CONFIG_SPOOL   ? c->spools[i].name
+	       : p->section == CONFIG_CLASS ? c->classes[i].name
+					    : c->profiles[i].name;
+}
+
 /* Finds or adds what a named section is about. */
 static int enter_named(struct parser *p, const char *name)
 {
-	struct config *c = p->config;
 	_cleanup_free_ char *origin = NULL;
-	bool spool = p->section == CONFIG_SPOOL;
-	size_t n = spool ? c->n_spools : c->n_classes;
+	size_t n = named_count(p);
 
 	for (p->index = 0; p->index < n; p->index++) {
-		const char *other = spool ? c->spools[p->index].name : c->classes[p->index].name;
-		if (strcmp(other, name) == 0)
+		if (strcmp(named_name(p, p->index), name) == 0)
 			return 0;
 	}
 	if (asprintf(&origin, "%s:%u", p->path, p->line) < 0)
 		return -ENOMEM;
-	return spool ? config_new_spool(c, name, origin) : config_new_class(c, name, origin);
+	switch (p->section) {
+	case CONFIG_SPOOL:
+		return config_new_spool(p->config, name, origin);
+	case CONFIG_CLASS:
+		return config_new_class(p->config, name, origin);
+	default:
+		return config_new_profile(p->config, name, origin);
+	}
 }
 
 static enum config_section section_of(const char *type)
@@ -273,6 +310,8 @@ static void *section_base(struct parser *p)
 		return &p->config->spools[p->index];
 	case CONFIG_CLASS:
 		return &p->config->classes[p->index];
+	case CONFIG_PROFILE:
+		return &p->config->profiles[p->index];
 	default:
 		return p->config;
 	}
@@ -367,6 +406,14 @@ static int require_keys(const struct config *config, FILE *errors)
 		if (c->keep_us == 0) {
 			fprintf(errors, "%s: [class %s] has no Keep=; add it, as in Keep=30d\n",
 				c->origin, c->name);
+			r = -RE_CONFIG;
+		}
+	}
+	for (size_t i = 0; i < config->n_profiles; i++) {
+		const struct config_profile *p = &config->profiles[i];
+		if (!p->files) {
+			fprintf(errors, "%s: [profile %s] has no Files=; add it, as in Files=**\n",
+				p->origin, p->name);
 			r = -RE_CONFIG;
 		}
 	}

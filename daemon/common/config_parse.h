@@ -11,10 +11,11 @@
  * errors. 0, -RE_CONFIG, -errno; config is then half filled and only fit to be freed. */
 int config_parse(struct config *config, char *const *paths, size_t n_paths, FILE *errors);
 
-/* Adds a spool or class with default settings, which belongs to config. origin says where it comes
+/* Adds a spool, class or profile with default settings, which belongs to config. origin says where it comes
  * from, for messages. -ENOMEM. */
 int config_new_spool(struct config *config, const char *name, const char *origin);
 int config_new_class(struct config *config, const char *name, const char *origin);
+int config_new_profile(struct config *config, const char *name, const char *origin);
 
 /* CONFIG_NAME_MAX characters of a-z, 0-9, _ and - at most, and one at least. */
 bool config_name_valid(const char *name);

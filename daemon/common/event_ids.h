@@ -8,6 +8,8 @@
 #define EVENT_ID_DAMAGED              "642dc557ad98a95e2819891a6bd4ae08"
 #define EVENT_ID_SPOOL_TROUBLE        "7503afbed901ec1c6a8facb02cf3cda8"
 #define EVENT_ID_SPOOL_FULL           "3bd64d31d22ea265c0c6e069c2bfed80"
+#define EVENT_ID_STALE                "684b1288a1f6452cb0fa5e87f053eb2d"
+#define EVENT_ID_DISCARDED            "2554ddea593e4a42a94ccdd467d351b7"
 #define EVENT_ID_KEY_TROUBLE          "4652b67b31da9d9abd8fdf9b7df23568"
 #define EVENT_ID_HOLD_PLACED          "6592e8c2ed7af29f4f8b4af2cb9d6cc3"
 #define EVENT_ID_SHRED_PENDING        "d9cd0a8b911dd0ec9cb80ebcac8cb6b1"

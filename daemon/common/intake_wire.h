@@ -3,29 +3,32 @@
  * hostile.
  *
  * intake -> keeper
- *   {"op":"hello","version":1}
+ *   {"op":"hello","version":2}
  *   {"op":"begin","job":N,"spool":S,"account":A|null,"path":base64,"class":C,"source":base64 (32
  * bytes), "recorded_us":N,"finished_us":N,"plain_bytes":N,
  *    "probe":{"condition":"ok|damaged|empty|unprobed","damage":S?,"format":S?,"channels":N?,"sample_rate":N?,
- *             "frames":N?}}
+ *             "frames":N?},
+ *    "sidecars":[{"path":base64,"bytes":base64}],"discarded":bool}
  *        account: base64 of the account's name bytes; null: the profile found none, quarantine it.
  *        path: the path below the spool, any bytes but NUL. source: hash of what identifies this
  * very file in this very state (intake_source). finished_us: when the file was found finished (for
- * exposure).
+ * exposure). sidecars: RECORDING_SIDECARS_MAX at most, with paths below the spool, to be kept with
+ * the recording's private data. discarded: the bridge marked it as not wanted.
  *   {"op":"commit","job":N}     the object is written and synced, the source was unchanged when
  * read to its end
  *   {"op":"abort","job":N}      give the job up; its object is forgotten
  *   {"op":"unlinked","job":N,"exposure_us":N}   the plaintext is gone (for the exposure figures)
  *   {"op":"report","spools":[{"name":S,"path":S,"waiting":N,"refused":N,"oldest_finished_us":N?,
+ *    "stale":N?,"stale_since_us":N?,
  *    "last_error":S?}]}         every few seconds
  *
  * keeper -> intake
- *   {"op":"hello","version":1}
+ *   {"op":"hello","version":2}
  *   {"op":"begun","job":N,"recording":ULID,"header":base64,"nonce":base64 (16 bytes)}
  *        with two descriptors: the object (unnamed, empty, writable) and a memfd of the payload key
  * (32 bytes)
- *   {"op":"already","job":N,"recording":ULID}    this very file was committed before: only unlink
- * it
+ *   {"op":"already","job":N,"recording":ULID,"sidecars":bool}    this very file was committed
+ * before: only unlink it; sidecars: they were sealed with it, as they are now
  *   {"op":"failed","job":N,"error":S,"retry":bool}    at begin or commit; keep the plaintext. retry
  * false: do not try this file again until it changes or the service restarts
  *   {"op":"committed","job":N,"recording":ULID}  durable and verified: the plaintext may go
@@ -40,7 +43,7 @@
 
 #include "base/socket.h"
 
-#define INTAKE_WIRE_VERSION 1
+#define INTAKE_WIRE_VERSION 2
 #define INTAKE_MESSAGE_MAX  131072
 #define INTAKE_SOURCE_BYTES 32
 

@@ -302,8 +302,13 @@ static int start_spools(struct intake *intake)
 	intake->spools = calloc(n ? n : 1, sizeof(*intake->spools));
 	if (!intake->spools)
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		spool_init(&intake->spools[i], i, &intake->config->spools[i], &intake->tools);
+	int r = 0;
+	for (size_t i = 0; i < n; i++) { /* all, so that all can be freed */
+		int spool_r = spool_init(&intake->spools[i], i, intake->config, &intake->tools);
+		r = spool_r < 0 ? spool_r : r;
+	}
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < n; i++)
 		spool_check(&intake->spools[i]);
 	return 0;

@@ -29,9 +29,10 @@ struct job {
 	struct job_grant grant;
 	struct seal seal;
 	uv_work_t work;
-	int sealed; /* seal_run()'s result */
-	bool busy;  /* the probe or a thread still holds this job */
-	bool over;  /* ended, but busy */
+	int sealed;           /* seal_run()'s result */
+	bool sidecars_sealed; /* the keeper has these very sidecars */
+	bool busy;            /* the probe or a thread still holds this job */
+	bool over;            /* ended, but busy */
 	enum job_end end;
 	char why[160];
 };
@@ -92,6 +93,7 @@ static void job_release(struct job *job)
 	jobs->running--;
 	grant_release(&job->grant);
 	source_close(&job->source);
+	job->order.bundle = bundle_free(job->order.bundle);
 }
 
 /* The end of every job: tells of it, once nobody else holds the job any more. */
@@ -161,6 +163,10 @@ static void job_unlink(struct job *job)
 		job_finish(job, JOB_CHANGED);
 		return;
 	}
+	/* Last: until now they may be what says whose the recording is, and that it is finished. */
+	if (job->order.bundle && job->sidecars_sealed)
+		bundle_remove_sidecars(job->order.bundle, job->source.parent_fd, job->order.profile,
+			job->order.candidate->path);
 	int64_t exposure_us = clock_now_us(jobs->setup.clock) - job->order.finished_us;
 	keeper_link_send(
 		jobs->setup.link, job_message_unlinked(job->id, exposure_us > 0 ? exposure_us : 0));
@@ -247,6 +253,9 @@ static int job_settled(struct job *job, const json_t *message, enum job_state ex
 
 	if (job->state != expected || !recording || ulid_parse(recording, id) < 0)
 		return -RE_PROTOCOL;
+	/* `already` may be about a state of the sidecars from before. */
+	job->sidecars_sealed =
+		expected == JOB_COMMITTING || json_is_true(json_object_get(message, "sidecars"));
 	job_unlink(job);
 	return 0;
 }
@@ -298,7 +307,7 @@ static void probed(void *context, const struct probe_result *result)
 		job_message_begin(job->id, &job->order, job->source.identity.size, result));
 }
 
-int jobs_start(struct jobs *jobs, const struct job_order *order, struct source *source)
+int jobs_start(struct jobs *jobs, struct job_order *order, struct source *source)
 {
 	size_t slot = 0;
 
@@ -321,6 +330,7 @@ int jobs_start(struct jobs *jobs, const struct job_order *order, struct source *
 	job->busy = true;
 	job->source = *source;
 	*source = (struct source)SOURCE_NONE;
+	order->bundle = NULL;
 	jobs->slots[slot] = job;
 	jobs->running++;
 	return 0;

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/socket.h"
 #include "daemon/common/config.h"
+#include "daemon/intake/bundle.h"
 #include "daemon/intake/keeper_link.h"
 #include "daemon/intake/probe_client.h"
 #include "daemon/intake/queue.h"
@@ -55,7 +56,9 @@ struct jobs_setup {
 /* What is to be sealed. */
 struct job_order {
 	const struct config_spool *spool;
+	const struct profile *profile;
 	struct candidate *candidate; /* the caller's, until the job has ended */
+	struct bundle *bundle;       /* becomes the job's with the source; NULL: none */
 	uint8_t hash[SOURCE_HASH_BYTES];
 	int64_t recorded_us, finished_us;
 };
@@ -71,8 +74,8 @@ struct jobs *jobs_free(struct jobs *jobs);
 size_t jobs_running(const struct jobs *jobs);
 size_t jobs_room(const struct jobs *jobs);
 
-/* Starts a job on a claimed source, which becomes the job's on success. -errno. */
-int jobs_start(struct jobs *jobs, const struct job_order *order, struct source *source);
+/* Starts a job on a claimed source, which becomes the job's on success, with the order's bundle. -errno. */
+int jobs_start(struct jobs *jobs, struct job_order *order, struct source *source);
 
 /* A message of the keeper. Descriptors that are taken become -1. 0 (also for a job that has ended
  * already), or -RE_PROTOCOL. */

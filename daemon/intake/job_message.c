@@ -34,12 +34,28 @@ static json_t *probe_object(const struct probe_result *probe)
 	return o;
 }
 
-/* Profile `directory`: the first component is the account; a file beside the accounts has none. */
-static json_t *account_of(const char *path)
+static json_t *account_of(const struct bundle *bundle)
 {
-	const char *slash = strchr(path, '/');
+	return bundle && bundle->account
+		       ? intake_wire_base64(bundle->account, strlen(bundle->account))
+		       : json_null();
+}
 
-	return slash ? intake_wire_base64(path, (size_t)(slash - path)) : json_null();
+static json_t *sidecars_of(const struct bundle *bundle)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; bundle && i < bundle->n_sidecars; i++) {
+		const struct sidecar *s = &bundle->sidecar[i];
+		json_t *o = json_pack("{s:o, s:o}", "path",
+			intake_wire_base64(s->path, strlen(s->path)), "bytes",
+			intake_wire_base64(s->bytes, s->len));
+		if (json_array_append_new(list, o) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
 }
 
 json_t *job_message_begin(uint32_t job, const struct job_order *order, uint64_t plain_bytes,
@@ -47,12 +63,14 @@ json_t *job_message_begin(uint32_t job, const struct job_order *order, uint64_t 
 {
 	const char *path = order->candidate->path;
 
-	return json_pack("{s:s, s:I, s:s, s:o, s:o, s:s, s:o, s:I, s:I, s:I, s:o}", "op", "begin",
-		"job", (json_int_t)job, "spool", order->spool->name, "account", account_of(path),
-		"path", intake_wire_base64(path, strlen(path)), "class", order->spool->class,
-		"source", intake_wire_base64(order->hash, sizeof(order->hash)), "recorded_us",
-		(json_int_t)order->recorded_us, "finished_us", (json_int_t)order->finished_us,
-		"plain_bytes", (json_int_t)plain_bytes, "probe", probe_object(probe));
+	return json_pack("{s:s, s:I, s:s, s:o, s:o, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:b}", "op",
+		"begin", "job", (json_int_t)job, "spool", order->spool->name, "account",
+		account_of(order->bundle), "path", intake_wire_base64(path, strlen(path)), "class",
+		order->spool->class, "source", intake_wire_base64(order->hash, sizeof(order->hash)),
+		"recorded_us", (json_int_t)order->recorded_us, "finished_us",
+		(json_int_t)order->finished_us, "plain_bytes", (json_int_t)plain_bytes, "probe",
+		probe_object(probe), "sidecars", sidecars_of(order->bundle), "discarded",
+		order->bundle && order->bundle->discarded);
 }
 
 json_t *job_message_simple(const char *op, uint32_t job)

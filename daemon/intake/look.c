@@ -1,12 +1,16 @@
 #include "daemon/intake/look.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <syslog.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/common/event.h"
+#include "daemon/intake/bundle.h"
+#include "daemon/intake/marks.h"
 #include "daemon/intake/monotonic.h"
 
 /* 1 January 2000: what claims to be older has no clock. */
@@ -74,9 +78,11 @@ static void try_later(struct intake *intake, struct candidate *candidate, const 
 		return_in(intake, candidate, wait_us < RETRY_MAX_US ? wait_us : RETRY_MAX_US);
 }
 
-static void writer_found(struct intake *intake, struct candidate *candidate)
+static void writer_found(
+	struct intake *intake, struct candidate *candidate, const struct source *source)
 {
 	if (candidate->writers >= WRITER_LOOKS) {
+		spool_in_progress(&intake->spools[candidate->spool], source, false);
 		queue_drop(intake->queue, candidate);
 		return;
 	}
@@ -106,6 +112,9 @@ struct finding {
 enum {
 	FINDING_UNSETTLED = SOURCE_OUTCOMES,
 	FINDING_PARKED,
+	FINDING_UNFINISHED, /* says its bridge */
+	FINDING_LEFT,       /* discarded by its bridge, and to be left to it */
+	FINDING_REMOVED,    /* ... and removed */
 };
 
 /* Within one tick of the filesystem's clock, two files after each other in one inode look alike
@@ -122,6 +131,42 @@ static int64_t unsettled_us(const struct job_order *order, const struct source_i
 	return wait_us > 0 ? wait_us + 1 : 0;
 }
 
+/* What the operator wants done with what the bridge does not want. */
+static bool discarded_is(const struct spool *spool, const char *word)
+{
+	return strcmp(spool->config->discarded, word) == 0;
+}
+
+/* Discarded=delete: the one way a plaintext goes that was not sealed. */
+static int remove_discarded(struct spool *spool, struct source *source)
+{
+	const struct event_fields fields = {.spool = spool->config->name};
+	uint64_t inode = source->identity.inode;
+	int r = source_unlink(source);
+
+	if (r == 0)
+		event_log(LOG_NOTICE, EVENT_DISCARDED, &fields,
+			"spool %s: inode %" PRIu64 ", %" PRIu64
+			" bytes, was discarded by its bridge and is removed without being sealed "
+			"(Discarded=delete)",
+			spool->config->name, inode, source->identity.size);
+	return r == 0 || r == SOURCE_GONE ? FINDING_REMOVED : r;
+}
+
+/* What is to be done with a claimed source: 0 to seal it. */
+static int gather(struct intake *intake, struct finding *finding, const struct pattern_match *match,
+	bool discarded, int64_t now_us)
+{
+	struct job_order *order = &finding->order;
+	struct spool *spool = &intake->spools[order->candidate->spool];
+
+	if (discarded && discarded_is(spool, "delete"))
+		return remove_discarded(spool, &finding->source);
+	int r = bundle_gather(spool, order->candidate->path, match, discarded, order->finished_us,
+		now_us, &order->bundle, &finding->wait_us);
+	return r == BUNDLE_WAIT ? FINDING_UNSETTLED : r;
+}
+
 /* Finds the candidate and claims it if it is finished. 0 with a claimed source; a source_outcome or
  * a FINDING; -errno. */
 static int examine(struct intake *intake, struct candidate *candidate, struct finding *finding)
@@ -130,11 +175,15 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 	struct source *source = &finding->source;
 	struct job_order *order = &finding->order;
 	int64_t now_us = clock_now_us(intake->clock);
+	struct pattern_match match;
 	int r = source_find(spool->root_fd, candidate->path, source);
 
 	if (r != 0)
 		return r;
+	if (profile_classify(spool->profile, candidate->path, &match) != PROFILE_RECORDING)
+		return SOURCE_GONE;
 	order->spool = spool->config;
+	order->profile = spool->profile;
 	order->candidate = candidate;
 	order->finished_us = candidate->since_us =
 		finished_us(candidate, &source->identity, now_us);
@@ -145,12 +194,21 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 	finding->wait_us = unsettled_us(order, &source->identity, spool->config->settle_us, now_us);
 	if (finding->wait_us > 0)
 		return FINDING_UNSETTLED;
+	int marks = marks_look(spool, candidate->path, &match);
+	if (marks < 0)
+		return marks;
+	if (marks == MARKS_UNFINISHED)
+		return FINDING_UNFINISHED;
+	if (marks == MARKS_DISCARDED && discarded_is(spool, "leave"))
+		return FINDING_LEFT;
 	r = source_claim(source);
-	if (r != SOURCE_UNLEASED)
-		return r;
-	tell_unleased(spool);
-	finding->wait_us = unsettled_us(order, &source->identity, UNLEASED_SETTLE_US, now_us);
-	return finding->wait_us > 0 ? FINDING_UNSETTLED : 0;
+	if (r == SOURCE_UNLEASED) {
+		tell_unleased(spool);
+		finding->wait_us =
+			unsettled_us(order, &source->identity, UNLEASED_SETTLE_US, now_us);
+		r = finding->wait_us > 0 ? FINDING_UNSETTLED : 0;
+	}
+	return r != 0 ? r : gather(intake, finding, &match, marks == MARKS_DISCARDED, now_us);
 }
 
 void look_at(struct intake *intake, struct candidate *candidate)
@@ -164,7 +222,7 @@ void look_at(struct intake *intake, struct candidate *candidate)
 	if (r < 0) {
 		try_later(intake, candidate, re_strerror(r));
 	} else if (r == SOURCE_WRITER) {
-		writer_found(intake, candidate);
+		writer_found(intake, candidate, &finding.source);
 	} else if (r == SOURCE_CHANGED) {
 		return_in(intake, candidate, SHORT_WAIT_US);
 	} else if (r == FINDING_UNSETTLED) {
@@ -172,9 +230,15 @@ void look_at(struct intake *intake, struct candidate *candidate)
 	} else if (r != 0) {
 		if (r >= SOURCE_SYMLINK && r < SOURCE_OUTCOMES)
 			spool_refuse(spool, finding.source.identity.inode, (enum source_outcome)r);
+		if (r == FINDING_UNFINISHED) /* its marker, or the next scan, brings it back */
+			spool_in_progress(spool, &finding.source, true);
+		if (r == FINDING_LEFT)
+			spool_tell(spool, finding.source.identity.inode, SOURCE_OUTCOMES + 2,
+				"was discarded by its bridge (Discarded=leave)");
 		queue_drop(intake->queue, candidate);
 	}
 	source_close(&finding.source);
+	bundle_free(finding.order.bundle);
 }
 
 /* The keeper will not have it as it is, for a reason of its own: until it changes. */

@@ -23,6 +23,11 @@ static json_t *report_spool(const struct spool *spool, const struct queue *queue
 		(json_int_t)spool->refused);
 	if (o && oldest_us > 0)
 		json_object_set_new(o, "oldest_finished_us", json_integer(oldest_us));
+	if (o && spool->stale.n > 0) {
+		json_object_set_new(o, "stale", json_integer(spool->stale.n));
+		json_object_set_new(
+			o, "stale_since_us", json_integer(stale_oldest_us(&spool->stale)));
+	}
 	if (o && spool->last_error[0])
 		json_object_set_new(o, "last_error", printable(spool->last_error));
 	return o;

@@ -31,10 +31,17 @@ static const char *last_component(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-void spool_init(struct spool *spool, size_t index, const struct config_spool *config,
+int spool_init(struct spool *spool, size_t index, const struct config *config,
 	const struct spool_tools *tools)
 {
-	*spool = (struct spool){.config = config, .index = index, .tools = tools, .root_fd = -1};
+	_cleanup_free_ char *why = NULL;
+
+	*spool = (struct spool){
+		.config = &config->spools[index], .index = index, .tools = tools, .root_fd = -1};
+	int r = config_profile_of(config, spool->config, &spool->profile_text);
+	if (r < 0)
+		return -RE_CONFIG;
+	return profile_compile(&spool->profile_text, &spool->profile, &why);
 }
 
 void spool_close(struct spool *spool)
@@ -50,6 +57,8 @@ void spool_free(struct spool *spool)
 	spool_close(spool);
 	free(spool->real_path);
 	spool->real_path = NULL;
+	spool->profile = profile_free(spool->profile);
+	account_map_clear(&spool->map);
 }
 
 /* ---- Telling ---- */
@@ -81,6 +90,40 @@ bool spool_tell(struct spool *spool, uint64_t inode, unsigned kind, const char *
 		inode, what, spool->config->path, inode,
 		spool->tellings == TELLINGS_PER_HOUR ? "; no more of these within the hour" : "");
 	return true;
+}
+
+/* A number of seconds, minutes or hours, for the journal. */
+static const char *span_text(int64_t span_us, char text[static 32])
+{
+	int64_t s = span_us / US_PER_S;
+
+	if (s < 120)
+		snprintf(text, 32, "%" PRId64 " s", s);
+	else if (s < 7200)
+		snprintf(text, 32, "%" PRId64 " min", s / 60);
+	else
+		snprintf(text, 32, "%" PRId64 " h", s / 3600);
+	return text;
+}
+
+void spool_in_progress(struct spool *spool, const struct source *source, bool unfinished)
+{
+	const struct event_fields fields = fields_of(spool);
+	int64_t now_us = clock_now_us(spool->tools->clock);
+	int64_t since_us = stale_since_us(source, now_us);
+	uint64_t inode = source->identity.inode;
+	char age[32];
+
+	if (now_us - since_us < spool->config->stale_after_us ||
+		!stale_meet(&spool->stale, inode, since_us, spool->round))
+		return;
+	event_log(LOG_WARNING, EVENT_STALE, &fields,
+		"spool %s: inode %" PRIu64 " was begun %s ago and %s: it lies in plaintext (find "
+		"%s -inum %" PRIu64 ")",
+		spool->config->name, inode, span_text(now_us - since_us, age),
+		unfinished ? "its bridge has not said that it is finished"
+			   : "is still open for writing",
+		spool->config->path, inode);
 }
 
 void spool_refuse(struct spool *spool, uint64_t inode, enum source_outcome why)
@@ -230,11 +273,24 @@ static void on_directory(void *context, const char *path, int fd)
 			spool->config->name, re_strerror(r), spool->tools->rescan_us / US_PER_S);
 }
 
+/* What the profile does not know stays; that is told, since it may be a recording all the same. */
+static void foreign(struct spool *spool, const struct stat *st)
+{
+	spool->refused_by_scan++;
+	spool_tell(spool, st->st_ino, SOURCE_OUTCOMES + 1, "matches no pattern of its profile");
+}
+
 static void on_file(void *context, const char *path, const struct stat *st)
 {
 	struct spool *spool = context;
 	struct source_identity identity;
+	struct pattern_match match;
+	enum profile_kind kind = profile_classify(spool->profile, path, &match);
 
+	if (kind == PROFILE_FOREIGN)
+		foreign(spool, st);
+	if (kind != PROFILE_RECORDING)
+		return;
 	source_identify(st, &identity);
 	sight(spool, &(struct sighting){.spool = spool->index,
 			     .path = path,
@@ -281,6 +337,7 @@ static void end_scan(struct spool *spool)
 {
 	spool->scan = scan_free(spool->scan);
 	watch_forget(spool->tools->watch, spool->index, spool->round);
+	stale_forget(&spool->stale, spool->round > 1 ? spool->round - 1 : 0);
 	spool->refused = spool->refused_by_scan + spool->unreadable;
 	spool->unreadable = 0;
 }
@@ -333,6 +390,35 @@ static void file_created(struct spool *spool, const char *path)
 		spool_refuse(spool, source.identity.inode, (enum source_outcome)r);
 }
 
+/* A marker that finishes recordings: those of its folder are looked at again. */
+static void finish_event(struct spool *spool, const char *path)
+{
+	_cleanup_free_ char *folder = strndup(path, (size_t)(last_component(path) - path));
+
+	if (!folder) {
+		spool->scan_wanted = true;
+		return;
+	}
+	if (*folder)
+		folder[strlen(folder) - 1] = '\0';
+	scan_subtree(spool, folder);
+}
+
+static void file_event(struct spool *spool, enum watch_event event, const char *path)
+{
+	struct pattern_match match;
+	enum profile_kind kind = profile_classify(spool->profile, path, &match);
+
+	if (kind == PROFILE_BESIDE && profile_is_finish(spool->profile, path))
+		finish_event(spool, path);
+	if (kind != PROFILE_RECORDING)
+		return;
+	if (event == WATCH_CREATED)
+		file_created(spool, path);
+	else
+		sight_event(spool, path);
+}
+
 void spool_event(struct spool *spool, enum watch_event event, const char *path)
 {
 	const char *name = last_component(path);
@@ -347,9 +433,6 @@ void spool_event(struct spool *spool, enum watch_event event, const char *path)
 		if (scan_takes_directory(name))
 			scan_subtree(spool, path);
 	} else if (scan_takes_file(name)) {
-		if (event == WATCH_CREATED)
-			file_created(spool, path);
-		else
-			sight_event(spool, path);
+		file_event(spool, event, path);
 	}
 }

@@ -8,9 +8,12 @@
 
 #include "base/clock.h"
 #include "daemon/common/config.h"
+#include "daemon/common/profile.h"
+#include "daemon/intake/account_map.h"
 #include "daemon/intake/queue.h"
 #include "daemon/intake/scan.h"
 #include "daemon/intake/seen.h"
+#include "daemon/intake/stale.h"
 #include "daemon/intake/trouble.h"
 #include "daemon/intake/watch.h"
 
@@ -27,6 +30,9 @@ struct spool {
 	const struct config_spool *config;
 	size_t index;
 	const struct spool_tools *tools;
+	struct profile_text profile_text; /* with the spool's own settings */
+	struct profile *profile;
+	struct account_map map;
 
 	int root_fd; /* -1: not there */
 	uint64_t root_device, root_inode;
@@ -42,10 +48,13 @@ struct spool {
 	int64_t tellings_since_us;
 	bool told_unleased;
 	char last_error[200]; /* "": none */
-	struct trouble missing, watching, full, sealing;
+	struct trouble missing, watching, full, sealing, markers, mapping;
+	struct stale_files stale;
 };
 
-void spool_init(struct spool *spool, size_t index, const struct config_spool *config,
+/* -RE_CONFIG for a profile that config_check() would not have let pass; -ENOMEM. For spool_free()
+ * either way. */
+int spool_init(struct spool *spool, size_t index, const struct config *config,
 	const struct spool_tools *tools);
 void spool_close(struct spool *spool);
 void spool_free(struct spool *spool);
@@ -72,6 +81,10 @@ void spool_refuse(struct spool *spool, uint64_t inode, enum source_outcome why);
 /* Tells once, and at most so often an hour, about one inode: what it is (or what happened to it),
  * never its name. True when it was news. */
 bool spool_tell(struct spool *spool, uint64_t inode, unsigned kind, const char *what);
+
+/* A recording that is still in progress, because somebody writes to it or (`unfinished`) because its
+ * markers say so: tells once when that has lasted for StaleAfter=. */
+void spool_in_progress(struct spool *spool, const struct source *source, bool unfinished);
 
 /* A recording could not be sealed, and will be tried again; or one was sealed. */
 void spool_trouble(struct spool *spool, const char *why);

@@ -32,6 +32,8 @@ int control_recordings_show(struct control_call *call)
 	if (r != 0)
 		return r;
 	r = show(call, &row, &view);
+	if (r == 0 && (r = view_add_sidecars(call->vault, &row, view)) < 0)
+		json_decref(view);
 	recording_row_clear(&row);
 	return r < 0 ? r : control_answer_reply(call, json_pack("{s:o}", "recording", view), NULL);
 }

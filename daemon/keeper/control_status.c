@@ -51,10 +51,12 @@ static json_t *spool_status(struct vault *vault, const json_t *spool, struct wai
 	sum->refused += refused;
 	if (oldest_us > 0 && (sum->oldest_us == 0 || oldest_us < sum->oldest_us))
 		sum->oldest_us = oldest_us;
-	return json_pack("{s:o, s:o, s:I, s:I, s:o, s:o}", "name",
+	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "name",
 		view_text(json_string_value(json_object_get(spool, "name"))), "path",
 		view_text(json_string_value(json_object_get(spool, "path"))), "waiting", waiting,
-		"refused", refused, "oldest_unsealed_s", age(vault, oldest_us), "last_error",
+		"refused", refused, "stale", count_of(spool, "stale"), "oldest_stale_s",
+		age(vault, json_integer_value(json_object_get(spool, "stale_since_us"))),
+		"oldest_unsealed_s", age(vault, oldest_us), "last_error",
 		null_for_none(view_text(json_string_value(json_object_get(spool, "last_error")))));
 }
 
@@ -93,6 +95,19 @@ static void warn(json_t *warnings, json_t *text)
 	json_array_append_new(warnings, text);
 }
 
+static void warn_of_stale(const json_t *spool, const char *name, json_t *warnings)
+{
+	json_int_t stale = count_of(spool, "stale");
+	double age_s = json_number_value(json_object_get(spool, "oldest_stale_s"));
+
+	if (stale > 0)
+		warn(warnings,
+			json_sprintf(
+				"spool %s: %lld recordings do not come to their end, the oldest "
+				"begun %.0f min ago: still open, or not marked as finished",
+				name, (long long)stale, age_s / 60));
+}
+
 static void warn_of_spools(const json_t *spools, json_t *warnings)
 {
 	for (size_t i = 0; i < json_array_size(spools); i++) {
@@ -102,6 +117,7 @@ static void warn_of_spools(const json_t *spools, json_t *warnings)
 		json_int_t refused = count_of(spool, "refused");
 		if (error)
 			warn(warnings, json_sprintf("spool %s: %s", name, error));
+		warn_of_stale(spool, name, warnings);
 		if (refused > 0)
 			warn(warnings,
 				json_sprintf("spool %s: %lld files cannot be sealed and stay there",

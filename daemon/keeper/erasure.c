@@ -14,6 +14,7 @@
 #include "daemon/keeper/epoch.h"
 #include "daemon/keeper/keytree.h"
 #include "daemon/keeper/mirrors.h"
+#include "daemon/keeper/place.h"
 #include "storage/audit.h"
 #include "storage/node_table.h"
 
@@ -213,6 +214,7 @@ static void alarm_not_proved(struct vault *vault, int proof)
 static int complete(struct vault *vault, const struct root_record *next,
 	const struct victims *victims, struct erasure_result *result)
 {
+	places_forget(vault->places, victims->paths, victims->count);
 	int proof = prove_erased(vault, next, victims);
 	int r = finish(vault, next, result);
 

@@ -24,6 +24,8 @@ struct ingest_request {
 	int64_t recorded_us;
 	uint64_t plain_bytes;
 	struct probe_result probe;
+	json_t *sidecars; /* borrowed, checked; NULL: none */
+	bool discarded;
 };
 
 struct ingest_job;
@@ -39,8 +41,9 @@ struct ingest_start {
 };
 
 /* 0: *ret_job is open, until commit or abort. 1: this very file is catalogued already, as
- * ret_existing. <0: keep the plaintext; -RE_PAYLOAD when
+ * ret_existing; INGEST_OTHER_SIDECARS: it is, but not with these sidecars. <0: keep the plaintext; -RE_PAYLOAD when
  * it is catalogued, but its object is missing or damaged; -RE_CONFIG when there is no such class. */
+enum { INGEST_EXISTS = 1, INGEST_OTHER_SIDECARS };
 int ingest_begin(struct vault *vault, const struct ingest_request *request,
 	struct ingest_job **ret_job, uint8_t ret_existing[static ULID_BYTES]);
 void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start);

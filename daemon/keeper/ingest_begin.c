@@ -111,6 +111,8 @@ static int fill_private(
 		return -ENOMEM;
 	if (quarantine && !(private->quarantine_reason = strdup(quarantine)))
 		return -ENOMEM;
+	private->discarded = request->discarded;
+	private->sidecars = json_incref(request->sidecars);
 	return 0;
 }
 
@@ -225,7 +227,23 @@ static int check_existing(struct vault *vault, const struct recording_row *row)
 	return r;
 }
 
-/* 1 when this very file is catalogued, 0 when not. One that was destroyed since counts: its
+/* Whether what is sealed with the recording are these sidecars: then they may go. */
+static int compare_sidecars(
+	struct vault *vault, const struct recording_row *row, const struct ingest_request *request)
+{
+	struct recording_private private = {0};
+
+	if (json_array_size(request->sidecars) == 0)
+		return INGEST_EXISTS;
+	int r = recordings_private(vault, row, &private);
+	if (r < 0)
+		return r;
+	r = json_equal(private.sidecars, request->sidecars) ? INGEST_EXISTS : INGEST_OTHER_SIDECARS;
+	recording_private_clear(&private);
+	return r;
+}
+
+/* INGEST_EXISTS, ... when this very file is catalogued, 0 when not. One that was destroyed since counts: its
  * plaintext must not come back. */
 static int find_existing(struct vault *vault, const struct ingest_request *request,
 	uint8_t ret_existing[static ULID_BYTES])
@@ -238,8 +256,11 @@ static int find_existing(struct vault *vault, const struct ingest_request *reque
 	r = recording_is_live(row.state) ? check_existing(vault, &row) : 0;
 	if (r == 0)
 		memcpy(ret_existing, row.ulid, ULID_BYTES);
+	if (r == 0)
+		r = recording_is_live(row.state) ? compare_sidecars(vault, &row, request)
+						 : INGEST_EXISTS;
 	recording_row_clear(&row);
-	return r < 0 ? r : 1;
+	return r;
 }
 
 int ingest_begin(struct vault *vault, const struct ingest_request *request,

@@ -13,6 +13,7 @@
 #include "daemon/keeper/accounts.h"
 #include "daemon/keeper/ingest_job.h"
 #include "daemon/keeper/keytree.h"
+#include "daemon/keeper/place.h"
 #include "daemon/keeper/retention.h"
 #include "storage/audit.h"
 #include "storage/erasure_table.h"
@@ -119,6 +120,8 @@ static int catalogue(struct vault *vault, struct ingest_job *job)
 	struct key_path path = key_path_recording(row->account, row->group, row->id);
 	r = keytree_add(vault->tree, &path, job->keys->recording, NULL);
 	if (r == 0)
+		r = place_take(vault, row, &job->private);
+	if (r == 0)
 		r = recordings_seal_private(&job->private, job->keys->recording, row->id,
 			&row->private, &row->private_bytes);
 	if (r == 0)
@@ -185,6 +188,11 @@ static void announce(const struct ingest_job *job)
 	else
 		event_log(LOG_INFO, EVENT_SEALED, &fields, "recording %s sealed, %" PRId64 " bytes",
 			id, job->row.plain_bytes);
+	if (job->private.discarded)
+		event_log(LOG_NOTICE, EVENT_DISCARDED, &fields,
+			"recording %s was discarded by its bridge: sealed all the same "
+			"(Discarded=seal)",
+			id);
 	if (job->row.condition == PROBE_DAMAGED)
 		event_log(LOG_WARNING, EVENT_DAMAGED, &fields, "recording %s is damaged: %s", id,
 			job->private.damage ? job->private.damage : "cause not known");

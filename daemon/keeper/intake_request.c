@@ -142,6 +142,18 @@ static int read_account(const json_t *message, struct intake_request *request)
 	return r;
 }
 
+/* What lay beside the recording. */
+static int read_beside(const json_t *message, struct ingest_request *ingest)
+{
+	const json_t *discarded = json_object_get(message, "discarded");
+
+	ingest->sidecars = json_object_get(message, "sidecars");
+	if (!json_is_boolean(discarded))
+		return -RE_PROTOCOL;
+	ingest->discarded = json_is_true(discarded);
+	return recordings_check_sidecars(ingest->sidecars);
+}
+
 int intake_request_read(const json_t *message, struct intake_request *ret_request)
 {
 	struct intake_request request = {0};
@@ -170,6 +182,8 @@ int intake_request_read(const json_t *message, struct intake_request *ret_reques
 		r = intake_request_number(message, "plain_bytes", INT64_MAX, &plain_bytes);
 	if (r == 0)
 		r = read_probe(message, &request.ingest.probe);
+	if (r == 0)
+		r = read_beside(message, &request.ingest);
 	if (r < 0) {
 		intake_request_clear(&request);
 		return r;

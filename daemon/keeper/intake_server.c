@@ -102,6 +102,18 @@ static int reply_recording(
 		NULL);
 }
 
+static int reply_already(
+	struct session *session, int64_t job, const uint8_t ulid[static ULID_BYTES], bool sidecars)
+{
+	char id[ULID_TEXT_CHARS + 1];
+
+	ulid_format(ulid, id);
+	return reply(session,
+		json_pack("{s:s, s:I, s:s, s:b}", "op", "already", "job", (json_int_t)job,
+			"recording", id, "sidecars", sidecars),
+		NULL);
+}
+
 static int reply_begun(struct session *session, int64_t number, const struct ingest_job *job)
 {
 	struct ingest_start start;
@@ -168,7 +180,7 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 	r = vault->stuck ? -RE_BUSY : ingest_begin(vault, &request.ingest, &job, existing);
 	intake_request_clear(&request);
 	if (r > 0)
-		return reply_recording(session, "already", number, existing);
+		return reply_already(session, number, existing, r == INGEST_EXISTS);
 	if (r < 0) {
 		vault_trouble(vault, "a recording cannot be sealed: %s", re_strerror(r));
 		return reply_failed(session, number, r, r != -EFBIG);

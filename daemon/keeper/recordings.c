@@ -56,6 +56,8 @@ void recording_private_clear(struct recording_private *private)
 	free(private->path);
 	free(private->damage);
 	free(private->quarantine_reason);
+	free(private->follows);
+	json_decref(private->sidecars);
 	memset(private, 0, sizeof(*private));
 }
 
@@ -80,6 +82,40 @@ static int copy_text(const json_t *object, const char *key, char **ret_text)
 	return text && !*ret_text ? -ENOMEM : 0;
 }
 
+static int check_sidecar(const json_t *sidecar)
+{
+	_cleanup_free_ uint8_t *path = NULL, *bytes = NULL;
+	size_t len;
+	int r = intake_wire_bytes(sidecar, "path", PATH_MAX_BYTES, &path, &len);
+
+	if (r == 0 && (len == 0 || memchr(path, 0, len) || json_object_size(sidecar) != 2))
+		r = -RE_PROTOCOL;
+	if (r == 0)
+		r = intake_wire_bytes(sidecar, "bytes", RECORDING_SIDECAR_BYTES_MAX, &bytes, &len);
+	return r;
+}
+
+int recordings_check_sidecars(const json_t *sidecars)
+{
+	int r = json_is_array(sidecars) && json_array_size(sidecars) <= RECORDING_SIDECARS_MAX
+			? 0
+			: -RE_PROTOCOL;
+
+	for (size_t i = 0; r == 0 && i < json_array_size(sidecars); i++)
+		r = check_sidecar(json_array_get(sidecars, i));
+	return r;
+}
+
+static int copy_sidecars(const json_t *object, json_t **ret_sidecars)
+{
+	json_t *sidecars = json_object_get(object, "sidecars");
+	int r = sidecars ? recordings_check_sidecars(sidecars) : 0;
+
+	if (r == 0)
+		*ret_sidecars = json_incref(sidecars);
+	return r;
+}
+
 static int private_from_json(const json_t *object, struct recording_private *ret_private)
 {
 	struct recording_private private = {0};
@@ -91,6 +127,11 @@ static int private_from_json(const json_t *object, struct recording_private *ret
 		r = copy_text(object, "damage", &private.damage);
 	if (r == 0)
 		r = copy_text(object, "quarantine", &private.quarantine_reason);
+	if (r == 0)
+		r = copy_text(object, "follows", &private.follows);
+	if (r == 0)
+		r = copy_sidecars(object, &private.sidecars);
+	private.discarded = json_is_true(json_object_get(object, "discarded"));
 	if (r < 0) {
 		recording_private_clear(&private);
 		return r == -RE_PROTOCOL ? -RE_CORRUPT : r;
@@ -137,7 +178,12 @@ int recordings_seal_private(const struct recording_private *private,
 			  object, "path", intake_wire_base64(private->path, private->path_len)) |
 		  set_text(object, "spool", private->spool) |
 		  set_text(object, "damage", private->damage) |
-		  set_text(object, "quarantine", private->quarantine_reason);
+		  set_text(object, "quarantine", private->quarantine_reason) |
+		  set_text(object, "follows", private->follows);
+	if (private->discarded)
+		bad |= json_object_set_new(object, "discarded", json_true());
+	if (json_array_size(private->sidecars) > 0)
+		bad |= json_object_set(object, "sidecars", private->sidecars);
 	_cleanup_free_ char *text = bad ? NULL : json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
 
 	json_decref(object);

@@ -1,10 +1,14 @@
 /* Recordings as people and players see them: private data opened, objects handed out. */
 #pragma once
 
+#include <jansson.h>
 #include <sys/types.h>
 
 #include "crypto/rec_stanza.h"
 #include "daemon/keeper/vault.h"
+
+#define RECORDING_SIDECARS_MAX      4
+#define RECORDING_SIDECAR_BYTES_MAX 16384
 
 /* What is sealed under the recording's key. Strings are the struct's; absent ones are NULL. */
 struct recording_private {
@@ -13,12 +17,18 @@ struct recording_private {
 	size_t path_len;
 	char *damage;            /* what the probe found wrong */
 	char *quarantine_reason; /* why it is in quarantine */
+	char *follows;           /* id of the recording that had this place in the spool before */
+	bool discarded;          /* its bridge did not want it */
+	json_t *sidecars;        /* as on the wire (intake_wire.h), checked; NULL: none */
 };
 void recording_private_clear(struct recording_private *private);
 
 /* -RE_GONE when its keys are destroyed; -RE_CORRUPT. */
 int recordings_private(struct vault *vault, const struct recording_row *row,
 	struct recording_private *ret_private);
+
+/* Whether an array of sidecars is as the wire has them. -RE_PROTOCOL, -ENOMEM. */
+int recordings_check_sidecars(const json_t *sidecars);
 
 /* Seals private data under a recording key; malloc'd, the caller's. */
 int recordings_seal_private(const struct recording_private *private,

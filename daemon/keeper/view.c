@@ -7,11 +7,13 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "daemon/common/intake_wire.h"
 #include "daemon/common/probe_wire.h"
 #include "daemon/keeper/accounts.h"
 #include "daemon/keeper/recordings.h"
 
 #define OBJECT_PLACE_BYTES 128
+#define SIDECAR_PATH_MAX   4096
 
 void view_account_cache_clear(struct view_account_cache *cache)
 {
@@ -130,24 +132,34 @@ static json_t *public_part(struct vault *vault, const struct recording_row *row)
 		(json_int_t)row->sealed_bytes, "object", object);
 }
 
+/* Texts that may be absent, of the private part. */
+static json_t *private_texts(const struct recording_private *private)
+{
+	return json_pack("{s:o*, s:o*, s:o*, s:o*, s:o*}", "spool", view_text(private->spool),
+		"damage", view_text(private->damage), "quarantine_reason",
+		view_text(private->quarantine_reason), "follows", view_text(private->follows),
+		"discarded", private->discarded ? json_true() : NULL);
+}
+
 static json_t *private_part(const struct recording_private *private)
 {
 	const uint8_t *name = private->path;
 	size_t len = private->path_len;
 
 	if (!name)
-		return json_pack("{s:o*, s:o*, s:o*}", "spool", view_text(private->spool), "damage",
-			view_text(private->damage), "quarantine_reason",
-			view_text(private->quarantine_reason));
+		return private_texts(private);
 	const uint8_t *slash = memrchr(private->path, '/', private->path_len);
 	if (slash) {
 		name = slash + 1;
 		len = private->path_len - (size_t)(name - private->path);
 	}
-	return json_pack("{s:o*, s:o, s:o, s:o*, s:o*}", "spool", view_text(private->spool), "path",
-		printable(private->path, private->path_len), "name", printable(name, len), "damage",
-		view_text(private->damage), "quarantine_reason",
-		view_text(private->quarantine_reason));
+	json_t *part = private_texts(private);
+	if (json_object_set_new(part, "path", printable(private->path, private->path_len)) |
+		json_object_set_new(part, "name", printable(name, len))) {
+		json_decref(part);
+		return NULL;
+	}
+	return part;
 }
 
 int view_recording(struct vault *vault, const struct recording_row *row,
@@ -175,6 +187,37 @@ int view_recording(struct vault *vault, const struct recording_row *row,
 		return -ENOMEM;
 	*ret_view = view;
 	return 0;
+}
+
+static json_t *sidecar_view(const json_t *sidecar)
+{
+	_cleanup_free_ uint8_t *path = NULL, *bytes = NULL;
+	size_t path_len, len;
+
+	if (intake_wire_bytes(sidecar, "path", SIDECAR_PATH_MAX, &path, &path_len) < 0 ||
+		intake_wire_bytes(sidecar, "bytes", RECORDING_SIDECAR_BYTES_MAX, &bytes, &len) < 0)
+		return NULL;
+	return json_pack(
+		"{s:o, s:o}", "path", printable(path, path_len), "text", printable(bytes, len));
+}
+
+int view_add_sidecars(struct vault *vault, const struct recording_row *row, json_t *view)
+{
+	struct recording_private private = {0};
+	int r = read_private(vault, row, &private);
+
+	if (r < 0 || json_array_size(private.sidecars) == 0) {
+		recording_private_clear(&private);
+		return r;
+	}
+	json_t *list = json_array();
+	for (size_t i = 0; i < json_array_size(private.sidecars) && r == 0; i++)
+		r = json_array_append_new(list, sidecar_view(json_array_get(private.sidecars, i)));
+	recording_private_clear(&private);
+	if (r == 0)
+		return json_object_set_new(view, "sidecars", list) < 0 ? -ENOMEM : 0;
+	json_decref(list);
+	return -ENOMEM;
 }
 
 json_t *view_recording_counts(const struct tally *tally)

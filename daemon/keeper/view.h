@@ -18,6 +18,8 @@ void view_account_cache_clear(struct view_account_cache *cache);
  * as the vault's trouble. -errno, -RE_*. */
 int view_recording(struct vault *vault, const struct recording_row *row,
 	struct view_account_cache *cache, json_t **ret_view);
+/* Adds what lay beside the recording, for one that is looked at by itself. */
+int view_add_sidecars(struct vault *vault, const struct recording_row *row, json_t *view);
 int view_account(struct vault *vault, const struct account_row *row, json_t **ret_view);
 
 /* An account's printable name; 0 and NULL when it is not readable. free() it. */

@@ -139,8 +139,8 @@ static void on_begin(struct fake_keeper *keeper, json_t *message)
 	if (known) {
 		r->state = FAKE_COMMITTED;
 		tell(keeper,
-			json_pack("{s:s, s:I, s:s}", "op", "already", "job", r->job, "recording",
-				RECORDING),
+			json_pack("{s:s, s:I, s:s, s:b}", "op", "already", "job", r->job,
+				"recording", RECORDING, "sidecars", keeper->know_sidecars),
 			NULL);
 	} else if (keeper->fail_with) {
 		r->state = FAKE_FAILED;
@@ -178,7 +178,8 @@ static void on_message(struct fake_keeper *keeper, json_t *message)
 	const char *op = json_string_value(json_object_get(message, "op"));
 
 	if (strcmp(op, "hello") == 0) {
-		tell(keeper, json_pack("{s:s, s:i}", "op", "hello", "version", 1), NULL);
+		tell(keeper, json_pack("{s:s, s:i}", "op", "hello", "version", INTAKE_WIRE_VERSION),
+			NULL);
 	} else if (strcmp(op, "begin") == 0) {
 		on_begin(keeper, message);
 	} else if (strcmp(op, "commit") == 0) {

@@ -44,6 +44,7 @@ struct fake_keeper {
 	const char *fail_with;        /* answers `failed` with this */
 	bool fail_retry;
 	bool know_committed; /* answers `already` to what was committed before */
+	bool know_sidecars;  /* ... and says that the sidecars are sealed, too */
 };
 
 void fake_keeper_start(struct fake_keeper *keeper, const char *socket_path);

@@ -20,7 +20,7 @@ static void write_config(struct intake_daemon *d)
 	put_text(&d->folder, "recseal.conf", text);
 }
 
-int intake_daemon_setup(void **state)
+int intake_daemon_setup_only(void **state)
 {
 	struct intake_daemon *d = calloc(1, sizeof(*d));
 	char path[128];
@@ -35,8 +35,16 @@ int intake_daemon_setup(void **state)
 	d->pid = -1;
 	running = d;
 	*state = d;
-	intake_daemon_start(d);
 	return 0;
+}
+
+int intake_daemon_setup(void **state)
+{
+	int r = intake_daemon_setup_only(state);
+
+	if (r == 0)
+		intake_daemon_start(*state);
+	return r;
 }
 
 int intake_daemon_teardown(void **state)

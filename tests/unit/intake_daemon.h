@@ -19,6 +19,8 @@ struct intake_daemon {
 /* cmocka setup and teardown; the state is a struct intake_daemon. The teardown also stops recseald
  * and expects it to end well. */
 int intake_daemon_setup(void **state);
+/* The same, but recseald is not started yet. */
+int intake_daemon_setup_only(void **state);
 int intake_daemon_teardown(void **state);
 
 void intake_daemon_start(struct intake_daemon *d);

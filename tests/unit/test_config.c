@@ -238,12 +238,13 @@ static void test_values_refused(void **state)
 		{"[spool a]", "Settle=soon", "Settle=soon is not a time span"},
 		{"[spool a]", "Settle=-1s", "Settle=-1s is not a time span"},
 		{"[spool a]", "Settle=2d", "Settle=2d is out of range: use 0 to 1d"},
-		{"[spool a]", "Profile=asterisk",
-			"Profile=asterisk cannot be used: profile asterisk is not available in "
-			"this "
-			"version"},
-		{"[spool a]", "Profile=skype",
-			"Profile=skype is not a profile; available: directory"},
+		{"[spool a]", "Profile=A/B", "Profile=A/B is not a name"},
+		{"[spool a]", "Discarded=burn",
+			"Discarded=burn is not understood: use seal, leave or delete"},
+		{"[spool a]", "StaleAfter=0", "StaleAfter=0 is out of range: use 1s to 1y"},
+		{"[spool a]", "AccountMap=map", "AccountMap=map is not a plain absolute path"},
+		{"[profile a]", "SidecarWait=2d", "SidecarWait=2d is out of range: use 0 to 1d"},
+		{"[profile a]", "Suffix=wav", "unknown key Suffix= in [profile]"},
 		{"[class a]", "Keep=0", "Keep=0 is out of range: use 1s to 1000y"},
 		{"[class a]", "Keep=999ms", "Keep=999ms is out of range"},
 		{"[class a]", "Keep=1001y", "Keep=1001y is out of range"},
@@ -370,6 +371,65 @@ static void test_whole_refused(void **state)
 	end_run(&run);
 }
 
+static void test_profiles(void **state)
+{
+	_cleanup_(end_run) struct run run = assert_accepted(*state,
+		"[spool a]\nPath=/a\nProfile=pbx\nStaleAfter=2h\nDiscarded=leave\n"
+		"[profile pbx]\nFiles=/{t}/*.wav *.mp3\nSidecar={stem}.txt\nSidecarWait=5s\n"
+		"Account={meta.c} {t}\nMarkers=/m\nFinished=/{t}.ok\n"
+		"[spool b]\nPath=/b\nProfile=jibri\nAccount=acme\nMarkers=/n\nIgnore=*.log\n"
+		"AccountMap=/etc/map\n"
+		"[profile jibri]\nFiles=*.mp4\n[spool c]\nPath=/c\n");
+	const struct config *c = run.config;
+	struct profile_text text;
+
+	assert_int_equal(config_profile_of(c, &c->spools[0], &text), 0);
+	assert_string_equal(text.name, "pbx");
+	assert_string_equal(text.accounts, "{meta.c} {t}");
+	assert_string_equal(text.markers, "/m");
+	assert_true(text.sidecar_wait_us == 5 * US_PER_S);
+	assert_null(text.ignore);
+	assert_true(c->spools[0].stale_after_us == 7200 * US_PER_S);
+	assert_string_equal(c->spools[0].discarded, "leave");
+	/* A profile of the operator's goes before the bridge's, the spool's own words before both. */
+	assert_int_equal(config_profile_of(c, &c->spools[1], &text), 0);
+	assert_string_equal(text.files, "*.mp4");
+	assert_string_equal(text.accounts, "acme");
+	assert_string_equal(text.markers, "/n");
+	assert_string_equal(text.ignore_too, "*.log");
+	assert_int_equal(config_profile_of(c, &c->spools[2], &text), 0);
+	assert_string_equal(text.name, "directory");
+	assert_true(c->spools[2].stale_after_us == US_PER_DAY / 2);
+	assert_string_equal(c->spools[2].discarded, "seal");
+}
+
+static void test_profiles_refused(void **state)
+{
+	static const struct {
+		const char *text, *message;
+		unsigned line;
+	} bad[] = {
+		{"[spool a]\nPath=/s\nProfile=skype\n",
+			"[spool a]: there is no profile skype; available: directory, freeswitch, "
+			"asterisk, rtpengine, jibri, bbb, janus, livekit; or add [profile skype]",
+			1},
+		{"[profile x]\nAccount=y\n", "[profile x] has no Files=", 1},
+		{"[spool a]\nPath=/s\nAccount={room}\n",
+			"[spool a], profile directory: Account={room}: a value in {}", 1},
+		{"[spool a]\nPath=/s\nIgnore=)\n", "[spool a], profile directory: Ignore=): ", 1},
+		{"[spool a]\nPath=/s\nAccountMap=/s/map\n",
+			"[spool a]: AccountMap=/s/map lies in the spool", 1},
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+		assert_refused(*state, bad[i].text, bad[i].line, bad[i].message);
+	/* also of one that no spool has */
+	write_file(*state, "c.conf", "\n[profile x]\nFiles={\n");
+	_cleanup_(end_run) struct run run = load(*state);
+	assert_int_equal(run.r, -RE_CONFIG);
+	assert_non_null(strstr(run.said, "c.conf:2, profile x: Files={: has a bracket"));
+}
+
 /* Two names for one place. */
 static void test_overlap_through_links(void **state)
 {
@@ -403,6 +463,8 @@ int main(void)
 		in_folder(test_drop_in_may_not_repeat),
 		in_folder(test_unreadable),
 		in_folder(test_whole_refused),
+		in_folder(test_profiles),
+		in_folder(test_profiles_refused),
 		in_folder(test_overlap_through_links),
 	};
 

@@ -85,6 +85,8 @@ static const struct {
 	{NULL, "finished_us", ZERO | HUGE_NUMBER},
 	{NULL, "plain_bytes", ZERO | HUGE_NUMBER},
 	{NULL, "probe", 0},
+	{NULL, "sidecars", LIST},
+	{NULL, "discarded", TRUTH},
 	{"probe", "condition", 0},
 	{"probe", "format", MISSING | NOTHING | EMPTY | WORD | NUL_INSIDE},
 	{"probe", "damage", MISSING | NOTHING | EMPTY | WORD | NUL_INSIDE},

@@ -55,10 +55,12 @@ static void test_hello_comes_first(void **state)
 	intake_peer_send(peer, intake_peer_begin(1));
 	intake_peer_expect_closed(peer);
 	assert_true(intake_server_connected(peer->server));
-	intake_peer_send(peer, json_pack("{s:s, s:i}", "op", "hello", "version", 1));
+	intake_peer_send(
+		peer, json_pack("{s:s, s:i}", "op", "hello", "version", INTAKE_WIRE_VERSION));
 	intake_peer_expect_closed(peer);
 	intake_peer_connect(peer, false);
-	intake_peer_send(peer, json_pack("{s:s, s:i}", "op", "hello", "version", 2));
+	intake_peer_send(
+		peer, json_pack("{s:s, s:i}", "op", "hello", "version", INTAKE_WIRE_VERSION + 1));
 	intake_peer_expect_closed(peer);
 	intake_peer_connect(peer, false);
 	intake_peer_send(peer, json_pack("{s:s, s:s}", "op", "hello", "version", "1"));
