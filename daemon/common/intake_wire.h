@@ -7,7 +7,7 @@
  *   {"op":"begin","job":N,"spool":S,"account":A|null,"path":base64,"class":C,"source":base64 (32
  * bytes), "recorded_us":N,"finished_us":N,"plain_bytes":N,
  *    "probe":{"condition":"ok|damaged|empty|unprobed","damage":S?,"format":S?,"channels":N?,"sample_rate":N?,
- *             "frames":N?}}
+ *             "frames":N?,"recoverable_bytes":N?}}
  *        account: base64 of the account's name bytes; null: the profile found none, quarantine it.
  *        path: the path below the spool, any bytes but NUL. source: hash of what identifies this
  * very file in this very state (intake_source). finished_us: when the file was found finished (for

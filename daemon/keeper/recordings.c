@@ -91,6 +91,8 @@ static int private_from_json(const json_t *object, struct recording_private *ret
 		r = copy_text(object, "damage", &private.damage);
 	if (r == 0)
 		r = copy_text(object, "quarantine", &private.quarantine_reason);
+	private.recoverable_bytes =
+		json_integer_value(json_object_get(object, "recoverable_bytes"));
 	if (r < 0) {
 		recording_private_clear(&private);
 		return r == -RE_PROTOCOL ? -RE_CORRUPT : r;
@@ -138,6 +140,9 @@ int recordings_seal_private(const struct recording_private *private,
 		  set_text(object, "spool", private->spool) |
 		  set_text(object, "damage", private->damage) |
 		  set_text(object, "quarantine", private->quarantine_reason);
+	if (private->recoverable_bytes > 0)
+		bad |= json_object_set_new(object, "recoverable_bytes",
+			json_integer((json_int_t) private->recoverable_bytes));
 	_cleanup_free_ char *text = bad ? NULL : json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
 
 	json_decref(object);

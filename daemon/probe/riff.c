@@ -141,7 +141,7 @@ static void judge_data(
 	else if (claimed == UINT64_MAX)
 		riff->state = RIFF_UNCLOSED;
 	else if (claimed > remaining)
-		riff->state = RIFF_CUT;
+		riff->state = claimed == RIFF_SIZE_SOX ? RIFF_UNCLOSED : RIFF_CUT;
 	else if (!tail_is_chunks(source, end, claimed > 0))
 		riff->state = claimed == 0 ? RIFF_UNCLOSED : RIFF_EXCESS;
 	else {
