@@ -17,6 +17,7 @@ static const struct command *const commands[] = {
 	&command_verify,
 	&command_account_list,
 	&command_account_show,
+	&command_quarantine_assign,
 	&command_shred_account,
 	&command_shred_recording,
 };

@@ -86,6 +86,10 @@ int recording_bury(struct db *db, enum recording_scope scope, int64_t id,
 	int64_t *plain_bytes);
 /* Marks every live recording that matches as pending. */
 int recording_mark_pending(struct db *db, enum recording_scope scope, int64_t id);
+/* Gives one live recording to another account and group, in this state. The groups' members and the
+ * keys are the caller's. -ENOENT. */
+int recording_move(
+	struct db *db, int64_t id, int64_t account, int64_t group, enum recording_state state);
 int recording_set_private(struct db *db, int64_t id, const void *sealed, size_t bytes);
 
 /* 0, -ENOENT. The caller frees with recording_row_clear(). */

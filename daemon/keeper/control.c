@@ -43,6 +43,9 @@ static const struct control_method methods[] = {
 	{"Shred", ONLY_OFFICE, .sensitive = true, .handle = control_shred_run,
 		.parameters = {{"account", PARAMETER_TEXT}, {"recording", PARAMETER_TEXT},
 			{"reason", PARAMETER_REASON}}},
+	{"AssignRecording", ONLY_OFFICE, .sensitive = true, .handle = control_quarantine_assign,
+		.parameters = {{"recording", PARAMETER_REQUIRED}, {"account", PARAMETER_REQUIRED},
+			{"reason", PARAMETER_REASON}}},
 };
 
 static const struct control_method *find_method(const char *name)

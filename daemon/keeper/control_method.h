@@ -86,6 +86,7 @@ control_handler control_recordings_unwrap;
 control_handler control_accounts_show;
 control_handler control_shred_plan;
 control_handler control_shred_run;
+control_handler control_quarantine_assign;
 
 /* A text parameter, or NULL. */
 const char *control_text(const struct control_call *call, const char *name);

@@ -21,6 +21,7 @@
 struct victims {
 	struct key_path *paths;
 	size_t count, room;
+	bool destroys; /* not only places that keys have left */
 };
 
 static struct key_path path_of(const struct erasure_item *item)
@@ -31,6 +32,7 @@ static struct key_path path_of(const struct erasure_item *item)
 	case ERASE_GROUP:
 		return key_path_group(item->account, item->group);
 	case ERASE_RECORDING:
+	case ERASE_FORMER_PLACE:
 		break;
 	}
 	return key_path_recording(item->account, item->group, item->recording);
@@ -49,6 +51,7 @@ static int collect(void *context, const struct erasure_item *item)
 		victims->room = room;
 	}
 	victims->paths[victims->count++] = path_of(item);
+	victims->destroys |= item->kind != ERASE_FORMER_PLACE;
 	return 0;
 }
 
@@ -77,7 +80,7 @@ static int subject_of(struct vault *vault, const struct erasure_item *item,
 		return r;
 	account_handle_format(row.handle, ret_text);
 	account_row_clear(&row);
-	if (item->kind != ERASE_RECORDING)
+	if (item->kind != ERASE_RECORDING && item->kind != ERASE_FORMER_PLACE)
 		return 0;
 	r = recording_ulid(vault->db, item->recording, ulid);
 	if (r == 0)
@@ -90,7 +93,8 @@ static int note_item(
 {
 	static const char *const actions[] = {[ERASE_ACCOUNT] = "shred account",
 		[ERASE_GROUP] = "expire group",
-		[ERASE_RECORDING] = "shred recording"};
+		[ERASE_RECORDING] = "shred recording",
+		[ERASE_FORMER_PLACE] = "move recording"};
 	char subject[ULID_TEXT_CHARS + 1];
 	int r = subject_of(vault, item, subject);
 
@@ -102,13 +106,15 @@ static int note_item(
 }
 
 /* Step 1, one transaction: notes the new items, and stages the tree without all that is noted. */
-static int stage(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
-	const char *reason, struct victims *victims, struct root_record **ret_next)
+static int stage(struct vault *vault, const struct erasure_order *order, struct victims *victims,
+	struct root_record **ret_next)
 {
 	int r = db_begin(vault->db);
 
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = note_item(vault, &items[i], uid, reason);
+	if (r == 0 && order->prepare)
+		r = order->prepare(vault, order->context);
+	for (size_t i = 0; i < order->n && r == 0; i++)
+		r = note_item(vault, &order->items[i], order->uid, order->reason);
 	if (r == 0)
 		r = erasure_each(vault->db, collect, victims);
 	if (r == 0)
@@ -146,7 +152,7 @@ static int drop_rows_below(void *context, const struct erasure_item *item)
 
 	if (item->kind == ERASE_GROUP)
 		return drop_group_rows(vault->db, item->group);
-	if (item->kind == ERASE_RECORDING)
+	if (item->kind != ERASE_ACCOUNT)
 		return 0;
 	int r = group_each(vault->db, item->account, drop_group_rows, vault->db);
 	return r < 0 ? r
@@ -155,8 +161,8 @@ static int drop_rows_below(void *context, const struct erasure_item *item)
 }
 
 /* Step 5, one transaction; then the tree goes on with the new root. */
-static int finish(
-	struct vault *vault, const struct root_record *next, struct erasure_result *result)
+static int finish(struct vault *vault, const struct root_record *next,
+	const struct victims *victims, struct erasure_result *result)
 {
 	int r = db_begin(vault->db);
 
@@ -171,7 +177,8 @@ static int finish(
 		r = erasure_finish(vault->db, result->destroyed_us, next->epoch,
 			&result->recordings, &result->plain_bytes);
 	if (r == 0)
-		r = audit(vault, "destroyed", "epoch", 0, NULL, next->epoch);
+		r = audit(vault, victims->destroys ? "destroyed" : "replaced", "epoch", 0, NULL,
+			next->epoch);
 	if (r == 0)
 		r = db_commit(vault->db);
 	if (r < 0) {
@@ -196,10 +203,18 @@ static int prove_erased(
 	return 0;
 }
 
-static void announce(struct vault *vault, const struct erasure_result *result)
+static void announce(
+	struct vault *vault, const struct victims *victims, const struct erasure_result *result)
 {
 	struct event_fields fields = {.epoch = (int64_t)result->epoch_after};
 
+	if (!victims->destroys) {
+		event_log(LOG_NOTICE, EVENT_PLAIN, &fields,
+			"keys replaced: epoch %" PRIu64 " overwrote epoch %" PRIu64
+			" (assurance %s)",
+			result->epoch_after, result->epoch_before, vault->root->assurance);
+		return;
+	}
 	event_log(LOG_NOTICE, EVENT_DESTROYED, &fields,
 		"keys of %" PRId64 " recording(s) destroyed: epoch %" PRIu64
 		" overwrote epoch %" PRIu64 " (assurance %s)",
@@ -224,7 +239,7 @@ static int complete(struct vault *vault, const struct root_record *next,
 	const struct victims *victims, struct erasure_result *result)
 {
 	int proof = prove_erased(vault, next, victims);
-	int r = finish(vault, next, result);
+	int r = finish(vault, next, victims, result);
 
 	if (r < 0) {
 		/* The old root is gone and the rows do not know it yet: a restart rolls forward. */
@@ -233,7 +248,7 @@ static int complete(struct vault *vault, const struct root_record *next,
 	}
 	if (proof < 0)
 		alarm_not_proved(vault, proof);
-	announce(vault, result);
+	announce(vault, victims, result);
 	return proof;
 }
 
@@ -295,8 +310,8 @@ static void tell_of_damage(struct vault *vault)
 		node);
 }
 
-int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
-	const char *reason, struct erasure_result *ret_result)
+int erasure_carry_out(
+	struct vault *vault, const struct erasure_order *order, struct erasure_result *ret_result)
 {
 	_cleanup_secret_ struct root_record *next = NULL;
 	struct erasure_result result = {0};
@@ -304,7 +319,7 @@ int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n,
 
 	if (vault->stuck)
 		return -RE_BUSY;
-	int r = stage(vault, items, n, uid, reason, &victims, &next);
+	int r = stage(vault, order, &victims, &next);
 	if (r == -RE_CORRUPT)
 		tell_of_damage(vault);
 	if (r == 0)
@@ -313,6 +328,14 @@ int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n,
 	if (r == 0)
 		*ret_result = result;
 	return r;
+}
+
+int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
+	const char *reason, struct erasure_result *ret_result)
+{
+	const struct erasure_order order = {.items = items, .n = n, .uid = uid, .reason = reason};
+
+	return erasure_carry_out(vault, &order, ret_result);
 }
 
 static int count_item(void *context, const struct erasure_item *item)

@@ -25,6 +25,19 @@ struct erasure_result {
 int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
 	const char *reason, struct erasure_result *ret_result);
 
+/* The same, with something more in the transaction that notes the items, before them: so that the
+ * one is not without the other. What it returns below 0 ends everything, with nothing changed. */
+struct erasure_order {
+	const struct erasure_item *items;
+	size_t n;
+	uid_t uid;
+	const char *reason;
+	int (*prepare)(struct vault *vault, void *context); /* may be NULL */
+	void *context;
+};
+int erasure_carry_out(
+	struct vault *vault, const struct erasure_order *order, struct erasure_result *ret_result);
+
 /* At start: finishes what a crash interrupted. forward is what epoch_recover() gave (NULL: nothing
  * past its erasure point); then what is noted and had not come so far is carried out. */
 int erasure_recover(struct vault *vault, const struct root_record *forward);

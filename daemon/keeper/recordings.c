@@ -159,23 +159,36 @@ int recordings_seal_private(const struct recording_private *private,
 	return sealed ? 0 : -ENOMEM;
 }
 
-/* Unwraps a stanza of this recording. */
-static int unwrap(struct vault *vault, const struct recording_row *row,
-	const struct rec_stanza *stanza, uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
+/* As if it had been sealed for this account. */
+static int unwrap_for(struct vault *vault, const struct recording_row *row, int64_t account_id,
+	const struct rec_stanza *stanza, const uint8_t key[static REC_KEY_BYTES],
+	uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
 {
-	_cleanup_secret_ uint8_t *key = secret_new(REC_KEY_BYTES);
 	struct rec_binding binding;
 	struct account_row account;
-	int r = key ? open_key(vault, row, key) : -RE_MLOCK;
+	int r = account_by_id(vault->db, account_id, &account);
 
-	if (r == 0)
-		r = account_by_id(vault->db, row->account, &account);
 	if (r < 0)
 		return r;
 	memcpy(binding.recording_id, row->ulid, ULID_BYTES);
 	memcpy(binding.account_handle, account.handle, ACCOUNT_HANDLE_BYTES);
 	account_row_clear(&account);
 	return rec_stanza_unwrap(stanza, &binding, key, ret_file_key);
+}
+
+/* Unwraps a stanza of this recording. One that was assigned from quarantine (assign.h) is still bound
+ * to the handle of that: the only other account that a recording may have been sealed for. */
+static int unwrap(struct vault *vault, const struct recording_row *row,
+	const struct rec_stanza *stanza, uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
+{
+	_cleanup_secret_ uint8_t *key = secret_new(REC_KEY_BYTES);
+	int r = key ? open_key(vault, row, key) : -RE_MLOCK;
+
+	if (r == 0)
+		r = unwrap_for(vault, row, row->account, stanza, key, ret_file_key);
+	if (r == -RE_NO_MATCH && row->account != vault->quarantine_account)
+		r = unwrap_for(vault, row, vault->quarantine_account, stanza, key, ret_file_key);
+	return r;
 }
 
 /* Checks a header that was read from an object, and derives the payload's key. */
