@@ -30,7 +30,7 @@ struct command {
 
 extern const struct command command_status, command_list, command_show, command_play,
 	command_verify, command_account_list, command_account_show, command_shred_account,
-	command_shred_recording, command_quarantine_assign;
+	command_shred_recording, command_quarantine_assign, command_doctor;
 
 /* The text of --reason, or NULL, told, when it is missing or empty. */
 const char *command_reason(const struct command *command, const struct arguments *arguments);

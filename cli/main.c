@@ -11,6 +11,7 @@
 
 static const struct command *const commands[] = {
 	&command_status,
+	&command_doctor,
 	&command_list,
 	&command_show,
 	&command_play,

@@ -17,7 +17,12 @@
  *   {"op":"abort","job":N}      give the job up; its object is forgotten
  *   {"op":"unlinked","job":N,"exposure_us":N}   the plaintext is gone (for the exposure figures)
  *   {"op":"report","spools":[{"name":S,"path":S,"waiting":N,"refused":N,"oldest_finished_us":N?,
- *    "last_error":S?}]}         every few seconds
+ *    "last_error":S?,"facts":F}]} every few seconds
+ *        F: {"there":B,"uid":N,"gid":N,"mode":N,"filesystem":S?,"leases":"honoured|unsound|not allowed",
+ *            "no_access":S?,"free_bytes":N?,"total_bytes":N?,  these only if it is there
+ *            "profile":S,"class":S,"settle_us":N,"unleased":B,"watches":N,"watches_max":N,"unwatched":N}
+ *        unleased: a file without a lease was met; watches: of all spools; watches_max: 0: not known;
+ *        unwatched: directories for which there was no watch.
  *
  * keeper -> intake
  *   {"op":"hello","version":1}

@@ -24,6 +24,7 @@ static const char interface_text[] =
 
 static const struct control_method methods[] = {
 	{"Status", EVERYBODY, .handle = control_status},
+	{"Doctor", PLANNERS, .handle = control_doctor},
 	{"ListRecordings", EVERYBODY, .more = true, .handle = control_lists_recordings,
 		.parameters = {{"account", PARAMETER_TEXT}, {"state", PARAMETER_TEXT},
 			{"since", PARAMETER_TEXT}, {"until", PARAMETER_TEXT}}},

@@ -78,6 +78,7 @@ struct control_method {
 };
 
 control_handler control_status;
+control_handler control_doctor;
 control_handler control_lists_recordings;
 control_handler control_lists_accounts;
 control_handler control_recordings_show;
