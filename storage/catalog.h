@@ -86,10 +86,6 @@ int recording_bury(struct db *db, enum recording_scope scope, int64_t id,
 	int64_t *plain_bytes);
 /* Marks every live recording that matches as pending. */
 int recording_mark_pending(struct db *db, enum recording_scope scope, int64_t id);
-/* Gives one live recording to another account and group, in this state. The groups' members and the
- * keys are the caller's. -ENOENT. */
-int recording_move(
-	struct db *db, int64_t id, int64_t account, int64_t group, enum recording_state state);
 int recording_set_private(struct db *db, int64_t id, const void *sealed, size_t bytes);
 
 /* 0, -ENOENT. The caller frees with recording_row_clear(). */
@@ -100,6 +96,10 @@ int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKU
 int recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES]);
 /* The id of the newest recording; -ENOENT when there is none. */
 int recording_newest(struct db *db, uint8_t ret_ulid[static ULID_BYTES]);
+/* Gives one live recording to another account and group, in this state. The groups' members and the
+ * keys are the caller's. -ENOENT. */
+int recording_move(
+	struct db *db, int64_t id, int64_t account, int64_t group, enum recording_state state);
 void recording_row_clear(struct recording_row *row);
 
 /* Pages through recordings in id order (the order of sealing). Zero fields of the filter do not

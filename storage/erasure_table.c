@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "storage/db_internal.h"
 
-/* Not for a former place, which no recording of the catalog is in. */
 static enum recording_scope scope_of(const struct erasure_item *item, int64_t *ret_id)
 {
 	switch (item->kind) {
@@ -16,7 +15,6 @@ static enum recording_scope scope_of(const struct erasure_item *item, int64_t *r
 		*ret_id = item->group;
 		return RECORDINGS_OF_GROUP;
 	case ERASE_RECORDING:
-	case ERASE_FORMER_PLACE:
 		break;
 	}
 	*ret_id = item->recording;
@@ -33,16 +31,14 @@ int erasure_note(struct db *db, const struct erasure_item *item)
 		"iiiii", (int64_t)item->kind, (int64_t)item->cause, item->account, item->group,
 		item->recording);
 
-	if (r < 0 || item->kind == ERASE_FORMER_PLACE)
-		return r;
-	return recording_mark_pending(db, scope, id);
+	return r < 0 ? r : recording_mark_pending(db, scope, id);
 }
 
 static int read_item(sqlite3_stmt *q, struct erasure_item *ret_item)
 {
 	int64_t kind = sqlite3_column_int64(q, 0), cause = sqlite3_column_int64(q, 1);
 
-	if (kind < ERASE_ACCOUNT || kind > ERASE_FORMER_PLACE || cause < CAUSE_SHRED ||
+	if (kind < ERASE_ACCOUNT || kind > ERASE_RECORDING || cause < CAUSE_SHRED ||
 		cause > CAUSE_EXPIRY)
 		return -RE_CORRUPT;
 	*ret_item = (struct erasure_item){
@@ -116,8 +112,6 @@ static int finish_item(void *context, const struct erasure_item *item)
 	int64_t id;
 	enum recording_scope scope = scope_of(item, &id);
 	int64_t before = finish->recordings;
-	if (item->kind == ERASE_FORMER_PLACE)
-		return group_leave(finish->db, item->group);
 	int r = recording_bury(finish->db, scope, id, state, finish->now_us, finish->epoch,
 		&finish->recordings, &finish->plain_bytes);
 
@@ -132,7 +126,6 @@ static int finish_item(void *context, const struct erasure_item *item)
 	case ERASE_GROUP:
 		return group_drop(finish->db, item->group);
 	case ERASE_RECORDING:
-	case ERASE_FORMER_PLACE:
 		break;
 	}
 	/* Nothing buried: its group or account, erased in the same batch, took it along. */

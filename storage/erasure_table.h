@@ -8,9 +8,6 @@ enum erasure_kind {
 	ERASE_ACCOUNT = 1,
 	ERASE_GROUP,
 	ERASE_RECORDING,
-	/* The place that a recording's key had before it was moved to another account: nothing of the
-	 * catalog goes with it. Account and group are the former ones. */
-	ERASE_FORMER_PLACE,
 };
 
 enum erasure_cause {

@@ -3,7 +3,7 @@
 #pragma once
 
 #define DB_APPLICATION_ID 0x52534c31 /* "RSL1" */
-#define DB_FORMAT         1
+#define DB_FORMAT         2
 
 static const char *const schema[] = {
 	"CREATE TABLE vault(id INTEGER PRIMARY KEY CHECK (id = 1), vault_id BLOB NOT NULL,"
@@ -61,6 +61,9 @@ static const char *const schema[] = {
 	" account INTEGER NOT NULL, grp INTEGER NOT NULL, recording INTEGER NOT NULL,"
 	" PRIMARY KEY (kind, account, grp, recording)) WITHOUT ROWID",
 	"CREATE TABLE removal(ulid BLOB PRIMARY KEY) WITHOUT ROWID",
+
+	"CREATE TABLE former_place(account INTEGER NOT NULL, grp INTEGER NOT NULL,"
+	" recording INTEGER NOT NULL, PRIMARY KEY (account, grp, recording)) WITHOUT ROWID",
 
 	"CREATE TABLE audit(seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, uid INTEGER NOT NULL,"
 	" action TEXT NOT NULL, subject TEXT NOT NULL, reason TEXT, epoch INTEGER NOT NULL,"

@@ -10,6 +10,7 @@
 #include "daemon/keeper/recordings.h"
 #include "daemon/keeper/retention.h"
 #include "storage/audit.h"
+#include "storage/former_place.h"
 
 struct assignment {
 	const struct recording_row *row;
@@ -18,13 +19,9 @@ struct assignment {
 	const char *reason;
 };
 
-static struct erasure_item former_place(const struct recording_row *row)
+static struct former_place former_place(const struct recording_row *row)
 {
-	return (struct erasure_item){.kind = ERASE_FORMER_PLACE,
-		.cause = CAUSE_SHRED,
-		.account = row->account,
-		.group = row->group,
-		.recording = row->id};
+	return (struct former_place){row->account, row->group, row->id};
 }
 
 /* Why it was in quarantine is past. Damaged private data stays as it is: it is no reason to keep the
@@ -46,22 +43,31 @@ static int forget_quarantine(
 	return r < 0 ? r : recording_set_private(vault->db, row->id, sealed, bytes);
 }
 
-/* To which account, beside the record of the move itself. */
-static int audit(struct vault *vault, const struct assignment *a)
+static int audit(
+	struct vault *vault, const struct assignment *a, const char *action, const char *subject)
 {
-	char handle[ACCOUNT_HANDLE_CHARS + 1];
 	struct audit_record record = {.at_us = clock_now_us(&vault->clock),
 		.uid = a->uid,
-		.action = "assign to account",
-		.subject = handle,
+		.action = action,
+		.subject = subject,
 		.reason = a->reason,
 		.epoch = vault_epoch(vault)};
 
-	account_handle_format(a->account->handle, handle);
 	return audit_append(vault->db, &record);
 }
 
-/* In the transaction that notes the former place: the key's second one, and the catalog. */
+/* What was moved, and to whom: two records, since one has one subject. */
+static int audit_both(struct vault *vault, const struct assignment *a)
+{
+	char id[ULID_TEXT_CHARS + 1], handle[ACCOUNT_HANDLE_CHARS + 1];
+
+	ulid_format(a->row->ulid, id);
+	account_handle_format(a->account->handle, handle);
+	int r = audit(vault, a, "move recording", id);
+	return r < 0 ? r : audit(vault, a, "assign to account", handle);
+}
+
+/* In the transaction that stages the epoch: the key's new place, the catalog, and the former place. */
 static int move(struct vault *vault, void *context)
 {
 	const struct assignment *a = context;
@@ -82,8 +88,11 @@ static int move(struct vault *vault, void *context)
 	if (r < 0)
 		return r;
 	struct key_path to = key_path_recording(a->account->id, group, row->id);
+	struct former_place left = former_place(row);
 	r = keytree_add(vault->tree, &to, key, NULL);
-	return r < 0 ? r : audit(vault, a);
+	if (r == 0)
+		r = former_place_add(vault->db, &left);
+	return r < 0 ? r : audit_both(vault, a);
 }
 
 int assign_recording(struct vault *vault, const struct recording_row *row,
@@ -91,20 +100,13 @@ int assign_recording(struct vault *vault, const struct recording_row *row,
 	struct erasure_result *ret_result)
 {
 	struct assignment assignment = {row, account, uid, reason};
-	struct erasure_item item = former_place(row);
-	const struct erasure_order order = {.items = &item,
-		.n = 1,
-		.uid = uid,
-		.reason = reason,
-		.prepare = move,
-		.context = &assignment};
 
-	return erasure_carry_out(vault, &order, ret_result);
+	return erasure_run_with(vault, move, &assignment, ret_result);
 }
 
 int assign_is_noted(struct vault *vault, const struct recording_row *row)
 {
-	struct erasure_item item = former_place(row);
+	struct former_place left = former_place(row);
 
-	return erasure_is_noted(vault->db, &item);
+	return former_place_is_noted(vault->db, &left);
 }

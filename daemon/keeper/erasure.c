@@ -15,13 +15,24 @@
 #include "daemon/keeper/keytree.h"
 #include "daemon/keeper/root_place.h"
 #include "storage/audit.h"
+#include "storage/former_place.h"
 #include "storage/node_table.h"
 
 /* Paths of everything that is noted for erasure. */
 struct victims {
 	struct key_path *paths;
 	size_t count, room;
-	bool destroys; /* not only places that keys have left */
+	bool destroys; /* not only former places */
+};
+
+/* What an epoch is made for; either part may be missing. */
+struct order {
+	const struct erasure_item *items;
+	size_t n;
+	uid_t uid;
+	const char *reason;
+	int (*prepare)(struct vault *vault, void *context);
+	void *context;
 };
 
 static struct key_path path_of(const struct erasure_item *item)
@@ -32,16 +43,13 @@ static struct key_path path_of(const struct erasure_item *item)
 	case ERASE_GROUP:
 		return key_path_group(item->account, item->group);
 	case ERASE_RECORDING:
-	case ERASE_FORMER_PLACE:
 		break;
 	}
 	return key_path_recording(item->account, item->group, item->recording);
 }
 
-static int collect(void *context, const struct erasure_item *item)
+static int add_victim(struct victims *victims, struct key_path path)
 {
-	struct victims *victims = context;
-
 	if (victims->count == victims->room) {
 		size_t room = victims->room ? 2 * victims->room : 64;
 		struct key_path *paths = reallocarray(victims->paths, room, sizeof(*paths));
@@ -50,9 +58,30 @@ static int collect(void *context, const struct erasure_item *item)
 		victims->paths = paths;
 		victims->room = room;
 	}
-	victims->paths[victims->count++] = path_of(item);
-	victims->destroys |= item->kind != ERASE_FORMER_PLACE;
+	victims->paths[victims->count++] = path;
 	return 0;
+}
+
+static int collect_item(void *context, const struct erasure_item *item)
+{
+	struct victims *victims = context;
+
+	victims->destroys = true;
+	return add_victim(victims, path_of(item));
+}
+
+static int collect_place(void *context, const struct former_place *place)
+{
+	return add_victim(
+		context, key_path_recording(place->account, place->group, place->recording));
+}
+
+/* All that is noted. */
+static int collect(struct vault *vault, struct victims *victims)
+{
+	int r = erasure_each(vault->db, collect_item, victims);
+
+	return r < 0 ? r : former_place_each(vault->db, collect_place, victims);
 }
 
 static int audit(struct vault *vault, const char *action, const char *subject, uid_t uid,
@@ -80,7 +109,7 @@ static int subject_of(struct vault *vault, const struct erasure_item *item,
 		return r;
 	account_handle_format(row.handle, ret_text);
 	account_row_clear(&row);
-	if (item->kind != ERASE_RECORDING && item->kind != ERASE_FORMER_PLACE)
+	if (item->kind != ERASE_RECORDING)
 		return 0;
 	r = recording_ulid(vault->db, item->recording, ulid);
 	if (r == 0)
@@ -93,8 +122,7 @@ static int note_item(
 {
 	static const char *const actions[] = {[ERASE_ACCOUNT] = "shred account",
 		[ERASE_GROUP] = "expire group",
-		[ERASE_RECORDING] = "shred recording",
-		[ERASE_FORMER_PLACE] = "move recording"};
+		[ERASE_RECORDING] = "shred recording"};
 	char subject[ULID_TEXT_CHARS + 1];
 	int r = subject_of(vault, item, subject);
 
@@ -106,7 +134,7 @@ static int note_item(
 }
 
 /* Step 1, one transaction: notes the new items, and stages the tree without all that is noted. */
-static int stage(struct vault *vault, const struct erasure_order *order, struct victims *victims,
+static int stage(struct vault *vault, const struct order *order, struct victims *victims,
 	struct root_record **ret_next)
 {
 	int r = db_begin(vault->db);
@@ -116,7 +144,7 @@ static int stage(struct vault *vault, const struct erasure_order *order, struct 
 	for (size_t i = 0; i < order->n && r == 0; i++)
 		r = note_item(vault, &order->items[i], order->uid, order->reason);
 	if (r == 0)
-		r = erasure_each(vault->db, collect, victims);
+		r = collect(vault, victims);
 	if (r == 0)
 		r = epoch_stage(vault, victims->paths, victims->count, ret_next);
 	if (r == 0) {
@@ -152,7 +180,7 @@ static int drop_rows_below(void *context, const struct erasure_item *item)
 
 	if (item->kind == ERASE_GROUP)
 		return drop_group_rows(vault->db, item->group);
-	if (item->kind != ERASE_ACCOUNT)
+	if (item->kind == ERASE_RECORDING)
 		return 0;
 	int r = group_each(vault->db, item->account, drop_group_rows, vault->db);
 	return r < 0 ? r
@@ -161,8 +189,8 @@ static int drop_rows_below(void *context, const struct erasure_item *item)
 }
 
 /* Step 5, one transaction; then the tree goes on with the new root. */
-static int finish(struct vault *vault, const struct root_record *next,
-	const struct victims *victims, struct erasure_result *result)
+static int finish(
+	struct vault *vault, const struct root_record *next, struct erasure_result *result)
 {
 	int r = db_begin(vault->db);
 
@@ -177,7 +205,9 @@ static int finish(struct vault *vault, const struct root_record *next,
 		r = erasure_finish(vault->db, result->destroyed_us, next->epoch,
 			&result->recordings, &result->plain_bytes);
 	if (r == 0)
-		r = audit(vault, victims->destroys ? "destroyed" : "replaced", "epoch", 0, NULL,
+		r = former_place_finish(vault->db);
+	if (r == 0)
+		r = audit(vault, result->only_moves ? "replaced" : "destroyed", "epoch", 0, NULL,
 			next->epoch);
 	if (r == 0)
 		r = db_commit(vault->db);
@@ -203,12 +233,11 @@ static int prove_erased(
 	return 0;
 }
 
-static void announce(
-	struct vault *vault, const struct victims *victims, const struct erasure_result *result)
+static void announce(struct vault *vault, const struct erasure_result *result)
 {
 	struct event_fields fields = {.epoch = (int64_t)result->epoch_after};
 
-	if (!victims->destroys) {
+	if (result->only_moves) {
 		event_log(LOG_NOTICE, EVENT_PLAIN, &fields,
 			"keys replaced: epoch %" PRIu64 " overwrote epoch %" PRIu64
 			" (assurance %s)",
@@ -239,7 +268,9 @@ static int complete(struct vault *vault, const struct root_record *next,
 	const struct victims *victims, struct erasure_result *result)
 {
 	int proof = prove_erased(vault, next, victims);
-	int r = finish(vault, next, victims, result);
+
+	result->only_moves = !victims->destroys;
+	int r = finish(vault, next, result);
 
 	if (r < 0) {
 		/* The old root is gone and the rows do not know it yet: a restart rolls forward. */
@@ -248,7 +279,7 @@ static int complete(struct vault *vault, const struct root_record *next,
 	}
 	if (proof < 0)
 		alarm_not_proved(vault, proof);
-	announce(vault, victims, result);
+	announce(vault, result);
 	return proof;
 }
 
@@ -310,8 +341,7 @@ static void tell_of_damage(struct vault *vault)
 		node);
 }
 
-int erasure_carry_out(
-	struct vault *vault, const struct erasure_order *order, struct erasure_result *ret_result)
+static int run(struct vault *vault, const struct order *order, struct erasure_result *ret_result)
 {
 	_cleanup_secret_ struct root_record *next = NULL;
 	struct erasure_result result = {0};
@@ -333,24 +363,27 @@ int erasure_carry_out(
 int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
 	const char *reason, struct erasure_result *ret_result)
 {
-	const struct erasure_order order = {.items = items, .n = n, .uid = uid, .reason = reason};
+	const struct order order = {.items = items, .n = n, .uid = uid, .reason = reason};
 
-	return erasure_carry_out(vault, &order, ret_result);
+	return run(vault, &order, ret_result);
 }
 
-static int count_item(void *context, const struct erasure_item *item)
+int erasure_run_with(struct vault *vault, int (*prepare)(struct vault *vault, void *context),
+	void *context, struct erasure_result *ret_result)
 {
-	(*(size_t *)context)++;
-	return 0;
+	const struct order order = {.prepare = prepare, .context = context};
+
+	return run(vault, &order, ret_result);
 }
 
 int erasure_retry(struct vault *vault)
 {
 	struct erasure_result result;
-	size_t noted = 0;
-	int r = erasure_each(vault->db, count_item, &noted);
+	struct victims noted = {0};
+	int r = collect(vault, &noted);
 
-	if (r < 0 || noted == 0)
+	free(noted.paths);
+	if (r < 0 || noted.count == 0)
 		return r;
 	return erasure_run(vault, NULL, 0, 0, NULL, &result);
 }
@@ -359,7 +392,7 @@ static int roll_forward(struct vault *vault, const struct root_record *forward)
 {
 	struct erasure_result result = {0};
 	struct victims victims = {0};
-	int r = erasure_each(vault->db, collect, &victims);
+	int r = collect(vault, &victims);
 
 	if (r == 0)
 		r = complete(vault, forward, &victims, &result);

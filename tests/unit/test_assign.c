@@ -398,7 +398,7 @@ static void test_the_check_sees_a_former_place(void **state)
 	faults_disarm();
 	/* As if it had not been noted in the same transaction. */
 	assert_int_equal(db_begin(vault->vault->db), 0);
-	assert_int_equal(db_run(vault->vault->db, "DELETE FROM erasure", ""), 0);
+	assert_int_equal(db_run(vault->vault->db, "DELETE FROM former_place", ""), 0);
 	assert_int_equal(db_commit(vault->vault->db), 0);
 	shred_alice(vault, &stray);
 	assert_int_equal(vault_fixture_state(vault, stray.id), RECORDING_DESTROYED);
