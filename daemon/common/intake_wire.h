@@ -7,8 +7,9 @@
  *   {"op":"begin","job":N,"spool":S,"account":A|null,"path":base64,"class":C,"source":base64 (32
  * bytes), "recorded_us":N,"finished_us":N,"plain_bytes":N,
  *    "probe":{"condition":"ok|damaged|empty|unprobed","damage":S?,"format":S?,"channels":N?,"sample_rate":N?,
- *             "frames":N?,"recoverable_bytes":N?}}
+ *             "frames":N?}}
  *        account: base64 of the account's name bytes; null: the profile found none, quarantine it.
+ *        "probe" may have "recoverable_bytes":N, too (probe_wire.h).
  *        path: the path below the spool, any bytes but NUL. source: hash of what identifies this
  * very file in this very state (intake_source). finished_us: when the file was found finished (for
  * exposure).
@@ -17,12 +18,7 @@
  *   {"op":"abort","job":N}      give the job up; its object is forgotten
  *   {"op":"unlinked","job":N,"exposure_us":N}   the plaintext is gone (for the exposure figures)
  *   {"op":"report","spools":[{"name":S,"path":S,"waiting":N,"refused":N,"oldest_finished_us":N?,
- *    "last_error":S?,"facts":F}]} every few seconds
- *        F: {"there":B,"uid":N,"gid":N,"mode":N,"filesystem":S?,"leases":"honoured|unsound|not allowed",
- *            "no_access":S?,"free_bytes":N?,"total_bytes":N?,  these only if it is there
- *            "profile":S,"class":S,"settle_us":N,"unleased":B,"watches":N,"watches_max":N,"unwatched":N}
- *        unleased: a file without a lease was met; watches: of all spools; watches_max: 0: not known;
- *        unwatched: directories for which there was no watch.
+ *    "last_error":S?}]}         every few seconds
  *
  * keeper -> intake
  *   {"op":"hello","version":1}
@@ -34,6 +30,13 @@
  *   {"op":"failed","job":N,"error":S,"retry":bool}    at begin or commit; keep the plaintext. retry
  * false: do not try this file again until it changes or the service restarts
  *   {"op":"committed","job":N,"recording":ULID}  durable and verified: the plaintext may go
+ *
+ * Each spool of a report also has "facts", for `recsealctl doctor`:
+ *   {"there":B,"uid":N,"gid":N,"mode":N,"filesystem":S?,"leases":"honoured|unsound|not allowed",
+ *    "no_access":S?,"free_bytes":N?,"total_bytes":N?,   these only if it is there
+ *    "profile":S,"class":S,"settle_us":N,"unleased":B,"watches":N,"watches_max":N,"unwatched":N}
+ * unleased: a file without a lease was met. watches: of all spools; watches_max 0: not known. unwatched:
+ * directories for which there was no watch.
  *
  * The intake writes header || nonce || STREAM chunks into the object, syncs it, and asks to commit.
  * A lost connection aborts all its jobs. */

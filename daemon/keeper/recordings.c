@@ -82,7 +82,8 @@ static int copy_text(const json_t *object, const char *key, char **ret_text)
 
 static int private_from_json(const json_t *object, struct recording_private *ret_private)
 {
-	struct recording_private private = {0};
+	struct recording_private private = {.recoverable_bytes = json_integer_value(
+						    json_object_get(object, "recoverable_bytes"))};
 	int r = intake_wire_bytes(object, "path", PATH_MAX_BYTES, &private.path, &private.path_len);
 
 	if (r == 0)
@@ -91,8 +92,6 @@ static int private_from_json(const json_t *object, struct recording_private *ret
 		r = copy_text(object, "damage", &private.damage);
 	if (r == 0)
 		r = copy_text(object, "quarantine", &private.quarantine_reason);
-	private.recoverable_bytes =
-		json_integer_value(json_object_get(object, "recoverable_bytes"));
 	if (r < 0) {
 		recording_private_clear(&private);
 		return r == -RE_PROTOCOL ? -RE_CORRUPT : r;
@@ -125,6 +124,11 @@ int recordings_private(
 	return r;
 }
 
+static int set_count(json_t *object, const char *key, int64_t n)
+{
+	return n > 0 ? json_object_set_new(object, key, json_integer((json_int_t)n)) : 0;
+}
+
 static int set_text(json_t *object, const char *key, const char *text)
 {
 	return text ? json_object_set_new(object, key, json_string(text)) : 0;
@@ -137,12 +141,10 @@ int recordings_seal_private(const struct recording_private *private,
 	json_t *object = json_object();
 	int bad = json_object_set_new(
 			  object, "path", intake_wire_base64(private->path, private->path_len)) |
+		  set_count(object, "recoverable_bytes", private->recoverable_bytes) |
 		  set_text(object, "spool", private->spool) |
 		  set_text(object, "damage", private->damage) |
 		  set_text(object, "quarantine", private->quarantine_reason);
-	if (private->recoverable_bytes > 0)
-		bad |= json_object_set_new(object, "recoverable_bytes",
-			json_integer((json_int_t) private->recoverable_bytes));
 	_cleanup_free_ char *text = bad ? NULL : json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
 
 	json_decref(object);

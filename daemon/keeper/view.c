@@ -110,12 +110,6 @@ static json_t *duration(const struct recording_row *row)
 		       : NULL;
 }
 
-/* What is left of a damaged one, in seconds, where its frames could be counted. */
-static json_t *recoverable(const struct recording_row *row)
-{
-	return row->condition == PROBE_DAMAGED ? duration(row) : NULL;
-}
-
 /* The facts that outlive a shred. */
 static json_t *public_part(struct vault *vault, const struct recording_row *row)
 {
@@ -123,19 +117,17 @@ static json_t *public_part(struct vault *vault, const struct recording_row *row)
 
 	ulid_format(row->ulid, id);
 	vault->store->ops->describe(row->ulid, object, sizeof(object));
-	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, "
-		"s:o*, s:I, s:I, s:s}",
+	return json_pack("{s:s, s:s, s:s, s:o, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, "
+			 "s:o*, s:I, s:I, s:s}",
 		"id", id, "state", recording_state_name(row->state), "condition",
 		condition_name(row->condition), "class", view_text(row->class), "recorded_at",
 		view_time(row->recorded_us), "sealed_at", view_time(row->sealed_us), "expires_at",
 		view_time(row->expires_us), "destroyed_at", view_time(row->destroyed_us),
 		"destroyed_epoch", positive((int64_t)row->destroyed_epoch), "duration_s",
-		duration(row), "recoverable_s", recoverable(row), "format",
-		*row->format ? view_text(row->format) : NULL, "channels", positive(row->channels),
-		"sample_rate", positive(row->sample_rate), "plaintext_bytes",
-		(json_int_t)row->plain_bytes, "sealed_bytes", (json_int_t)row->sealed_bytes,
-		"object", object);
+		duration(row), "format", *row->format ? view_text(row->format) : NULL, "channels",
+		positive(row->channels), "sample_rate", positive(row->sample_rate),
+		"plaintext_bytes", (json_int_t)row->plain_bytes, "sealed_bytes",
+		(json_int_t)row->sealed_bytes, "object", object);
 }
 
 static json_t *private_part(const struct recording_private *private)
@@ -144,20 +136,29 @@ static json_t *private_part(const struct recording_private *private)
 	size_t len = private->path_len;
 
 	if (!name)
-		return json_pack("{s:o*, s:o*, s:o*, s:o*}", "spool", view_text(private->spool),
-			"damage", view_text(private->damage), "recoverable_bytes",
-			positive(private->recoverable_bytes), "quarantine_reason",
+		return json_pack("{s:o*, s:o*, s:o*}", "spool", view_text(private->spool), "damage",
+			view_text(private->damage), "quarantine_reason",
 			view_text(private->quarantine_reason));
 	const uint8_t *slash = memrchr(private->path, '/', private->path_len);
 	if (slash) {
 		name = slash + 1;
 		len = private->path_len - (size_t)(name - private->path);
 	}
-	return json_pack("{s:o*, s:o, s:o, s:o*, s:o*, s:o*}", "spool", view_text(private->spool),
-		"path", printable(private->path, private->path_len), "name", printable(name, len),
-		"damage", view_text(private->damage), "recoverable_bytes",
-		positive(private->recoverable_bytes), "quarantine_reason",
+	return json_pack("{s:o*, s:o, s:o, s:o*, s:o*}", "spool", view_text(private->spool), "path",
+		printable(private->path, private->path_len), "name", printable(name, len), "damage",
+		view_text(private->damage), "quarantine_reason",
 		view_text(private->quarantine_reason));
+}
+
+/* How much of the audio of a damaged one is there: in seconds where its frames could be counted. */
+static int add_recoverable(const struct recording_row *row, int64_t bytes, json_t *view)
+{
+	json_t *length = row->condition == PROBE_DAMAGED ? duration(row) : NULL;
+	int r = length ? json_object_set_new(view, "recoverable_s", length) : 0;
+
+	if (r == 0 && bytes > 0)
+		r = json_object_set_new(view, "recoverable_bytes", json_integer((json_int_t)bytes));
+	return r;
 }
 
 int view_recording(struct vault *vault, const struct recording_row *row,
@@ -171,11 +172,13 @@ int view_recording(struct vault *vault, const struct recording_row *row,
 	if (r < 0)
 		return r;
 	json_t *view = public_part(vault, row);
+	int64_t recoverable_bytes = private.recoverable_bytes;
 	json_t *more = private_part(&private);
 	json_t *account =
 		json_pack("{s:s*, s:s}", "account", cache->name, "account_handle", cache->handle);
 	recording_private_clear(&private);
-	if (json_object_update(view, account) < 0 || json_object_update(view, more) < 0) {
+	if (json_object_update(view, account) < 0 || json_object_update(view, more) < 0 ||
+		add_recoverable(row, recoverable_bytes, view) < 0) {
 		json_decref(view);
 		view = NULL;
 	}
