@@ -306,38 +306,3 @@ int recording_bury(struct db *db, enum recording_scope scope, int64_t id,
 		r = db_run(db, bury[scope], "iiii", id, (int64_t)state, now_us, (int64_t)epoch);
 	return r;
 }
-
-static int read_share(struct db *db, int64_t id, struct share *ret_share)
-{
-	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q,
-		"SELECT account, state, 1, plain_bytes FROM recording WHERE id = ?" LIVE, "i", id);
-
-	if (r == 0)
-		r = db_next(db, q);
-	if (r <= 0)
-		return r < 0 ? r : -ENOENT;
-	*ret_share = (struct share){sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 1),
-		sqlite3_column_int64(q, 2), sqlite3_column_int64(q, 3)};
-	return 0;
-}
-
-int recording_move(
-	struct db *db, int64_t id, int64_t account, int64_t group, enum recording_state state)
-{
-	struct share share;
-	int r = read_share(db, id, &share);
-
-	if (r == 0)
-		r = count_in(db, share.account, share.state, -1, -share.plain_bytes);
-	if (r == 0)
-		r = count_in(db, 0, share.state, -1, -share.plain_bytes);
-	if (r == 0)
-		r = count_in(db, account, (int64_t)state, 1, share.plain_bytes);
-	if (r == 0)
-		r = count_in(db, 0, (int64_t)state, 1, share.plain_bytes);
-	if (r < 0)
-		return r;
-	return db_run(db, "UPDATE recording SET account = ?, grp = ?, state = ? WHERE id = ?",
-		"iiii", account, group, (int64_t)state, id);
-}
