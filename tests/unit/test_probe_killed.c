@@ -12,12 +12,17 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sndfile.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "daemon/probe/flac.h"
+#include "daemon/probe/media.h"
+#include "daemon/probe/ogg.h"
+#include "daemon/probe/sized.h"
 #include "daemon/probe/sniff.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/probe_files.h"
@@ -316,20 +321,28 @@ static struct probe_result judge_built(const struct builder *b, size_t len)
 	return result;
 }
 
-static void test_mjr(void **state)
+/* Returns where the packets begin. */
+static size_t put_mjr(struct builder *b)
 {
 	static const char about[] = "{\"t\": \"a\", \"c\": \"opus\", \"s\": 1, \"u\": 2}";
+
+	put_id(b, "MJR0");
+	put_id(b, "0002");
+	put_u16(b, __builtin_bswap16(sizeof(about) - 1));
+	memcpy(b->bytes + b->len, about, sizeof(about) - 1);
+	b->len += sizeof(about) - 1;
+	size_t head = b->len;
+	for (uint32_t i = 0; i < 100; i++)
+		put_packet(b, 20 * i, (uint16_t)(60 + i));
+	return head;
+}
+
+static void test_mjr(void **state)
+{
 	struct builder b = {.len = 0};
 	struct probe_result result;
+	size_t head = put_mjr(&b);
 
-	put_id(&b, "MJR0");
-	put_id(&b, "0002");
-	put_u16(&b, __builtin_bswap16(sizeof(about) - 1));
-	memcpy(b.bytes + b.len, about, sizeof(about) - 1);
-	b.len += sizeof(about) - 1;
-	size_t head = b.len;
-	for (uint32_t i = 0; i < 100; i++)
-		put_packet(&b, 20 * i, (uint16_t)(60 + i));
 	result = judge_built(&b, b.len);
 	assert_int_equal(result.condition, PROBE_OK);
 	assert_string_equal(result.format, "mjr/opus");
@@ -353,8 +366,9 @@ static void test_mjr(void **state)
  * whole is "ok": the control that the closed ones above are not merely never found out. */
 static void test_every_cut(void **state)
 {
-	static const int sf_formats[] = {
-		0x0b0002 /* W64 */, 0x020002 /* AIFF */, 0x030002 /* AU */, 0x180002 /* CAF */};
+	static const int sf_formats[] = {SF_FORMAT_W64 | SF_FORMAT_PCM_16,
+		SF_FORMAT_AIFF | SF_FORMAT_PCM_16, SF_FORMAT_AU | SF_FORMAT_PCM_16,
+		SF_FORMAT_CAF | SF_FORMAT_PCM_16};
 
 	for (size_t i = 0; i < ELEMENTSOF(sf_formats); i++) {
 		_cleanup_close_ int fd = file_written(sf_formats[i], 160, WRITER_CLOSES);
@@ -371,6 +385,96 @@ static void test_every_cut(void **state)
 	}
 }
 
+/* Some bytes of the file's beginning or end are others: any verdict will do that never finds more
+ * audio than the file has bytes, and comes before the search is given up. */
+static void mutate(const struct builder *whole, uint32_t *noise, struct builder *ret_mutant)
+{
+	static const uint8_t extremes[] = {0x00, 0xff, 0x7f, 0x80, 0x01};
+
+	*ret_mutant = *whole;
+	for (unsigned n = 0; n < 3; n++) {
+		*noise ^= *noise << 13;
+		*noise ^= *noise >> 17;
+		*noise ^= *noise << 5;
+		size_t reach = whole->len < 600 ? whole->len : 600;
+		size_t at = (*noise >> 8) % reach;
+		if (*noise & 1)
+			at = whole->len - 1 - at;
+		ret_mutant->bytes[at] = *noise & 2 ? extremes[(*noise >> 2) % sizeof(extremes)]
+						   : (uint8_t)(*noise >> 24);
+	}
+}
+
+/* Our scanners alone: what libsndfile and the decoders below it make of it is not ours to test here,
+ * and the sandbox's to contain. */
+static void scan_mutant(struct source *source)
+{
+	struct media media;
+	struct sized sized;
+	struct riff riff;
+	struct ogg_tail tail;
+
+	if (media_scan(source, &media) == 0)
+		assert_true(media.present_bytes <= source->size_bytes);
+	if (sized_scan(source, &sized) == 0)
+		assert_true(sized.present_bytes <= source->size_bytes);
+	if (riff_scan(source, &riff) == 0)
+		assert_true(riff.present_bytes <= source->size_bytes);
+	if (ogg_scan(source, &tail) == 0)
+		assert_true(tail.whole_bytes <= source->size_bytes);
+	assert_true(flac_audio_bytes(source) <= source->size_bytes);
+}
+
+static void try_mutants(const struct builder *whole)
+{
+	struct builder mutant;
+	struct source source;
+	uint32_t noise = 88172645;
+
+	for (unsigned i = 0; i < 3000; i++) {
+		mutate(whole, &noise, &mutant);
+		_cleanup_close_ int fd = file_of(mutant.bytes, mutant.len);
+		assert_int_equal(source_init(fd, &source), 0);
+		scan_mutant(&source);
+		assert_int_equal(source.error, 0);
+	}
+}
+
+static void try_mutants_of(const struct writer *writer, const char *folder)
+{
+	struct builder b = {.len = 0};
+	char path[256];
+
+	write_closed(writer, folder, path);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = pread(fd, b.bytes, sizeof(b.bytes), 0);
+	assert_true(len > 0);
+	b.len = (size_t)len; /* the rest is cut */
+	try_mutants(&b);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void test_mutants(void **state)
+{
+	static const int sf_formats[] = {SF_FORMAT_W64 | SF_FORMAT_PCM_16,
+		SF_FORMAT_AIFF | SF_FORMAT_PCM_16, SF_FORMAT_AU | SF_FORMAT_PCM_16,
+		SF_FORMAT_CAF | SF_FORMAT_PCM_16, SF_FORMAT_RF64 | SF_FORMAT_PCM_16};
+	const struct folder *folder = *state;
+	struct builder b = {.len = 0};
+
+	put_mjr(&b);
+	try_mutants(&b);
+	for (size_t i = 0; i < ELEMENTSOF(sf_formats); i++) {
+		_cleanup_close_ int fd = file_written(sf_formats[i], 800, WRITER_CLOSES);
+		ssize_t len = pread(fd, b.bytes, sizeof(b.bytes), 0);
+		assert_true(len > 0);
+		b.len = (size_t)len;
+		try_mutants(&b);
+	}
+	for (size_t i = 0; installed("ffmpeg") && i < ELEMENTSOF(ffmpeg); i++)
+		try_mutants_of(&ffmpeg[i], folder->path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -380,6 +484,7 @@ int main(void)
 		in_folder(test_fragments),
 		cmocka_unit_test(test_mjr),
 		cmocka_unit_test(test_every_cut),
+		in_folder(test_mutants),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
