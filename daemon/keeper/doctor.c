@@ -1,10 +1,12 @@
 #include "daemon/keeper/doctor.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/secret.h"
@@ -136,6 +138,15 @@ static void on_warning(void *context, const char *sentence)
 		doctor_change(context, "host", "keys", "see recseal(7)", "%s", sentence);
 }
 
+/* ProcSubset=pid hides it: what cannot be seen must not pass for not there. */
+static bool swap_is_visible(const char *host)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/proc/swaps", host);
+	return access(path, R_OK) == 0;
+}
+
 static void check_host(json_t *checks, const struct vault *vault, const char *host)
 {
 	size_t before = json_array_size(checks);
@@ -143,8 +154,12 @@ static void check_host(json_t *checks, const struct vault *vault, const char *ho
 	preflight_check(vault->config, host, on_warning, checks);
 	if (json_array_size(checks) == before)
 		doctor_fine(checks, "host", "keys",
-			"no swap, hibernation, crash dumps, snapshots or copying filesystem found "
-			"that could keep them");
+			"no hibernation, crash dumps, snapshots or copying filesystem found that "
+			"could keep them; %s",
+			swap_is_visible(host)
+				? "nor swap"
+				: "swap cannot be seen from within the unit (MemorySwapMax=0 "
+				  "there keeps them out of it)");
 }
 
 static void check_folder(json_t *checks, const char *of, const char *path, uint64_t least_bytes)

@@ -101,6 +101,9 @@ static void test_each_fact_of_a_spool(void **state)
 	expect_one(v, but("unleased", json_true()), "filesystem", "may not take");
 	expect_one(v, but("unwatched", json_integer(3)), "watches", "3 directories");
 	expect_one(v, but("watches", json_integer(65000)), "watches", "65000 of 65536");
+	spools = but("watches_max", json_integer(0)); /* hidden: no reason to worry */
+	json_object_set_new(json_array_get(spools, 0), "refused", json_integer(1));
+	expect_one(v, spools, "files", "1 cannot be sealed");
 	expect_one(v, but("free_bytes", json_integer(1 << 20)), "free space", "1 MiB");
 	expect_one(v, but("class", json_string("gone")), "class", "gone");
 	expect_one(v, but("there", json_false()), "folder", "/var/spool/bridge");
@@ -181,6 +184,20 @@ static size_t keeper_changes(struct vault_fixture *vault, const char *what)
 	return n;
 }
 
+static bool keeper_says(struct vault_fixture *vault, const char *words)
+{
+	json_t *checks = json_array();
+	char host[96];
+
+	snprintf(host, sizeof(host), "%s/host", vault->dir);
+	doctor_keeper(checks, vault->vault, host);
+	char *text = json_dumps(checks, 0);
+	bool says = strstr(text, words);
+	free(text);
+	json_decref(checks);
+	return says;
+}
+
 static void expect_keeper(struct vault_fixture *vault, const char *what, const char *finding)
 {
 	assert_int_equal(keeper_changes(vault, what), 1);
@@ -196,6 +213,12 @@ static void test_keeper(void **state)
 	vault_fixture_shell(vault, "mkdir -p $D/host/proc");
 	vault_fixture_seal(vault, "alice", "alice/a.wav", 10, 1, &id);
 	assert_int_equal(keeper_changes(vault, NULL), 0);
+	if (!keeper_says(vault, "the keeper's state is on")) {
+		assert_true(keeper_says(vault, "swap cannot be seen"));
+		vault_fixture_shell(vault, "echo Filename Type >$D/host/proc/swaps");
+		assert_true(keeper_says(vault, "nor swap"));
+		vault_fixture_shell(vault, "rm $D/host/proc/swaps");
+	}
 	vault->now_us -= 3600 * US_PER_S;
 	expect_keeper(vault, "clock", "3600 s behind");
 	vault->now_us += 3600 * US_PER_S;
