@@ -58,6 +58,25 @@ static char *destroyed_text(const json_t *object, const char *at_key, const char
 	return asprintf(&text, "%s, in epoch %lld", at, (long long)epoch) < 0 ? NULL : text;
 }
 
+/* "0:20, 312.5 KiB of audio": what is there of a damaged one, as far as it is known. */
+static void describe_recoverable(const json_t *recording, FILE *f)
+{
+	char length[OUTPUT_BYTES], bytes[OUTPUT_BYTES];
+	int64_t recoverable_bytes = field_int(recording, "recoverable_bytes", 0);
+	double recoverable_s;
+	bool timed = field_real(recording, "recoverable_s", &recoverable_s);
+
+	if (timed)
+		output_length(recoverable_s, length);
+	output_bytes(recoverable_bytes, bytes);
+	if (timed && recoverable_bytes > 0)
+		output_factf(f, "recoverable", "%s, %s of audio", length, bytes);
+	else if (timed)
+		output_factf(f, "recoverable", "%s", length);
+	else if (recoverable_bytes > 0)
+		output_factf(f, "recoverable", "%s of audio", bytes);
+}
+
 static void describe_audio(const json_t *recording, FILE *f)
 {
 	char length[OUTPUT_BYTES], bytes[OUTPUT_BYTES];
@@ -117,6 +136,7 @@ void describe_recording(const json_t *recording, FILE *f)
 	output_fact(f, "quarantined", field_text(recording, "quarantine_reason"));
 	output_fact(f, "condition", field_text(recording, "condition"));
 	output_fact(f, "damage", field_text(recording, "damage"));
+	describe_recoverable(recording, f);
 	output_fact(f, "class", field_text(recording, "class"));
 	output_fact(f, "recorded", field_text(recording, "recorded_at"));
 	output_fact(f, "sealed", field_text(recording, "sealed_at"));

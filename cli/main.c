@@ -11,12 +11,14 @@
 
 static const struct command *const commands[] = {
 	&command_status,
+	&command_doctor,
 	&command_list,
 	&command_show,
 	&command_play,
 	&command_verify,
 	&command_account_list,
 	&command_account_show,
+	&command_quarantine_assign,
 	&command_shred_account,
 	&command_shred_recording,
 	&command_root_show,

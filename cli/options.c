@@ -9,7 +9,7 @@
 #include "cli/output.h"
 
 const struct option_spec option_specs[OPTION_MAX] = {
-	[OPTION_ACCOUNT] = {"account", 0, "A", "only this account: its name or its handle"},
+	[OPTION_ACCOUNT] = {"account", 0, "A", "this account: its name or its handle"},
 	[OPTION_STATE] = {"state", 0, "S", "only this state: " OUTPUT_STATES},
 	[OPTION_SINCE] = {"since", 0, "T", "recorded at or after this time (RFC 3339, or a date)"},
 	[OPTION_UNTIL] = {"until", 0, "T", "recorded before this time"},

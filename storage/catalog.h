@@ -95,6 +95,10 @@ int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKU
 int recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES]);
 /* The id of the newest recording; -ENOENT when there is none. */
 int recording_newest(struct db *db, uint8_t ret_ulid[static ULID_BYTES]);
+/* Gives one live recording to another account and group, in this state. The groups' members and the
+ * keys are the caller's. -ENOENT. */
+int recording_move(
+	struct db *db, int64_t id, int64_t account, int64_t group, enum recording_state state);
 void recording_row_clear(struct recording_row *row);
 
 /* Pages through recordings in id order (the order of sealing). Zero fields of the filter do not
@@ -123,6 +127,8 @@ struct share {
 /* All whose keys there still are, pending ones too. */
 struct share tally_live(const struct tally *tally);
 /* Counts some of an account's (0: of the vault's) recordings elsewhere. */
+int tally_add(struct db *db, int64_t account, enum recording_state state, int64_t count,
+	int64_t plain_bytes);
 int tally_move(struct db *db, int64_t account, enum recording_state from, enum recording_state to,
 	const struct share *share);
 /* Counts as pending what is live in the scope and is not pending yet, in the tallies of its account

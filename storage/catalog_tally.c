@@ -38,14 +38,14 @@ struct share tally_live(const struct tally *tally)
 	return live;
 }
 
-static int count_in(
-	struct db *db, int64_t account, int64_t state, int64_t count, int64_t plain_bytes)
+int tally_add(struct db *db, int64_t account, enum recording_state state, int64_t count,
+	int64_t plain_bytes)
 {
 	return db_run(db,
 		"INSERT INTO tally(account, state, count, plain_bytes) VALUES (?, ?, ?, ?)"
 		" ON CONFLICT (account, state) DO UPDATE SET count = count + excluded.count,"
 		" plain_bytes = plain_bytes + excluded.plain_bytes",
-		"iiii", account, state, count, plain_bytes);
+		"iiii", account, (int64_t)state, count, plain_bytes);
 }
 
 int tally_move(struct db *db, int64_t account, enum recording_state from, enum recording_state to,
@@ -53,8 +53,8 @@ int tally_move(struct db *db, int64_t account, enum recording_state from, enum r
 {
 	if (share->count == 0)
 		return 0;
-	int r = count_in(db, account, (int64_t)from, -share->count, -share->plain_bytes);
-	return r < 0 ? r : count_in(db, account, (int64_t)to, share->count, share->plain_bytes);
+	int r = tally_add(db, account, from, -share->count, -share->plain_bytes);
+	return r < 0 ? r : tally_add(db, account, to, share->count, share->plain_bytes);
 }
 
 /* The scope's part of its account's tally, of the states that are not pending yet. */

@@ -3,7 +3,7 @@
 #pragma once
 
 #define DB_APPLICATION_ID 0x52534c31 /* "RSL1" */
-#define DB_FORMAT         1
+#define DB_FORMAT         2
 
 static const char *const schema[] = {
 	"CREATE TABLE vault(id INTEGER PRIMARY KEY CHECK (id = 1), vault_id BLOB NOT NULL,"
@@ -96,6 +96,9 @@ static const char *const schema[] = {
 	" given_up_us INTEGER NOT NULL, given_up_epoch INTEGER NOT NULL)",
 	"CREATE TABLE mirror_note(id INTEGER PRIMARY KEY CHECK (id = 1),"
 	" main_away_us INTEGER NOT NULL, void_top BLOB)",
+
+	"CREATE TABLE former_place(account INTEGER NOT NULL, grp INTEGER NOT NULL,"
+	" recording INTEGER NOT NULL, PRIMARY KEY (account, grp, recording)) WITHOUT ROWID",
 
 	"CREATE TABLE audit(seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, uid INTEGER NOT NULL,"
 	" action TEXT NOT NULL, subject TEXT NOT NULL, reason TEXT, epoch INTEGER NOT NULL,"

@@ -10,6 +10,7 @@
  *             "frames":N?},
  *    "sidecars":[{"path":base64,"bytes":base64}],"discarded":bool}
  *        account: base64 of the account's name bytes; null: the profile found none, quarantine it.
+ *        "probe" may have "recoverable_bytes":N, too (probe_wire.h).
  *        path: the path below the spool, any bytes but NUL. source: hash of what identifies this
  * very file in this very state (intake_source). finished_us: when the file was found finished (for
  * exposure). sidecars: RECORDING_SIDECARS_MAX at most, with paths below the spool, to be kept with
@@ -32,6 +33,13 @@
  *   {"op":"failed","job":N,"error":S,"retry":bool}    at begin or commit; keep the plaintext. retry
  * false: do not try this file again until it changes or the service restarts
  *   {"op":"committed","job":N,"recording":ULID}  durable and verified: the plaintext may go
+ *
+ * Each spool of a report also has "facts", for `recsealctl doctor`:
+ *   {"there":B,"uid":N,"gid":N,"mode":N,"filesystem":S?,"leases":"honoured|unsound|not allowed",
+ *    "no_access":S?,"free_bytes":N?,"total_bytes":N?,   these only if it is there
+ *    "profile":S,"class":S,"settle_us":N,"unleased":B,"watches":N,"watches_max":N,"unwatched":N}
+ * unleased: a file without a lease was met. watches: of all spools; watches_max 0: not known. unwatched:
+ * directories for which there was no watch.
  *
  * The intake writes header || nonce || STREAM chunks into the object, syncs it, and asks to commit.
  * A lost connection aborts all its jobs. */

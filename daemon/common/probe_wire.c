@@ -19,7 +19,8 @@ enum {
 	AT_FRAMES = 24,
 	AT_FORMAT = 32,
 	AT_DAMAGE = AT_FORMAT + PROBE_FORMAT_BYTES,
-	AT_END = AT_DAMAGE + PROBE_DAMAGE_BYTES,
+	AT_RECOVERABLE = AT_DAMAGE + PROBE_DAMAGE_BYTES,
+	AT_END = AT_RECOVERABLE + 8,
 };
 _Static_assert(AT_END == PROBE_RESULT_BYTES, "the record is what the header says");
 
@@ -58,6 +59,7 @@ void probe_result_encode(
 	put_le64(ret_record + AT_FRAMES, result->frames);
 	put_text(ret_record + AT_FORMAT, PROBE_FORMAT_BYTES, result->format);
 	put_text(ret_record + AT_DAMAGE, PROBE_DAMAGE_BYTES, result->damage);
+	put_le64(ret_record + AT_RECOVERABLE, result->recoverable_bytes);
 }
 
 static int get_text(const uint8_t *field, size_t field_bytes, char *ret_text)
@@ -83,6 +85,8 @@ static int check_numbers(const struct probe_result *result, uint32_t condition)
 		return -RE_PROTOCOL;
 	if (result->frames > INT64_MAX && result->frames != PROBE_FRAMES_UNKNOWN)
 		return -RE_PROTOCOL;
+	if (result->recoverable_bytes > INT64_MAX)
+		return -RE_PROTOCOL;
 	return 0;
 }
 
@@ -95,6 +99,7 @@ int probe_result_decode(
 		.channels = get_le32(record + AT_CHANNELS),
 		.sample_rate = get_le32(record + AT_RATE),
 		.frames = get_le64(record + AT_FRAMES),
+		.recoverable_bytes = get_le64(record + AT_RECOVERABLE),
 	};
 	int r;
 

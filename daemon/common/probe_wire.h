@@ -13,7 +13,7 @@
  *
  * Record: magic "RSPR", le32 version, le32 job, le32 condition, le32 channels, le32 sample rate,
  * le64 frames (PROBE_FRAMES_UNKNOWN when not known), format[32] and damage[96], both NUL-padded
- * printable ASCII. The reader checks every field. */
+ * printable ASCII, le64 recoverable bytes. The reader checks every field. */
 #pragma once
 
 #include <stdint.h>
@@ -21,8 +21,8 @@
 #define PROBE_SOCKET_FD      3
 #define PROBE_REQUEST_BYTES  8
 #define PROBE_JOBS_MAX       8
-#define PROBE_RESULT_BYTES   160
-#define PROBE_WIRE_VERSION   1
+#define PROBE_RESULT_BYTES   168
+#define PROBE_WIRE_VERSION   2
 #define PROBE_FORMAT_BYTES   32
 #define PROBE_DAMAGE_BYTES   96
 #define PROBE_FRAMES_UNKNOWN UINT64_MAX
@@ -45,6 +45,9 @@ struct probe_result {
 	uint64_t frames;
 	char format[PROBE_FORMAT_BYTES]; /* "wav/pcm_s16le", "flac", ... or "" */
 	char damage[PROBE_DAMAGE_BYTES];
+	/* Of a damaged file: how many bytes of audio are there all the same, its own headers not
+	 * counted; 0: none, or not known. frames counts the same audio where it can be counted. */
+	uint64_t recoverable_bytes;
 };
 
 /* A result that is only a sentence about why nothing is known; the text is cut to fit. */
@@ -55,7 +58,7 @@ void probe_result_encode(
 	const struct probe_result *result, uint8_t ret_record[static PROBE_RESULT_BYTES]);
 
 /* -RE_PROTOCOL for any field out of range: strings must be printable ASCII with nothing but NULs
- * after their end, frames below 2^63 or PROBE_FRAMES_UNKNOWN. */
+ * after their end, frames below 2^63 or PROBE_FRAMES_UNKNOWN, recoverable bytes below 2^63. */
 int probe_result_decode(
 	const uint8_t record[static PROBE_RESULT_BYTES], struct probe_result *ret_result);
 

@@ -19,6 +19,9 @@ static json_t *probe_object(const struct probe_result *probe)
 		return NULL;
 	if (probe->damage[0])
 		r |= json_object_set_new(o, "damage", json_string(probe->damage));
+	if (probe->recoverable_bytes)
+		r |= json_object_set_new(
+			o, "recoverable_bytes", json_integer((json_int_t)probe->recoverable_bytes));
 	if (probe->format[0])
 		r |= json_object_set_new(o, "format", json_string(probe->format));
 	if (probe->channels)

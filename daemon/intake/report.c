@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "daemon/intake/facts.h"
 
 static json_t *printable(const char *text)
 {
@@ -30,6 +31,8 @@ static json_t *report_spool(const struct spool *spool, const struct queue *queue
 	}
 	if (o && spool->last_error[0])
 		json_object_set_new(o, "last_error", printable(spool->last_error));
+	if (o)
+		json_object_set_new(o, "facts", facts_build(spool));
 	return o;
 }
 

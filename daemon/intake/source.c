@@ -140,10 +140,9 @@ static int reopen(int path_fd)
 #define ZFS_SUPER_MAGIC 0x2fc12fc1
 #endif
 
-/* A lease speaks for every writer only where this kernel sees every open: on a filesystem of its own
- * disks or memory. FUSE grants leases, but other hosts, or what is behind it, write all the same;
+/* On a filesystem of its own disks or memory. FUSE grants leases, but other hosts, or what is behind it, write all the same;
  * NFS says EAGAIN for "no delegation" as for "somebody writes". */
-static bool leases_are_sound(int fd)
+bool source_leases_are_sound(int fd)
 {
 	static const unsigned long local[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
 		F2FS_SUPER_MAGIC, TMPFS_MAGIC, OVERLAYFS_SUPER_MAGIC, ZFS_SUPER_MAGIC};
@@ -168,7 +167,7 @@ int source_claim(struct source *source)
 		return lookup_outcome(fd);
 	close(source->fd);
 	source->fd = fd;
-	if (leases_are_sound(fd)) {
+	if (source_leases_are_sound(fd)) {
 		source->leased = fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
 		if (!source->leased && errno == EAGAIN)
 			return SOURCE_WRITER;

@@ -69,6 +69,9 @@ int source_find(int root_fd, const char *path, struct source *ret_source);
  * get SIGIO. Call from the thread that is the process's first, to which the signal goes. */
 int source_claim(struct source *source);
 
+/* Whether a lease on this filesystem speaks for every writer: only where this kernel sees every open. */
+bool source_leases_are_sound(int fd);
+
 /* Whether somebody wants to write: the lease is being broken, or was lost. */
 bool source_wanted(const struct source *source);
 

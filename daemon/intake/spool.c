@@ -266,6 +266,7 @@ static void on_directory(void *context, const char *path, int fd)
 	const struct event_fields fields = fields_of(spool);
 	int r = watch_add(spool->tools->watch, spool->index, path, fd, spool->round);
 
+	spool->unwatched += r < 0;
 	if (r < 0 && trouble_hit(&spool->watching, monotonic_us()) > 0)
 		event_log(LOG_WARNING, EVENT_SPOOL_TROUBLE, &fields,
 			"spool %s: a directory cannot be watched: %s; its files are found every "
@@ -328,6 +329,7 @@ static void begin_scan(struct spool *spool)
 	spool->scan_wanted = false;
 	spool->round++;
 	spool->refused_by_scan = 0;
+	spool->unwatched = 0;
 	int r = scan_start(spool->root_fd, "", &sink, &spool->scan);
 	if (r < 0)
 		root_missing(spool, r);

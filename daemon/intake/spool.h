@@ -47,6 +47,7 @@ struct spool {
 	unsigned tellings;                    /* of refusals, in this hour */
 	int64_t tellings_since_us;
 	bool told_unleased;
+	unsigned unwatched;   /* directories that could not be watched; counted anew by each scan */
 	char last_error[200]; /* "": none */
 	struct trouble missing, watching, full, sealing, markers, mapping;
 	struct stale_files stale;

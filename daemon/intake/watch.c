@@ -201,6 +201,11 @@ fail:
 	return r;
 }
 
+size_t watch_count(const struct watch *watch)
+{
+	return watch->count;
+}
+
 static void on_closed(uv_handle_t *handle)
 {
 	struct watch *watch = handle->data;

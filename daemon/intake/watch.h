@@ -33,6 +33,9 @@ int watch_add(struct watch *watch, size_t spool, const char *path, int dir_fd, u
  * of it. UINT64_MAX forgets all. */
 void watch_forget(struct watch *watch, size_t spool, uint64_t round);
 
+/* How many directories are watched, of all spools. */
+size_t watch_count(const struct watch *watch);
+
 /* Closes the handle on the loop; memory is freed when the loop has run on. Takes NULL; returns
  * NULL. */
 struct watch *watch_stop(struct watch *watch);

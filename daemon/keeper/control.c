@@ -24,6 +24,7 @@ static const char interface_text[] =
 
 static const struct control_method methods[] = {
 	{"Status", EVERYBODY, .handle = control_status},
+	{"Doctor", PLANNERS, .handle = control_doctor},
 	{"ListRecordings", EVERYBODY, .more = true, .handle = control_lists_recordings,
 		.parameters = {{"account", PARAMETER_TEXT}, {"state", PARAMETER_TEXT},
 			{"since", PARAMETER_TEXT}, {"until", PARAMETER_TEXT}}},
@@ -42,6 +43,9 @@ static const struct control_method methods[] = {
 		.parameters = {{"account", PARAMETER_TEXT}, {"recording", PARAMETER_TEXT}}},
 	{"Shred", ONLY_OFFICE, .sensitive = true, .handle = control_shred_run,
 		.parameters = {{"account", PARAMETER_TEXT}, {"recording", PARAMETER_TEXT},
+			{"reason", PARAMETER_REASON}}},
+	{"AssignRecording", ONLY_OFFICE, .sensitive = true, .handle = control_quarantine_assign,
+		.parameters = {{"recording", PARAMETER_REQUIRED}, {"account", PARAMETER_REQUIRED},
 			{"reason", PARAMETER_REASON}}},
 	{"ShowRoot", EVERYBODY, .handle = control_root_show},
 	{"AddRootMirror", ONLY_OFFICE, .sensitive = true, .handle = control_root_add,

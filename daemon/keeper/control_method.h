@@ -78,6 +78,7 @@ struct control_method {
 };
 
 control_handler control_status;
+control_handler control_doctor;
 control_handler control_lists_recordings;
 control_handler control_lists_accounts;
 control_handler control_recordings_show;
@@ -86,6 +87,7 @@ control_handler control_recordings_unwrap;
 control_handler control_accounts_show;
 control_handler control_shred_plan;
 control_handler control_shred_run;
+control_handler control_quarantine_assign;
 control_handler control_root_show;
 control_handler control_root_add;
 control_handler control_root_replace;

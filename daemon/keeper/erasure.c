@@ -16,12 +16,24 @@
 #include "daemon/keeper/mirrors.h"
 #include "daemon/keeper/place.h"
 #include "storage/audit.h"
+#include "storage/former_place.h"
 #include "storage/node_table.h"
 
 /* Paths of everything that is noted for erasure. */
 struct victims {
 	struct key_path *paths;
 	size_t count, room;
+	bool destroys; /* not only former places */
+};
+
+/* What an epoch is made for; either part may be missing. */
+struct order {
+	const struct erasure_item *items;
+	size_t n;
+	uid_t uid;
+	const char *reason;
+	int (*prepare)(struct vault *vault, void *context);
+	void *context;
 };
 
 static struct key_path path_of(const struct erasure_item *item)
@@ -37,10 +49,8 @@ static struct key_path path_of(const struct erasure_item *item)
 	return key_path_recording(item->account, item->group, item->recording);
 }
 
-static int collect(void *context, const struct erasure_item *item)
+static int add_victim(struct victims *victims, struct key_path path)
 {
-	struct victims *victims = context;
-
 	if (victims->count == victims->room) {
 		size_t room = victims->room ? 2 * victims->room : 64;
 		struct key_path *paths = reallocarray(victims->paths, room, sizeof(*paths));
@@ -49,8 +59,30 @@ static int collect(void *context, const struct erasure_item *item)
 		victims->paths = paths;
 		victims->room = room;
 	}
-	victims->paths[victims->count++] = path_of(item);
+	victims->paths[victims->count++] = path;
 	return 0;
+}
+
+static int collect_item(void *context, const struct erasure_item *item)
+{
+	struct victims *victims = context;
+
+	victims->destroys = true;
+	return add_victim(victims, path_of(item));
+}
+
+static int collect_place(void *context, const struct former_place *place)
+{
+	return add_victim(
+		context, key_path_recording(place->account, place->group, place->recording));
+}
+
+/* All that is noted. */
+static int collect(struct vault *vault, struct victims *victims)
+{
+	int r = erasure_each(vault->db, collect_item, victims);
+
+	return r < 0 ? r : former_place_each(vault->db, collect_place, victims);
 }
 
 static int audit(struct vault *vault, const char *action, const char *subject, uid_t uid,
@@ -102,16 +134,26 @@ static int note_item(
 			       keytree_epoch(vault->tree));
 }
 
-/* Step 1, one transaction: notes the new items, and stages the tree without all that is noted. */
-static int stage(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
-	const char *reason, struct victims *victims, struct root_record **ret_next)
+/* Begins the transaction of step 1: what is ordered is noted. */
+static int note(struct vault *vault, const struct order *order)
 {
 	int r = db_begin(vault->db);
 
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = note_item(vault, &items[i], uid, reason);
+	if (r == 0 && order->prepare)
+		r = order->prepare(vault, order->context);
+	for (size_t i = 0; i < order->n && r == 0; i++)
+		r = note_item(vault, &order->items[i], order->uid, order->reason);
+	return r;
+}
+
+/* Step 1, one transaction: notes the new items, and stages the tree without all that is noted. */
+static int stage(struct vault *vault, const struct order *order, struct victims *victims,
+	struct root_record **ret_next)
+{
+	int r = note(vault, order);
+
 	if (r == 0)
-		r = erasure_each(vault->db, collect, victims);
+		r = collect(vault, victims);
 	if (r == 0)
 		r = epoch_stage(vault, victims->paths, victims->count, ret_next);
 	if (r == 0) {
@@ -136,14 +178,12 @@ static int discard_stage(struct vault *vault)
 }
 
 /* Only notes the items: a mirror is away, and until it is back there is nothing more to be done. */
-static int note_only(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
-	const char *reason)
+static int note_only(struct vault *vault, const struct order *order)
 {
-	int r = n > 0 ? db_begin(vault->db) : 0;
+	bool anything = order->n > 0 || order->prepare;
+	int r = anything ? note(vault, order) : 0;
 
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = note_item(vault, &items[i], uid, reason);
-	if (r == 0 && n > 0)
+	if (r == 0 && anything)
 		r = db_commit(vault->db);
 	if (r < 0)
 		db_rollback(vault->db);
@@ -165,7 +205,10 @@ static int finish(
 		r = erasure_finish(vault->db, result->destroyed_us, next->epoch,
 			&result->recordings, &result->plain_bytes);
 	if (r == 0)
-		r = audit(vault, "destroyed", "epoch", 0, NULL, next->epoch);
+		r = former_place_finish(vault->db);
+	if (r == 0)
+		r = audit(vault, result->only_moves ? "replaced" : "destroyed", "epoch", 0, NULL,
+			next->epoch);
 	if (r == 0)
 		r = db_commit(vault->db);
 	if (r < 0) {
@@ -191,6 +234,13 @@ static void announce(struct vault *vault, const struct erasure_result *result)
 {
 	struct event_fields fields = {.epoch = (int64_t)result->epoch_after};
 
+	if (result->only_moves) {
+		event_log(LOG_NOTICE, EVENT_PLAIN, &fields,
+			"keys replaced: epoch %" PRIu64 " overwrote epoch %" PRIu64
+			" (assurance %s)",
+			result->epoch_after, result->epoch_before, vault->root->assurance);
+		return;
+	}
 	event_log(LOG_NOTICE, EVENT_DESTROYED, &fields,
 		"keys of %" PRId64 " recording(s) destroyed: epoch %" PRIu64
 		" overwrote epoch %" PRIu64 " (assurance %s)",
@@ -216,6 +266,8 @@ static int complete(struct vault *vault, const struct root_record *next,
 {
 	places_forget(vault->places, victims->paths, victims->count);
 	int proof = prove_erased(vault, next, victims);
+
+	result->only_moves = !victims->destroys;
 	int r = finish(vault, next, result);
 
 	if (r < 0) {
@@ -327,8 +379,7 @@ static void tell_of_damage(struct vault *vault)
 	}
 }
 
-int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
-	const char *reason, struct erasure_result *ret_result)
+static int run(struct vault *vault, const struct order *order, struct erasure_result *ret_result)
 {
 	_cleanup_secret_ struct root_record *next = NULL;
 	struct erasure_result result = {0};
@@ -338,10 +389,10 @@ int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n,
 		return -RE_BUSY;
 	int ready = mirrors_ready(vault);
 	if (ready < 0) {
-		int r = note_only(vault, items, n, uid, reason);
+		int r = note_only(vault, order);
 		return r < 0 ? r : ready;
 	}
-	int r = stage(vault, items, n, uid, reason, &victims, &next);
+	int r = stage(vault, order, &victims, &next);
 	if (r == -RE_CORRUPT)
 		tell_of_damage(vault);
 	if (r == 0)
@@ -352,19 +403,30 @@ int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n,
 	return r;
 }
 
-static int count_item(void *context, const struct erasure_item *item)
+int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
+	const char *reason, struct erasure_result *ret_result)
 {
-	(*(size_t *)context)++;
-	return 0;
+	const struct order order = {.items = items, .n = n, .uid = uid, .reason = reason};
+
+	return run(vault, &order, ret_result);
+}
+
+int erasure_run_with(struct vault *vault, int (*prepare)(struct vault *vault, void *context),
+	void *context, struct erasure_result *ret_result)
+{
+	const struct order order = {.prepare = prepare, .context = context};
+
+	return run(vault, &order, ret_result);
 }
 
 int erasure_retry(struct vault *vault)
 {
 	struct erasure_result result;
-	size_t noted = 0;
-	int r = erasure_each(vault->db, count_item, &noted);
+	struct victims noted = {0};
+	int r = collect(vault, &noted);
 
-	if (r < 0 || noted == 0)
+	free(noted.paths);
+	if (r < 0 || noted.count == 0)
 		return r;
 	return erasure_run(vault, NULL, 0, 0, NULL, &result);
 }
@@ -376,7 +438,7 @@ static int roll_forward(struct vault *vault, const struct root_record *forward)
 
 	if (root_set_away(vault->root))
 		return enter(vault, forward);
-	int r = erasure_each(vault->db, collect, &victims);
+	int r = collect(vault, &victims);
 	if (r == 0)
 		r = complete(vault, forward, &victims, &result);
 	free(victims.paths);

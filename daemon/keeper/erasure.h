@@ -18,6 +18,7 @@ struct erasure_result {
 	int64_t recordings, plain_bytes;
 	uint64_t epoch_before, epoch_after;
 	int64_t destroyed_us;
+	bool only_moves; /* nothing was destroyed: keys only left former places */
 };
 
 /* Erases n items in one epoch. Returns only when the erasure point is passed, and the catalog durably
@@ -28,6 +29,12 @@ struct erasure_result {
  * says what is damaged; with -RE_AWAY, which mirror of the root it waits for. */
 int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
 	const char *reason, struct erasure_result *ret_result);
+
+/* The same without items of its own: prepare changes what it will, and notes former places
+ * (former_place.h), in the transaction that stages the epoch, so that the one is not without the
+ * other. Below 0 from prepare: nothing has changed. */
+int erasure_run_with(struct vault *vault, int (*prepare)(struct vault *vault, void *context),
+	void *context, struct erasure_result *ret_result);
 
 /* At start: finishes what a crash interrupted. forward is what epoch_recover() gave (NULL: nothing
  * past its erasure point); then what is noted and had not come so far is carried out. */

@@ -107,6 +107,7 @@ static int fill_private(
 	memcpy(private->path, request->path, request->path_len);
 	private->path[request->path_len] = '\0';
 	private->path_len = request->path_len;
+	private->recoverable_bytes = (int64_t)request->probe.recoverable_bytes;
 	if (*request->probe.damage && !(private->damage = strdup(request->probe.damage)))
 		return -ENOMEM;
 	if (quarantine && !(private->quarantine_reason = strdup(quarantine)))

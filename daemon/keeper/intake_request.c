@@ -94,7 +94,7 @@ static int read_probe(const json_t *message, struct probe_result *ret_probe)
 {
 	const json_t *probe = json_object_get(message, "probe");
 	struct probe_result result = {0};
-	int64_t channels, sample_rate, frames;
+	int64_t channels, sample_rate, frames, recoverable;
 	int r = json_is_object(probe) ? read_condition(probe, &result.condition) : -RE_PROTOCOL;
 
 	if (r == 0)
@@ -107,10 +107,13 @@ static int read_probe(const json_t *message, struct probe_result *ret_probe)
 		r = read_optional(probe, "sample_rate", UINT32_MAX, 0, &sample_rate);
 	if (r == 0)
 		r = read_optional(probe, "frames", INT64_MAX, -1, &frames);
+	if (r == 0)
+		r = read_optional(probe, "recoverable_bytes", INT64_MAX, 0, &recoverable);
 	if (r < 0)
 		return r;
 	result.channels = (uint32_t)channels;
 	result.sample_rate = (uint32_t)sample_rate;
+	result.recoverable_bytes = (uint64_t)recoverable;
 	result.frames = frames < 0 ? PROBE_FRAMES_UNKNOWN : (uint64_t)frames;
 	*ret_probe = result;
 	return 0;

@@ -118,7 +118,8 @@ static int copy_sidecars(const json_t *object, json_t **ret_sidecars)
 
 static int private_from_json(const json_t *object, struct recording_private *ret_private)
 {
-	struct recording_private private = {0};
+	struct recording_private private = {.recoverable_bytes = json_integer_value(
+						    json_object_get(object, "recoverable_bytes"))};
 	int r = intake_wire_bytes(object, "path", PATH_MAX_BYTES, &private.path, &private.path_len);
 
 	if (r == 0)
@@ -164,6 +165,11 @@ int recordings_private(
 	return r;
 }
 
+static int set_count(json_t *object, const char *key, int64_t n)
+{
+	return n > 0 ? json_object_set_new(object, key, json_integer((json_int_t)n)) : 0;
+}
+
 static int set_text(json_t *object, const char *key, const char *text)
 {
 	return text ? json_object_set_new(object, key, json_string(text)) : 0;
@@ -176,6 +182,7 @@ int recordings_seal_private(const struct recording_private *private,
 	json_t *object = json_object();
 	int bad = json_object_set_new(
 			  object, "path", intake_wire_base64(private->path, private->path_len)) |
+		  set_count(object, "recoverable_bytes", private->recoverable_bytes) |
 		  set_text(object, "spool", private->spool) |
 		  set_text(object, "damage", private->damage) |
 		  set_text(object, "quarantine", private->quarantine_reason) |
@@ -200,23 +207,36 @@ int recordings_seal_private(const struct recording_private *private,
 	return sealed ? 0 : -ENOMEM;
 }
 
-/* Unwraps a stanza of this recording. */
-static int unwrap(struct vault *vault, const struct recording_row *row,
-	const struct rec_stanza *stanza, uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
+/* As if it had been sealed for this account. */
+static int unwrap_for(struct vault *vault, const struct recording_row *row, int64_t account_id,
+	const struct rec_stanza *stanza, const uint8_t key[static REC_KEY_BYTES],
+	uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
 {
-	_cleanup_secret_ uint8_t *key = secret_new(REC_KEY_BYTES);
 	struct rec_binding binding;
 	struct account_row account;
-	int r = key ? open_key(vault, row, key) : -RE_MLOCK;
+	int r = account_by_id(vault->db, account_id, &account);
 
-	if (r == 0)
-		r = account_by_id(vault->db, row->account, &account);
 	if (r < 0)
 		return r;
 	memcpy(binding.recording_id, row->ulid, ULID_BYTES);
 	memcpy(binding.account_handle, account.handle, ACCOUNT_HANDLE_BYTES);
 	account_row_clear(&account);
 	return rec_stanza_unwrap(stanza, &binding, key, ret_file_key);
+}
+
+/* Unwraps a stanza of this recording. One that was assigned from quarantine (assign.h) is still bound
+ * to the handle of that: the only other account that a recording may have been sealed for. */
+static int unwrap(struct vault *vault, const struct recording_row *row,
+	const struct rec_stanza *stanza, uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
+{
+	_cleanup_secret_ uint8_t *key = secret_new(REC_KEY_BYTES);
+	int r = key ? open_key(vault, row, key) : -RE_MLOCK;
+
+	if (r == 0)
+		r = unwrap_for(vault, row, row->account, stanza, key, ret_file_key);
+	if (r == -RE_NO_MATCH && row->account != vault->quarantine_account)
+		r = unwrap_for(vault, row, vault->quarantine_account, stanza, key, ret_file_key);
+	return r;
 }
 
 /* Checks a header that was read from an object, and derives the payload's key. */

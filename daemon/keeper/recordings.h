@@ -12,6 +12,7 @@
 
 /* What is sealed under the recording's key. Strings are the struct's; absent ones are NULL. */
 struct recording_private {
+	int64_t recoverable_bytes; /* of audio, in what is damaged; 0: none, or not known */
 	char *spool;
 	uint8_t *path; /* below the spool; any bytes but NUL, and a NUL after them */
 	size_t path_len;

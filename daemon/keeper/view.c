@@ -162,6 +162,17 @@ static json_t *private_part(const struct recording_private *private)
 	return part;
 }
 
+/* How much of the audio of a damaged one is there: in seconds where its frames could be counted. */
+static int add_recoverable(const struct recording_row *row, int64_t bytes, json_t *view)
+{
+	json_t *length = row->condition == PROBE_DAMAGED ? duration(row) : NULL;
+	int r = length ? json_object_set_new(view, "recoverable_s", length) : 0;
+
+	if (r == 0 && bytes > 0)
+		r = json_object_set_new(view, "recoverable_bytes", json_integer((json_int_t)bytes));
+	return r;
+}
+
 int view_recording(struct vault *vault, const struct recording_row *row,
 	struct view_account_cache *cache, json_t **ret_view)
 {
@@ -173,11 +184,13 @@ int view_recording(struct vault *vault, const struct recording_row *row,
 	if (r < 0)
 		return r;
 	json_t *view = public_part(vault, row);
+	int64_t recoverable_bytes = private.recoverable_bytes;
 	json_t *more = private_part(&private);
 	json_t *account =
 		json_pack("{s:s*, s:s}", "account", cache->name, "account_handle", cache->handle);
 	recording_private_clear(&private);
-	if (json_object_update(view, account) < 0 || json_object_update(view, more) < 0) {
+	if (json_object_update(view, account) < 0 || json_object_update(view, more) < 0 ||
+		add_recoverable(row, recoverable_bytes, view) < 0) {
 		json_decref(view);
 		view = NULL;
 	}

@@ -87,3 +87,29 @@ bool audio_decodes_at(struct audio *audio, uint64_t frame)
 		return false;
 	return sf_readf_short(audio->file, samples, 1) == 1;
 }
+
+uint32_t audio_block_bytes(const struct audio *audio)
+{
+	uint32_t channels = audio->info.channels > 0 && audio->info.channels <= PROBE_CHANNELS_MAX
+				    ? (uint32_t)audio->info.channels
+				    : 0;
+
+	switch (audio->info.format & SF_FORMAT_SUBMASK) {
+	case SF_FORMAT_PCM_S8:
+	case SF_FORMAT_PCM_U8:
+	case SF_FORMAT_ULAW:
+	case SF_FORMAT_ALAW:
+		return channels;
+	case SF_FORMAT_PCM_16:
+		return 2 * channels;
+	case SF_FORMAT_PCM_24:
+		return 3 * channels;
+	case SF_FORMAT_PCM_32:
+	case SF_FORMAT_FLOAT:
+		return 4 * channels;
+	case SF_FORMAT_DOUBLE:
+		return 8 * channels;
+	default:
+		return 0;
+	}
+}

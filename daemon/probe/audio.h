@@ -31,3 +31,6 @@ uint64_t audio_frames(const struct audio *audio);
 
 /* Whether one frame decodes at this place. */
 bool audio_decodes_at(struct audio *audio, uint64_t frame);
+
+/* Bytes of one frame of uncompressed audio; 0 for any other. */
+uint32_t audio_block_bytes(const struct audio *audio);

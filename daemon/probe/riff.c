@@ -127,6 +127,17 @@ static void read_ds64(struct source *source, const struct chunk *chunk, uint64_t
 		*ret_data_bytes = get_le64(ds64 + 8);
 }
 
+/* Janus counts the file's own header in (audiobridge.c): its size of the audio is that of the file, and
+ * the RIFF size fits the file, so it was closed. */
+static bool counts_header(struct source *source, uint64_t claimed)
+{
+	uint8_t riff_size[4];
+
+	return claimed == source->size_bytes &&
+	       source_read(source, riff_size, sizeof(riff_size), 4) == sizeof(riff_size) &&
+	       get_le32(riff_size) + UINT64_C(8) == source->size_bytes;
+}
+
 static void judge_data(
 	struct source *source, const struct chunk *chunk, uint64_t ds64_bytes, struct riff *riff)
 {
@@ -140,8 +151,10 @@ static void judge_data(
 		riff->state = RIFF_NO_AUDIO;
 	else if (claimed == UINT64_MAX)
 		riff->state = RIFF_UNCLOSED;
+	else if (counts_header(source, claimed))
+		riff->state = RIFF_COMPLETE;
 	else if (claimed > remaining)
-		riff->state = RIFF_CUT;
+		riff->state = claimed == RIFF_SIZE_SOX ? RIFF_UNCLOSED : RIFF_CUT;
 	else if (!tail_is_chunks(source, end, claimed > 0))
 		riff->state = claimed == 0 ? RIFF_UNCLOSED : RIFF_EXCESS;
 	else {

@@ -12,10 +12,14 @@
 
 #define RIFF_CHUNKS_MAX 1024
 
+/* What sox writes as the size until it closes the file, in WAV and in AIFF. */
+#define RIFF_SIZE_SOX      UINT64_C(0x7ffff000)
+#define RIFF_SIZE_SOX_AIFF UINT64_C(0x7f000000)
+
 enum riff_state {
 	RIFF_COMPLETE, /* the data chunk holds what it claims */
 	RIFF_NO_AUDIO, /* the header, or its beginning, and no audio after it */
-	RIFF_UNCLOSED, /* the size was never filled in (0, 8 or -1), and audio follows */
+	RIFF_UNCLOSED, /* the size was never filled in (0, 8, -1, sox's own), and audio follows */
 	RIFF_CUT,      /* the data chunk claims more than is there */
 	RIFF_EXCESS,   /* the data chunk claims less: what follows it are not chunks */
 	RIFF_BROKEN,   /* the chunks lead nowhere before the audio */

@@ -10,10 +10,13 @@
 
 #include "base/cleanup.h"
 #include "daemon/probe/audio.h"
+#include "daemon/probe/flac.h"
 #include "daemon/probe/format.h"
+#include "daemon/probe/media.h"
 #include "daemon/probe/mp3.h"
 #include "daemon/probe/ogg.h"
 #include "daemon/probe/riff.h"
+#include "daemon/probe/sized.h"
 
 /* A header of any format fits; more bytes than this, and no frames, is audio unaccounted for. */
 #define HEADER_MAX_BYTES 4096
@@ -24,6 +27,19 @@ __attribute__((format(printf, 3, 4))) static void conclude(
 	va_list arguments;
 
 	result->condition = condition;
+	va_start(arguments, format);
+	vsnprintf(result->damage, sizeof(result->damage), format, arguments);
+	va_end(arguments);
+}
+
+/* The same for what is damaged, and holds this much audio all the same. */
+__attribute__((format(printf, 3, 4))) static void conclude_damaged(
+	struct probe_result *result, uint64_t recoverable_bytes, const char *format, ...)
+{
+	va_list arguments;
+
+	result->condition = PROBE_DAMAGED;
+	result->recoverable_bytes = recoverable_bytes;
 	va_start(arguments, format);
 	vsnprintf(result->damage, sizeof(result->damage), format, arguments);
 	va_end(arguments);
@@ -59,38 +75,36 @@ static void take_riff_facts(const struct riff *riff, struct probe_result *result
 	snprintf(result->format, sizeof(result->format), "%s", riff->rf64 ? "rf64" : "wav");
 }
 
-static void sniff_riff(const struct riff *riff, const struct audio *audio, const char *why,
-	struct probe_result *result)
+/* What the header claims of the audio, and what is there. why: libsndfile's reason not to open it, or
+ * NULL. */
+static void conclude_claim(enum riff_state state, uint64_t claimed_bytes, uint64_t present_bytes,
+	const char *why, struct probe_result *result)
 {
-	if (!audio->file)
-		take_riff_facts(riff, result);
-	if (riff->state != RIFF_COMPLETE)
-		result->frames = riff_present_frames(riff);
-	switch (riff->state) {
+	switch (state) {
 	case RIFF_COMPLETE:
-		if (audio->file)
-			conclude_ok(result);
-		else
+		if (why)
 			conclude(result, PROBE_UNPROBED, "%s", why);
+		else
+			conclude_ok(result);
 		break;
 	case RIFF_NO_AUDIO:
 		result->frames = 0;
 		conclude(result, PROBE_EMPTY, "header only, no audio");
 		break;
 	case RIFF_UNCLOSED:
-		conclude(result, PROBE_DAMAGED,
+		conclude_damaged(result, present_bytes,
 			"never closed: header gives no size, %" PRIu64 " bytes of audio follow",
-			riff->present_bytes);
+			present_bytes);
 		break;
 	case RIFF_CUT:
-		conclude(result, PROBE_DAMAGED,
+		conclude_damaged(result, present_bytes,
 			"header claims %" PRIu64 " bytes of audio, %" PRIu64 " are there",
-			riff->claimed_bytes, riff->present_bytes);
+			claimed_bytes, present_bytes);
 		break;
 	case RIFF_EXCESS:
-		conclude(result, PROBE_DAMAGED,
+		conclude_damaged(result, present_bytes,
 			"header claims only %" PRIu64 " bytes of audio, %" PRIu64 " are there",
-			riff->claimed_bytes, riff->present_bytes);
+			claimed_bytes, present_bytes);
 		break;
 	case RIFF_BROKEN:
 		conclude(result, PROBE_DAMAGED, "broken header: no audio can be found");
@@ -98,8 +112,50 @@ static void sniff_riff(const struct riff *riff, const struct audio *audio, const
 	}
 }
 
-static void sniff_ogg(const struct ogg_tail *tail, const struct audio *audio, const char *why,
+static void sniff_riff(const struct riff *riff, const struct audio *audio, const char *why,
 	struct probe_result *result)
+{
+	if (!audio->file)
+		take_riff_facts(riff, result);
+	if (riff->state != RIFF_COMPLETE)
+		result->frames = riff_present_frames(riff);
+	conclude_claim(riff->state, riff->claimed_bytes, riff->present_bytes,
+		audio->file ? NULL : why, result);
+}
+
+static void sniff_sized(const struct sized *sized, const struct audio *audio, const char *why,
+	struct probe_result *result)
+{
+	uint32_t block_bytes = audio->file ? audio_block_bytes(audio) : sized->block_bytes;
+
+	if (!audio->file) {
+		result->channels = within(sized->channels, PROBE_CHANNELS_MAX);
+		result->sample_rate = within(sized->sample_rate, PROBE_SAMPLE_RATE_MAX);
+		snprintf(result->format, sizeof(result->format), "%s%s", sized->container,
+			sized->codec);
+	}
+	if (sized->state != RIFF_COMPLETE)
+		result->frames =
+			block_bytes > 0 ? sized->present_bytes / block_bytes : PROBE_FRAMES_UNKNOWN;
+	conclude_claim(sized->state, sized->claimed_bytes, sized->present_bytes,
+		audio->file ? NULL : why, result);
+}
+
+/* Up to the last page that is whole; libsndfile counts up to whatever page it took for the last. */
+static uint64_t ogg_whole_frames(const struct ogg_tail *tail, uint32_t sample_rate)
+{
+	uint64_t samples = tail->whole_granule > 0 ? (uint64_t)tail->whole_granule : 0;
+
+	if (samples == 0 || samples > INT64_MAX / PROBE_SAMPLE_RATE_MAX)
+		return PROBE_FRAMES_UNKNOWN;
+	if (!tail->opus)
+		return samples;
+	samples = samples > tail->opus_skip ? samples - tail->opus_skip : 0;
+	return sample_rate > 0 ? samples * sample_rate / OGG_OPUS_CLOCK : PROBE_FRAMES_UNKNOWN;
+}
+
+static void sniff_ogg(const struct source *source, const struct ogg_tail *tail,
+	const struct audio *audio, const char *why, struct probe_result *result)
 {
 	if (!audio->file)
 		snprintf(result->format, sizeof(result->format), "ogg");
@@ -107,13 +163,14 @@ static void sniff_ogg(const struct ogg_tail *tail, const struct audio *audio, co
 		result->frames = 0;
 		conclude(result, PROBE_EMPTY, "headers only, no audio");
 	} else if (!tail->whole) {
-		/* libsndfile counts up to whatever page it took for the last. */
-		result->frames = PROBE_FRAMES_UNKNOWN;
-		conclude(result, PROBE_DAMAGED, "cut off within a page");
+		result->frames = ogg_whole_frames(tail, result->sample_rate);
+		conclude_damaged(result, tail->whole_bytes,
+			"cut off within a page, whole up to byte %" PRIu64 " of %" PRIu64,
+			tail->whole_bytes, source->size_bytes);
 	} else if (!audio->file) {
 		conclude(result, PROBE_UNPROBED, "%s", why);
 	} else if (!tail->end_of_stream) {
-		conclude(result, PROBE_DAMAGED,
+		conclude_damaged(result, source->size_bytes,
 			"never closed: no end of stream after the last page");
 	} else if (result->frames == PROBE_FRAMES_UNKNOWN) {
 		conclude(result, PROBE_DAMAGED, "length not known");
@@ -122,19 +179,21 @@ static void sniff_ogg(const struct ogg_tail *tail, const struct audio *audio, co
 	}
 }
 
-static void sniff_flac(struct audio *audio, struct probe_result *result)
+static void sniff_flac(struct source *source, struct audio *audio, struct probe_result *result)
 {
-	uint64_t frames = result->frames;
+	uint64_t frames = result->frames, bytes = flac_audio_bytes(source);
 	bool audible = frames != 0 && audio_decodes_at(audio, 0);
 
 	if (frames == PROBE_FRAMES_UNKNOWN && audible) {
-		conclude(result, PROBE_DAMAGED, "never closed: header gives no length");
+		conclude_damaged(result, bytes,
+			"never closed: header gives no length, %" PRIu64 " bytes of audio follow",
+			bytes);
 	} else if (frames == PROBE_FRAMES_UNKNOWN) {
 		result->frames = 0;
 		conclude(result, PROBE_EMPTY, "header only, no audio");
 	} else if (frames > 0 && !(audible && audio_decodes_at(audio, frames - 1))) {
 		result->frames = PROBE_FRAMES_UNKNOWN;
-		conclude(result, PROBE_DAMAGED,
+		conclude_damaged(result, bytes,
 			"cut short: header claims %" PRIu64 " frames, the last is not there",
 			frames);
 	} else {
@@ -147,12 +206,12 @@ static void sniff_mp3(const struct mp3_head *head, struct probe_result *result)
 	/* Either way libsndfile's count is a guess, or the claim itself. */
 	if (head->unclosed) {
 		result->frames = PROBE_FRAMES_UNKNOWN;
-		conclude(result, PROBE_DAMAGED,
+		conclude_damaged(result, head->present_bytes,
 			"never closed: header gives no length, %" PRIu64 " bytes are there",
 			head->present_bytes);
 	} else if (head->claimed_bytes > head->present_bytes) {
 		result->frames = PROBE_FRAMES_UNKNOWN;
-		conclude(result, PROBE_DAMAGED,
+		conclude_damaged(result, head->present_bytes,
 			"cut short: header claims %" PRIu64 " bytes, %" PRIu64 " are there",
 			head->claimed_bytes, head->present_bytes);
 	} else {
@@ -160,6 +219,8 @@ static void sniff_mp3(const struct mp3_head *head, struct probe_result *result)
 	}
 }
 
+/* Containers that no scanner here knows: libsndfile opens what a killed writer left of them without a
+ * word, so that its word is not enough for "ok". */
 static void sniff_other(const struct source *source, struct probe_result *result)
 {
 	if (result->frames == PROBE_FRAMES_UNKNOWN)
@@ -168,8 +229,41 @@ static void sniff_other(const struct source *source, struct probe_result *result
 		conclude(result, PROBE_DAMAGED,
 			"header claims no audio, yet the file has %" PRIu64 " bytes",
 			source->size_bytes);
+	else if (result->frames == 0)
+		conclude(result, PROBE_EMPTY, "header only, no audio");
 	else
-		conclude_ok(result);
+		conclude(result, PROBE_UNPROBED,
+			"opens, but whether such a file is whole cannot be told");
+}
+
+static void sniff_media(const struct media *media, struct probe_result *result)
+{
+	snprintf(result->format, sizeof(result->format), "%s", media->format);
+	result->sample_rate = media->sample_rate;
+	result->frames = media->frames;
+	switch (media->state) {
+	case MEDIA_WHOLE:
+		conclude(result, PROBE_OK, "%s", "");
+		break;
+	case MEDIA_EMPTY:
+		result->frames = 0;
+		conclude(result, PROBE_EMPTY, "headers only, no media");
+		break;
+	case MEDIA_UNCLOSED:
+		conclude_damaged(result, media->present_bytes,
+			"never closed: %s, %" PRIu64 " bytes of media are there", media->missing,
+			media->present_bytes);
+		break;
+	case MEDIA_CUT:
+		conclude_damaged(result, media->present_bytes,
+			"cut short: %" PRIu64 " bytes of media are there", media->present_bytes);
+		break;
+	case MEDIA_BROKEN:
+		conclude_damaged(result, media->present_bytes,
+			"broken structure: %" PRIu64 " bytes of media can be found",
+			media->present_bytes);
+		break;
+	}
 }
 
 /* Known by its first bytes, though libsndfile did not open it. */
@@ -192,13 +286,13 @@ static void sniff_opened(struct source *source, struct audio *audio, struct prob
 
 	switch (audio->info.format & SF_FORMAT_TYPEMASK) {
 	case SF_FORMAT_FLAC:
-		sniff_flac(audio, result);
+		sniff_flac(source, audio, result);
 		break;
 	case SF_FORMAT_MPEG:
 		if (mp3_scan(source, &head) == 0)
 			sniff_mp3(&head, result);
 		else
-			sniff_other(source, result);
+			conclude_ok(result); /* no layer III: no claim to be checked */
 		break;
 	default:
 		sniff_other(source, result);
@@ -210,14 +304,23 @@ static void sniff_container(struct source *source, struct probe_result *result)
 	_cleanup_(audio_close_p) struct audio audio = {.file = NULL};
 	char why[PROBE_DAMAGE_BYTES] = "";
 	struct riff riff;
+	struct sized sized;
 	struct ogg_tail tail;
+	struct media media;
 
+	/* libsndfile knows none of these, and takes some for MP3. */
+	if (media_scan(source, &media) == 0) {
+		sniff_media(&media, result);
+		return;
+	}
 	if (audio_open(&audio, source, why) == 0)
 		take_facts(&audio, result);
 	if (riff_scan(source, &riff) == 0)
 		sniff_riff(&riff, &audio, why, result);
+	else if (sized_scan(source, &sized) == 0)
+		sniff_sized(&sized, &audio, why, result);
 	else if (ogg_scan(source, &tail) == 0)
-		sniff_ogg(&tail, &audio, why, result);
+		sniff_ogg(source, &tail, &audio, why, result);
 	else if (audio.file)
 		sniff_opened(source, &audio, result);
 	else

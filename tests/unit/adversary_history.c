@@ -13,6 +13,8 @@
 
 #include "base/cleanup.h"
 #include "base/durable.h"
+#include "daemon/keeper/accounts.h"
+#include "daemon/keeper/assign.h"
 #include "daemon/keeper/erasure.h"
 #include "daemon/keeper/keytree.h"
 #include "daemon/keeper/recordings.h"
@@ -248,6 +250,62 @@ static void shred_one(struct history *h)
 	assert_int_equal(erasure_run(h->vault.vault, &item, 1, 0, "a test", &result), expected);
 }
 
+/* A key that moves is not gone: from now on it is known by its new place. */
+static void note_move(struct history *h, struct history_recording *sealed, size_t name)
+{
+	struct key_path former = sealed->path;
+	struct recording_row row;
+
+	vault_fixture_row(&h->vault, sealed->id, &row);
+	sealed->path = key_path_recording(row.account, row.group, row.id);
+	sealed->name = name;
+	recording_row_clear(&row);
+	for (size_t i = 0; i < h->known_count; i++) {
+		if (!h->known[i].gone && key_path_compare(&h->known[i].path, &former) == 0)
+			h->known[i].path = sealed->path;
+	}
+	h->epoch = vault_epoch(h->vault.vault);
+	for (struct key_path path = sealed->path; path.depth > 0; path.depth--)
+		note_key(h, &path);
+}
+
+/* The first in quarantine, from a random place on, or NULL. */
+static struct history_recording *find_stray(struct history *h)
+{
+	size_t from = pick(h, h->sealed_count);
+
+	for (size_t n = 0; n < h->sealed_count; n++) {
+		struct history_recording *sealed = &h->sealed[(from + n) % h->sealed_count];
+		if (vault_fixture_state(&h->vault, sealed->id) == RECORDING_QUARANTINED)
+			return sealed;
+	}
+	return NULL;
+}
+
+/* Now and then the commit fails, and the key hangs in two places until the next. */
+static void assign_one(struct history *h)
+{
+	struct history_recording *stray = find_stray(h);
+	struct vault *vault = h->vault.vault;
+	struct account_row account;
+	struct recording_row row;
+	struct erasure_result result;
+	size_t name = pick(h, HISTORY_NAMES);
+	char text[32];
+
+	snprintf(text, sizeof(text), "name-%zu-%u", name, h->generation[name]);
+	if (!stray || accounts_find(vault, text, strlen(text), &account) < 0)
+		return;
+	h->refuse = pick(h, 4) == 0;
+	int expected = h->refuse ? -EIO : 0;
+	vault_fixture_row(&h->vault, stray->id, &row);
+	assert_int_equal(assign_recording(vault, &row, &account, 0, "a test", &result), expected);
+	recording_row_clear(&row);
+	account_row_clear(&account);
+	h->assigned++;
+	note_move(h, stray, name);
+}
+
 static void let_expire(struct history *h)
 {
 	bool more;
@@ -262,8 +320,10 @@ void history_operate(struct history *h)
 
 	if (h->sealed_count == 0 || die < 9)
 		seal_some(h);
-	else if (die < 15)
+	else if (die < 13)
 		shred_one(h);
+	else if (die < 15)
+		assign_one(h);
 	else if (die < 19)
 		let_expire(h);
 	else {

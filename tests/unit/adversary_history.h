@@ -45,7 +45,7 @@ struct history {
 	struct history_key known[HISTORY_KEYS];
 	size_t known_count;
 	struct history_recording sealed[HISTORY_RECORDINGS];
-	size_t sealed_count, keys_tried, refused;
+	size_t sealed_count, keys_tried, refused, assigned;
 	bool refuse; /* the next write to a slot */
 };
 
@@ -53,7 +53,7 @@ struct history {
 struct history *history_open(uint64_t seed);
 void history_close(struct history *history);
 
-/* A seal, a shred, an expiry or a new start, at random; the epoch grows by at most one. */
+/* A seal, a shred, a move out of quarantine, an expiry or a new start, at random; the epoch grows by at most one. */
 void history_operate(struct history *history);
 
 /* After any change: takes note of the root, of keys that changed or went, and lets the adversary

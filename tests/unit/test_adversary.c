@@ -121,6 +121,8 @@ static void report(const struct history *h)
 		a->looks, a->bytes >> 20, a->boxes_count - a->packs, a->packs, a->tries,
 		a->keys_count);
 	print_message("%zu files of %zu KB hold no key\n", raw.files, raw.bytes >> 10);
+	print_message("%zu recordings moved out of quarantine\n", h->assigned);
+	assert_true(h->assigned > 2);
 	assert_true(gone > 100 && dead > 20 && dead < h->sealed_count && h->refused > 0);
 	/* Negative control of the reading of bytes: what SQL finds was there already. */
 	assert_int_equal(a->by_sql, 0);

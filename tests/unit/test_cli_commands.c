@@ -60,7 +60,8 @@ static void keeper(void **state, const char *method, const char *replies)
 
 static void test_help_and_version(void **state)
 {
-	static const char *const commands[] = {"status", "list", "show", "play", "verify"};
+	static const char *const commands[] = {
+		"status", "doctor", "list", "show", "play", "verify", "quarantine assign"};
 	struct outcome o;
 
 	run("--help");
@@ -68,8 +69,7 @@ static void test_help_and_version(void **state)
 	for (size_t i = 0; i < ELEMENTSOF(commands); i++)
 		assert_contains(o.out, commands[i]);
 	assert_contains(o.out, "shred recording");
-	assert_lacks(o.out, "doctor"); /* not in this version */
-	assert_lacks(o.out, "export");
+	assert_lacks(o.out, "export"); /* not in this version */
 	outcome_free(&o);
 	run("--version");
 	assert_int_equal(o.status, CLI_DONE);
@@ -81,7 +81,8 @@ static void test_every_command_has_help_with_examples(void **state)
 {
 	static const char *const commands[][2] = {{"status", NULL}, {"list", NULL}, {"show", NULL},
 		{"play", NULL}, {"verify", NULL}, {"account", "list"}, {"account", "show"},
-		{"shred", "account"}, {"shred", "recording"}};
+		{"shred", "account"}, {"shred", "recording"}, {"doctor", NULL},
+		{"quarantine", "assign"}};
 
 	for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
 		struct outcome o;
@@ -387,6 +388,79 @@ static void test_account_list_and_show(void **state)
 	outcome_free(&o);
 }
 
+/* ---- doctor ---- */
+
+#define CHECK_FINE "{\"where\":\"keeper\",\"what\":\"clock\",\"fine\":true,\"finding\":\"right\"}"
+#define CHECK_BAD                                                                                  \
+	"{\"where\":\"spool a\",\"what\":\"owner\",\"fine\":false,\"finding\":\"open to all\","    \
+	"\"advice\":\"chmod o-w\"}"
+#define CHECKS(list) "{\"parameters\":{\"checks\":[" list "]}}"
+
+static void test_doctor(void **state)
+{
+	struct outcome o;
+
+	keeper(state, "Doctor", CHECKS(CHECK_FINE));
+	run("doctor");
+	assert_int_equal(o.status, CLI_DONE);
+	assert_string_equal(o.out, "fine    keeper, clock: right\n0 to change, 1 fine\n");
+	outcome_free(&o);
+}
+
+static void test_doctor_finds_something(void **state)
+{
+	struct outcome o;
+
+	keeper(state, "Doctor", CHECKS(CHECK_BAD "," CHECK_FINE));
+	run("doctor");
+	assert_int_equal(o.status, CLI_ERROR);
+	assert_string_equal(o.out,
+		"fine    keeper, clock: right\n"
+		"CHANGE  spool a, owner: open to all. To do: chmod o-w\n\n1 to change, 1 fine\n");
+	outcome_free(&o);
+	run("doctor", "--json");
+	assert_int_equal(o.status, CLI_ERROR);
+	json_t *list = json_loads(o.out, 0, NULL);
+	assert_int_equal(json_array_size(list), 2);
+	json_decref(list);
+	outcome_free(&o);
+}
+
+/* Silence is no health. */
+static void test_doctor_of_nonsense(void **state)
+{
+	struct outcome o;
+
+	keeper(state, "Doctor", CHECKS(""));
+	run("doctor");
+	assert_int_equal(o.status, CLI_ERROR);
+	assert_string_equal(o.out, "");
+	outcome_free(&o);
+}
+
+/* ---- quarantine ---- */
+
+static void test_quarantine_assign(void **state)
+{
+	char *calls;
+	struct outcome o;
+
+	keeper(state, "AssignRecording",
+		"{\"parameters\":{\"recording\":" RECORDING_1 ",\"epoch\":9}}");
+	assert_usage("--account", "quarantine", "assign", "x", "--reason", "y");
+	assert_usage("--reason", "quarantine", "assign", "x", "--account", "y");
+	run("quarantine", "assign", "01kaw5q7v3c2m9x0r8t4e6h1zn", "--account", "Müller", "--reason",
+		"ticket 4");
+	assert_int_equal(o.status, CLI_DONE);
+	assert_contains(o.out, "belongs to account Müller now");
+	assert_contains(o.out, "epoch 9");
+	outcome_free(&o);
+	calls = harness_calls(*state);
+	assert_contains(calls, "\"account\":\"Müller\"");
+	assert_contains(calls, "\"reason\":\"ticket 4\"");
+	free(calls);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -406,6 +480,10 @@ int main(void)
 		TEST(test_output_that_cannot_be_written),
 		TEST(test_show),
 		TEST(test_account_list_and_show),
+		TEST(test_doctor),
+		TEST(test_doctor_finds_something),
+		TEST(test_doctor_of_nonsense),
+		TEST(test_quarantine_assign),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,6 +222,8 @@ static void test_roles(void **state)
 		{"UnwrapFileKey", ROLE_VIEWER | ROLE_OFFICER},
 		{"PlanShred", ROLE_OPERATOR | ROLE_OFFICER},
 		{"Shred", ROLE_OFFICER},
+		{"AssignRecording", ROLE_OFFICER},
+		{"Doctor", ROLE_OPERATOR | ROLE_OFFICER},
 	};
 	static const unsigned roles[] = {0, ROLE_OPERATOR, ROLE_VIEWER, ROLE_OFFICER};
 	struct fixture *f = *state;

@@ -93,6 +93,7 @@ static const struct {
 	{"probe", "channels", MISSING | NOTHING | ZERO},
 	{"probe", "sample_rate", MISSING | NOTHING | ZERO},
 	{"probe", "frames", MISSING | NOTHING | ZERO | HUGE_NUMBER},
+	{"probe", "recoverable_bytes", MISSING | NOTHING | ZERO | HUGE_NUMBER},
 };
 
 static void try_field(struct intake_peer *peer, size_t i, enum value value)

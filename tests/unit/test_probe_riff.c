@@ -71,6 +71,20 @@ static void test_complete_with_tail(void **state)
 	expect(&b, RIFF_COMPLETE, 999);
 }
 
+/* Janus counts its header in, when it closes; a file that was cut to that size has another RIFF size. */
+static void test_complete_by_janus(void **state)
+{
+	struct builder b = {.len = 0};
+
+	put_wav(&b, 36 + 1000, 1044);
+	put_noise(&b, 1000);
+	expect(&b, RIFF_COMPLETE, 1000);
+	b.len = 0;
+	put_wav(&b, 36 + 1044, 1044);
+	put_noise(&b, 1000);
+	expect(&b, RIFF_CUT, 1000);
+}
+
 /* Asterisk until close (0/0), a killed libsndfile writer (8/0), ffmpeg (-1/-1). */
 static void test_unclosed(void **state)
 {
@@ -253,6 +267,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_complete),
 		cmocka_unit_test(test_complete_with_tail),
+		cmocka_unit_test(test_complete_by_janus),
 		cmocka_unit_test(test_unclosed),
 		cmocka_unit_test(test_unclosed_silence),
 		cmocka_unit_test(test_no_audio),

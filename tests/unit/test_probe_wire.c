@@ -19,6 +19,7 @@ static const struct probe_result sample = {
 	.frames = 123456789012,
 	.format = "wav/pcm_s16le",
 	.damage = "header claims 0 bytes",
+	.recoverable_bytes = 987654321098,
 };
 
 static void test_round_trip(void **state)
@@ -35,6 +36,7 @@ static void test_round_trip(void **state)
 	assert_int_equal(result.frames, sample.frames);
 	assert_string_equal(result.format, sample.format);
 	assert_string_equal(result.damage, sample.damage);
+	assert_int_equal(result.recoverable_bytes, sample.recoverable_bytes);
 }
 
 static void test_layout(void **state)
@@ -42,10 +44,11 @@ static void test_layout(void **state)
 	uint8_t record[PROBE_RESULT_BYTES];
 
 	probe_result_encode(&sample, record);
-	assert_memory_equal(record, "RSPR\1\0\0\0\7\0\0\0\1\0\0\0\2\0\0\0\x80\xbb\0\0", 24);
+	assert_memory_equal(record, "RSPR\2\0\0\0\7\0\0\0\1\0\0\0\2\0\0\0\x80\xbb\0\0", 24);
 	assert_int_equal(get_le64(record + 24), sample.frames);
 	assert_memory_equal(record + 32, "wav/pcm_s16le\0", 14);
 	assert_memory_equal(record + 64, "header claims 0 bytes\0", 22);
+	assert_int_equal(get_le64(record + 160), sample.recoverable_bytes);
 }
 
 /* Sets 4 bytes of a good record and expects a refusal, leaving the result alone. */
@@ -68,12 +71,13 @@ static void test_numbers_out_of_range(void **state)
 	refuse(12, UINT32_MAX);
 	refuse(16, 1025);
 	refuse(20, 10000001);
-	refuse(28, 0x80000000); /* frames: 2^63 and more */
+	refuse(28, 0x80000000);  /* frames: 2^63 and more */
+	refuse(164, 0x80000000); /* recoverable bytes likewise */
 }
 
 static void test_hostile_text(void **state)
 {
-	for (size_t at = 32; at < PROBE_RESULT_BYTES; at += 4) {
+	for (size_t at = 32; at < 160; at += 4) {
 		refuse(at, 0x1b1b1b1b);
 		refuse(at, 0xc3a9c3a9);
 		refuse(at, 0x7f7f7f7f);

@@ -104,7 +104,7 @@ static void test_another_format(void **state)
 {
 	struct store *s = *state;
 
-	sql(s, "PRAGMA user_version=2");
+	sql(s, "PRAGMA user_version=1000");
 	s->db = db_close(s->db);
 	assert_int_equal(reopen(s), -RE_CORRUPT);
 }

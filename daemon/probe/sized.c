@@ -1,0 +1,288 @@
+#include "daemon/probe/sized.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+
+#define CHUNK_HEADER_MAX 24
+#define AU_HEADER_BYTES  24
+#define AU_SIZE_UNKNOWN  UINT32_MAX
+#define CAF_DESC_BYTES   32
+#define CAF_RATE_MAX     1e9
+
+enum { CAF_IS_FLOAT = 1, CAF_IS_LITTLE_ENDIAN = 2 };
+
+/* How a container's chunks are written. */
+struct layout {
+	const char *container;
+	const char *magic, *type; /* at the file's start, and what follows magic and size */
+	const char *audio;        /* the first four bytes of the audio chunk's id */
+	uint64_t type_at, first_at;
+	size_t id_bytes, size_bytes;
+	bool big_endian, size_counts_header;
+	unsigned align;
+	uint64_t preamble_bytes; /* in the audio chunk, before the audio */
+};
+
+static const struct layout layouts[] = {
+	{.container = "w64",
+		.magic = "riff",
+		.type = "wave",
+		.audio = "data",
+		.type_at = 24,
+		.first_at = 40,
+		.id_bytes = 16,
+		.size_bytes = 8,
+		.size_counts_header = true,
+		.align = 8},
+	{.container = "aiff",
+		.magic = "FORM",
+		.type = "AIFF",
+		.audio = "SSND",
+		.type_at = 8,
+		.first_at = 12,
+		.id_bytes = 4,
+		.size_bytes = 4,
+		.big_endian = true,
+		.align = 2,
+		.preamble_bytes = 8},
+	{.container = "aiff",
+		.magic = "FORM",
+		.type = "AIFC",
+		.audio = "SSND",
+		.type_at = 8,
+		.first_at = 12,
+		.id_bytes = 4,
+		.size_bytes = 4,
+		.big_endian = true,
+		.align = 2,
+		.preamble_bytes = 8},
+	/* The version stands where others have a type. */
+	{.container = "caf",
+		.magic = "caff",
+		.type = "\0\1\0\0",
+		.audio = "data",
+		.type_at = 4,
+		.first_at = 8,
+		.id_bytes = 4,
+		.size_bytes = 8,
+		.big_endian = true,
+		.align = 1,
+		.preamble_bytes = 4},
+};
+
+struct chunk {
+	uint8_t id[4];
+	uint64_t at;   /* of its content */
+	uint64_t size; /* of its content */
+};
+
+static uint32_t get_be32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static uint64_t get_be64(const uint8_t *p)
+{
+	return (uint64_t)get_be32(p) << 32 | get_be32(p + 4);
+}
+
+static uint64_t read_size(const struct layout *layout, const uint8_t *p)
+{
+	if (layout->size_bytes == 4)
+		return get_be32(p);
+	return layout->big_endian ? get_be64(p) : get_le64(p);
+}
+
+/* 0; 1 when the file ends before a whole chunk header. */
+static int read_chunk(
+	struct source *source, const struct layout *layout, uint64_t at, struct chunk *ret_chunk)
+{
+	size_t len = layout->id_bytes + layout->size_bytes;
+	uint8_t header[CHUNK_HEADER_MAX];
+
+	if (source_read(source, header, len, at) < len)
+		return 1;
+	memcpy(ret_chunk->id, header, sizeof(ret_chunk->id));
+	ret_chunk->at = at + len;
+	ret_chunk->size = read_size(layout, header + layout->id_bytes);
+	if (layout->size_counts_header)
+		ret_chunk->size = ret_chunk->size < len ? 0 : ret_chunk->size - len;
+	return 0;
+}
+
+/* As for WAV: ids begin with printable ASCII, and audio rarely does, with a fitting size. */
+static bool chunk_plausible(const struct source *source, const struct chunk *chunk)
+{
+	for (size_t i = 0; i < sizeof(chunk->id); i++) {
+		if (chunk->id[i] < ' ' || chunk->id[i] > '~')
+			return false;
+	}
+	return chunk->size <= source->size_bytes - chunk->at;
+}
+
+/* Where the next chunk begins; the chunk must end within the file. */
+static uint64_t chunk_end(const struct layout *layout, const struct chunk *chunk)
+{
+	uint64_t end = chunk->at + chunk->size;
+
+	return (end + layout->align - 1) / layout->align * layout->align;
+}
+
+/* Whether only chunks follow, up to the end or up to less than a chunk header. */
+static bool tail_is_chunks(struct source *source, const struct layout *layout, uint64_t at)
+{
+	for (unsigned n = 0; n < RIFF_CHUNKS_MAX; n++) {
+		struct chunk chunk;
+		if (read_chunk(source, layout, at, &chunk) != 0)
+			return true;
+		if (!chunk_plausible(source, &chunk))
+			return false;
+		at = chunk_end(layout, &chunk);
+	}
+	return false;
+}
+
+/* Sizes that writers put there until they know: ffmpeg -1 or the largest, sox what it takes for the
+ * largest, libsndfile what an empty file has. */
+static bool never_filled_in(const struct layout *layout, const struct chunk *chunk)
+{
+	if (layout->size_bytes == 8 && chunk->size >= UINT64_MAX / 4)
+		return true;
+	return chunk->size <= layout->preamble_bytes || chunk->size == UINT32_MAX ||
+	       chunk->size == RIFF_SIZE_SOX_AIFF + layout->preamble_bytes;
+}
+
+static void judge_audio(struct source *source, const struct layout *layout,
+	const struct chunk *chunk, struct sized *sized)
+{
+	uint64_t remaining = source->size_bytes - chunk->at;
+	bool unclosed = never_filled_in(layout, chunk);
+
+	sized->claimed_bytes =
+		chunk->size > layout->preamble_bytes ? chunk->size - layout->preamble_bytes : 0;
+	sized->present_bytes =
+		remaining > layout->preamble_bytes ? remaining - layout->preamble_bytes : 0;
+	if (sized->present_bytes == 0)
+		sized->state = RIFF_NO_AUDIO;
+	else if (chunk->size > remaining)
+		sized->state = unclosed ? RIFF_UNCLOSED : RIFF_CUT;
+	else if (!tail_is_chunks(source, layout, chunk_end(layout, chunk)))
+		sized->state = unclosed ? RIFF_UNCLOSED : RIFF_EXCESS;
+	else {
+		sized->present_bytes = sized->claimed_bytes;
+		sized->state = sized->claimed_bytes == 0 ? RIFF_NO_AUDIO : RIFF_COMPLETE;
+	}
+}
+
+/* As format.h names it. */
+static void name_pcm(uint32_t flags, uint32_t bits, struct sized *sized)
+{
+	if (bits >= 8 && bits <= 64 && bits % 8 == 0)
+		snprintf(sized->codec, sizeof(sized->codec), "/pcm_%c%u%s",
+			flags & CAF_IS_FLOAT ? 'f' : 's', (unsigned)bits,
+			bits == 8                      ? ""
+			: flags & CAF_IS_LITTLE_ENDIAN ? "le"
+						       : "be");
+}
+
+/* CAF's description: rate as a double, id, flags, bytes and frames of a packet, channels, bits. */
+static void read_desc(struct source *source, const struct chunk *chunk, struct sized *sized)
+{
+	uint8_t desc[CAF_DESC_BYTES];
+	uint64_t bits;
+	double rate;
+
+	if (chunk->size < sizeof(desc) ||
+		source_read(source, desc, sizeof(desc), chunk->at) < sizeof(desc))
+		return;
+	bits = get_be64(desc);
+	memcpy(&rate, &bits, sizeof(rate));
+	if (rate >= 1 && rate < CAF_RATE_MAX) /* not for a NaN either */
+		sized->sample_rate = (uint32_t)rate;
+	sized->channels = get_be32(desc + 24);
+	if (memcmp(desc + 8, "lpcm", 4) != 0 || get_be32(desc + 20) != 1)
+		return;
+	sized->block_bytes = get_be32(desc + 16);
+	name_pcm(get_be32(desc + 12), get_be32(desc + 28), sized);
+}
+
+/* Follows the chunks up to the audio. */
+static void walk(struct source *source, const struct layout *layout, struct sized *sized)
+{
+	uint64_t at = layout->first_at;
+
+	sized->state = RIFF_BROKEN;
+	for (unsigned n = 0; n < RIFF_CHUNKS_MAX; n++) {
+		struct chunk chunk;
+		if (read_chunk(source, layout, at, &chunk) != 0) {
+			sized->state = RIFF_NO_AUDIO;
+			return;
+		}
+		if (memcmp(chunk.id, layout->audio, sizeof(chunk.id)) == 0) {
+			judge_audio(source, layout, &chunk, sized);
+			return;
+		}
+		if (memcmp(chunk.id, "desc", sizeof(chunk.id)) == 0)
+			read_desc(source, &chunk, sized);
+		if (chunk.size > source->size_bytes - chunk.at) {
+			/* A last chunk that is cut: the writer died while still at its header. */
+			sized->state = chunk.size <= 65536 ? RIFF_NO_AUDIO : RIFF_BROKEN;
+			return;
+		}
+		at = chunk_end(layout, &chunk);
+	}
+}
+
+/* AU has no chunks: magic, where the audio begins, its size. */
+static void judge_au(
+	struct source *source, const uint8_t header[static AU_HEADER_BYTES], struct sized *sized)
+{
+	uint64_t at = get_be32(header + 4), claimed = get_be32(header + 8);
+
+	sized->claimed_bytes = claimed;
+	sized->present_bytes = source->size_bytes > at ? source->size_bytes - at : 0;
+	if (at < AU_HEADER_BYTES)
+		sized->state = RIFF_BROKEN;
+	else if (sized->present_bytes == 0)
+		sized->state = RIFF_NO_AUDIO;
+	else if (claimed == 0 || claimed == AU_SIZE_UNKNOWN)
+		sized->state = RIFF_UNCLOSED;
+	else if (claimed > sized->present_bytes)
+		sized->state = RIFF_CUT;
+	else
+		sized->state = claimed < sized->present_bytes ? RIFF_EXCESS : RIFF_COMPLETE;
+}
+
+static bool starts_as(struct source *source, const struct layout *layout)
+{
+	uint8_t magic[4], type[4];
+
+	return source_read(source, magic, sizeof(magic), 0) == sizeof(magic) &&
+	       memcmp(magic, layout->magic, sizeof(magic)) == 0 &&
+	       source_read(source, type, sizeof(type), layout->type_at) == sizeof(type) &&
+	       memcmp(type, layout->type, sizeof(type)) == 0;
+}
+
+int sized_scan(struct source *source, struct sized *ret_sized)
+{
+	uint8_t au[AU_HEADER_BYTES];
+	struct sized sized = {.container = "au"};
+
+	if (source_read(source, au, sizeof(au), 0) == sizeof(au) && memcmp(au, ".snd", 4) == 0) {
+		judge_au(source, au, &sized);
+		*ret_sized = sized;
+		return 0;
+	}
+	for (size_t i = 0; i < ELEMENTSOF(layouts); i++) {
+		if (!starts_as(source, &layouts[i]))
+			continue;
+		sized.container = layouts[i].container;
+		walk(source, &layouts[i], &sized);
+		*ret_sized = sized;
+		return 0;
+	}
+	return 1;
+}
