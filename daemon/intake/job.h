@@ -7,6 +7,7 @@
  *     BEGINNING   plaintext, perhaps an unnamed object      the same; the object has no name
  *     SEALING     plaintext, part of an unnamed object      the same
  *     COMMITTING  plaintext, perhaps a committed object     the same; `already`, then unlinked
+ *      (its end)  plaintext aside (aside.h), committed object   the same
  *     ended       committed object
  *
  * The plaintext is unlinked in one place only, and only after `committed` or `already`. */

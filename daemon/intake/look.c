@@ -139,7 +139,7 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 	order->finished_us = candidate->since_us =
 		finished_us(candidate, &source->identity, now_us);
 	order->recorded_us = recorded_us(&source->identity, now_us);
-	source_hash(&source->identity, spool->config->name, order->hash);
+	source_hash_of(source, spool->config->name, order->hash);
 	if (seen_has(intake->parked, order->hash, sizeof(order->hash)))
 		return FINDING_PARKED;
 	finding->wait_us = unsettled_us(order, &source->identity, spool->config->settle_us, now_us);
