@@ -20,7 +20,7 @@
 #include "daemon/intake/monotonic.h"
 
 #define SCAN_STEP_ENTRIES    256
-#define SUBTREE_ENTRIES      1024 /* of a new directory, at once; what has more waits for a scan */
+#define SUBTREE_ENTRIES      1024 /* of new directories, in a turn; what has more waits for a scan */
 #define TELLINGS_PER_HOUR    100
 #define FREE_SPACE_PER_SPOOL 20 /* one part in */
 
@@ -31,10 +31,12 @@ static const char *last_component(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-void spool_init(struct spool *spool, size_t index, const struct config_spool *config,
-	const struct spool_tools *tools)
+int spool_init(struct spool *spool, size_t index, const struct config_spool *config,
+	const struct spool_tools *tools, size_t candidates)
 {
 	*spool = (struct spool){.config = config, .index = index, .tools = tools, .root_fd = -1};
+	spool->queue = queue_new(candidates);
+	return spool->queue ? 0 : -ENOMEM;
 }
 
 void spool_close(struct spool *spool)
@@ -48,6 +50,7 @@ void spool_close(struct spool *spool)
 void spool_free(struct spool *spool)
 {
 	spool_close(spool);
+	spool->queue = queue_free(spool->queue);
 	free(spool->real_path);
 	spool->real_path = NULL;
 }
@@ -213,7 +216,7 @@ void spool_check_space(struct spool *spool)
 static void sight(struct spool *spool, const struct sighting *sighting)
 {
 	/* What does not fit is found again by a scan, when there is room. */
-	if (queue_add(spool->tools->queue, sighting) != 0)
+	if (queue_add(spool->queue, sighting) != 0)
 		spool->scan_wanted = true;
 }
 
@@ -262,7 +265,7 @@ static void on_refused_in_subtree(void *context, const struct stat *st, enum sou
 bool spool_scanning(const struct spool *spool)
 {
 	return spool->root_fd >= 0 && (spool->scan || spool->scan_wanted) &&
-	       queue_room(spool->tools->queue) >= SCAN_STEP_ENTRIES;
+	       queue_room(spool->queue) >= SCAN_STEP_ENTRIES;
 }
 
 static void begin_scan(struct spool *spool)
@@ -293,14 +296,28 @@ void spool_scan_step(struct spool *spool)
 		end_scan(spool);
 }
 
+void spool_turn(struct spool *spool)
+{
+	spool->subtree_entries = SUBTREE_ENTRIES;
+}
+
 static void scan_subtree(struct spool *spool, const char *path)
 {
 	const struct scan_sink sink = {on_directory, on_file, on_refused_in_subtree, spool};
 	struct scan *scan;
 
+	if (spool->subtree_entries == 0) {
+		spool->scan_wanted = true;
+		return;
+	}
 	if (scan_start(spool->root_fd, path, &sink, &scan) < 0)
 		return; /* gone again */
-	if (scan_step(scan, SUBTREE_ENTRIES) == SCAN_MORE)
+	while (spool->subtree_entries > 0) {
+		spool->subtree_entries--;
+		if (scan_step(scan, 1) != SCAN_MORE)
+			break;
+	}
+	if (spool->subtree_entries == 0)
 		spool->scan_wanted = true;
 	scan_free(scan);
 }

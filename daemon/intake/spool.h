@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "daemon/common/config.h"
+#include "daemon/intake/brake.h"
 #include "daemon/intake/queue.h"
 #include "daemon/intake/scan.h"
 #include "daemon/intake/seen.h"
@@ -17,7 +18,6 @@
 /* What all spools share; borrowed. */
 struct spool_tools {
 	const struct clock *clock;
-	struct queue *queue;
 	struct watch *watch;
 	struct seen *told; /* refusals that are in the journal already */
 	int64_t rescan_us;
@@ -32,9 +32,13 @@ struct spool {
 	uint64_t root_device, root_inode;
 	char *real_path; /* what the configured path meant when it was first there */
 
+	struct queue *queue; /* the candidates of this spool alone: none crowds out another's */
+	struct brake brake;
+
 	struct scan *scan;
 	bool scan_wanted;
-	uint64_t round; /* counts scans */
+	unsigned subtree_entries; /* that events may still have looked at in this turn */
+	uint64_t round;           /* counts scans */
 
 	unsigned refused; /* how many files there are that will not be sealed, as far as known */
 	unsigned refused_by_scan, unreadable; /* counted for the next figure */
@@ -45,8 +49,11 @@ struct spool {
 	struct trouble missing, watching, full, sealing;
 };
 
-void spool_init(struct spool *spool, size_t index, const struct config_spool *config,
-	const struct spool_tools *tools);
+/* candidates, a power of two, is how many it remembers. -ENOMEM. */
+int spool_init(struct spool *spool, size_t index, const struct config_spool *config,
+	const struct spool_tools *tools, size_t candidates);
+
+/* Closes all but the queue, whose candidates may be in jobs. */
 void spool_close(struct spool *spool);
 void spool_free(struct spool *spool);
 
@@ -62,6 +69,9 @@ bool spool_scanning(const struct spool *spool);
 
 /* One short step of a wanted scan; candidates go to the queue. */
 void spool_scan_step(struct spool *spool);
+
+/* A new turn of the loop: events may again have new directories looked into at once. */
+void spool_turn(struct spool *spool);
 
 /* A watch_event other than WATCH_OVERFLOW. */
 void spool_event(struct spool *spool, enum watch_event event, const char *path);

@@ -141,6 +141,34 @@ static void queue_counts_a_spool(void **state)
 	queue_free(queue);
 }
 
+static void what_is_deferred_waits_for_room_or_an_event(void **state)
+{
+	struct queue *queue = queue_new(4);
+
+	assert_null(queue_take_deferred(queue));
+	sight(queue, "a", 1, false);
+	sight(queue, "b", 2, false);
+	sight(queue, "c", 3, false);
+	for (int i = 0; i < 3; i++)
+		queue_defer(queue, queue_take(queue, 10));
+	assert_null(queue_take(queue, INT64_MAX));
+	assert_int_equal(queue_next_due_us(queue), INT64_MAX);
+	assert_true(queue_has_deferred(queue));
+	sight(queue, "a", 20, false); /* a scan changes nothing */
+	assert_null(queue_take(queue, INT64_MAX));
+	sight(queue, "b", 30, true);
+	assert_next(queue, 30, "b");
+	struct candidate *c = queue_take_deferred(queue);
+	assert_string_equal(c->path, "a");
+	sight(queue, "a", 40, true);
+	assert_true(c->touched);
+	queue_return(queue, c, 50);
+	assert_next(queue, 50, "a");
+	assert_int_equal(queue_room(queue), 3);
+	assert_false(queue_crowded(queue));
+	queue_free(queue); /* with one still deferred */
+}
+
 static void seen_remembers_the_last_and_forgets_the_first(void **state)
 {
 	enum { CAPACITY = 64 };
@@ -186,6 +214,7 @@ int main(void)
 		cmocka_unit_test(queue_is_bounded_and_without_duplicates),
 		cmocka_unit_test(only_events_move_what_waits),
 		cmocka_unit_test(queue_counts_a_spool),
+		cmocka_unit_test(what_is_deferred_waits_for_room_or_an_event),
 		cmocka_unit_test(seen_remembers_the_last_and_forgets_the_first),
 		cmocka_unit_test(trouble_is_told_at_once_then_once_a_minute),
 	};
