@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/common/event.h"
+#include "daemon/intake/descriptors.h"
 #include "daemon/intake/monotonic.h"
 #include "daemon/intake/intake_state.h"
 #include "daemon/intake/look.h"
@@ -20,7 +21,7 @@
 #define LOOKS_PER_TURN        32
 #define REMEMBERED            4096 /* refusals told, files parked */
 #define HOUSEKEEPING_MS       2000
-#define TICKS_PER_SPACE_CHECK 30
+#define TICKS_PER_SPACE_CHECK 3
 #define GRACE_MS              5000
 #define QUIET_ATTEMPTS        6 /* about three seconds: both daemons may be starting */
 
@@ -319,6 +320,19 @@ static int start_link(struct intake *intake)
 	return keeper_link_start(intake->loop, path, &events, &intake->link);
 }
 
+static size_t affordable_jobs(const struct config *config)
+{
+	size_t limit = descriptors_limit(),
+	       jobs = descriptors_jobs(limit, config->jobs, config->n_spools);
+
+	if (jobs < config->jobs)
+		event_log(LOG_WARNING, EVENT_PLAIN, NULL,
+			"%zu open files are allowed: that is enough for %zu recordings in progress, "
+			"not for Jobs=%u (raise LimitNOFILE=)",
+			limit, jobs, config->jobs);
+	return jobs;
+}
+
 static int start_jobs(struct intake *intake)
 {
 	const struct jobs_setup setup = {
@@ -326,7 +340,7 @@ static int start_jobs(struct intake *intake)
 		.clock = intake->clock,
 		.link = intake->link,
 		.probe = intake->probe,
-		.max = intake->config->jobs,
+		.max = affordable_jobs(intake->config),
 		.n_spools = intake->config->n_spools,
 		.slow_us = intake->config->probe_timeout_us / 2,
 		.ended = on_job_ended,

@@ -23,6 +23,10 @@ static json_t *report_spool(const struct spool *spool)
 		(json_int_t)spool->refused);
 	if (o && oldest_us > 0)
 		json_object_set_new(o, "oldest_finished_us", json_integer(oldest_us));
+	if (o && spool->free_percent >= 0) {
+		json_object_set_new(o, "free_percent", json_real(spool->free_percent));
+		json_object_set_new(o, "low_space", json_boolean(spool->mark.low));
+	}
 	if (o && spool->last_error[0])
 		json_object_set_new(o, "last_error", printable(spool->last_error));
 	return o;

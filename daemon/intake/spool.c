@@ -19,10 +19,9 @@
 #include "daemon/common/event.h"
 #include "daemon/intake/monotonic.h"
 
-#define SCAN_STEP_ENTRIES    256
-#define SUBTREE_ENTRIES      1024 /* of new directories, in a turn; what has more waits for a scan */
-#define TELLINGS_PER_HOUR    100
-#define FREE_SPACE_PER_SPOOL 20 /* one part in */
+#define SCAN_STEP_ENTRIES 256
+#define SUBTREE_ENTRIES   1024 /* of new directories, in a turn; what has more waits for a scan */
+#define TELLINGS_PER_HOUR 100
 
 static const char *last_component(const char *path)
 {
@@ -35,6 +34,7 @@ int spool_init(struct spool *spool, size_t index, const struct config_spool *con
 	const struct spool_tools *tools, size_t candidates)
 {
 	*spool = (struct spool){.config = config, .index = index, .tools = tools, .root_fd = -1};
+	spool->free_percent = -1;
 	spool->queue = queue_new(candidates);
 	return spool->queue ? 0 : -ENOMEM;
 }
@@ -196,19 +196,30 @@ void spool_check(struct spool *spool)
 void spool_check_space(struct spool *spool)
 {
 	const struct event_fields fields = fields_of(spool);
+	const struct config_spool *config = spool->config;
+	struct watermark_space space;
 	struct statvfs st;
 
-	if (spool->root_fd < 0 || fstatvfs(spool->root_fd, &st) < 0)
-		return;
-	if (st.f_bavail >= st.f_blocks / FREE_SPACE_PER_SPOOL) {
-		trouble_over(&spool->full);
+	if (spool->root_fd < 0 || fstatvfs(spool->root_fd, &st) < 0) {
+		spool->free_percent = -1;
 		return;
 	}
-	/* Once a spell: a disk may be nearly full for months. */
-	if (!spool->full.told && trouble_hit(&spool->full, monotonic_us()) > 0)
+	watermark_space(&st, &space);
+	spool->free_percent = space.free_percent;
+	switch (watermark_update(&spool->mark, config->low_percent, &space)) {
+	case WATERMARK_LOW:
 		event_log(LOG_WARNING, EVENT_SPOOL_FULL, &fields,
-			"spool %s: its filesystem is nearly full: %" PRIu64 " MiB are free",
-			spool->config->name, (uint64_t)st.f_bavail * st.f_frsize >> 20);
+			"spool %s: its filesystem is nearly full: %.1f%% left, below LowSpace=%u%%",
+			config->name, space.free_percent, config->low_percent);
+		break;
+	case WATERMARK_WELL:
+		event_log(LOG_NOTICE, EVENT_PLAIN, &fields,
+			"spool %s: its filesystem has space again: %.1f%% left", config->name,
+			space.free_percent);
+		break;
+	case WATERMARK_AS_BEFORE:
+		break;
+	}
 }
 
 /* ---- Sightings ---- */

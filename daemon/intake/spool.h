@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "daemon/common/config.h"
+#include "daemon/common/watermark.h"
 #include "daemon/intake/brake.h"
 #include "daemon/intake/queue.h"
 #include "daemon/intake/scan.h"
@@ -46,7 +47,10 @@ struct spool {
 	int64_t tellings_since_us;
 	bool told_unleased;
 	char last_error[200]; /* "": none */
-	struct trouble missing, watching, full, sealing;
+	struct trouble missing, watching, sealing;
+
+	struct watermark mark;
+	double free_percent; /* of its filesystem, of what is scarcer; <0: not known */
 };
 
 /* candidates, a power of two, is how many it remembers. -ENOMEM. */
@@ -61,7 +65,7 @@ void spool_free(struct spool *spool);
  * newly opened one will be scanned. Cheap; called every few seconds. */
 void spool_check(struct spool *spool);
 
-/* Tells when less than a twentieth of the spool's filesystem is free. */
+/* Looks at the free space of the spool's filesystem; tells when the watermark is crossed. */
 void spool_check_space(struct spool *spool);
 
 /* Whether spool_scan_step() has something to do now. */
