@@ -103,6 +103,39 @@ static void a_hanging_probe_holds_up_its_own_spool_only(void **state)
 	}
 }
 
+/* At one after the other, this many would take the probe a quarter of an hour. */
+static void files_that_all_hang_the_probe_are_sealed(void **state)
+{
+	enum { HANGING = 2000 };
+	struct intake_daemon *d = *state;
+	size_t skipped = 0;
+
+	put_many(&d->spool, "hangs", HANGING, "h");
+	intake_daemon_start(d);
+	intake_daemon_await(d, all_committed, &(const struct many){"hangs", HANGING});
+	for (size_t i = 0; i < d->keeper.n; i++) {
+		const char *condition = NULL, *damage = NULL;
+		assert_int_equal(json_unpack(d->keeper.recordings[i].begin, "{s:{s:s, s:s}}",
+					 "probe", "condition", &condition, "damage", &damage),
+			0);
+		assert_string_equal(condition, "unprobed");
+		skipped += strstr(damage, "held the probe up") != NULL;
+	}
+	assert_in_range(skipped, HANGING / 2, HANGING - 8);
+	/* And the probe is asked again: the label comes back. */
+	const char *condition = "";
+	for (int i = 0; strcmp(condition, "ok") != 0; i++) {
+		char path[32];
+		assert_true(i < 1000);
+		snprintf(path, sizeof(path), "fine-%d", i);
+		put_text(&d->spool, path, "k");
+		intake_daemon_await_sealed(d, path);
+		assert_int_equal(json_unpack(fake_keeper_find(&d->keeper, path)->begin, "{s:{s:s}}",
+					 "probe", "condition", &condition),
+			0);
+	}
+}
+
 static void whatever_the_probe_does_all_is_sealed(void **state)
 {
 	static const char hows[] = {JUDGE_HANG, JUDGE_SPIN, JUDGE_STOP, JUDGE_CRASH, JUDGE_MEMORY,
@@ -389,6 +422,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		with(setup_two, a_full_spool_does_not_crowd_out_another),
 		with(setup_patient_judge, a_hanging_probe_holds_up_its_own_spool_only),
+		with(setup_impatient_judge, files_that_all_hang_the_probe_are_sealed),
 		with(setup_impatient_judge, whatever_the_probe_does_all_is_sealed),
 		with(setup_two, large_ones_do_not_hold_up_small_ones),
 		with(setup_two, small_ones_do_not_hold_up_large_ones),
