@@ -6,6 +6,7 @@
  * even in two files: what holds is what any one line says. Keys:
  *
  *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s  StaleAfter=12h
+ *                    LowSpace=5%
  *                    Account=  Markers=  (the profile's)  Ignore=  AccountMap=  Discarded=seal
  *     [profile NAME] Files=  Ignore=  Finished=  Unfinished=  Discard=  Account=  Sidecar=
  *                    SidecarWait=0  Markers=      (daemon/common/profile.h)
@@ -18,6 +19,7 @@
  *                    EpochInterval=(0 with a file, 1h with a TPM)
  *                    AwayLimit=7d
  *                    RequireAssurance=(file, virtual-tpm, fw-tpm or hw-tpm)
+ *                    LowSpace=5%
  *     [intake]       Jobs=16  Rescan=60s  ProbeTimeout=10s  Probe=(program)
  */
 #pragma once
@@ -44,7 +46,8 @@ struct config_spool {
 	char *discarded;         /* "seal", "leave" or "delete" */
 	int64_t settle_us;
 	int64_t stale_after_us;
-	char *origin; /* "FILE:LINE" or "--spool", for messages */
+	unsigned low_percent; /* the watermark of its filesystem; 0: none */
+	char *origin;         /* "FILE:LINE" or "--spool", for messages */
 };
 
 struct config_class {
@@ -75,10 +78,11 @@ struct config {
 	char *viewers, *operators, *officers; /* group names */
 	char *root;                           /* "file" or "tpm2" */
 	char *tpm_device; /* a device or TCTI string; NULL: what root.tpm2 says, or /dev/tpmrm0 */
-	int64_t epoch_interval_us; /* between expiries; -1: by where the root is */
-	int64_t away_limit_us;     /* a root mirror is away before it may be given up */
-	char *require_assurance;   /* a label of root_slot.h; NULL: none */
-	unsigned jobs;             /* recordings in progress at once */
+	int64_t epoch_interval_us;    /* between expiries; -1: by where the root is */
+	int64_t away_limit_us;        /* a root mirror is away before it may be given up */
+	char *require_assurance;      /* a label of root_slot.h; NULL: none */
+	unsigned objects_low_percent; /* the watermark of the objects' filesystem; 0: none */
+	unsigned jobs;                /* recordings in progress at once */
 	int64_t rescan_us, probe_timeout_us;
 	char *probe_program; /* NULL: beside the daemon */
 	bool embedded;       /* below a --state directory */

@@ -34,9 +34,19 @@
 #define SHORT_WAIT_US (10 * INT64_C(1000))
 #define TICK_US       (10 * INT64_C(1000)) /* of a kernel with HZ=100, the slowest */
 
+static struct queue *queue_of(struct intake *intake, const struct candidate *candidate)
+{
+	return intake->spools[candidate->spool].queue;
+}
+
+static void drop(struct intake *intake, struct candidate *candidate)
+{
+	queue_drop(queue_of(intake, candidate), candidate);
+}
+
 static void return_in(struct intake *intake, struct candidate *candidate, int64_t wait_us)
 {
-	queue_return(intake->queue, candidate, monotonic_us() + wait_us);
+	queue_return(queue_of(intake, candidate), candidate, monotonic_us() + wait_us);
 }
 
 /* When the file was finished, as far as can be told: its last change by its own account, or, when
@@ -72,8 +82,8 @@ static void try_later(struct intake *intake, struct candidate *candidate, const 
 
 	spool_trouble(&intake->spools[candidate->spool], why);
 	candidate->failures++;
-	if (queue_room(intake->queue) < INTAKE_QUEUE / 2)
-		queue_drop(intake->queue, candidate);
+	if (queue_crowded(queue_of(intake, candidate)))
+		drop(intake, candidate);
 	else
 		return_in(intake, candidate, wait_us < RETRY_MAX_US ? wait_us : RETRY_MAX_US);
 }
@@ -83,7 +93,7 @@ static void writer_found(
 {
 	if (candidate->writers >= WRITER_LOOKS) {
 		spool_in_progress(&intake->spools[candidate->spool], source, false);
-		queue_drop(intake->queue, candidate);
+		drop(intake, candidate);
 		return;
 	}
 	return_in(intake, candidate, WRITER_FIRST_US << candidate->writers++);
@@ -115,6 +125,7 @@ enum {
 	FINDING_UNFINISHED, /* says its bridge */
 	FINDING_LEFT,       /* discarded by its bridge, and to be left to it */
 	FINDING_REMOVED,    /* ... and removed */
+	FINDING_LARGE,
 };
 
 /* Within one tick of the filesystem's clock, two files after each other in one inode look alike
@@ -188,7 +199,7 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 	order->finished_us = candidate->since_us =
 		finished_us(candidate, &source->identity, now_us);
 	order->recorded_us = recorded_us(&source->identity, now_us);
-	source_hash(&source->identity, spool->config->name, order->hash);
+	source_hash_of(source, spool->config->name, order->hash);
 	if (seen_has(intake->parked, order->hash, sizeof(order->hash)))
 		return FINDING_PARKED;
 	finding->wait_us = unsettled_us(order, &source->identity, spool->config->settle_us, now_us);
@@ -201,6 +212,8 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 		return FINDING_UNFINISHED;
 	if (marks == MARKS_DISCARDED && discarded_is(spool, "leave"))
 		return FINDING_LEFT;
+	if (!jobs_room_for_size(intake->jobs, source->identity.size))
+		return FINDING_LARGE;
 	r = source_claim(source);
 	if (r == SOURCE_UNLEASED) {
 		tell_unleased(spool);
@@ -209,6 +222,12 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 		r = finding->wait_us > 0 ? FINDING_UNSETTLED : 0;
 	}
 	return r != 0 ? r : gather(intake, finding, &match, marks == MARKS_DISCARDED, now_us);
+}
+
+/* Every other file would meet it as well. */
+static bool is_general(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
 }
 
 void look_at(struct intake *intake, struct candidate *candidate)
@@ -220,7 +239,11 @@ void look_at(struct intake *intake, struct candidate *candidate)
 	if (r == 0)
 		r = jobs_start(intake->jobs, &finding.order, &finding.source);
 	if (r < 0) {
+		if (is_general(r))
+			brake_failed(&spool->brake, monotonic_us());
 		try_later(intake, candidate, re_strerror(r));
+	} else if (r == FINDING_LARGE) {
+		queue_defer(spool->queue, candidate);
 	} else if (r == SOURCE_WRITER) {
 		writer_found(intake, candidate, &finding.source);
 	} else if (r == SOURCE_CHANGED) {
@@ -235,7 +258,7 @@ void look_at(struct intake *intake, struct candidate *candidate)
 		if (r == FINDING_LEFT)
 			spool_tell(spool, finding.source.identity.inode, SOURCE_OUTCOMES + 2,
 				"was discarded by its bridge (Discarded=leave)");
-		queue_drop(intake->queue, candidate);
+		drop(intake, candidate);
 	}
 	source_close(&finding.source);
 	bundle_free(finding.order.bundle);
@@ -260,11 +283,14 @@ void look_after(struct intake *intake, const struct job_outcome *outcome)
 
 	candidate->writers = 0;
 	if (outcome->end == JOB_FAILED && !intake->stopping) {
+		if (outcome->general)
+			brake_failed(&spool->brake, monotonic_us());
 		try_later(intake, candidate, outcome->why);
 		return;
 	}
 	if (outcome->end == JOB_DONE) {
 		candidate->failures = 0;
+		brake_succeeded(&spool->brake);
 		spool_well(spool);
 	}
 	if (outcome->end == JOB_REFUSED)
@@ -273,7 +299,7 @@ void look_after(struct intake *intake, const struct job_outcome *outcome)
 		return_in(intake, candidate,
 			spool->config->settle_us > 0 ? spool->config->settle_us : SHORT_WAIT_US);
 	else if (outcome->end == JOB_DONE || outcome->end == JOB_REFUSED)
-		queue_drop(intake->queue, candidate);
+		drop(intake, candidate);
 	else
 		return_in(intake, candidate, 0);
 }
