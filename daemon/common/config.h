@@ -5,7 +5,7 @@
  * fatal, with file and line. A later file may go on with a section, but no key is given twice, not
  * even in two files: what holds is what any one line says. Keys:
  *
- *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s  StaleAfter=12h
+ *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s  StaleAfter=12h  LowSpace=5%
  *                    Account=  Markers=  (the profile's)  Ignore=  AccountMap=  Discarded=seal
  *     [profile NAME] Files=  Ignore=  Finished=  Unfinished=  Discard=  Account=  Sidecar=
  *                    SidecarWait=0  Markers=      (daemon/common/profile.h)
@@ -17,6 +17,7 @@
  *                    Root=file  TpmDevice=/dev/tpmrm0
  *                    EpochInterval=(0 with a file, 1h with a TPM)
  *                    RequireAssurance=(file, virtual-tpm, fw-tpm or hw-tpm)
+ *                    LowSpace=5%
  *     [intake]       Jobs=16  Rescan=60s  ProbeTimeout=10s  Probe=(program)
  */
 #pragma once
@@ -43,7 +44,8 @@ struct config_spool {
 	char *discarded;         /* "seal", "leave" or "delete" */
 	int64_t settle_us;
 	int64_t stale_after_us;
-	char *origin; /* "FILE:LINE" or "--spool", for messages */
+	unsigned low_percent; /* the watermark of its filesystem; 0: none */
+	char *origin;         /* "FILE:LINE" or "--spool", for messages */
 };
 
 struct config_class {
@@ -74,9 +76,10 @@ struct config {
 	char *viewers, *operators, *officers; /* group names */
 	char *root;                           /* "file" or "tpm2" */
 	char *tpm_device; /* a device or TCTI string; NULL: what root.tpm2 says, or /dev/tpmrm0 */
-	int64_t epoch_interval_us; /* between expiries; -1: by where the root is */
-	char *require_assurance;   /* a label of root_slot.h; NULL: none */
-	unsigned jobs;             /* recordings in progress at once */
+	int64_t epoch_interval_us;    /* between expiries; -1: by where the root is */
+	char *require_assurance;      /* a label of root_slot.h; NULL: none */
+	unsigned objects_low_percent; /* the watermark of the objects' filesystem; 0: none */
+	unsigned jobs;                /* recordings in progress at once */
 	int64_t rescan_us, probe_timeout_us;
 	char *probe_program; /* NULL: beside the daemon */
 	bool embedded;       /* below a --state directory */

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "daemon/common/config_keys.h"
+#include "daemon/common/watermark.h"
 
 #define LINE_MAX_BYTES 8192 /* what inih may hold of one line */
 
@@ -90,6 +91,7 @@ int config_new_spool(struct config *config, const char *name, const char *origin
 		.discarded = strdup("seal"),
 		.settle_us = US_PER_S,
 		.stale_after_us = US_PER_DAY / 2,
+		.low_percent = WATERMARK_PERCENT_DEFAULT,
 		.origin = strdup(origin)};
 	return s->name && s->profile && s->class && s->discarded && s->origin ? 0 : -ENOMEM;
 }

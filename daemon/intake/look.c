@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/common/event.h"
+#include "daemon/intake/aside.h"
 #include "daemon/intake/bundle.h"
 #include "daemon/intake/marks.h"
 #include "daemon/intake/monotonic.h"
@@ -34,9 +35,19 @@
 #define SHORT_WAIT_US (10 * INT64_C(1000))
 #define TICK_US       (10 * INT64_C(1000)) /* of a kernel with HZ=100, the slowest */
 
+static struct queue *queue_of(struct intake *intake, const struct candidate *candidate)
+{
+	return intake->spools[candidate->spool].queue;
+}
+
+static void drop(struct intake *intake, struct candidate *candidate)
+{
+	queue_drop(queue_of(intake, candidate), candidate);
+}
+
 static void return_in(struct intake *intake, struct candidate *candidate, int64_t wait_us)
 {
-	queue_return(intake->queue, candidate, monotonic_us() + wait_us);
+	queue_return(queue_of(intake, candidate), candidate, monotonic_us() + wait_us);
 }
 
 /* When the file was finished, as far as can be told: its last change by its own account, or, when
@@ -72,8 +83,8 @@ static void try_later(struct intake *intake, struct candidate *candidate, const 
 
 	spool_trouble(&intake->spools[candidate->spool], why);
 	candidate->failures++;
-	if (queue_room(intake->queue) < INTAKE_QUEUE / 2)
-		queue_drop(intake->queue, candidate);
+	if (queue_crowded(queue_of(intake, candidate)))
+		drop(intake, candidate);
 	else
 		return_in(intake, candidate, wait_us < RETRY_MAX_US ? wait_us : RETRY_MAX_US);
 }
@@ -83,7 +94,7 @@ static void writer_found(
 {
 	if (candidate->writers >= WRITER_LOOKS) {
 		spool_in_progress(&intake->spools[candidate->spool], source, false);
-		queue_drop(intake->queue, candidate);
+		drop(intake, candidate);
 		return;
 	}
 	return_in(intake, candidate, WRITER_FIRST_US << candidate->writers++);
@@ -115,6 +126,7 @@ enum {
 	FINDING_UNFINISHED, /* says its bridge */
 	FINDING_LEFT,       /* discarded by its bridge, and to be left to it */
 	FINDING_REMOVED,    /* ... and removed */
+	FINDING_LARGE,
 };
 
 /* Within one tick of the filesystem's clock, two files after each other in one inode look alike
@@ -154,16 +166,16 @@ static int remove_discarded(struct spool *spool, struct source *source)
 }
 
 /* What is to be done with a claimed source: 0 to seal it. */
-static int gather(struct intake *intake, struct finding *finding, const struct pattern_match *match,
-	bool discarded, int64_t now_us)
+static int gather(struct intake *intake, struct finding *finding, const char *path,
+	const struct pattern_match *match, bool discarded, int64_t now_us)
 {
 	struct job_order *order = &finding->order;
 	struct spool *spool = &intake->spools[order->candidate->spool];
 
 	if (discarded && discarded_is(spool, "delete"))
 		return remove_discarded(spool, &finding->source);
-	int r = bundle_gather(spool, order->candidate->path, match, discarded, order->finished_us,
-		now_us, &order->bundle, &finding->wait_us);
+	int r = bundle_gather(spool, path, match, discarded, order->finished_us, now_us,
+		&order->bundle, &finding->wait_us);
 	return r == BUNDLE_WAIT ? FINDING_UNSETTLED : r;
 }
 
@@ -176,11 +188,13 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 	struct job_order *order = &finding->order;
 	int64_t now_us = clock_now_us(intake->clock);
 	struct pattern_match match;
+	char buf[PATH_MAX];
+	const char *path = aside_path(candidate->path, buf);
 	int r = source_find(spool->root_fd, candidate->path, source);
 
 	if (r != 0)
 		return r;
-	if (profile_classify(spool->profile, candidate->path, &match) != PROFILE_RECORDING)
+	if (profile_classify(spool->profile, path, &match) != PROFILE_RECORDING)
 		return SOURCE_GONE;
 	order->spool = spool->config;
 	order->profile = spool->profile;
@@ -188,19 +202,21 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 	order->finished_us = candidate->since_us =
 		finished_us(candidate, &source->identity, now_us);
 	order->recorded_us = recorded_us(&source->identity, now_us);
-	source_hash(&source->identity, spool->config->name, order->hash);
+	source_hash_of(source, spool->config->name, order->hash);
 	if (seen_has(intake->parked, order->hash, sizeof(order->hash)))
 		return FINDING_PARKED;
 	finding->wait_us = unsettled_us(order, &source->identity, spool->config->settle_us, now_us);
 	if (finding->wait_us > 0)
 		return FINDING_UNSETTLED;
-	int marks = marks_look(spool, candidate->path, &match);
+	int marks = marks_look(spool, path, &match);
 	if (marks < 0)
 		return marks;
 	if (marks == MARKS_UNFINISHED)
 		return FINDING_UNFINISHED;
 	if (marks == MARKS_DISCARDED && discarded_is(spool, "leave"))
 		return FINDING_LEFT;
+	if (!jobs_room_for_size(intake->jobs, source->identity.size))
+		return FINDING_LARGE;
 	r = source_claim(source);
 	if (r == SOURCE_UNLEASED) {
 		tell_unleased(spool);
@@ -208,7 +224,13 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 			unsettled_us(order, &source->identity, UNLEASED_SETTLE_US, now_us);
 		r = finding->wait_us > 0 ? FINDING_UNSETTLED : 0;
 	}
-	return r != 0 ? r : gather(intake, finding, &match, marks == MARKS_DISCARDED, now_us);
+	return r != 0 ? r : gather(intake, finding, path, &match, marks == MARKS_DISCARDED, now_us);
+}
+
+/* Every other file would meet it as well. */
+static bool is_general(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
 }
 
 void look_at(struct intake *intake, struct candidate *candidate)
@@ -220,7 +242,11 @@ void look_at(struct intake *intake, struct candidate *candidate)
 	if (r == 0)
 		r = jobs_start(intake->jobs, &finding.order, &finding.source);
 	if (r < 0) {
+		if (is_general(r))
+			brake_failed(&spool->brake, monotonic_us());
 		try_later(intake, candidate, re_strerror(r));
+	} else if (r == FINDING_LARGE) {
+		queue_defer(spool->queue, candidate);
 	} else if (r == SOURCE_WRITER) {
 		writer_found(intake, candidate, &finding.source);
 	} else if (r == SOURCE_CHANGED) {
@@ -235,7 +261,7 @@ void look_at(struct intake *intake, struct candidate *candidate)
 		if (r == FINDING_LEFT)
 			spool_tell(spool, finding.source.identity.inode, SOURCE_OUTCOMES + 2,
 				"was discarded by its bridge (Discarded=leave)");
-		queue_drop(intake->queue, candidate);
+		drop(intake, candidate);
 	}
 	source_close(&finding.source);
 	bundle_free(finding.order.bundle);
@@ -260,11 +286,14 @@ void look_after(struct intake *intake, const struct job_outcome *outcome)
 
 	candidate->writers = 0;
 	if (outcome->end == JOB_FAILED && !intake->stopping) {
+		if (outcome->general)
+			brake_failed(&spool->brake, monotonic_us());
 		try_later(intake, candidate, outcome->why);
 		return;
 	}
 	if (outcome->end == JOB_DONE) {
 		candidate->failures = 0;
+		brake_succeeded(&spool->brake);
 		spool_well(spool);
 	}
 	if (outcome->end == JOB_REFUSED)
@@ -273,7 +302,7 @@ void look_after(struct intake *intake, const struct job_outcome *outcome)
 		return_in(intake, candidate,
 			spool->config->settle_us > 0 ? spool->config->settle_us : SHORT_WAIT_US);
 	else if (outcome->end == JOB_DONE || outcome->end == JOB_REFUSED)
-		queue_drop(intake->queue, candidate);
+		drop(intake, candidate);
 	else
 		return_in(intake, candidate, 0);
 }
