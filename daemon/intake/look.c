@@ -115,6 +115,7 @@ enum {
 	FINDING_UNFINISHED, /* says its bridge */
 	FINDING_LEFT,       /* discarded by its bridge, and to be left to it */
 	FINDING_REMOVED,    /* ... and removed */
+	FINDING_NO_MAP,     /* says whose it is */
 };
 
 /* Within one tick of the filesystem's clock, two files after each other in one inode look alike
@@ -164,7 +165,7 @@ static int gather(struct intake *intake, struct finding *finding, const struct p
 		return remove_discarded(spool, &finding->source);
 	int r = bundle_gather(spool, order->candidate->path, match, discarded, order->finished_us,
 		now_us, &order->bundle, &finding->wait_us);
-	return r == BUNDLE_WAIT ? FINDING_UNSETTLED : r;
+	return r == BUNDLE_WAIT ? FINDING_UNSETTLED : r == BUNDLE_NO_MAP ? FINDING_NO_MAP : r;
 }
 
 /* Finds the candidate and claims it if it is finished. 0 with a claimed source; a source_outcome or
@@ -221,6 +222,8 @@ void look_at(struct intake *intake, struct candidate *candidate)
 		r = jobs_start(intake->jobs, &finding.order, &finding.source);
 	if (r < 0) {
 		try_later(intake, candidate, re_strerror(r));
+	} else if (r == FINDING_NO_MAP) {
+		try_later(intake, candidate, "its AccountMap= cannot be read");
 	} else if (r == SOURCE_WRITER) {
 		writer_found(intake, candidate, &finding.source);
 	} else if (r == SOURCE_CHANGED) {
