@@ -152,7 +152,7 @@ static int map_account(struct spool *spool, int64_t now_us, char **account)
 	_cleanup_free_ char *key = TAKE_PTR(*account);
 	int r = account_map_find(&spool->map, path, key, now_us, account);
 
-	if (r == 0 || r == -ENOENT) {
+	if (r == 0 || r == ACCOUNT_MAP_UNKNOWN) {
 		trouble_over(&spool->mapping);
 		return 0;
 	}
@@ -162,7 +162,7 @@ static int map_account(struct spool *spool, int64_t now_us, char **account)
 		event_log(LOG_ERR, EVENT_SPOOL_TROUBLE, &fields,
 			"spool %s: %s cannot be read: %s; its recordings wait", spool->config->name,
 			path, re_strerror(r));
-	return r;
+	return r == -ENOMEM ? r : BUNDLE_NO_MAP;
 }
 
 /* A sidecar may say anything, but a message has an end (intake_wire.h). */

@@ -126,6 +126,7 @@ enum {
 	FINDING_UNFINISHED, /* says its bridge */
 	FINDING_LEFT,       /* discarded by its bridge, and to be left to it */
 	FINDING_REMOVED,    /* ... and removed */
+	FINDING_NO_MAP,     /* says whose it is */
 	FINDING_LARGE,
 };
 
@@ -176,7 +177,7 @@ static int gather(struct intake *intake, struct finding *finding, const char *pa
 		return remove_discarded(spool, &finding->source);
 	int r = bundle_gather(spool, path, match, discarded, order->finished_us, now_us,
 		&order->bundle, &finding->wait_us);
-	return r == BUNDLE_WAIT ? FINDING_UNSETTLED : r;
+	return r == BUNDLE_WAIT ? FINDING_UNSETTLED : r == BUNDLE_NO_MAP ? FINDING_NO_MAP : r;
 }
 
 /* Finds the candidate and claims it if it is finished. 0 with a claimed source; a source_outcome or
@@ -247,6 +248,8 @@ void look_at(struct intake *intake, struct candidate *candidate)
 		try_later(intake, candidate, re_strerror(r));
 	} else if (r == FINDING_LARGE) {
 		queue_defer(spool->queue, candidate);
+	} else if (r == FINDING_NO_MAP) {
+		try_later(intake, candidate, "its AccountMap= cannot be read");
 	} else if (r == SOURCE_WRITER) {
 		writer_found(intake, candidate, &finding.source);
 	} else if (r == SOURCE_CHANGED) {

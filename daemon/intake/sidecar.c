@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 void sidecar_clear(struct sidecar *sidecar)
 {
 	source_close(&sidecar->source);
+	if (sidecar->bytes)
+		sodium_memzero(sidecar->bytes, sidecar->len);
 	free(sidecar->bytes);
 	free(sidecar->path);
 	*sidecar = (struct sidecar)SIDECAR_NONE;
