@@ -16,6 +16,7 @@
 #include "daemon/intake/seal.h"
 
 #define LARGE_MAX 4 /* at once: fewer than there are threads */
+#define SLOW_MAX  8 /* probes in a row; then only one file at a time is made to wait for one */
 
 enum job_state {
 	JOB_PROBING,
@@ -47,9 +48,10 @@ struct job {
 
 /* What the jobs of one spool take. */
 struct share {
-	size_t before; /* PROBING and PROBED */
+	size_t before; /* PROBING (so many of them with the probe) and PROBED */
 	size_t active; /* later */
-	bool slow;     /* its last probe took long */
+	size_t probing;
+	unsigned slow; /* so many probes in a row took long */
 };
 
 struct jobs {
@@ -115,7 +117,7 @@ static size_t slow_ones(const struct jobs *jobs)
 	size_t n = 0;
 
 	for (size_t i = 0; i < jobs->setup.n_spools; i++)
-		n += jobs->shares[i].slow ? jobs->shares[i].before : 0;
+		n += jobs->shares[i].slow > 0 ? jobs->shares[i].before : 0;
 	return n;
 }
 
@@ -124,7 +126,7 @@ bool jobs_room(const struct jobs *jobs, size_t spool)
 	const struct share *share = &jobs->shares[spool];
 
 	/* With fewer spools, none can take the places of another. */
-	if (share->slow && jobs->setup.n_spools > PROBE_JOBS_MAX)
+	if (share->slow > 0 && jobs->setup.n_spools > PROBE_JOBS_MAX)
 		return share->before == 0 && slow_ones(jobs) < PROBE_JOBS_MAX / 2;
 	return share->before < before_max(jobs->setup.n_spools);
 }
@@ -424,9 +426,12 @@ static void let_begin(struct jobs *jobs)
 static void probed(void *context, const struct probe_result *result)
 {
 	struct job *job = context;
+	struct share *share = share_of(job);
+	bool slow = monotonic_us() - job->probed_since_us >= job->jobs->setup.slow_us;
 
 	job->busy = false;
-	share_of(job)->slow = monotonic_us() - job->probed_since_us >= job->jobs->setup.slow_us;
+	share->probing--;
+	share->slow = slow ? share->slow + 1 : 0;
 	if (job->over) {
 		job_bury(job);
 		return;
@@ -434,6 +439,26 @@ static void probed(void *context, const struct probe_result *result)
 	job->state = JOB_PROBED;
 	job->probe = *result;
 	let_begin(job->jobs);
+}
+
+/* A label is not worth hours of plaintext: where the probe hangs on every file, most go without. */
+static int ask_probe(struct job *job, int fd)
+{
+	struct share *share = share_of(job);
+
+	if (share->slow >= SLOW_MAX && share->probing > 0) {
+		job->state = JOB_PROBED;
+		probe_result_unprobed(
+			&job->probe, "not probed: the files before it held the probe up");
+		return 0;
+	}
+	job->probed_since_us = monotonic_us();
+	int r = probe_client_submit(job->jobs->setup.probe, fd, probed, job);
+	if (r == 0) {
+		job->busy = true;
+		share->probing++;
+	}
+	return r;
 }
 
 int jobs_start(struct jobs *jobs, struct job_order *order, struct source *source)
@@ -451,13 +476,11 @@ int jobs_start(struct jobs *jobs, struct job_order *order, struct source *source
 	job->id = ++jobs->last_id;
 	job->order = *order;
 	job->grant = (struct job_grant){.object_fd = -1, .key_fd = -1};
-	job->probed_since_us = monotonic_us();
-	int r = probe_client_submit(jobs->setup.probe, source->fd, probed, job);
+	int r = ask_probe(job, source->fd);
 	if (r < 0) {
 		free(job);
 		return r;
 	}
-	job->busy = true;
 	job->source = *source;
 	*source = (struct source)SOURCE_NONE;
 	order->bundle = NULL;
@@ -465,6 +488,7 @@ int jobs_start(struct jobs *jobs, struct job_order *order, struct source *source
 	jobs->running++;
 	jobs->large += is_large(job);
 	share_of(job)->before++;
+	let_begin(jobs);
 	return 0;
 }
 
@@ -499,8 +523,10 @@ void jobs_wind_down(struct jobs *jobs, bool all)
 		struct job *job = jobs->slots[i];
 		if (!job || (!all && job->state >= JOB_SEALING))
 			continue;
-		if (job->state == JOB_PROBING)
+		if (job->state == JOB_PROBING && job->busy) {
 			job->busy = false;
+			share_of(job)->probing--;
+		}
 		if (!job->over)
 			job_abort(job, JOB_LOST);
 		else if (!job->busy)

@@ -581,6 +581,61 @@ static void the_walk_does_not_follow_a_swapped_directory(void **state)
 	assert_int_equal(walked.n_directories, 0);
 }
 
+/* While the walk is in it, a directory becomes a link to elsewhere, and something else elsewhere: what
+ * is found is what was in it, and nothing is found through the link. */
+static void a_directory_swapped_during_the_walk(void **state)
+{
+	struct walked walked = {0};
+	const struct scan_sink sink = {on_directory, on_file, on_refused, &walked};
+	struct scan *scan;
+
+	put_directory(&spool, "account");
+	put_directory(&spool, "account/deeper");
+	put_text(&spool, "account/one", "x");
+	put_text(&spool, "account/two", "x");
+	put_text(&spool, "account/deeper/three", "x");
+	assert_int_equal(scan_start(spool.fd, "", &sink, &scan), 0);
+	while (walked.n_directories < 2) /* until it is in account/ */
+		assert_int_equal(scan_step(scan, 1), SCAN_MORE);
+	assert_int_equal(renameat(spool.fd, "account", spool.fd, ".away"), 0);
+	assert_int_equal(symlinkat("/etc", spool.fd, "account"), 0);
+	while (scan_step(scan, 1) == SCAN_MORE)
+		;
+	scan_free(scan);
+	assert_int_equal(walked.n_files, 3);
+	assert_false(walked_file(&walked, "account/passwd"));
+	for (size_t i = 0; i < walked.n_files; i++)
+		assert_int_equal(find(walked.files[i]), SOURCE_GONE);
+	assert_int_equal(find("account/passwd"), SOURCE_GONE);
+}
+
+/* Between the check and the opening, the name comes to mean a pipe, a link, or another file. */
+static void a_name_swapped_between_check_and_opening(void **state)
+{
+	for (int round = 0; round < 3; round++) {
+		struct source source = SOURCE_NONE;
+		char text[8] = {0};
+		size_t len;
+		put_text(&spool, "file", "audio");
+		assert_int_equal(source_find(spool.fd, "file", &source), 0);
+		assert_int_equal(unlinkat(spool.fd, "file", 0), 0);
+		if (round == 0)
+			assert_int_equal(mkfifoat(spool.fd, "file", 0600), 0);
+		else if (round == 1)
+			assert_int_equal(symlinkat("/etc/passwd", spool.fd, "file"), 0);
+		else
+			put_text(&spool, "file", "AUDIO");
+		/* What was checked is what is opened; without a name it is no recording any more. */
+		assert_int_equal(source_claim(&source), SOURCE_CHANGED);
+		assert_int_equal(pread_full(source.fd, text, sizeof(text), 0, &len), 0);
+		assert_string_equal(text, "audio");
+		assert_int_equal(source_unlink(&source), SOURCE_CHANGED);
+		assert_true(is_there(&spool, "file"));
+		source_close(&source);
+		assert_int_equal(unlinkat(spool.fd, "file", 0), 0);
+	}
+}
+
 #define in_spool(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -607,6 +662,8 @@ int main(void)
 		in_spool(the_walk_finds_what_may_be_sealed),
 		in_spool(the_walk_ends_at_a_depth),
 		in_spool(the_walk_does_not_follow_a_swapped_directory),
+		in_spool(a_directory_swapped_during_the_walk),
+		in_spool(a_name_swapped_between_check_and_opening),
 	};
 
 	/* A lease that is broken sends it. */
