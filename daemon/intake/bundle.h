@@ -8,6 +8,7 @@
 struct bundle {
 	char *account; /* NULL: none could be told */
 	bool discarded;
+	int root_fd; /* of the spool, while there are sidecars; else -1 */
 	struct sidecar sidecar[PROFILE_SIDECARS_MAX];
 	bool shared[PROFILE_SIDECARS_MAX]; /* perhaps with other recordings of the folder */
 	size_t n_sidecars;
