@@ -7,9 +7,10 @@
 
 /* The loop, its threads, the watch, the keeper, the probe, and what libraries open for a moment. */
 #define OTHERS 32
-/* A job's file, its directory, object and key; before it begins, the probe's duplicate. */
-#define PER_JOB    4
-#define PER_BEFORE 3
+/* A job's file, its directory, the spool for its sidecars, object and key; before it begins, the
+ * probe's duplicate. */
+#define PER_JOB    5
+#define PER_BEFORE 4
 
 size_t descriptors_limit(void)
 {
