@@ -9,7 +9,8 @@
  *     COMMITTING  plaintext, perhaps a committed object     the same; `already`, then unlinked
  *     ended       committed object
  *
- * The plaintext is unlinked in one place only, and only after `committed` or `already`. */
+ * The plaintext is unlinked in one place only, and only after `committed` or `already`; but for what
+ * a bridge has discarded, where the operator says Discarded=delete (look.c). */
 #pragma once
 
 #include <jansson.h>
