@@ -17,7 +17,8 @@
  * where one after the other takes the probe long, the next ones go without. What the probe is done with is sealed for the
  * spool that has the least in progress. Large files have a few places of their own, so that small
  * ones do not wait for them; and these are for nobody else, so that they are not kept waiting by
- * small ones. */
+ * small ones; but for what
+ * a bridge has discarded, where the operator says Discarded=delete (look.c). */
 #pragma once
 
 #include <jansson.h>
