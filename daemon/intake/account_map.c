@@ -101,7 +101,7 @@ int account_map_find(struct account_map *map, const char *path, const char *key,
 	size_t len, value_len;
 
 	if (r != 0)
-		return r == -ENOENT ? -ENXIO : r;
+		return r;
 	for (const char *line = map->text; *line; line += len + (line[len] == '\n')) {
 		len = strcspn(line, "\n");
 		const char *value = line_value(line, len, key, &value_len);
@@ -110,5 +110,5 @@ int account_map_find(struct account_map *map, const char *path, const char *key,
 		*ret_account = strndup(value, value_len);
 		return *ret_account ? 0 : -ENOMEM;
 	}
-	return -ENOENT;
+	return ACCOUNT_MAP_UNKNOWN;
 }

@@ -29,6 +29,8 @@ struct bundle *bundle_free(struct bundle *bundle)
 		return NULL;
 	for (size_t i = 0; i < bundle->n_sidecars; i++)
 		sidecar_clear(&bundle->sidecar[i]);
+	if (bundle->root_fd >= 0)
+		close(bundle->root_fd);
 	free(bundle->account);
 	free(bundle);
 	return NULL;
@@ -152,7 +154,7 @@ static int map_account(struct spool *spool, int64_t now_us, char **account)
 	_cleanup_free_ char *key = TAKE_PTR(*account);
 	int r = account_map_find(&spool->map, path, key, now_us, account);
 
-	if (r == 0 || r == -ENOENT) {
+	if (r == 0 || r == ACCOUNT_MAP_UNKNOWN) {
 		trouble_over(&spool->mapping);
 		return 0;
 	}
@@ -162,7 +164,7 @@ static int map_account(struct spool *spool, int64_t now_us, char **account)
 		event_log(LOG_ERR, EVENT_SPOOL_TROUBLE, &fields,
 			"spool %s: %s cannot be read: %s; its recordings wait", spool->config->name,
 			path, re_strerror(r));
-	return r;
+	return r == -ENOMEM ? r : BUNDLE_NO_MAP;
 }
 
 /* A sidecar may say anything, but a message has an end (intake_wire.h). */
@@ -189,6 +191,13 @@ static int gather_account(struct gathering *g, int64_t *ret_wait_us)
 	return r;
 }
 
+/* The spool may be closed, or be another, when the sidecars are to go. */
+static int keep_root(struct bundle *bundle, int root_fd)
+{
+	bundle->root_fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
+	return bundle->root_fd < 0 ? -errno : 0;
+}
+
 int bundle_gather(struct spool *spool, const char *path, const struct pattern_match *match,
 	bool discarded, int64_t finished_us, int64_t now_us, struct bundle **ret_bundle,
 	int64_t *ret_wait_us)
@@ -197,12 +206,16 @@ int bundle_gather(struct spool *spool, const char *path, const struct pattern_ma
 	struct gathering g = {spool, path, match, finished_us, now_us, bundle};
 	int r = bundle ? 0 : -ENOMEM;
 
-	if (bundle)
+	if (bundle) {
 		bundle->discarded = discarded;
+		bundle->root_fd = -1;
+	}
 	for (size_t i = 0; i < profile_count(spool->profile, PROFILE_SIDECARS) && r == 0; i++)
 		r = gather_sidecar(&g, i, ret_wait_us);
 	if (r == 0)
 		r = gather_account(&g, ret_wait_us);
+	if (r == 0 && bundle->n_sidecars > 0)
+		r = keep_root(bundle, spool->root_fd);
 	if (r != 0) {
 		bundle_free(bundle);
 		return r;
@@ -270,6 +283,6 @@ void bundle_remove_sidecars(
 		struct sidecar *sidecar = &bundle->sidecar[i];
 		if (bundle->shared[i] && is_needed(profile, path, parent_fd, sidecar))
 			continue;
-		(void)source_unlink(&sidecar->source);
+		(void)sidecar_remove(bundle->root_fd, sidecar);
 	}
 }

@@ -1,5 +1,6 @@
 #include "daemon/intake/descriptors.h"
 
+#include <stdint.h>
 #include <sys/resource.h>
 
 #include "daemon/intake/job.h"
@@ -7,16 +8,17 @@
 
 /* The loop, its threads, the watch, the keeper, the probe, and what libraries open for a moment. */
 #define OTHERS 32
-/* A job's file, its directory, object and key; before it begins, the probe's duplicate. */
-#define PER_JOB    4
-#define PER_BEFORE 3
+/* A job's file, its directory, the spool for its sidecars, object and key; before it begins, the
+ * probe's duplicate. */
+#define PER_JOB    5
+#define PER_BEFORE 4
 
 size_t descriptors_limit(void)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return 0;
+		return SIZE_MAX; /* then opening will tell */
 	if (limit.rlim_cur < limit.rlim_max) {
 		const struct rlimit raised = {limit.rlim_max, limit.rlim_max};
 		if (setrlimit(RLIMIT_NOFILE, &raised) == 0)

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "daemon/intake/aside.h"
 #include "daemon/intake/job_message.h"
 #include "daemon/intake/monotonic.h"
 #include "daemon/intake/seal.h"
@@ -256,10 +257,11 @@ static void job_unlink(struct job *job)
 		job_finish(job, JOB_CHANGED);
 		return;
 	}
+	char buf[PATH_MAX];
 	/* Last: until now they may be what says whose the recording is, and that it is finished. */
 	if (job->order.bundle && job->sidecars_sealed)
 		bundle_remove_sidecars(job->order.bundle, job->source.parent_fd, job->order.profile,
-			job->order.candidate->path);
+			aside_path(job->order.candidate->path, buf));
 	int64_t exposure_us = clock_now_us(jobs->setup.clock) - job->order.finished_us;
 	keeper_link_send(
 		jobs->setup.link, job_message_unlinked(job->id, exposure_us > 0 ? exposure_us : 0));

@@ -11,7 +11,8 @@
  *      (its end)  plaintext aside (aside.h), committed object   the same
  *     ended       committed object
  *
- * The plaintext is unlinked in one place only, and only after `committed` or `already`.
+ * The plaintext is unlinked in one place only, and only after `committed` or `already`; but for what
+ * a bridge has discarded, where the operator says Discarded=delete (look.c).
  *
  * No spool keeps another one waiting. Each may have a few files before the probe, beside the sealing;
  * where one after the other takes the probe long, the next ones go without. What the probe is done with is sealed for the
@@ -96,8 +97,8 @@ bool jobs_room_for_size(const struct jobs *jobs, uint64_t bytes);
 /* How many jobs there can be in all. */
 size_t jobs_places(size_t max, size_t n_spools);
 
-/* Starts a job on a claimed source, which becomes the job's on success, with the order's bundle. -EBUSY
- * without room; -errno. */
+/* Starts a job on a claimed source, which becomes the job's on success, with the order's bundle.
+ * -EBUSY without room; -errno. */
 int jobs_start(struct jobs *jobs, struct job_order *order, struct source *source);
 
 /* A message of the keeper. Descriptors that are taken become -1. 0 (also for a job that has ended

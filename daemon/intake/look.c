@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/common/event.h"
+#include "daemon/intake/aside.h"
 #include "daemon/intake/bundle.h"
 #include "daemon/intake/marks.h"
 #include "daemon/intake/monotonic.h"
@@ -125,6 +126,7 @@ enum {
 	FINDING_UNFINISHED, /* says its bridge */
 	FINDING_LEFT,       /* discarded by its bridge, and to be left to it */
 	FINDING_REMOVED,    /* ... and removed */
+	FINDING_NO_MAP,     /* says whose it is */
 	FINDING_LARGE,
 };
 
@@ -165,17 +167,17 @@ static int remove_discarded(struct spool *spool, struct source *source)
 }
 
 /* What is to be done with a claimed source: 0 to seal it. */
-static int gather(struct intake *intake, struct finding *finding, const struct pattern_match *match,
-	bool discarded, int64_t now_us)
+static int gather(struct intake *intake, struct finding *finding, const char *path,
+	const struct pattern_match *match, bool discarded, int64_t now_us)
 {
 	struct job_order *order = &finding->order;
 	struct spool *spool = &intake->spools[order->candidate->spool];
 
 	if (discarded && discarded_is(spool, "delete"))
 		return remove_discarded(spool, &finding->source);
-	int r = bundle_gather(spool, order->candidate->path, match, discarded, order->finished_us,
-		now_us, &order->bundle, &finding->wait_us);
-	return r == BUNDLE_WAIT ? FINDING_UNSETTLED : r;
+	int r = bundle_gather(spool, path, match, discarded, order->finished_us, now_us,
+		&order->bundle, &finding->wait_us);
+	return r == BUNDLE_WAIT ? FINDING_UNSETTLED : r == BUNDLE_NO_MAP ? FINDING_NO_MAP : r;
 }
 
 /* Finds the candidate and claims it if it is finished. 0 with a claimed source; a source_outcome or
@@ -187,11 +189,13 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 	struct job_order *order = &finding->order;
 	int64_t now_us = clock_now_us(intake->clock);
 	struct pattern_match match;
+	char buf[PATH_MAX];
+	const char *path = aside_path(candidate->path, buf);
 	int r = source_find(spool->root_fd, candidate->path, source);
 
 	if (r != 0)
 		return r;
-	if (profile_classify(spool->profile, candidate->path, &match) != PROFILE_RECORDING)
+	if (profile_classify(spool->profile, path, &match) != PROFILE_RECORDING)
 		return SOURCE_GONE;
 	order->spool = spool->config;
 	order->profile = spool->profile;
@@ -205,7 +209,7 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 	finding->wait_us = unsettled_us(order, &source->identity, spool->config->settle_us, now_us);
 	if (finding->wait_us > 0)
 		return FINDING_UNSETTLED;
-	int marks = marks_look(spool, candidate->path, &match);
+	int marks = marks_look(spool, path, &match);
 	if (marks < 0)
 		return marks;
 	if (marks == MARKS_UNFINISHED)
@@ -221,7 +225,7 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 			unsettled_us(order, &source->identity, UNLEASED_SETTLE_US, now_us);
 		r = finding->wait_us > 0 ? FINDING_UNSETTLED : 0;
 	}
-	return r != 0 ? r : gather(intake, finding, &match, marks == MARKS_DISCARDED, now_us);
+	return r != 0 ? r : gather(intake, finding, path, &match, marks == MARKS_DISCARDED, now_us);
 }
 
 /* Every other file would meet it as well. */
@@ -244,6 +248,8 @@ void look_at(struct intake *intake, struct candidate *candidate)
 		try_later(intake, candidate, re_strerror(r));
 	} else if (r == FINDING_LARGE) {
 		queue_defer(spool->queue, candidate);
+	} else if (r == FINDING_NO_MAP) {
+		try_later(intake, candidate, "its AccountMap= cannot be read");
 	} else if (r == SOURCE_WRITER) {
 		writer_found(intake, candidate, &finding.source);
 	} else if (r == SOURCE_CHANGED) {

@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/durable.h"
 #include "daemon/intake/stale.h"
@@ -14,10 +16,11 @@
 
 void sidecar_clear(struct sidecar *sidecar)
 {
-	source_close(&sidecar->source);
+	if (sidecar->bytes)
+		sodium_memzero(sidecar->bytes, sidecar->len);
 	free(sidecar->bytes);
 	free(sidecar->path);
-	*sidecar = (struct sidecar)SIDECAR_NONE;
+	*sidecar = (struct sidecar){0};
 }
 
 /* ---- Reading ---- */
@@ -30,58 +33,56 @@ static bool is_settled(const struct source_identity *identity, int64_t now_us, i
 	return changed_us > now_us + US_PER_S || now_us - changed_us >= settle_us;
 }
 
-static int read_bytes(struct sidecar *sidecar)
+static int read_bytes(const struct source *source, struct sidecar *sidecar)
 {
-	size_t len = (size_t)sidecar->source.identity.size;
+	size_t len = (size_t)source->identity.size;
 
 	sidecar->bytes = malloc(len + 1);
 	if (!sidecar->bytes)
 		return -ENOMEM;
-	int r = pread_full(sidecar->source.fd, sidecar->bytes, len, 0, &sidecar->len);
+	int r = pread_full(source->fd, sidecar->bytes, len, 0, &sidecar->len);
 	if (r < 0)
 		return r;
 	sidecar->bytes[sidecar->len] = '\0';
-	return source_unchanged(sidecar->source.fd, &sidecar->source.identity) &&
-			       sidecar->len == len
+	sidecar->identity = source->identity;
+	return sidecar->len == len && source_unchanged(source->fd, &source->identity)
 		       ? 0
 		       : SIDECAR_BUSY;
 }
 
-static int claim(struct sidecar *sidecar)
+static int claim(struct source *source, struct sidecar *sidecar)
 {
-	int r = source_claim(&sidecar->source);
+	int r = source_claim(source);
 
 	if (r == SOURCE_WRITER || r == SOURCE_CHANGED)
 		return SIDECAR_BUSY;
-	if (r == 0 || r == SOURCE_UNLEASED)
-		r = read_bytes(sidecar);
-	source_release(&sidecar->source);
-	return r;
+	return r == 0 || r == SOURCE_UNLEASED ? read_bytes(source, sidecar) : r;
 }
 
 static int find(int root_fd, const char *path, int64_t now_us, int64_t settle_us,
 	struct sidecar *sidecar, struct sidecar_about *ret_about)
 {
-	int r = source_find(root_fd, path, &sidecar->source);
+	_cleanup_(source_close) struct source source = SOURCE_NONE;
+	int r = source_find(root_fd, path, &source);
 
 	if (r == SOURCE_GONE)
 		return SIDECAR_MISSING;
 	if (r < 0)
 		return r;
-	ret_about->inode = sidecar->source.identity.inode;
-	ret_about->since_us = stale_since_us(&sidecar->source, now_us);
+	ret_about->inode = source.identity.inode;
+	ret_about->since_us = stale_since_us(&source, now_us);
 	if (r != 0)
 		return r == SOURCE_EMPTY ? SIDECAR_BUSY : r;
-	if (sidecar->source.identity.size > SIDECAR_BYTES_MAX)
+	if (source.identity.size > SIDECAR_BYTES_MAX)
 		return SIDECAR_LARGE;
-	return is_settled(&sidecar->source.identity, now_us, settle_us) ? claim(sidecar)
-									: SIDECAR_BUSY;
+	return is_settled(&source.identity, now_us, settle_us) ? claim(&source, sidecar)
+							       : SIDECAR_BUSY;
 }
 
 int sidecar_read(int root_fd, const char *path, int64_t now_us, int64_t settle_us,
 	struct sidecar *ret_sidecar, struct sidecar_about *ret_about)
 {
-	struct sidecar sidecar = SIDECAR_NONE;
+	struct sidecar sidecar = {0};
 
 	*ret_about = (struct sidecar_about){0};
 	int r = find(root_fd, path, now_us, settle_us, &sidecar, ret_about);
@@ -93,6 +94,17 @@ int sidecar_read(int root_fd, const char *path, int64_t now_us, int64_t settle_u
 	}
 	*ret_sidecar = sidecar;
 	return 0;
+}
+
+int sidecar_remove(int root_fd, const struct sidecar *sidecar)
+{
+	_cleanup_(source_close) struct source source = SOURCE_NONE;
+	int r = source_find(root_fd, sidecar->path, &source);
+
+	if (r != 0)
+		return r == SOURCE_GONE || r < 0 ? r : SOURCE_CHANGED;
+	return source_same(&source.identity, &sidecar->identity) ? source_unlink(&source)
+								 : SOURCE_CHANGED;
 }
 
 /* ---- Members ---- */

@@ -11,16 +11,11 @@
 #define SIDECAR_BYTES_MAX 16384 /* also of the keeper: recordings.h */
 
 struct sidecar {
-	struct source source; /* not leased */
-	uint8_t *bytes;       /* and a NUL after them */
+	struct source_identity identity; /* when it was read; it is not kept open */
+	uint8_t *bytes;                  /* and a NUL after them */
 	size_t len;
 	char *path; /* below the spool */
 };
-
-#define SIDECAR_NONE                                                                               \
-	{                                                                                          \
-		.source = SOURCE_NONE                                                              \
-	}
 
 enum sidecar_outcome {
 	SIDECAR_MISSING = SOURCE_OUTCOMES + 16,
@@ -43,5 +38,8 @@ int sidecar_read(int root_fd, const char *path, int64_t now_us, int64_t settle_u
  * when it does not begin with "{", of a "key: value" or "key=value" line. Malloc'd; NULL when there
  * is none, when it is no text or whole number, or when it holds control characters. */
 char *sidecar_member(const struct sidecar *sidecar, const char *key, size_t len);
+
+/* Removes it from below root_fd if it is what was read. 0; SOURCE_GONE; SOURCE_CHANGED; -errno. */
+int sidecar_remove(int root_fd, const struct sidecar *sidecar);
 
 void sidecar_clear(struct sidecar *sidecar);

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/common/event.h"
+#include "daemon/intake/aside.h"
 #include "daemon/intake/monotonic.h"
 
 #define SCAN_STEP_ENTRIES 256
@@ -301,9 +302,12 @@ static void on_file(void *context, const char *path, const struct stat *st)
 	struct spool *spool = context;
 	struct source_identity identity;
 	struct pattern_match match;
-	enum profile_kind kind = profile_classify(spool->profile, path, &match);
+	char buf[PATH_MAX];
+	const char *own = aside_path(path, buf);
+	enum profile_kind kind = profile_classify(spool->profile, own, &match);
 
-	if (kind == PROFILE_FOREIGN)
+	/* A sidecar that was being removed when the machine stopped has a name that hides it. */
+	if (kind == PROFILE_FOREIGN || (kind == PROFILE_BESIDE && own != path))
 		foreign(spool, st);
 	if (kind != PROFILE_RECORDING)
 		return;

@@ -40,23 +40,12 @@ static struct intake_daemon *make(bool two, const char *settings)
 	return d;
 }
 
-/* With sodium ready; not started. */
-static int make_for(void **state, bool two, const char *settings)
+int intake_daemon_setup_only(void **state)
 {
 	if (sodium_init() < 0)
 		return -1;
-	*state = make(two, settings);
+	*state = make(false, "Jobs=4\nProbe=/nonexistent/recseal-probe");
 	return 0;
-}
-
-int intake_daemon_setup_only(void **state)
-{
-	return make_for(state, false, "Jobs=4\nProbe=/nonexistent/recseal-probe");
-}
-
-int intake_daemon_setup_two(void **state, const char *settings)
-{
-	return make_for(state, true, settings);
 }
 
 int intake_daemon_setup(void **state)
@@ -66,6 +55,14 @@ int intake_daemon_setup(void **state)
 	if (r == 0)
 		intake_daemon_start(*state);
 	return r;
+}
+
+int intake_daemon_setup_two(void **state, const char *settings)
+{
+	if (sodium_init() < 0)
+		return -1;
+	*state = make(true, settings);
+	return 0;
 }
 
 int intake_daemon_teardown(void **state)

@@ -103,9 +103,12 @@ static void accounts_by_name_map_and_word(void **state)
 	assert_account(d, "confbridge-evil-1764000000.wav", NULL);
 }
 
-static bool mapped(struct fake_keeper *keeper, const void *nothing)
+static bool told_of_the_map(struct fake_keeper *keeper, const void *nothing)
 {
-	return reported(keeper, "waiting") > 0;
+	const char *error = json_string_value(json_object_get(
+		json_array_get(json_object_get(keeper->report, "spools"), 0), "last_error"));
+
+	return reported(keeper, "waiting") > 0 && error && strstr(error, "AccountMap=");
 }
 
 static void without_its_map_a_recording_waits(void **state)
@@ -116,7 +119,7 @@ static void without_its_map_a_recording_waits(void **state)
 	snprintf(keys, sizeof(keys), "Profile=asterisk\nAccountMap=%s/map", d->folder.path);
 	with(d, keys, "");
 	intake_daemon_put(d, "confbridge-board-1764000000.wav", "x");
-	intake_daemon_await(d, mapped, NULL);
+	intake_daemon_await(d, told_of_the_map, NULL);
 	assert_int_equal(fake_keeper_begins(&d->keeper, "confbridge-board-1764000000.wav"), 0);
 	put_text(&d->folder, "map", "board = acme\n");
 	intake_daemon_await_sealed(d, "confbridge-board-1764000000.wav");
