@@ -28,11 +28,11 @@ fake() {
 # record CONDITION: of the job whose number is on standard input, as one datagram
 record() {
 	{
-		printf 'RSPR%b' "$(le32 1)"
+		printf 'RSPR%b' "$(le32 2)"
 		head -c 4
 		printf "%b" "$(le32 "$1")$(le32 1)$(le32 8000)$(le32 100)$(le32 0)"
-		head -c 128 /dev/zero
-	} | dd bs=160 iflag=fullblock status=none >&3
+		head -c 136 /dev/zero
+	} | dd bs=168 iflag=fullblock status=none >&3
 }
 
 # dropped N NAME: N new ones below $vault/source too

@@ -25,7 +25,7 @@ trap end_all EXIT
 
 # start_janus [SETTING]: on loopback, with its API on a Unix socket; a setting of the AudioBridge
 start_janus() {
-	local conf=$vault/janus
+	local conf=$vault/janus tries
 	rm -rf "$conf" "$api"
 	mkdir -p "$conf/plugins" "$conf/transports" "$conf/none"
 	ln -s "$modules/libjanus_audiobridge.so" "$conf/plugins/"
@@ -58,14 +58,30 @@ start_janus() {
 			type = "SOCK_SEQPACKET"
 		}
 	END
-	janus -F "$conf" -C "$conf/janus.jcfg" --interface=127.0.0.1 >>"$vault/janus.log" 2>&1 &
-	janus_pid=$!
-	wait_until $PATIENCE_S janus_listens
+	# Its transport's thread ends at once when it runs before its starter has come to its last line, and Janus with it:
+	# such a one is started again.
+	for ((tries = 0; tries < 50; tries++)); do
+		rm -f "$api"
+		janus -F "$conf" -C "$conf/janus.jcfg" --interface=127.0.0.1 >>"$vault/janus.log" 2>&1 &
+		janus_pid=$!
+		wait_until $PATIENCE_S janus_answers_or_ended
+		running "$janus_pid" && return
+		wait "$janus_pid"
+	done
+	fail "janus ends, however often it is started"
 }
 
-janus_listens() {
-	running "$janus_pid" || fail "janus ended"
-	[ -S "$api" ] && python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(sys.argv[1])' "$api" 2>/dev/null
+# A bound socket alone is no answer.
+janus_answers_or_ended() {
+	running "$janus_pid" || return 0
+	[ -S "$api" ] && python3 - "$api" 2>/dev/null <<-END
+		import json, socket, sys
+		api = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		api.settimeout(1)
+		api.connect(sys.argv[1])
+		api.send(json.dumps({"janus": "ping", "transaction": "1"}).encode())
+		sys.exit(json.loads(api.recv(65536))["janus"] != "pong")
+	END
 }
 
 room() {
