@@ -14,9 +14,7 @@
 #include "daemon/intake/job_message.h"
 #include "daemon/intake/monotonic.h"
 #include "daemon/intake/seal.h"
-
-#define LARGE_MAX 4 /* at once: fewer than there are threads */
-#define SLOW_MAX  8 /* probes in a row; then only one file at a time is made to wait for one */
+#include "daemon/intake/share.h"
 
 enum job_state {
 	JOB_PROBING,
@@ -46,14 +44,6 @@ struct job {
 	char why[160];
 };
 
-/* What the jobs of one spool take. */
-struct share {
-	size_t before; /* PROBING (so many of them with the probe) and PROBED */
-	size_t active; /* later */
-	size_t probing;
-	unsigned slow; /* so many probes in a row took long */
-};
-
 struct jobs {
 	struct jobs_setup setup;
 	size_t running, active, large, n_slots;
@@ -62,15 +52,9 @@ struct jobs {
 	struct job **slots;
 };
 
-/* So many of a spool may be with the probe, or done with it. */
-static size_t before_max(size_t n_spools)
-{
-	return n_spools < PROBE_JOBS_MAX ? PROBE_JOBS_MAX / (n_spools ? n_spools : 1) : 1;
-}
-
 size_t jobs_places(size_t max, size_t n_spools)
 {
-	return max + n_spools * before_max(n_spools);
+	return max + n_spools * share_before_max(n_spools);
 }
 
 int jobs_new(const struct jobs_setup *setup, struct jobs **ret_jobs)
@@ -111,31 +95,14 @@ size_t jobs_of(const struct jobs *jobs, size_t spool)
 	return jobs->shares[spool].before + jobs->shares[spool].active;
 }
 
-/* All slow spools together leave half of the probe's processes to the others. */
-static size_t slow_ones(const struct jobs *jobs)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < jobs->setup.n_spools; i++)
-		n += jobs->shares[i].slow > 0 ? jobs->shares[i].before : 0;
-	return n;
-}
-
 bool jobs_room(const struct jobs *jobs, size_t spool)
 {
-	const struct share *share = &jobs->shares[spool];
-
-	/* With fewer spools, none can take the places of another. */
-	if (share->slow > 0 && jobs->setup.n_spools > PROBE_JOBS_MAX)
-		return share->before == 0 && slow_ones(jobs) < PROBE_JOBS_MAX / 2;
-	return share->before < before_max(jobs->setup.n_spools);
+	return share_has_room(jobs->shares, jobs->setup.n_spools, spool);
 }
 
 bool jobs_room_for_size(const struct jobs *jobs, uint64_t bytes)
 {
-	size_t max = jobs->setup.max / 4 < LARGE_MAX ? jobs->setup.max / 4 : LARGE_MAX;
-
-	return bytes < JOBS_LARGE_BYTES || jobs->large < (max > 0 ? max : 1);
+	return bytes < JOBS_LARGE_BYTES || jobs->large < share_large_max(jobs->setup.max);
 }
 
 static bool is_large(const struct job *job)
@@ -394,13 +361,13 @@ int jobs_message(struct jobs *jobs, json_t *message, struct socket_fds *fds)
  * one, none may take every place. */
 static struct job *next_to_begin(const struct jobs *jobs)
 {
-	size_t max = jobs->setup.max, share_max = jobs->setup.n_spools > 1 ? max - max / 4 : max;
+	size_t active_max = share_active_max(jobs->setup.max, jobs->setup.n_spools);
 	struct job *next = NULL;
 
 	for (size_t i = 0; i < jobs->n_slots; i++) {
 		struct job *job = jobs->slots[i];
 		if (!job || job->over || job->state != JOB_PROBED ||
-			share_of(job)->active >= share_max)
+			share_of(job)->active >= active_max)
 			continue;
 		if (!next || share_of(job)->active < share_of(next)->active ||
 			(share_of(job)->active == share_of(next)->active && job->id < next->id))
@@ -441,12 +408,11 @@ static void probed(void *context, const struct probe_result *result)
 	let_begin(job->jobs);
 }
 
-/* A label is not worth hours of plaintext: where the probe hangs on every file, most go without. */
 static int ask_probe(struct job *job, int fd)
 {
 	struct share *share = share_of(job);
 
-	if (share->slow >= SLOW_MAX && share->probing > 0) {
+	if (share_skips_probe(share)) {
 		job->state = JOB_PROBED;
 		probe_result_unprobed(
 			&job->probe, "not probed: the files before it held the probe up");
