@@ -153,12 +153,17 @@ int durable_unlink(int dir_fd, const char *name)
 	return unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+int durable_rename_at_once(int dir_fd, const char *from, const char *to)
+{
+	return renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) < 0 ? -errno : 0;
+}
+
 int durable_rename(int dir_fd, const char *from, const char *to)
 {
-	if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS) /* of a filesystem that has no such flag */
-		return -errno;
+	int r = durable_rename_at_once(dir_fd, from, to);
+
+	if (r != -EINVAL && r != -ENOSYS) /* of a filesystem that has no such flag */
+		return r;
 	if (linkat(dir_fd, from, dir_fd, to, 0) < 0 || unlinkat(dir_fd, from, 0) < 0)
 		return -errno;
 	return 0;

@@ -56,6 +56,10 @@ int durable_unlink(int dir_fd, const char *name);
  * durable_sync(dir_fd). */
 int durable_rename(int dir_fd, const char *from, const char *to);
 
+/* The same, but never without either name and never with both, as seen by others. -EINVAL or -ENOSYS
+ * where the filesystem has no RENAME_NOREPLACE. */
+int durable_rename_at_once(int dir_fd, const char *from, const char *to);
+
 /* Opens, creating it when missing (durably: the parent's entry is synced), a directory. Refuses a
  * symbolic link. Returns the descriptor or -errno. */
 int durable_mkdir_open(int dir_fd, const char *name, mode_t mode);

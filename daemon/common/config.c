@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "daemon/common/config_parse.h"
 #include "daemon/common/config_path.h"
+#include "daemon/common/watermark.h"
 
 #define DEFAULT_PATH    SYSCONFDIR "/recseal/recseal.conf"
 #define DEFAULT_KEEP_US (30 * US_PER_DAY)
@@ -71,6 +72,7 @@ static struct config *new_config(void)
 	c->away_limit_us = 7 * US_PER_DAY;
 	c->jobs = 16;
 	c->rescan_us = 60 * US_PER_S;
+	c->objects_low_percent = WATERMARK_PERCENT_DEFAULT;
 	c->probe_timeout_us = 10 * US_PER_S;
 	if (c->root && c->keeper_dir && c->objects_dir && c->socket_dir && c->viewers &&
 		c->operators && c->officers)

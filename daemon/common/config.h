@@ -5,7 +5,7 @@
  * fatal, with file and line. A later file may go on with a section, but no key is given twice, not
  * even in two files: what holds is what any one line says. Keys:
  *
- *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s
+ *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s  LowSpace=5%
  *     [class NAME]   Keep=                  ("default" is 30d unless it is given)
  *     [keeper]       State=/var/lib/recseal-keeper  Objects=/var/lib/recseal/objects
  *                    Sockets=/run/recseal  Intake=recseal (user)
@@ -15,6 +15,7 @@
  *                    EpochInterval=(0 with a file, 1h with a TPM)
  *                    AwayLimit=7d
  *                    RequireAssurance=(file, virtual-tpm, fw-tpm or hw-tpm)
+ *                    LowSpace=5%
  *     [intake]       Jobs=16  Rescan=60s  ProbeTimeout=10s  Probe=(program)
  */
 #pragma once
@@ -34,7 +35,8 @@ struct config_spool {
 	char *profile; /* "directory" */
 	char *class;
 	int64_t settle_us;
-	char *origin; /* "FILE:LINE" or "--spool", for messages */
+	unsigned low_percent; /* the watermark of its filesystem; 0: none */
+	char *origin;         /* "FILE:LINE" or "--spool", for messages */
 };
 
 struct config_class {
@@ -55,10 +57,11 @@ struct config {
 	char *viewers, *operators, *officers; /* group names */
 	char *root;                           /* "file" or "tpm2" */
 	char *tpm_device; /* a device or TCTI string; NULL: what root.tpm2 says, or /dev/tpmrm0 */
-	int64_t epoch_interval_us; /* between expiries; -1: by where the root is */
-	int64_t away_limit_us;     /* a root mirror is away before it may be given up */
-	char *require_assurance;   /* a label of root_slot.h; NULL: none */
-	unsigned jobs;             /* recordings in progress at once */
+	int64_t epoch_interval_us;    /* between expiries; -1: by where the root is */
+	int64_t away_limit_us;        /* a root mirror is away before it may be given up */
+	char *require_assurance;      /* a label of root_slot.h; NULL: none */
+	unsigned objects_low_percent; /* the watermark of the objects' filesystem; 0: none */
+	unsigned jobs;                /* recordings in progress at once */
 	int64_t rescan_us, probe_timeout_us;
 	char *probe_program; /* NULL: beside the daemon */
 	bool embedded;       /* below a --state directory */

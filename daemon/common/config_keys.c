@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "daemon/common/config_parse.h"
 #include "daemon/common/config_path.h"
+#include "daemon/common/watermark.h"
 
 #define KEEP_MAX_US (1000 * 365 * US_PER_DAY) /* times stay four-digit years */
 
@@ -134,11 +135,27 @@ static int set_count(const struct config_key *key, const char *value, void *fiel
 	return 0;
 }
 
+static int set_percent(const struct config_key *key, const char *value, void *field, FILE *why)
+{
+	char *end;
+	long n = strtol(value, &end, 10);
+
+	if (!isdigit((unsigned char)*value) || strcmp(end, "%") != 0 || n < key->min ||
+		n > key->max) {
+		fprintf(why, "is not a share: use %s", key->range);
+		return -RE_CONFIG;
+	}
+	*(unsigned *)field = (unsigned)n;
+	return 0;
+}
+
 static const struct config_key spool_keys[] = {
 	{"Path", set_path, offsetof(struct config_spool, path), 0, 0, NULL},
 	{"Profile", set_profile, offsetof(struct config_spool, profile), 0, 0, NULL},
 	{"Class", set_name, offsetof(struct config_spool, class), 0, 0, NULL},
 	{"Settle", set_span, offsetof(struct config_spool, settle_us), 0, US_PER_DAY, "0 to 1d"},
+	{"LowSpace", set_percent, offsetof(struct config_spool, low_percent), 0,
+		WATERMARK_PERCENT_MAX, "0% to 90%"},
 };
 
 static const struct config_key class_keys[] = {
@@ -161,6 +178,8 @@ static const struct config_key keeper_keys[] = {
 	{"AwayLimit", set_span, offsetof(struct config, away_limit_us), 0, 3650 * US_PER_DAY,
 		"0 to 3650d"},
 	{"RequireAssurance", set_assurance, offsetof(struct config, require_assurance), 0, 0, NULL},
+	{"LowSpace", set_percent, offsetof(struct config, objects_low_percent), 0,
+		WATERMARK_PERCENT_MAX, "0% to 90%"},
 };
 
 static const struct config_key intake_keys[] = {

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "daemon/common/config_keys.h"
+#include "daemon/common/watermark.h"
 
 #define LINE_MAX_BYTES 8192 /* what inih may hold of one line */
 
@@ -88,6 +89,7 @@ int config_new_spool(struct config *config, const char *name, const char *origin
 		.profile = strdup("directory"),
 		.class = strdup("default"),
 		.settle_us = US_PER_S,
+		.low_percent = WATERMARK_PERCENT_DEFAULT,
 		.origin = strdup(origin)};
 	return s->name && s->profile && s->class && s->origin ? 0 : -ENOMEM;
 }

@@ -17,7 +17,7 @@
  *   {"op":"abort","job":N}      give the job up; its object is forgotten
  *   {"op":"unlinked","job":N,"exposure_us":N}   the plaintext is gone (for the exposure figures)
  *   {"op":"report","spools":[{"name":S,"path":S,"waiting":N,"refused":N,"oldest_finished_us":N?,
- *    "last_error":S?}]}         every few seconds
+ *    "last_error":S?,"free_percent":N?,"low_space":bool?}]}         every few seconds
  *
  * keeper -> intake
  *   {"op":"hello","version":1}

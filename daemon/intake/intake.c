@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/common/event.h"
+#include "daemon/intake/descriptors.h"
 #include "daemon/intake/monotonic.h"
 #include "daemon/intake/intake_state.h"
 #include "daemon/intake/look.h"
@@ -20,16 +21,11 @@
 #define LOOKS_PER_TURN        32
 #define REMEMBERED            4096 /* refusals told, files parked */
 #define HOUSEKEEPING_MS       2000
-#define TICKS_PER_SPACE_CHECK 30
+#define TICKS_PER_SPACE_CHECK 3
 #define GRACE_MS              5000
 #define QUIET_ATTEMPTS        6 /* about three seconds: both daemons may be starting */
 
 /* ---- The turn: a little of everything, then the loop again ---- */
-
-static bool may_start_jobs(const struct intake *intake)
-{
-	return keeper_link_ready(intake->link) && jobs_room(intake->jobs) > 0;
-}
 
 static bool scan_some(struct intake *intake)
 {
@@ -37,6 +33,7 @@ static bool scan_some(struct intake *intake)
 
 	for (size_t i = 0; i < intake->config->n_spools; i++) {
 		struct spool *spool = &intake->spools[i];
+		spool_turn(spool);
 		if (spool_scanning(spool))
 			spool_scan_step(spool);
 		more |= spool_scanning(spool);
@@ -44,16 +41,45 @@ static bool scan_some(struct intake *intake)
 	return more;
 }
 
+static bool may_take(const struct intake *intake, const struct spool *spool, int64_t now_us)
+{
+	return keeper_link_ready(intake->link) && jobs_room(intake->jobs, spool->index) &&
+	       brake_allows(&spool->brake, jobs_of(intake->jobs, spool->index), now_us);
+}
+
+/* Those that were deferred come first: there are few places for them, and others take none of these.
+ */
+static struct candidate *take_from(struct intake *intake, struct spool *spool, int64_t now_us)
+{
+	struct candidate *candidate = NULL;
+
+	if (!may_take(intake, spool, now_us))
+		return NULL;
+	if (jobs_room_for_size(intake->jobs, JOBS_LARGE_BYTES))
+		candidate = queue_take_deferred(spool->queue);
+	return candidate ? candidate : queue_take(spool->queue, now_us);
+}
+
+/* One spool after the other. */
+static struct candidate *take_next(struct intake *intake, int64_t now_us)
+{
+	size_t n = intake->config->n_spools;
+	struct candidate *candidate = NULL;
+
+	for (size_t i = 0; i < n && !candidate; i++) {
+		candidate = take_from(intake, &intake->spools[intake->next_spool], now_us);
+		intake->next_spool = (intake->next_spool + 1) % n;
+	}
+	return candidate;
+}
+
 static void look_at_some(struct intake *intake)
 {
+	struct candidate *candidate;
 	int64_t now_us = monotonic_us();
 
-	for (int i = 0; i < LOOKS_PER_TURN && may_start_jobs(intake); i++) {
-		struct candidate *candidate = queue_take(intake->queue, now_us);
-		if (!candidate)
-			return;
+	for (int i = 0; i < LOOKS_PER_TURN && (candidate = take_next(intake, now_us)); i++)
 		look_at(intake, candidate);
-	}
 }
 
 static void on_due(uv_timer_t *timer)
@@ -61,12 +87,33 @@ static void on_due(uv_timer_t *timer)
 	intake_wake(timer->data);
 }
 
+/* When there is something to look at in this spool, as far as only time can tell. */
+static int64_t spool_due_us(const struct intake *intake, const struct spool *spool)
+{
+	int64_t due_us = queue_next_due_us(spool->queue);
+
+	if (!keeper_link_ready(intake->link) || !jobs_room(intake->jobs, spool->index))
+		return INT64_MAX;
+	if (queue_has_deferred(spool->queue) && jobs_room_for_size(intake->jobs, JOBS_LARGE_BYTES))
+		due_us = 0;
+	if (due_us == INT64_MAX || spool->brake.pause_us == 0)
+		return due_us;
+	if (jobs_of(intake->jobs, spool->index) > 0)
+		return INT64_MAX;
+	return due_us > spool->brake.until_us ? due_us : spool->brake.until_us;
+}
+
 /* True when a candidate is due already; else has the timer wake us when one is. */
 static bool await_next(struct intake *intake)
 {
-	int64_t next_us = queue_next_due_us(intake->queue), now_us = monotonic_us();
+	int64_t next_us = INT64_MAX, now_us = monotonic_us();
 
-	if (!may_start_jobs(intake) || next_us == INT64_MAX)
+	for (size_t i = 0; i < intake->config->n_spools; i++) {
+		int64_t due_us = spool_due_us(intake, &intake->spools[i]);
+		if (due_us < next_us)
+			next_us = due_us;
+	}
+	if (next_us == INT64_MAX)
 		return false;
 	if (next_us <= now_us)
 		return true;
@@ -110,8 +157,8 @@ static void on_watch(void *context, enum watch_event event, size_t spool, const 
 static void report(struct intake *intake)
 {
 	if (keeper_link_ready(intake->link))
-		keeper_link_send(intake->link,
-			report_build(intake->spools, intake->config->n_spools, intake->queue));
+		keeper_link_send(
+			intake->link, report_build(intake->spools, intake->config->n_spools));
 }
 
 static void on_keeper_ready(void *context)
@@ -195,7 +242,7 @@ static void shut_down(struct intake *intake)
 	intake->probe = probe_client_stop(intake->probe);
 	intake->link = keeper_link_stop(intake->link);
 	for (size_t i = 0; intake->spools && i < intake->config->n_spools; i++)
-		spool_free(&intake->spools[i]);
+		spool_close(&intake->spools[i]);
 	intake->watch = watch_stop(intake->watch);
 	close_handle(&intake->turn);
 	close_handle(&intake->due);
@@ -273,6 +320,19 @@ static int start_link(struct intake *intake)
 	return keeper_link_start(intake->loop, path, &events, &intake->link);
 }
 
+static size_t affordable_jobs(const struct config *config)
+{
+	size_t limit = descriptors_limit(),
+	       jobs = descriptors_jobs(limit, config->jobs, config->n_spools);
+
+	if (jobs < config->jobs)
+		event_log(LOG_WARNING, EVENT_PLAIN, NULL,
+			"%zu open files are allowed: that is enough for %zu recordings in progress, "
+			"not for Jobs=%u (raise LimitNOFILE=)",
+			limit, jobs, config->jobs);
+	return jobs;
+}
+
 static int start_jobs(struct intake *intake)
 {
 	const struct jobs_setup setup = {
@@ -280,12 +340,24 @@ static int start_jobs(struct intake *intake)
 		.clock = intake->clock,
 		.link = intake->link,
 		.probe = intake->probe,
-		.max = intake->config->jobs,
+		.max = affordable_jobs(intake->config),
+		.n_spools = intake->config->n_spools,
+		.slow_us = intake->config->probe_timeout_us / 2,
 		.ended = on_job_ended,
 		.context = intake,
 	};
 
 	return jobs_new(&setup, &intake->jobs);
+}
+
+/* A power of two. */
+static size_t queue_share(size_t n_spools)
+{
+	size_t share = INTAKE_QUEUE;
+
+	while (share > INTAKE_QUEUE_SHARE && share * n_spools > INTAKE_QUEUE)
+		share /= 2;
+	return share;
 }
 
 static int start_spools(struct intake *intake)
@@ -294,7 +366,6 @@ static int start_spools(struct intake *intake)
 
 	intake->tools = (struct spool_tools){
 		.clock = intake->clock,
-		.queue = intake->queue,
 		.watch = intake->watch,
 		.told = intake->told,
 		.rescan_us = intake->config->rescan_us,
@@ -302,11 +373,15 @@ static int start_spools(struct intake *intake)
 	intake->spools = calloc(n ? n : 1, sizeof(*intake->spools));
 	if (!intake->spools)
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		spool_init(&intake->spools[i], i, &intake->config->spools[i], &intake->tools);
-	for (size_t i = 0; i < n; i++)
+	int r = 0;
+	for (size_t i = 0; i < n; i++) {
+		int failed = spool_init(&intake->spools[i], i, &intake->config->spools[i],
+			&intake->tools, queue_share(n));
+		r = failed < 0 ? failed : r;
+	}
+	for (size_t i = 0; r == 0 && i < n; i++)
 		spool_check(&intake->spools[i]);
-	return 0;
+	return r;
 }
 
 static void start_handles(struct intake *intake)
@@ -352,11 +427,10 @@ int intake_start(const struct intake_setup *setup, struct intake **ret_intake)
 	intake->loop = setup->loop;
 	intake->config = setup->config;
 	intake->clock = setup->clock;
-	intake->queue = queue_new(INTAKE_QUEUE);
 	intake->told = seen_new(REMEMBERED);
 	intake->parked = seen_new(REMEMBERED);
 	int r = -ENOMEM;
-	if (!intake->queue || !intake->told || !intake->parked)
+	if (!intake->told || !intake->parked)
 		goto fail;
 	start_handles(intake);
 	r = start_parts(intake);
@@ -380,8 +454,9 @@ struct intake *intake_free(struct intake *intake)
 	if (!intake)
 		return NULL;
 	jobs_free(intake->jobs);
+	for (size_t i = 0; intake->spools && i < intake->config->n_spools; i++)
+		spool_free(&intake->spools[i]);
 	free(intake->spools);
-	queue_free(intake->queue);
 	seen_free(intake->told);
 	seen_free(intake->parked);
 	free(intake);

@@ -6,8 +6,10 @@
 #include "base/clock.h"
 #include "daemon/common/config.h"
 
-/* Candidates remembered at once; a spool with more files is walked piece by piece. */
-#define INTAKE_QUEUE 16384
+/* Candidates remembered at once, of all spools together; a spool with more files than its share is
+ * walked piece by piece. */
+#define INTAKE_QUEUE       16384
+#define INTAKE_QUEUE_SHARE 1024 /* of a spool, at least */
 
 struct intake_setup {
 	uv_loop_t *loop;

@@ -12,7 +12,6 @@ struct intake {
 	void (*stopped)(void *context);
 	void *context;
 
-	struct queue *queue;
 	struct seen *told;   /* refusals in the journal */
 	struct seen *parked; /* states of files that the keeper does not want */
 	struct watch *watch;
@@ -21,6 +20,7 @@ struct intake {
 	struct jobs *jobs;
 	struct spool_tools tools;
 	struct spool *spools;
+	size_t next_spool; /* whose turn it is */
 
 	uv_idle_t turn;          /* runs while there is work at hand */
 	uv_timer_t due;          /* the next candidate's time */

@@ -11,10 +11,14 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "daemon/intake/job_message.h"
+#include "daemon/intake/monotonic.h"
 #include "daemon/intake/seal.h"
+
+#define LARGE_MAX 4 /* at once: fewer than there are threads */
 
 enum job_state {
 	JOB_PROBING,
+	JOB_PROBED, /* waits for its turn */
 	JOB_BEGINNING,
 	JOB_SEALING,
 	JOB_COMMITTING,
@@ -26,6 +30,7 @@ struct job {
 	enum job_state state;
 	struct job_order order;
 	struct source source;
+	struct probe_result probe;
 	struct job_grant grant;
 	struct seal seal;
 	uv_work_t work;
@@ -33,29 +38,61 @@ struct job {
 	bool busy;  /* the probe or a thread still holds this job */
 	bool over;  /* ended, but busy */
 	enum job_end end;
+	int64_t probed_since_us; /* monotonic */
+	bool general;
 	char why[160];
+};
+
+/* What the jobs of one spool take. */
+struct share {
+	size_t before; /* PROBING and PROBED */
+	size_t active; /* later */
+	bool slow;     /* its last probe took long */
 };
 
 struct jobs {
 	struct jobs_setup setup;
-	size_t running;
-	uint32_t last_id; /* never used twice: an old answer cannot meet a new job */
-	struct job *slots[];
+	size_t running, active, large, n_slots;
+	uint32_t last_id;     /* never used twice: an old answer cannot meet a new job */
+	struct share *shares; /* one for each spool */
+	struct job **slots;
 };
+
+/* So many of a spool may be with the probe, or done with it. */
+static size_t before_max(size_t n_spools)
+{
+	return n_spools < PROBE_JOBS_MAX ? PROBE_JOBS_MAX / (n_spools ? n_spools : 1) : 1;
+}
+
+size_t jobs_places(size_t max, size_t n_spools)
+{
+	return max + n_spools * before_max(n_spools);
+}
 
 int jobs_new(const struct jobs_setup *setup, struct jobs **ret_jobs)
 {
-	struct jobs *jobs = calloc(1, sizeof(*jobs) + setup->max * sizeof(jobs->slots[0]));
+	struct jobs *jobs = calloc(1, sizeof(*jobs));
 
 	if (!jobs)
 		return -ENOMEM;
 	jobs->setup = *setup;
+	jobs->n_slots = jobs_places(setup->max, setup->n_spools);
+	jobs->slots = calloc(jobs->n_slots, sizeof(jobs->slots[0]));
+	jobs->shares = calloc(setup->n_spools + 1, sizeof(jobs->shares[0]));
+	if (!jobs->slots || !jobs->shares) {
+		jobs_free(jobs);
+		return -ENOMEM;
+	}
 	*ret_jobs = jobs;
 	return 0;
 }
 
 struct jobs *jobs_free(struct jobs *jobs)
 {
+	if (!jobs)
+		return NULL;
+	free(jobs->slots);
+	free(jobs->shares);
 	free(jobs);
 	return NULL;
 }
@@ -65,9 +102,52 @@ size_t jobs_running(const struct jobs *jobs)
 	return jobs->running;
 }
 
-size_t jobs_room(const struct jobs *jobs)
+size_t jobs_of(const struct jobs *jobs, size_t spool)
 {
-	return jobs->setup.max - jobs->running;
+	return jobs->shares[spool].before + jobs->shares[spool].active;
+}
+
+/* All slow spools together leave half of the probe's processes to the others. */
+static size_t slow_ones(const struct jobs *jobs)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < jobs->setup.n_spools; i++)
+		n += jobs->shares[i].slow ? jobs->shares[i].before : 0;
+	return n;
+}
+
+bool jobs_room(const struct jobs *jobs, size_t spool)
+{
+	const struct share *share = &jobs->shares[spool];
+
+	/* With fewer spools, none can take the places of another. */
+	if (share->slow && jobs->setup.n_spools > PROBE_JOBS_MAX)
+		return share->before == 0 && slow_ones(jobs) < PROBE_JOBS_MAX / 2;
+	return share->before < before_max(jobs->setup.n_spools);
+}
+
+bool jobs_room_for_size(const struct jobs *jobs, uint64_t bytes)
+{
+	size_t max = jobs->setup.max / 4 < LARGE_MAX ? jobs->setup.max / 4 : LARGE_MAX;
+
+	return bytes < JOBS_LARGE_BYTES || jobs->large < (max > 0 ? max : 1);
+}
+
+static bool is_large(const struct job *job)
+{
+	return job->source.identity.size >= JOBS_LARGE_BYTES;
+}
+
+static struct share *share_of(const struct job *job)
+{
+	return &job->jobs->shares[job->order.candidate->spool];
+}
+
+/* What is before its turn has nothing to do with the keeper yet. */
+static bool is_before(const struct job *job)
+{
+	return job->state <= JOB_PROBED;
 }
 
 static void grant_release(struct job_grant *grant)
@@ -85,14 +165,23 @@ static void job_release(struct job *job)
 {
 	struct jobs *jobs = job->jobs;
 
-	for (size_t i = 0; i < jobs->setup.max; i++) {
+	for (size_t i = 0; i < jobs->n_slots; i++) {
 		if (jobs->slots[i] == job)
 			jobs->slots[i] = NULL;
 	}
 	jobs->running--;
+	jobs->large -= is_large(job);
+	if (is_before(job)) {
+		share_of(job)->before--;
+	} else {
+		share_of(job)->active--;
+		jobs->active--;
+	}
 	grant_release(&job->grant);
 	source_close(&job->source);
 }
+
+static void let_begin(struct jobs *jobs);
 
 /* The end of every job: tells of it, once nobody else holds the job any more. */
 static void job_bury(struct job *job)
@@ -102,11 +191,13 @@ static void job_bury(struct job *job)
 		.candidate = job->order.candidate,
 		.end = job->end,
 		.why = job->why,
+		.general = job->general,
 		.inode = job->source.identity.inode,
 		.hash = job->order.hash,
 	};
 
 	job_release(job);
+	let_begin(job->jobs);
 	setup->ended(setup->context, &outcome);
 	free(job);
 }
@@ -127,7 +218,7 @@ static void job_finish(struct job *job, enum job_end end)
 /* Gives the job up; the keeper forgets the object. */
 static void job_abort(struct job *job, enum job_end end)
 {
-	if (!job->over && job->state != JOB_PROBING)
+	if (!job->over && !is_before(job))
 		keeper_link_send(job->jobs->setup.link, job_message_simple("abort", job->id));
 	job_finish(job, end);
 }
@@ -192,6 +283,7 @@ static void seal_ended(uv_work_t *work, int status)
 		return;
 	}
 	if (job->sealed < 0) {
+		job->general = !seal_failed_at_source(&job->seal);
 		job_fail(job, "%s: %s", job->seal.doing, re_strerror(job->sealed));
 		return;
 	}
@@ -236,6 +328,7 @@ static int job_failed(struct job *job, const json_t *message)
 	_cleanup_free_ char *text =
 		text_printable(json_string_value(error), json_string_length(error));
 	snprintf(job->why, sizeof(job->why), "keeper: %s", text ? text : "out of memory");
+	job->general = true;
 	job_finish(job, json_is_true(retry) ? JOB_FAILED : JOB_REFUSED);
 	return 0;
 }
@@ -253,7 +346,7 @@ static int job_settled(struct job *job, const json_t *message, enum job_state ex
 
 static struct job *find_job(const struct jobs *jobs, json_int_t id)
 {
-	for (size_t i = 0; i < jobs->setup.max; i++) {
+	for (size_t i = 0; i < jobs->n_slots; i++) {
 		if (jobs->slots[i] && jobs->slots[i]->id == id)
 			return jobs->slots[i];
 	}
@@ -282,29 +375,63 @@ int jobs_message(struct jobs *jobs, json_t *message, struct socket_fds *fds)
 	return -RE_PROTOCOL;
 }
 
-/* ---- The probe ---- */
+/* ---- The probe, and whose turn it is ---- */
+
+/* The one that has waited longest of the spool that has the least in progress. With more spools than
+ * one, none may take every place. */
+static struct job *next_to_begin(const struct jobs *jobs)
+{
+	size_t max = jobs->setup.max, share_max = jobs->setup.n_spools > 1 ? max - max / 4 : max;
+	struct job *next = NULL;
+
+	for (size_t i = 0; i < jobs->n_slots; i++) {
+		struct job *job = jobs->slots[i];
+		if (!job || job->over || job->state != JOB_PROBED ||
+			share_of(job)->active >= share_max)
+			continue;
+		if (!next || share_of(job)->active < share_of(next)->active ||
+			(share_of(job)->active == share_of(next)->active && job->id < next->id))
+			next = job;
+	}
+	return next;
+}
+
+static void let_begin(struct jobs *jobs)
+{
+	struct job *job;
+
+	while (jobs->active < jobs->setup.max && (job = next_to_begin(jobs))) {
+		job->state = JOB_BEGINNING;
+		share_of(job)->before--;
+		share_of(job)->active++;
+		jobs->active++;
+		keeper_link_send(jobs->setup.link, job_message_begin(job->id, &job->order,
+							   job->source.identity.size, &job->probe));
+	}
+}
 
 static void probed(void *context, const struct probe_result *result)
 {
 	struct job *job = context;
 
 	job->busy = false;
+	share_of(job)->slow = monotonic_us() - job->probed_since_us >= job->jobs->setup.slow_us;
 	if (job->over) {
 		job_bury(job);
 		return;
 	}
-	job->state = JOB_BEGINNING;
-	keeper_link_send(job->jobs->setup.link,
-		job_message_begin(job->id, &job->order, job->source.identity.size, result));
+	job->state = JOB_PROBED;
+	job->probe = *result;
+	let_begin(job->jobs);
 }
 
 int jobs_start(struct jobs *jobs, const struct job_order *order, struct source *source)
 {
 	size_t slot = 0;
 
-	while (slot < jobs->setup.max && jobs->slots[slot])
+	while (slot < jobs->n_slots && jobs->slots[slot])
 		slot++;
-	if (slot == jobs->setup.max)
+	if (slot == jobs->n_slots || !jobs_room(jobs, order->candidate->spool))
 		return -EBUSY;
 	struct job *job = calloc(1, sizeof(*job));
 	if (!job)
@@ -313,6 +440,7 @@ int jobs_start(struct jobs *jobs, const struct job_order *order, struct source *
 	job->id = ++jobs->last_id;
 	job->order = *order;
 	job->grant = (struct job_grant){.object_fd = -1, .key_fd = -1};
+	job->probed_since_us = monotonic_us();
 	int r = probe_client_submit(jobs->setup.probe, source->fd, probed, job);
 	if (r < 0) {
 		free(job);
@@ -323,6 +451,8 @@ int jobs_start(struct jobs *jobs, const struct job_order *order, struct source *
 	*source = (struct source)SOURCE_NONE;
 	jobs->slots[slot] = job;
 	jobs->running++;
+	jobs->large += is_large(job);
+	share_of(job)->before++;
 	return 0;
 }
 
@@ -330,7 +460,7 @@ int jobs_start(struct jobs *jobs, const struct job_order *order, struct source *
 
 void jobs_lost(struct jobs *jobs)
 {
-	for (size_t i = 0; i < jobs->setup.max; i++) {
+	for (size_t i = 0; i < jobs->n_slots; i++) {
 		if (jobs->slots[i])
 			job_finish(jobs->slots[i], JOB_LOST);
 	}
@@ -338,7 +468,7 @@ void jobs_lost(struct jobs *jobs)
 
 void jobs_yield(struct jobs *jobs)
 {
-	for (size_t i = 0; i < jobs->setup.max; i++) {
+	for (size_t i = 0; i < jobs->n_slots; i++) {
 		struct job *job = jobs->slots[i];
 		if (!job || job->over || !source_wanted(&job->source))
 			continue;
@@ -353,7 +483,7 @@ void jobs_yield(struct jobs *jobs)
 
 void jobs_wind_down(struct jobs *jobs, bool all)
 {
-	for (size_t i = 0; i < jobs->setup.max; i++) {
+	for (size_t i = 0; i < jobs->n_slots; i++) {
 		struct job *job = jobs->slots[i];
 		if (!job || (!all && job->state >= JOB_SEALING))
 			continue;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "crypto/age_header.h"
 #include "daemon/common/intake_wire.h"
+#include "daemon/intake/aside.h"
 
 static json_t *probe_object(const struct probe_result *probe)
 {
@@ -45,7 +46,8 @@ static json_t *account_of(const char *path)
 json_t *job_message_begin(uint32_t job, const struct job_order *order, uint64_t plain_bytes,
 	const struct probe_result *probe)
 {
-	const char *path = order->candidate->path;
+	char buf[PATH_MAX];
+	const char *path = aside_path(order->candidate->path, buf);
 
 	return json_pack("{s:s, s:I, s:s, s:o, s:o, s:s, s:o, s:I, s:I, s:I, s:o}", "op", "begin",
 		"job", (json_int_t)job, "spool", order->spool->name, "account", account_of(path),

@@ -30,9 +30,19 @@
 #define SHORT_WAIT_US (10 * INT64_C(1000))
 #define TICK_US       (10 * INT64_C(1000)) /* of a kernel with HZ=100, the slowest */
 
+static struct queue *queue_of(struct intake *intake, const struct candidate *candidate)
+{
+	return intake->spools[candidate->spool].queue;
+}
+
+static void drop(struct intake *intake, struct candidate *candidate)
+{
+	queue_drop(queue_of(intake, candidate), candidate);
+}
+
 static void return_in(struct intake *intake, struct candidate *candidate, int64_t wait_us)
 {
-	queue_return(intake->queue, candidate, monotonic_us() + wait_us);
+	queue_return(queue_of(intake, candidate), candidate, monotonic_us() + wait_us);
 }
 
 /* When the file was finished, as far as can be told: its last change by its own account, or, when
@@ -68,8 +78,8 @@ static void try_later(struct intake *intake, struct candidate *candidate, const 
 
 	spool_trouble(&intake->spools[candidate->spool], why);
 	candidate->failures++;
-	if (queue_room(intake->queue) < INTAKE_QUEUE / 2)
-		queue_drop(intake->queue, candidate);
+	if (queue_crowded(queue_of(intake, candidate)))
+		drop(intake, candidate);
 	else
 		return_in(intake, candidate, wait_us < RETRY_MAX_US ? wait_us : RETRY_MAX_US);
 }
@@ -77,7 +87,7 @@ static void try_later(struct intake *intake, struct candidate *candidate, const 
 static void writer_found(struct intake *intake, struct candidate *candidate)
 {
 	if (candidate->writers >= WRITER_LOOKS) {
-		queue_drop(intake->queue, candidate);
+		drop(intake, candidate);
 		return;
 	}
 	return_in(intake, candidate, WRITER_FIRST_US << candidate->writers++);
@@ -106,6 +116,7 @@ struct finding {
 enum {
 	FINDING_UNSETTLED = SOURCE_OUTCOMES,
 	FINDING_PARKED,
+	FINDING_LARGE,
 };
 
 /* Within one tick of the filesystem's clock, two files after each other in one inode look alike
@@ -139,18 +150,26 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 	order->finished_us = candidate->since_us =
 		finished_us(candidate, &source->identity, now_us);
 	order->recorded_us = recorded_us(&source->identity, now_us);
-	source_hash(&source->identity, spool->config->name, order->hash);
+	source_hash_of(source, spool->config->name, order->hash);
 	if (seen_has(intake->parked, order->hash, sizeof(order->hash)))
 		return FINDING_PARKED;
 	finding->wait_us = unsettled_us(order, &source->identity, spool->config->settle_us, now_us);
 	if (finding->wait_us > 0)
 		return FINDING_UNSETTLED;
+	if (!jobs_room_for_size(intake->jobs, source->identity.size))
+		return FINDING_LARGE;
 	r = source_claim(source);
 	if (r != SOURCE_UNLEASED)
 		return r;
 	tell_unleased(spool);
 	finding->wait_us = unsettled_us(order, &source->identity, UNLEASED_SETTLE_US, now_us);
 	return finding->wait_us > 0 ? FINDING_UNSETTLED : 0;
+}
+
+/* Every other file would meet it as well. */
+static bool is_general(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
 }
 
 void look_at(struct intake *intake, struct candidate *candidate)
@@ -162,7 +181,11 @@ void look_at(struct intake *intake, struct candidate *candidate)
 	if (r == 0)
 		r = jobs_start(intake->jobs, &finding.order, &finding.source);
 	if (r < 0) {
+		if (is_general(r))
+			brake_failed(&spool->brake, monotonic_us());
 		try_later(intake, candidate, re_strerror(r));
+	} else if (r == FINDING_LARGE) {
+		queue_defer(spool->queue, candidate);
 	} else if (r == SOURCE_WRITER) {
 		writer_found(intake, candidate);
 	} else if (r == SOURCE_CHANGED) {
@@ -172,7 +195,7 @@ void look_at(struct intake *intake, struct candidate *candidate)
 	} else if (r != 0) {
 		if (r >= SOURCE_SYMLINK && r < SOURCE_OUTCOMES)
 			spool_refuse(spool, finding.source.identity.inode, (enum source_outcome)r);
-		queue_drop(intake->queue, candidate);
+		drop(intake, candidate);
 	}
 	source_close(&finding.source);
 }
@@ -196,11 +219,14 @@ void look_after(struct intake *intake, const struct job_outcome *outcome)
 
 	candidate->writers = 0;
 	if (outcome->end == JOB_FAILED && !intake->stopping) {
+		if (outcome->general)
+			brake_failed(&spool->brake, monotonic_us());
 		try_later(intake, candidate, outcome->why);
 		return;
 	}
 	if (outcome->end == JOB_DONE) {
 		candidate->failures = 0;
+		brake_succeeded(&spool->brake);
 		spool_well(spool);
 	}
 	if (outcome->end == JOB_REFUSED)
@@ -209,7 +235,7 @@ void look_after(struct intake *intake, const struct job_outcome *outcome)
 		return_in(intake, candidate,
 			spool->config->settle_us > 0 ? spool->config->settle_us : SHORT_WAIT_US);
 	else if (outcome->end == JOB_DONE || outcome->end == JOB_REFUSED)
-		queue_drop(intake->queue, candidate);
+		drop(intake, candidate);
 	else
 		return_in(intake, candidate, 0);
 }

@@ -1,6 +1,7 @@
 /* recseald: takes finished recordings out of the spools and seals them. See recseald(8). */
 #include <errno.h>
 #include <getopt.h>
+#include <linux/close_range.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,6 +178,8 @@ static int prepare_process(void)
 {
 	if (setenv("UV_THREADPOOL_SIZE", "8", 0) < 0)
 		return -errno;
+	/* What whoever started us left open is not for the probe, which would refuse to run with it. */
+	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	/* Descriptors are opened, and leases taken, by way of it. */
 	if (access("/proc/self/fd", F_OK) < 0)
 		return -errno;

@@ -7,13 +7,18 @@
 
 #include "base/bytes.h"
 
-#define TAKEN SIZE_MAX /* heap_at of a candidate that does not wait */
+/* heap_at of a candidate that is not in the heap */
+#define TAKEN    SIZE_MAX
+#define DEFERRED (SIZE_MAX - 1)
+
+TAILQ_HEAD(candidates, candidate);
 
 struct queue {
 	size_t capacity, count;
 	struct candidate **buckets; /* `capacity` chains, by spool and path */
 	struct candidate **heap;    /* the waiting ones, by due time, then by order of arrival */
 	size_t waiting;
+	struct candidates deferred;
 	uint64_t sequence;
 	uint8_t key[crypto_shorthash_KEYBYTES];
 };
@@ -24,6 +29,7 @@ struct queue *queue_new(size_t capacity)
 
 	if (!queue)
 		return NULL;
+	TAILQ_INIT(&queue->deferred);
 	queue->capacity = capacity;
 	queue->buckets = calloc(capacity, sizeof(*queue->buckets));
 	queue->heap = calloc(capacity, sizeof(*queue->heap));
@@ -121,7 +127,12 @@ static void sighted_again(struct queue *queue, struct candidate *c, const struct
 	c->failures = c->writers = 0;
 	c->since_us = s->since_us;
 	c->due_us = s->due_us;
-	heap_settle(queue, c);
+	if (c->heap_at == DEFERRED) {
+		TAILQ_REMOVE(&queue->deferred, c, deferred);
+		heap_insert(queue, c);
+	} else {
+		heap_settle(queue, c);
+	}
 }
 
 int queue_add(struct queue *queue, const struct sighting *s)
@@ -169,6 +180,29 @@ void queue_return(struct queue *queue, struct candidate *candidate, int64_t due_
 	heap_insert(queue, candidate);
 }
 
+void queue_defer(struct queue *queue, struct candidate *candidate)
+{
+	candidate->heap_at = DEFERRED;
+	TAILQ_INSERT_TAIL(&queue->deferred, candidate, deferred);
+}
+
+bool queue_has_deferred(const struct queue *queue)
+{
+	return !TAILQ_EMPTY(&queue->deferred);
+}
+
+struct candidate *queue_take_deferred(struct queue *queue)
+{
+	struct candidate *c = TAILQ_FIRST(&queue->deferred);
+
+	if (!c)
+		return NULL;
+	TAILQ_REMOVE(&queue->deferred, c, deferred);
+	c->heap_at = TAKEN;
+	c->touched = false;
+	return c;
+}
+
 void queue_drop(struct queue *queue, struct candidate *candidate)
 {
 	struct candidate **at = bucket_of(queue, candidate->spool, candidate->path);
@@ -188,6 +222,11 @@ int64_t queue_next_due_us(const struct queue *queue)
 size_t queue_room(const struct queue *queue)
 {
 	return queue->capacity - queue->count;
+}
+
+bool queue_crowded(const struct queue *queue)
+{
+	return queue->count > queue->capacity / 2;
 }
 
 void queue_count(const struct queue *queue, size_t spool, size_t *ret_count, int64_t *ret_oldest_us)

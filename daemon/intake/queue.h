@@ -1,13 +1,15 @@
-/* The candidates: files that may be finished recordings, each once, the earliest due first.
+/* The candidates of a spool: files that may be finished recordings, each once, the earliest due
+ * first.
  *
  * Bounded: its memory does not grow with the spool. A candidate is waiting until queue_take(), then
- * taken (looked at, or in a job), then returned to wait, or dropped. Candidates belong to the
- * queue. Times are monotonic, but for since_us. */
+ * taken (looked at, or in a job), then returned to wait, deferred, or dropped. Candidates belong to
+ * the queue. Times are monotonic, but for since_us. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "daemon/intake/source.h"
 
@@ -28,6 +30,7 @@ struct candidate {
 	uint64_t sequence;
 	size_t heap_at;
 	struct candidate *next;
+	TAILQ_ENTRY(candidate) deferred;
 };
 
 struct queue;
@@ -57,6 +60,14 @@ struct candidate *queue_take(struct queue *queue, int64_t now_us);
 /* A taken candidate waits again. */
 void queue_return(struct queue *queue, struct candidate *candidate, int64_t due_us);
 
+/* A taken candidate waits for queue_take_deferred(), or for an event, whatever the time. */
+void queue_defer(struct queue *queue, struct candidate *candidate);
+
+bool queue_has_deferred(const struct queue *queue);
+
+/* The one deferred first, now taken; NULL when there is none. */
+struct candidate *queue_take_deferred(struct queue *queue);
+
 /* Frees a taken candidate. */
 void queue_drop(struct queue *queue, struct candidate *candidate);
 
@@ -65,6 +76,9 @@ int64_t queue_next_due_us(const struct queue *queue);
 
 /* How many more fit. */
 size_t queue_room(const struct queue *queue);
+
+/* Whether more than half of it is taken up. */
+bool queue_crowded(const struct queue *queue);
 
 /* How many candidates of the spool there are, taken ones included, and the least since_us (0 for
  * none). */

@@ -12,28 +12,32 @@ static json_t *printable(const char *text)
 	return safe ? json_string(safe) : NULL;
 }
 
-static json_t *report_spool(const struct spool *spool, const struct queue *queue)
+static json_t *report_spool(const struct spool *spool)
 {
 	int64_t oldest_us;
 	size_t waiting;
 
-	queue_count(queue, spool->index, &waiting, &oldest_us);
+	queue_count(spool->queue, spool->index, &waiting, &oldest_us);
 	json_t *o = json_pack("{s:s, s:o, s:I, s:I}", "name", spool->config->name, "path",
 		printable(spool->config->path), "waiting", (json_int_t)waiting, "refused",
 		(json_int_t)spool->refused);
 	if (o && oldest_us > 0)
 		json_object_set_new(o, "oldest_finished_us", json_integer(oldest_us));
+	if (o && spool->free_percent >= 0) {
+		json_object_set_new(o, "free_percent", json_real(spool->free_percent));
+		json_object_set_new(o, "low_space", json_boolean(spool->mark.low));
+	}
 	if (o && spool->last_error[0])
 		json_object_set_new(o, "last_error", printable(spool->last_error));
 	return o;
 }
 
-json_t *report_build(const struct spool *spools, size_t n_spools, const struct queue *queue)
+json_t *report_build(const struct spool *spools, size_t n_spools)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n_spools; i++) {
-		if (json_array_append_new(list, report_spool(&spools[i], queue)) < 0) {
+		if (json_array_append_new(list, report_spool(&spools[i])) < 0) {
 			json_decref(list);
 			return NULL;
 		}

@@ -8,4 +8,4 @@
 
 /* `waiting` counts what the queue holds: with more files than INTAKE_QUEUE it is a lower bound.
  * NULL when out of memory. */
-json_t *report_build(const struct spool *spools, size_t n_spools, const struct queue *queue);
+json_t *report_build(const struct spool *spools, size_t n_spools);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "daemon/intake/aside.h"
 #include "daemon/intake/beneath.h"
 
 struct level {
@@ -119,7 +120,8 @@ static void visit(struct scan *scan, const struct dirent *entry)
 	struct stat st = {.st_ino = entry->d_ino};
 	size_t path_len;
 
-	if (name[0] == '.')
+	bool aside = aside_read(name, &(struct aside){0});
+	if (name[0] == '.' && !aside)
 		return;
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
 		if (errno == EACCES) /* the directory may be listed, but not entered */
@@ -127,7 +129,7 @@ static void visit(struct scan *scan, const struct dirent *entry)
 		return;
 	}
 	bool is_directory = S_ISDIR(st.st_mode);
-	if (!is_directory && !scan_takes_file(name))
+	if (is_directory ? aside : !aside && !scan_takes_file(name))
 		return;
 	if (!name_entry(scan, name, &path_len)) {
 		scan->sink.refused(scan->sink.context, &st, SOURCE_TOO_DEEP);

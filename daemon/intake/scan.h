@@ -2,7 +2,8 @@
  * the depth and not by the number of files.
  *
  * Names that begin with a dot (files and directories) and files that end in ".tmp" or ".part" are
- * left alone: tools that copy or transcode give them to what they have not finished. */
+ * left alone: tools that copy or transcode give them to what they have not finished. Files with a
+ * private name of ours (aside.h) are found all the same: a crash has left them. */
 #pragma once
 
 #include <stdbool.h>

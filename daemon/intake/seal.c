@@ -12,6 +12,8 @@
 
 #define PLAIN_BYTES ((size_t)SEAL_BUFFER_CHUNKS * AGE_CHUNK_BYTES)
 
+static const char READING[] = "reading the recording", SYNCING[] = "syncing the recording";
+
 struct buffers {
 	size_t plain_size;
 	uint8_t *plain, *sealed;
@@ -66,7 +68,7 @@ static int copy_sealed(struct seal *seal, const uint8_t *key, const struct buffe
 		size_t want = left < b->plain_size ? (size_t)left : b->plain_size, got;
 		if (atomic_load(&seal->cancelled))
 			return SEAL_CANCELLED;
-		seal->doing = "reading the recording";
+		seal->doing = READING;
 		int r = pread_full(seal->source_fd, b->plain, want, (off_t)offset, &got);
 		if (r < 0)
 			return r;
@@ -110,9 +112,14 @@ static int write_payload(struct seal *seal)
  * very state that the keeper knows it by, or a shredded recording could return in part. */
 static int sync_source(struct seal *seal)
 {
-	seal->doing = "syncing the recording";
+	seal->doing = SYNCING;
 	int r = durable_sync(seal->source_fd);
 	return r == -EINVAL || r == -EROFS || r == -ENOSYS ? 0 : r;
+}
+
+bool seal_failed_at_source(const struct seal *seal)
+{
+	return seal->doing == READING || seal->doing == SYNCING;
 }
 
 int seal_run(struct seal *seal)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "crypto/age_stream.h"
@@ -36,3 +37,6 @@ enum {
  * source was unchanged when it had been read to its end. SEAL_CANCELLED, SEAL_CHANGED; -errno or
  * -RE_PROTOCOL (a key descriptor that is none), with seal->doing. Blocks; any thread. */
 int seal_run(struct seal *seal);
+
+/* Whether it was the source that could not be read, and not the object that could not be written. */
+bool seal_failed_at_source(const struct seal *seal);

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/durable.h"
+#include "daemon/intake/aside.h"
 #include "daemon/intake/beneath.h"
 
 const char *source_refusal(enum source_outcome outcome)
@@ -208,12 +209,12 @@ bool source_unchanged(int fd, const struct source_identity *identity)
 	return source_same(identity, &now);
 }
 
-int source_unlink(struct source *source)
+/* Whether this name is this file's. 0; SOURCE_GONE or SOURCE_CHANGED; -errno. */
+static int check_name(const struct source *source, const char *name)
 {
-	_cleanup_close_ int named = -1;
+	_cleanup_close_ int named = beneath_open(source->parent_fd, name, O_PATH | O_NOFOLLOW);
 	struct stat st;
 
-	named = beneath_open(source->parent_fd, source->name, O_PATH | O_NOFOLLOW);
 	if (named == -ENOENT) /* deleted, or renamed */
 		return fstat(source->fd, &st) == 0 && st.st_nlink > 0 ? SOURCE_CHANGED
 								      : SOURCE_GONE;
@@ -221,10 +222,58 @@ int source_unlink(struct source *source)
 		return named;
 	if (fstat(named, &st) < 0)
 		return -errno;
-	if (st.st_dev != source->identity.device || st.st_ino != source->identity.inode)
-		return SOURCE_CHANGED;
+	return st.st_dev == source->identity.device && st.st_ino == source->identity.inode
+		       ? 0
+		       : SOURCE_CHANGED;
+}
+
+/* After a rename, which changes the ctime. */
+static bool unchanged_but_for_ctime(const struct source *source)
+{
+	struct source_identity now;
+	struct stat st;
+
+	if (fstat(source->fd, &st) < 0 || st.st_nlink != 1)
+		return false;
+	source_identify(&st, &now);
+	now.ctime_ns = source->identity.ctime_ns;
+	return source_same(&source->identity, &now);
+}
+
+/* What was moved to the private name is the sealed file, or what somebody has put in its place since
+ * it was checked. That gets its name back; if even that is taken again, a scan will find it where it
+ * is. A sealed file that cannot be removed stays there too: with its own name it would not be known
+ * again. */
+static int unlink_aside(struct source *source, const char *aside)
+{
+	int r = check_name(source, aside);
+
+	if (r == 0 && unchanged_but_for_ctime(source) && !source_wanted(source))
+		return durable_unlink(source->parent_fd, aside);
+	durable_rename_at_once(source->parent_fd, aside, source->name);
+	return r < 0 ? r : SOURCE_CHANGED;
+}
+
+int source_unlink(struct source *source)
+{
+	char name[ASIDE_NAME_BYTES];
+	struct aside aside;
+	int r = check_name(source, source->name);
+
+	if (r != 0)
+		return r;
 	if (!source_unchanged(source->fd, &source->identity) || source_wanted(source))
 		return SOURCE_CHANGED;
+	if (aside_read(source->name, &aside)) /* left by a crash: nobody else's name */
+		return durable_unlink(source->parent_fd, source->name);
+	aside_make(source->name, source->identity.ctime_ns, name);
+	r = durable_rename_at_once(source->parent_fd, source->name, name);
+	if (r == 0)
+		return unlink_aside(source, name);
+	if (r == -ENOENT)
+		return check_name(source, source->name);
+	/* The filesystem cannot, or has no room for one more name: then there is a moment in which
+	 * the name may come to mean another file. */
 	return durable_unlink(source->parent_fd, source->name);
 }
 
@@ -245,6 +294,17 @@ static void hash_number(crypto_generichash_state *state, uint64_t number)
 
 	put_le64(bytes, number);
 	crypto_generichash_update(state, bytes, sizeof(bytes));
+}
+
+void source_hash_of(
+	const struct source *source, const char *spool, uint8_t ret_hash[static SOURCE_HASH_BYTES])
+{
+	struct source_identity identity = source->identity;
+	struct aside aside;
+
+	if (aside_read(source->name, &aside))
+		identity.ctime_ns = aside.ctime_ns;
+	source_hash(&identity, spool, ret_hash);
 }
 
 void source_hash(const struct source_identity *identity, const char *spool,

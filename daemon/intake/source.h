@@ -82,9 +82,13 @@ void source_yield(struct source *source);
  * thread. */
 bool source_unchanged(int fd, const struct source_identity *identity);
 
-/* Removes the file's name if it still is this very file, in this very state, under this name, and
- * (if it was leased) nobody wants to write to it. 0; SOURCE_GONE when the name is not there any
- * more; SOURCE_CHANGED when something differs, and then nothing was removed; or -errno.
+/* Removes the file if it still is this very file, in this very state, under this name, and (if it
+ * was leased) nobody wants to write to it. 0; SOURCE_GONE when the name is not there any more;
+ * SOURCE_CHANGED when something differs, and then nothing was removed; or -errno.
+ *
+ * It is moved to a private name first (aside.h), checked there and removed under it, so that another
+ * file that gets its name at any moment is not removed in its place. A filesystem without
+ * RENAME_NOREPLACE, or a full one, leaves that moment between check and removal.
  *
  * Not synced: should a power loss bring the name back, the keeper knows the file by its hash, since
  * seal_run() has synced the state that was hashed. */
@@ -98,3 +102,7 @@ void source_close(struct source *source);
 #define SOURCE_HASH_BYTES 32
 void source_hash(const struct source_identity *identity, const char *spool,
 	uint8_t ret_hash[static SOURCE_HASH_BYTES]);
+
+/* The same of a source, by the ctime that it was sealed with if a crash has left it aside. */
+void source_hash_of(
+	const struct source *source, const char *spool, uint8_t ret_hash[static SOURCE_HASH_BYTES]);

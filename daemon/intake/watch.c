@@ -12,7 +12,7 @@
 #define WATCH_MASK                                                                                 \
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR |   \
 		IN_EXCL_UNLINK)
-#define READS_PER_TURN 16 /* of 64 KiB: leave the loop to others now and then */
+#define READS_PER_TURN 2 /* of 64 KiB: leave the loop to others now and then */
 
 struct watched {
 	int descriptor;

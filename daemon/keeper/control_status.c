@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "daemon/common/watermark.h"
 #include "daemon/keeper/control_method.h"
 #include "daemon/keeper/preflight.h"
 #include "daemon/keeper/root_place.h"
@@ -10,7 +11,6 @@
 #include "storage/root_tpm2.h"
 
 #define SENTENCE_BYTES 512
-#define LOW_PERCENT    5
 #define COUNT_MAX      INT64_C(1000000000000)
 
 /* What the spools add up to. */
@@ -41,6 +41,15 @@ static json_int_t count_of(const json_t *spool, const char *key)
 	return n < 0 ? 0 : n > COUNT_MAX ? COUNT_MAX : n;
 }
 
+static json_t *free_percent(const json_t *spool)
+{
+	const json_t *percent = json_object_get(spool, "free_percent");
+	double value = json_number_value(percent);
+
+	return json_is_number(percent) && value >= 0 && value <= 100 ? json_real(value)
+								     : json_null();
+}
+
 /* The intake's report is another process's word: what is not as agreed is left out. */
 static json_t *spool_status(struct vault *vault, const json_t *spool, struct waiting *sum)
 {
@@ -51,11 +60,13 @@ static json_t *spool_status(struct vault *vault, const json_t *spool, struct wai
 	sum->refused += refused;
 	if (oldest_us > 0 && (sum->oldest_us == 0 || oldest_us < sum->oldest_us))
 		sum->oldest_us = oldest_us;
-	return json_pack("{s:o, s:o, s:I, s:I, s:o, s:o}", "name",
+	return json_pack("{s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:b}", "name",
 		view_text(json_string_value(json_object_get(spool, "name"))), "path",
 		view_text(json_string_value(json_object_get(spool, "path"))), "waiting", waiting,
 		"refused", refused, "oldest_unsealed_s", age(vault, oldest_us), "last_error",
-		null_for_none(view_text(json_string_value(json_object_get(spool, "last_error")))));
+		null_for_none(view_text(json_string_value(json_object_get(spool, "last_error")))),
+		"free_percent", free_percent(spool), "low_space",
+		json_is_true(json_object_get(spool, "low_space")));
 }
 
 static json_t *spools_status(struct control_call *call, struct waiting *sum)
@@ -102,6 +113,12 @@ static void warn_of_spools(const json_t *spools, json_t *warnings)
 		json_int_t refused = count_of(spool, "refused");
 		if (error)
 			warn(warnings, json_sprintf("spool %s: %s", name, error));
+		if (json_is_true(json_object_get(spool, "low_space")))
+			warn(warnings,
+				json_sprintf(
+					"spool %s: its filesystem has %.1f%% of its space left",
+					name,
+					json_number_value(json_object_get(spool, "free_percent"))));
 		if (refused > 0)
 			warn(warnings,
 				json_sprintf("spool %s: %lld files cannot be sealed and stay there",
@@ -109,16 +126,17 @@ static void warn_of_spools(const json_t *spools, json_t *warnings)
 	}
 }
 
-static void warn_of_space(const char *path, json_t *warnings)
+static void warn_of_space(const struct config *config, json_t *warnings)
 {
+	struct watermark_space space;
 	struct statvfs st;
 
-	if (statvfs(path, &st) < 0 || st.f_blocks == 0)
+	if (statvfs(config->objects_dir, &st) < 0)
 		return;
-	double percent = 100.0 * (double)st.f_bavail / (double)st.f_blocks;
-	if (percent < LOW_PERCENT)
-		warn(warnings,
-			json_sprintf("the object directory has %.1f%% of its space left", percent));
+	watermark_space(&st, &space);
+	if (space.free_percent < config->objects_low_percent)
+		warn(warnings, json_sprintf("the object directory has %.1f%% of its space left",
+				       space.free_percent));
 }
 
 static json_t *warnings_of(struct control_call *call, const json_t *spools)
@@ -132,7 +150,7 @@ static json_t *warnings_of(struct control_call *call, const json_t *spools)
 		warn(warnings, json_string("the keeper must be restarted to finish an erasure"));
 	control_root_warn(call->vault, warnings);
 	warn_of_spools(spools, warnings);
-	warn_of_space(call->vault->config->objects_dir, warnings);
+	warn_of_space(call->vault->config, warnings);
 	return warnings;
 }
 

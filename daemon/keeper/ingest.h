@@ -23,6 +23,7 @@ struct ingest_request {
 	uint8_t source[CATALOG_LOOKUP_BYTES];
 	int64_t recorded_us;
 	uint64_t plain_bytes;
+	uint64_t promised_bytes; /* that open jobs have still to write */
 	struct probe_result probe;
 };
 
@@ -40,7 +41,9 @@ struct ingest_start {
 
 /* 0: *ret_job is open, until commit or abort. 1: this very file is catalogued already, as
  * ret_existing. <0: keep the plaintext; -RE_PAYLOAD when
- * it is catalogued, but its object is missing or damaged; -RE_CONFIG when there is no such class. */
+ * it is catalogued, but its object is missing or damaged; -RE_CONFIG when there is no such class;
+ * -ENOSPC when there is no room for the object: a sparse file may claim more than any disk has, and
+ * is not to fill it up for the others before it fails. */
 int ingest_begin(struct vault *vault, const struct ingest_request *request,
 	struct ingest_job **ret_job, uint8_t ret_existing[static ULID_BYTES]);
 void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start);
@@ -51,6 +54,9 @@ void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start);
  * the transaction concerns all, and sets vault->stuck when only a restart can tell what is durable.
  */
 void ingest_commit(struct vault *vault, struct ingest_job **jobs, size_t n, int *results);
+
+/* What the intake has still to write into the job's object, about. */
+uint64_t ingest_unwritten_bytes(const struct ingest_job *job);
 
 /* Ends a job without a trace. Takes NULL; returns NULL. */
 struct ingest_job *ingest_abort(struct ingest_job *job);

@@ -242,6 +242,27 @@ static int find_existing(struct vault *vault, const struct ingest_request *reque
 	return r < 0 ? r : 1;
 }
 
+uint64_t ingest_unwritten_bytes(const struct ingest_job *job)
+{
+	uint64_t all = age_sealed_bytes((uint64_t)job->row.plain_bytes);
+	struct stat st;
+
+	if (fstat(job->draft.fd, &st) < 0 || (uint64_t)st.st_size >= all)
+		return 0;
+	return all - (uint64_t)st.st_size;
+}
+
+/* A filesystem that does not say how much is free says 0: then writing will tell. */
+static int check_room(struct vault *vault, const struct ingest_request *request)
+{
+	uint64_t free_bytes, need = age_sealed_bytes(request->plain_bytes);
+	int r = vault->store->ops->free_bytes(vault->store, &free_bytes);
+
+	if (r < 0 || free_bytes == 0)
+		return 0;
+	return need > free_bytes || request->promised_bytes > free_bytes - need ? -ENOSPC : 0;
+}
+
 int ingest_begin(struct vault *vault, const struct ingest_request *request,
 	struct ingest_job **ret_job, uint8_t ret_existing[static ULID_BYTES])
 {
@@ -253,6 +274,9 @@ int ingest_begin(struct vault *vault, const struct ingest_request *request,
 		return -EFBIG;
 	if (!config_find_class(vault->config, request->class))
 		return -RE_CONFIG;
+	r = check_room(vault, request);
+	if (r < 0)
+		return r;
 	struct ingest_job *job = calloc(1, sizeof(*job));
 	if (!job)
 		return -ENOMEM;

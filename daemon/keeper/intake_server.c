@@ -148,6 +148,15 @@ static int reply_unknown_class(struct session *session, int64_t number, const ch
 	return reply_failed(session, number, -RE_CONFIG, true);
 }
 
+static uint64_t promised_bytes(const struct session *session)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < session->n_jobs; i++)
+		sum += ingest_unwritten_bytes(session->jobs[i].job);
+	return sum;
+}
+
 static int on_begin(struct session *session, const json_t *message, int64_t number)
 {
 	struct vault *vault = session->server->vault;
@@ -165,6 +174,7 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 		intake_request_clear(&request);
 		return r;
 	}
+	request.ingest.promised_bytes = promised_bytes(session);
 	r = vault->stuck ? -RE_BUSY : ingest_begin(vault, &request.ingest, &job, existing);
 	intake_request_clear(&request);
 	if (r > 0)

@@ -23,6 +23,7 @@
 #include "daemon/keeper/preflight.h"
 #include "daemon/keeper/retention.h"
 #include "daemon/keeper/root_place.h"
+#include "daemon/keeper/space.h"
 #include "daemon/keeper/vault.h"
 
 enum { EXIT_USAGE = 2 };
@@ -57,6 +58,7 @@ struct keeper {
 	struct intake_server *intake;
 	struct control *control;
 	struct retention *retention;
+	struct space *space;
 	bool failed;
 };
 
@@ -207,6 +209,7 @@ static void stop(void *context)
 	keeper->control = control_stop(keeper->control);
 	keeper->intake = intake_server_stop(keeper->intake);
 	keeper->retention = retention_stop(keeper->retention);
+	keeper->space = space_stop(keeper->space);
 	keeper->service = service_stop(keeper->service);
 }
 
@@ -239,6 +242,9 @@ static int serve(struct keeper *keeper)
 	TAKE_FD(intake_fd);
 	r = control_start(&keeper->loop, keeper->vault, keeper->intake, TAKE_FD(control_fd),
 		&keeper->control);
+	if (r < 0)
+		return r;
+	r = space_start(&keeper->loop, keeper->vault, &keeper->space);
 	if (r < 0)
 		return r;
 	return retention_start(&keeper->loop, keeper->vault, stuck, keeper, &keeper->retention);

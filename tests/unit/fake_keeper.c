@@ -120,6 +120,13 @@ static void check_begin(const json_t *begin)
 	assert_true(json_is_string(json_object_get(json_object_get(begin, "probe"), "condition")));
 }
 
+static bool is_held(const struct fake_keeper *keeper, const struct fake_recording *r)
+{
+	json_int_t bytes = json_integer_value(json_object_get(r->begin, "plain_bytes"));
+
+	return keeper->hold_from_bytes > 0 && (uint64_t)bytes >= keeper->hold_from_bytes;
+}
+
 static void on_begin(struct fake_keeper *keeper, json_t *message)
 {
 	struct fake_recording *r = &keeper->recordings[keeper->n];
@@ -148,7 +155,7 @@ static void on_begin(struct fake_keeper *keeper, json_t *message)
 			json_pack("{s:s, s:I, s:s, s:b}", "op", "failed", "job", r->job, "error",
 				keeper->fail_with, "retry", keeper->fail_retry),
 			NULL);
-	} else if (!keeper->hold_begin) {
+	} else if (!keeper->hold_begin && !is_held(keeper, r)) {
 		fake_keeper_answer_begin(keeper, r);
 	}
 }

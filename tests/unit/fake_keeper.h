@@ -41,6 +41,7 @@ struct fake_keeper {
 
 	/* What it does. */
 	bool hold_begin, hold_commit; /* no answer; see fake_keeper_answer_*() */
+	uint64_t hold_from_bytes;     /* no answer to a begin of so many; 0: of none */
 	const char *fail_with;        /* answers `failed` with this */
 	bool fail_retry;
 	bool know_committed; /* answers `already` to what was committed before */

@@ -8,34 +8,52 @@
 /* The spool of the running test, for conditions. */
 static const struct intake_daemon *running;
 
-static void write_config(struct intake_daemon *d)
+static void write_config(struct intake_daemon *d, const char *settings)
 {
-	char text[1024];
+	char text[1024], other[128] = "";
 
+	if (d->other.fd >= 0)
+		snprintf(other, sizeof(other), "[spool other]\nPath=%s\nSettle=0\n", d->other.path);
 	snprintf(text, sizeof(text),
-		"[spool inbox]\nPath=%s\nSettle=0\n"
-		"[intake]\nJobs=4\nRescan=1s\nProbe=/nonexistent/recseal-probe\n"
+		"[spool inbox]\nPath=%s\nSettle=0\n%s"
+		"[intake]\nRescan=1s\n%s\n"
 		"[keeper]\nSockets=%s\nState=%s/keeper\nObjects=%s/objects\n",
-		d->spool.path, d->folder.path, d->folder.path, d->folder.path);
+		d->spool.path, other, settings, d->folder.path, d->folder.path, d->folder.path);
 	put_text(&d->folder, "recseal.conf", text);
 }
 
-int intake_daemon_setup(void **state)
+static struct intake_daemon *make(bool two, const char *settings)
 {
 	struct intake_daemon *d = calloc(1, sizeof(*d));
 	char path[128];
 
-	if (sodium_init() < 0)
-		return -1;
+	d->other.fd = -1;
 	spool_folder_make(&d->folder);
 	spool_folder_make(&d->spool);
-	write_config(d);
+	if (two)
+		spool_folder_make(&d->other);
+	write_config(d, settings);
 	snprintf(path, sizeof(path), "%s/intake", d->folder.path);
 	fake_keeper_start(&d->keeper, path);
 	d->pid = -1;
 	running = d;
-	*state = d;
-	intake_daemon_start(d);
+	return d;
+}
+
+int intake_daemon_setup(void **state)
+{
+	if (sodium_init() < 0)
+		return -1;
+	*state = make(false, "Jobs=4\nProbe=/nonexistent/recseal-probe");
+	intake_daemon_start(*state);
+	return 0;
+}
+
+int intake_daemon_setup_two(void **state, const char *settings)
+{
+	if (sodium_init() < 0)
+		return -1;
+	*state = make(true, settings);
 	return 0;
 }
 
@@ -47,6 +65,8 @@ int intake_daemon_teardown(void **state)
 		assert_int_equal(intake_daemon_end(d, SIGTERM), 0);
 	fake_keeper_stop(&d->keeper);
 	spool_folder_remove(&d->spool);
+	if (d->other.fd >= 0)
+		spool_folder_remove(&d->other);
 	spool_folder_remove(&d->folder);
 	free(d);
 	return 0;
@@ -62,6 +82,8 @@ void intake_daemon_start(struct intake_daemon *d)
 	assert_true(d->pid >= 0);
 	if (d->pid > 0)
 		return;
+	if (dup(2) < 0) /* a careless starter's: not to reach the probe */
+		_exit(127);
 	execl(program ? program : "./recseald", "recseald", "--config", config, NULL);
 	_exit(127);
 }

@@ -10,6 +10,7 @@
 struct intake_daemon {
 	struct spool_folder folder; /* recseal.conf, socket, spool/ */
 	struct spool_folder spool;
+	struct spool_folder other; /* of intake_daemon_setup_two() */
 	struct fake_keeper keeper;
 	pid_t pid;
 	const char *watched[64]; /* files that must not vanish uncommitted */
@@ -20,6 +21,9 @@ struct intake_daemon {
  * and expects it to end well. */
 int intake_daemon_setup(void **state);
 int intake_daemon_teardown(void **state);
+
+/* The same with two spools and these settings in [intake], not started yet. */
+int intake_daemon_setup_two(void **state, const char *settings);
 
 void intake_daemon_start(struct intake_daemon *d);
 /* Sends the signal, serves nothing meanwhile; returns the wait status. */

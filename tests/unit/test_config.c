@@ -103,13 +103,14 @@ static void test_every_key(void **state)
 		"\tProfile=directory\n"
 		"Class=mifid\n"
 		"Settle=250ms\n"
+		"LowSpace=0%\n"
 		"[ class   mifid ]\n"
 		"Keep=5y\n"
 		"[class default]\n"
 		"Keep=7d\n"
 		"[keeper]\n"
 		"State=/s\nObjects=/o\nSockets=/k\nIntake=in.take_2\n"
-		"Viewers=v\nOperators=op\nOfficers=of\n"
+		"Viewers=v\nOperators=op\nOfficers=of\nLowSpace=90%\n"
 		"[intake]\n"
 		"Jobs=256\nRescan=1d\nProbeTimeout=100ms\nProbe=/p=q:r;s#t");
 	const struct config *c = run.config;
@@ -120,6 +121,8 @@ static void test_every_key(void **state)
 	assert_string_equal(c->spools[0].profile, "directory");
 	assert_string_equal(c->spools[0].class, "mifid");
 	assert_true(c->spools[0].settle_us == 250000);
+	assert_int_equal(c->spools[0].low_percent, 0);
+	assert_int_equal(c->objects_low_percent, 90);
 	assert_int_equal(c->n_classes, 2);
 	assert_true(config_find_class(c, "mifid")->keep_us == 5 * 365 * US_PER_DAY);
 	assert_true(config_find_class(c, "default")->keep_us == 7 * US_PER_DAY);
@@ -244,6 +247,11 @@ static void test_values_refused(void **state)
 			"version"},
 		{"[spool a]", "Profile=skype",
 			"Profile=skype is not a profile; available: directory"},
+		{"[spool a]", "LowSpace=5", "LowSpace=5 is not a share: use 0% to 90%"},
+		{"[spool a]", "LowSpace=%", "LowSpace=% is not a share"},
+		{"[spool a]", "LowSpace=-1%", "LowSpace=-1% is not a share"},
+		{"[keeper]", "LowSpace=91%", "LowSpace=91% is not a share"},
+		{"[keeper]", "LowSpace=5%%", "LowSpace=5%% is not a share"},
 		{"[class a]", "Keep=0", "Keep=0 is out of range: use 1s to 1000y"},
 		{"[class a]", "Keep=999ms", "Keep=999ms is out of range"},
 		{"[class a]", "Keep=1001y", "Keep=1001y is out of range"},

@@ -72,11 +72,12 @@ static void test_status_with_an_intake(void **state)
 	struct fixture *f = *state;
 
 	start_intake(f);
-	json_t *status = status_with_intake(f,
-		json_pack("[{s:s, s:s, s:i, s:i, s:I}, {s:s, s:s, s:i, s:i, s:s}]", "name", "one",
-			"path", "/spool/one", "waiting", 2, "refused", 0, "oldest_finished_us",
-			(json_int_t)(f->state.now_us - 5 * US_PER_S), "name", "two", "path",
-			"/spool/two", "waiting", 1, "refused", 3, "last_error", "no access"));
+	json_t *status = status_with_intake(
+		f, json_pack("[{s:s, s:s, s:i, s:i, s:I}, {s:s, s:s, s:i, s:i, s:s, s:f, s:b}]",
+			   "name", "one", "path", "/spool/one", "waiting", 2, "refused", 0,
+			   "oldest_finished_us", (json_int_t)(f->state.now_us - 5 * US_PER_S),
+			   "name", "two", "path", "/spool/two", "waiting", 1, "refused", 3,
+			   "last_error", "no access", "free_percent", 1.5, "low_space", 1));
 	const json_t *sum = json_object_get(status, "spool");
 	assert_true(json_is_true(json_object_get(status, "intake_connected")));
 	assert_int_equal(int_of(sum, "waiting"), 3);
@@ -86,6 +87,8 @@ static void test_status_with_an_intake(void **state)
 	char *warnings = json_dumps(json_object_get(status, "warnings"), 0);
 	assert_non_null(strstr(warnings, "spool two: no access"));
 	assert_non_null(strstr(warnings, "spool two: 3 files"));
+	assert_non_null(strstr(warnings, "spool two: its filesystem has 1.5% of its space left"));
+	assert_null(strstr(warnings, "spool one"));
 	assert_null(strstr(warnings, "not connected"));
 	free(warnings);
 	json_decref(status);
@@ -98,9 +101,10 @@ static void test_status_with_a_hostile_intake(void **state)
 
 	start_intake(f);
 	json_t *status = status_with_intake(
-		f, json_pack("[i, {s:i}, {s:s, s:s, s:I, s:I, s:I, s:s}]", 7, "name", 7, "name",
-			   "\x1b[2J", "path", "/x", "waiting", INT64_MAX, "refused", INT64_MIN,
-			   "oldest_finished_us", INT64_MIN, "last_error", "a\nb"));
+		f, json_pack("[i, {s:i}, {s:s, s:s, s:I, s:I, s:I, s:s, s:f, s:s}]", 7, "name", 7,
+			   "name", "\x1b[2J", "path", "/x", "waiting", INT64_MAX, "refused",
+			   INT64_MIN, "oldest_finished_us", INT64_MIN, "last_error", "a\nb",
+			   "free_percent", 1e300, "low_space", "yes"));
 	char *text = json_dumps(status, 0);
 	assert_null(strstr(text, "\\u001b"));
 	assert_null(strstr(text, "\\n"));

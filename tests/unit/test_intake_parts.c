@@ -9,6 +9,8 @@
 #include <cmocka.h>
 #include <sodium.h>
 
+#include "daemon/common/watermark.h"
+#include "daemon/intake/descriptors.h"
 #include "daemon/intake/queue.h"
 #include "daemon/intake/seen.h"
 #include "daemon/intake/trouble.h"
@@ -141,6 +143,34 @@ static void queue_counts_a_spool(void **state)
 	queue_free(queue);
 }
 
+static void what_is_deferred_waits_for_room_or_an_event(void **state)
+{
+	struct queue *queue = queue_new(4);
+
+	assert_null(queue_take_deferred(queue));
+	sight(queue, "a", 1, false);
+	sight(queue, "b", 2, false);
+	sight(queue, "c", 3, false);
+	for (int i = 0; i < 3; i++)
+		queue_defer(queue, queue_take(queue, 10));
+	assert_null(queue_take(queue, INT64_MAX));
+	assert_int_equal(queue_next_due_us(queue), INT64_MAX);
+	assert_true(queue_has_deferred(queue));
+	sight(queue, "a", 20, false); /* a scan changes nothing */
+	assert_null(queue_take(queue, INT64_MAX));
+	sight(queue, "b", 30, true);
+	assert_next(queue, 30, "b");
+	struct candidate *c = queue_take_deferred(queue);
+	assert_string_equal(c->path, "a");
+	sight(queue, "a", 40, true);
+	assert_true(c->touched);
+	queue_return(queue, c, 50);
+	assert_next(queue, 50, "a");
+	assert_int_equal(queue_room(queue), 3);
+	assert_false(queue_crowded(queue));
+	queue_free(queue); /* with one still deferred */
+}
+
 static void seen_remembers_the_last_and_forgets_the_first(void **state)
 {
 	enum { CAPACITY = 64 };
@@ -156,6 +186,73 @@ static void seen_remembers_the_last_and_forgets_the_first(void **state)
 	assert_false(seen_has(seen, &first, sizeof(first)));
 	seen_free(seen);
 	assert_null(seen_free(NULL));
+}
+
+static void jobs_fit_the_descriptors(void **state)
+{
+	assert_int_equal(descriptors_jobs(1024, 16, 1), 16);
+	assert_int_equal(descriptors_jobs(524288, 256, 64), 256);
+	assert_int_equal(descriptors_jobs(0, 16, 1), 1);
+	assert_int_equal(descriptors_jobs(64, 16, 1), 1);
+	size_t last = 1;
+	for (size_t limit = 0; limit < 400; limit++) {
+		size_t jobs = descriptors_jobs(limit, 16, 2);
+		assert_in_range(jobs, last, 16);
+		assert_true(jobs == 1 || 4 * jobs + 32 < limit);
+		last = jobs;
+	}
+	assert_int_equal(last, 16);
+}
+
+static struct statvfs filesystem(uint64_t free, uint64_t free_inodes)
+{
+	return (struct statvfs){.f_frsize = 4096,
+		.f_blocks = 1000,
+		.f_bfree = 1000, /* for root, which we are not */
+		.f_bavail = free,
+		.f_files = 1000,
+		.f_ffree = 1000,
+		.f_favail = free_inodes};
+}
+
+static enum watermark_change mark_at(struct watermark *mark, struct statvfs st)
+{
+	struct watermark_space space;
+
+	watermark_space(&st, &space);
+	return watermark_update(mark, 20, &space);
+}
+
+static void a_watermark_is_told_of_once_a_crossing(void **state)
+{
+	struct watermark mark = {0};
+
+	assert_int_equal(mark_at(&mark, filesystem(200, 900)), WATERMARK_AS_BEFORE);
+	assert_int_equal(mark_at(&mark, filesystem(199, 900)), WATERMARK_LOW);
+	for (uint64_t free = 0; free < 250; free++) /* hovers below and above the mark */
+		assert_int_equal(mark_at(&mark, filesystem(free, 900)), WATERMARK_AS_BEFORE);
+	assert_int_equal(mark_at(&mark, filesystem(250, 900)), WATERMARK_WELL);
+	assert_int_equal(mark_at(&mark, filesystem(200, 900)), WATERMARK_AS_BEFORE);
+	assert_int_equal(mark_at(&mark, filesystem(900, 199)), WATERMARK_LOW); /* inodes */
+	assert_int_equal(mark_at(&mark, filesystem(900, 250)), WATERMARK_WELL);
+	/* What does not count inodes, or nothing at all, is not low. */
+	struct statvfs st = filesystem(900, 0);
+	st.f_files = 0;
+	assert_int_equal(mark_at(&mark, st), WATERMARK_AS_BEFORE);
+	assert_int_equal(mark_at(&mark, (struct statvfs){0}), WATERMARK_AS_BEFORE);
+}
+
+/* Any mark can be crossed both ways; 0 never is. */
+static void every_watermark_can_end(void **state)
+{
+	for (unsigned percent = 0; percent <= WATERMARK_PERCENT_MAX; percent++) {
+		struct watermark mark = {0};
+		struct watermark_space none = {.free_percent = 0}, all = {.free_percent = 100};
+		assert_int_equal(watermark_update(&mark, percent, &none),
+			percent ? WATERMARK_LOW : WATERMARK_AS_BEFORE);
+		assert_int_equal(watermark_update(&mark, percent, &all),
+			percent ? WATERMARK_WELL : WATERMARK_AS_BEFORE);
+	}
 }
 
 static void trouble_is_told_at_once_then_once_a_minute(void **state)
@@ -186,6 +283,10 @@ int main(void)
 		cmocka_unit_test(queue_is_bounded_and_without_duplicates),
 		cmocka_unit_test(only_events_move_what_waits),
 		cmocka_unit_test(queue_counts_a_spool),
+		cmocka_unit_test(what_is_deferred_waits_for_room_or_an_event),
+		cmocka_unit_test(jobs_fit_the_descriptors),
+		cmocka_unit_test(a_watermark_is_told_of_once_a_crossing),
+		cmocka_unit_test(every_watermark_can_end),
 		cmocka_unit_test(seen_remembers_the_last_and_forgets_the_first),
 		cmocka_unit_test(trouble_is_told_at_once_then_once_a_minute),
 	};

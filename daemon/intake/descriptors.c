@@ -1,0 +1,36 @@
+#include "daemon/intake/descriptors.h"
+
+#include <sys/resource.h>
+
+#include "daemon/intake/job.h"
+#include "daemon/intake/scan.h"
+
+/* The loop, its threads, the watch, the keeper, the probe, and what libraries open for a moment. */
+#define OTHERS 32
+/* A job's file, its directory, object and key; before it begins, the probe's duplicate. */
+#define PER_JOB    4
+#define PER_BEFORE 3
+
+size_t descriptors_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 0;
+	if (limit.rlim_cur < limit.rlim_max) {
+		const struct rlimit raised = {limit.rlim_max, limit.rlim_max};
+		if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+			limit = raised;
+	}
+	return (size_t)limit.rlim_cur;
+}
+
+size_t descriptors_jobs(size_t limit, size_t wanted, size_t n_spools)
+{
+	/* A walk holds a descriptor for each level; few spools are as deep as they may be. */
+	size_t fixed = OTHERS + n_spools * (1 + SCAN_DEPTH_MAX / 4) +
+		       PER_BEFORE * (jobs_places(0, n_spools));
+	size_t room = limit > fixed ? (limit - fixed) / PER_JOB : 0;
+
+	return room < 1 ? 1 : room < wanted ? room : wanted;
+}
