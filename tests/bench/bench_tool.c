@@ -184,12 +184,49 @@ static int watch_deletions(const char *folder)
 {
 	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 
-	if (fd < 0 || inotify_add_watch(fd, folder, IN_DELETE) < 0)
+	if (fd < 0 || inotify_add_watch(fd, folder, IN_DELETE | IN_MOVE) < 0)
 		die(folder);
 	return fd;
 }
 
-/* Calls gone() for each name that went since the last call. */
+/* The files that were renamed and have not gone yet. */
+static struct renamed {
+	uint32_t cookie;
+	char from[32], to[64];
+} renamed[512];
+
+static struct renamed *find_renamed(uint32_t cookie, const char *to)
+{
+	for (size_t i = 0; i < ELEMENTSOF(renamed); i++) {
+		if (to ? strcmp(renamed[i].to, to) == 0 : renamed[i].cookie == cookie)
+			return &renamed[i];
+	}
+	return NULL;
+}
+
+static void note_event(const struct inotify_event *event,
+	void (*gone)(void *context, const char *name), void *context)
+{
+	struct renamed *r;
+
+	if (event->mask & IN_MOVED_FROM && event->name[0] != '.') {
+		if ((r = find_renamed(0, NULL))) {
+			r->cookie = event->cookie;
+			snprintf(r->from, sizeof(r->from), "%.31s", event->name);
+		}
+	} else if (event->mask & IN_MOVED_TO) {
+		if ((r = find_renamed(event->cookie, NULL)))
+			snprintf(r->to, sizeof(r->to), "%.63s", event->name);
+	} else if (event->mask & IN_DELETE) {
+		r = find_renamed(0, event->name);
+		gone(context, r ? r->from : event->name);
+		if (r)
+			memset(r, 0, sizeof(*r));
+	}
+}
+
+/* Calls gone() for each file that went since the last call, with its own name where it was renamed just
+ * before, as recseal does. */
 static void each_deletion(int fd, void (*gone)(void *context, const char *name), void *context)
 {
 	_Alignas(struct inotify_event) static char buf[65536];
@@ -202,7 +239,7 @@ static void each_deletion(int fd, void (*gone)(void *context, const char *name),
 				errno = ENOBUFS;
 				die("watching files go");
 			}
-			gone(context, event->name);
+			note_event(event, gone, context);
 			p += sizeof(*event) + event->len;
 		}
 	}
