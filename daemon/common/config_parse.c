@@ -88,7 +88,7 @@ int config_new_spool(struct config *config, const char *name, const char *origin
 	*s = (struct config_spool){.name = strdup(name),
 		.profile = strdup("directory"),
 		.class = strdup("default"),
-		.settle_us = US_PER_S,
+		.settle_us = CONFIG_SETTLE_US,
 		.low_percent = WATERMARK_PERCENT_DEFAULT,
 		.origin = strdup(origin)};
 	return s->name && s->profile && s->class && s->origin ? 0 : -ENOMEM;
