@@ -1,26 +1,23 @@
 #include "daemon/intake/object_writer.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/durable.h"
 
-int object_writer_begin(
-	struct object_writer *writer, int fd, uint64_t object_bytes, size_t piece_max)
+size_t object_writer_block(uint64_t object_bytes, size_t piece_max)
 {
 	size_t block = object_bytes < OBJECT_WRITER_BLOCK_BYTES ? (size_t)object_bytes
 								: OBJECT_WRITER_BLOCK_BYTES;
-	struct object_writer w = {.fd = fd, .room = block + piece_max};
 
-	w.block = aligned_alloc(OBJECT_WRITER_ALIGN_BYTES,
-		(w.room + OBJECT_WRITER_ALIGN_BYTES - 1) / OBJECT_WRITER_ALIGN_BYTES *
-			OBJECT_WRITER_ALIGN_BYTES);
-	if (!w.block)
-		return -ENOMEM;
-	w.direct = object_bytes >= OBJECT_WRITER_DIRECT_MIN && durable_direct(fd, true) == 0;
-	*writer = w;
-	return 0;
+	return block + piece_max;
+}
+
+void object_writer_begin(
+	struct object_writer *writer, int fd, uint64_t object_bytes, uint8_t *block)
+{
+	*writer = (struct object_writer){.fd = fd, .block = block};
+	writer->direct = object_bytes >= OBJECT_WRITER_DIRECT_MIN && durable_direct(fd, true) == 0;
 }
 
 uint8_t *object_writer_place(struct object_writer *writer)
@@ -91,10 +88,4 @@ int object_writer_end(struct object_writer *writer)
 			r = leave_direct(writer);
 	}
 	return r < 0 ? r : write_cached(writer);
-}
-
-void object_writer_clear(struct object_writer *writer)
-{
-	free(writer->block);
-	writer->block = NULL;
 }

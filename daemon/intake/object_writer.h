@@ -21,15 +21,17 @@
 struct object_writer {
 	int fd; /* borrowed */
 	bool direct;
-	off_t offset;  /* of the block's first byte; in direct mode a multiple of the alignment */
-	size_t filled; /* of the block */
-	size_t room;   /* in it */
-	uint8_t *block;
+	off_t offset;   /* of the block's first byte; in direct mode a multiple of the alignment */
+	size_t filled;  /* of the block */
+	uint8_t *block; /* borrowed */
 };
 
-/* For an empty object that will have this many bytes, given in pieces of piece_max at most. -ENOMEM. */
-int object_writer_begin(
-	struct object_writer *writer, int fd, uint64_t object_bytes, size_t piece_max);
+/* How large the block must be for an object of this size, given in pieces of piece_max at most. */
+size_t object_writer_block(uint64_t object_bytes, size_t piece_max);
+
+/* For an empty object that will have this many bytes; block is aligned to OBJECT_WRITER_ALIGN_BYTES. */
+void object_writer_begin(
+	struct object_writer *writer, int fd, uint64_t object_bytes, uint8_t *block);
 
 /* Where the next piece, of up to piece_max bytes, is to be put; it counts once object_writer_added()
  * has told its length. */
@@ -40,6 +42,3 @@ int object_writer_added(struct object_writer *writer, size_t len);
 
 /* Writes what is left. -errno. */
 int object_writer_end(struct object_writer *writer);
-
-/* Frees the block, in any state. */
-void object_writer_clear(struct object_writer *writer);

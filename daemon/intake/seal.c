@@ -4,13 +4,13 @@
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/durable.h"
 #include "base/secret.h"
 #include "daemon/intake/object_writer.h"
+#include "daemon/intake/workspace.h"
 
 /* Small enough to be in the processor's cache still when it is sealed. */
 #define PLAIN_BYTES ((size_t)SEAL_BUFFER_CHUNKS * AGE_CHUNK_BYTES)
@@ -19,18 +19,14 @@ static const char READING[] = "reading the recording", SYNCING[] = "syncing the 
 		  WRITING[] = "writing the sealed object";
 
 struct buffers {
+	struct workspace memory;
 	size_t plain_size;
-	uint8_t *plain;
 	struct object_writer object;
 };
 
 static void buffers_free(struct buffers *b)
 {
-	/* Freed memory is used again for who knows what: no audio in it. */
-	if (b->plain)
-		sodium_memzero(b->plain, b->plain_size);
-	free(b->plain);
-	object_writer_clear(&b->object);
+	workspace_give_back(&b->memory);
 }
 
 static uint64_t object_bytes(const struct seal *seal)
@@ -38,21 +34,23 @@ static uint64_t object_bytes(const struct seal *seal)
 	return seal->header_len + sizeof(seal->nonce) + age_sealed_bytes(seal->identity->size);
 }
 
-/* Freed by the caller, also after a failure. */
-static int buffers_new(const struct seal *seal, struct buffers *b)
+static int buffers_new(const struct seal *seal, struct buffers *ret_buffers)
 {
-	uint64_t size = seal->identity->size;
+	struct buffers b = {0};
+	uint64_t size = seal->identity->size, object = object_bytes(seal);
 	size_t piece_max = seal->header_len > AGE_SEALED_CHUNK_BYTES ? seal->header_len
 								     : AGE_SEALED_CHUNK_BYTES;
 
-	b->plain_size = size < PLAIN_BYTES ? (size_t)size : PLAIN_BYTES;
-	b->plain = malloc(b->plain_size);
-	if (!b->plain)
-		return -ENOMEM;
-	return object_writer_begin(&b->object, seal->object_fd, object_bytes(seal), piece_max);
+	b.plain_size = size < PLAIN_BYTES ? (size_t)size : PLAIN_BYTES;
+	int r = workspace_take(b.plain_size, object_writer_block(object, piece_max), &b.memory);
+	if (r < 0)
+		return r;
+	object_writer_begin(&b.object, seal->object_fd, object, b.memory.sealed);
+	*ret_buffers = b;
+	return 0;
 }
 
-/* Seals the len bytes in b->plain, whose first is at offset. offset is a multiple of a chunk. */
+/* Seals the len bytes in b->memory.plain, whose first is at offset. offset is a multiple of a chunk. */
 static int seal_chunks(
 	const struct seal *seal, const uint8_t *key, struct buffers *b, uint64_t offset, size_t len)
 {
@@ -61,8 +59,8 @@ static int seal_chunks(
 	for (size_t done = 0, n; done < len && r == 0; done += n) {
 		n = len - done < AGE_CHUNK_BYTES ? len - done : AGE_CHUNK_BYTES;
 		bool final = offset + done + n == seal->identity->size;
-		age_chunk_seal(key, (offset + done) / AGE_CHUNK_BYTES, final, b->plain + done, n,
-			object_writer_place(&b->object));
+		age_chunk_seal(key, (offset + done) / AGE_CHUNK_BYTES, final,
+			b->memory.plain + done, n, object_writer_place(&b->object));
 		r = object_writer_added(&b->object, n + AGE_TAG_BYTES);
 	}
 	return r;
@@ -78,7 +76,7 @@ static int copy_sealed(struct seal *seal, const uint8_t *key, struct buffers *b)
 		if (atomic_load(&seal->cancelled))
 			return SEAL_CANCELLED;
 		seal->doing = READING;
-		int r = pread_full(seal->source_fd, b->plain, want, (off_t)offset, &got);
+		int r = pread_full(seal->source_fd, b->memory.plain, want, (off_t)offset, &got);
 		if (r < 0)
 			return r;
 		if (got != want)

@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "daemon/intake/object_writer.h"
 #include "daemon/intake/seal.h"
+#include "daemon/intake/workspace.h"
 #include "tests/unit/spool_folder.h"
 
 static struct spool_folder spool;
@@ -190,6 +191,32 @@ static void past_the_cache_where_that_is_to_be_had(void **state)
 	}
 }
 
+/* Memory is kept from one small recording to the next, without its audio. */
+static void kept_memory_is_shared_out_and_wiped(void **state)
+{
+	struct workspace w[WORKSPACES_KEPT + 1], again, large;
+
+	for (size_t i = 0; i < ELEMENTSOF(w); i++) {
+		assert_int_equal(workspace_take(1000, 2000, &w[i]), 0);
+		assert_int_equal((uintptr_t)w[i].sealed % WORKSPACE_ALIGN_BYTES, 0);
+		memset(w[i].plain, 'a', 1000);
+		for (size_t j = 0; j < i; j++)
+			assert_ptr_not_equal(w[i].plain, w[j].plain);
+	}
+	const uint8_t *plain = w[3].plain;
+	workspace_give_back(&w[3]);
+	assert_int_equal(workspace_take(WORKSPACE_PLAIN_BYTES + 1, 2000, &large), 0);
+	assert_int_equal(large.kept, -1);
+	assert_int_equal(workspace_take(WORKSPACE_PLAIN_BYTES, WORKSPACE_SEALED_BYTES, &again), 0);
+	assert_ptr_equal(again.plain, plain);
+	assert_true(sodium_is_zero(again.plain, 1000));
+	workspace_give_back(&again);
+	workspace_give_back(&again); /* nothing in it any more */
+	workspace_give_back(&large);
+	for (size_t i = 0; i < ELEMENTSOF(w); i++)
+		workspace_give_back(&w[i]);
+}
+
 static void a_source_that_changed_is_not_sealed(void **state)
 {
 	struct sealing s;
@@ -323,6 +350,7 @@ int main(void)
 		in_spool(a_source_that_changed_is_not_sealed),
 		in_spool(a_source_that_changes_meanwhile_is_not_sealed),
 		in_spool(the_source_is_synced_too),
+		cmocka_unit_test(kept_memory_is_shared_out_and_wiped),
 		in_spool(past_the_cache_where_that_is_to_be_had),
 		in_spool(cancelled_before_it_began),
 		in_spool(a_key_that_is_none_is_refused),
