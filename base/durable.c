@@ -72,6 +72,16 @@ void durable_write_behind(int fd)
 	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* 0 bytes: to the end */
 }
 
+int durable_direct(int fd, bool on)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return -errno;
+	flags = on ? flags | O_DIRECT : flags & ~O_DIRECT;
+	return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
+}
+
 int durable_sync(int fd)
 {
 	return fsync(fd) < 0 ? -errno : 0;

@@ -7,6 +7,7 @@
  * ATC 2020); the caller gives the file up. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,6 +26,11 @@ int pwrite_all(int fd, const void *data, size_t len, off_t offset);
 /* Starts writing to disk what was written to the file so far, and does not wait: the sync at the end
  * then has less to wait for. Promises nothing; errors show in durable_sync(). */
 void durable_write_behind(int fd);
+
+/* Switches O_DIRECT, for all who share the open file: reads and writes past the page cache, with
+ * memory, offset and length aligned to the disk's blocks. -EINVAL where the filesystem has no such
+ * mode. */
+int durable_direct(int fd, bool on);
 
 /* fsync(2). -errno, after which the file must be abandoned. */
 int durable_sync(int fd);

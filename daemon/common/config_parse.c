@@ -89,7 +89,7 @@ int config_new_spool(struct config *config, const char *name, const char *origin
 		.profile = strdup("directory"),
 		.class = strdup("default"),
 		.discarded = strdup("seal"),
-		.settle_us = US_PER_S,
+		.settle_us = CONFIG_SETTLE_US,
 		.stale_after_us = US_PER_DAY / 2,
 		.low_percent = WATERMARK_PERCENT_DEFAULT,
 		.origin = strdup(origin)};

@@ -206,7 +206,8 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 	source_hash_of(source, spool->config->name, order->hash);
 	if (seen_has(intake->parked, order->hash, sizeof(order->hash)))
 		return FINDING_PARKED;
-	finding->wait_us = unsettled_us(order, &source->identity, spool->config->settle_us, now_us);
+	finding->wait_us = unsettled_us(order, &source->identity,
+		spool_settle_us(spool->config, candidate->arrived), now_us);
 	if (finding->wait_us > 0)
 		return FINDING_UNSETTLED;
 	int marks = marks_look(spool, path, &match);

@@ -120,6 +120,7 @@ static void sighted_again(struct queue *queue, struct candidate *c, const struct
 {
 	if (!s->event)
 		return;
+	c->arrived = s->arrived;
 	if (c->heap_at == TAKEN) {
 		c->touched = true;
 		return;
@@ -154,6 +155,7 @@ int queue_add(struct queue *queue, const struct sighting *s)
 	}
 	c->spool = s->spool;
 	c->since_us = s->since_us;
+	c->arrived = s->arrived;
 	c->sequence = queue->sequence++;
 	c->due_us = s->due_us;
 	c->next = *bucket;

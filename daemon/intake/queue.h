@@ -19,6 +19,7 @@ struct candidate {
 	int64_t due_us;
 	int64_t since_us;  /* wall clock: its last change as far as known */
 	bool touched;      /* something happened to it while it was taken */
+	bool arrived;      /* the last that happened: it was renamed to this name */
 	unsigned writers;  /* looks in a row that found a writer */
 	unsigned failures; /* attempts in a row that failed */
 
@@ -47,7 +48,7 @@ struct sighting {
 	const char *path; /* copied */
 	int64_t due_us;
 	int64_t since_us;
-	bool event;
+	bool event, arrived;
 };
 
 /* 0, QUEUE_FULL, or -ENOMEM. */

@@ -4,62 +4,69 @@
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdbool.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/durable.h"
 #include "base/secret.h"
+#include "daemon/intake/object_writer.h"
+#include "daemon/intake/workspace.h"
 
+/* Small enough to be in the processor's cache still when it is sealed. */
 #define PLAIN_BYTES ((size_t)SEAL_BUFFER_CHUNKS * AGE_CHUNK_BYTES)
 
-static const char READING[] = "reading the recording", SYNCING[] = "syncing the recording";
+static const char READING[] = "reading the recording", SYNCING[] = "syncing the recording",
+		  WRITING[] = "writing the sealed object";
 
 struct buffers {
+	struct workspace memory;
 	size_t plain_size;
-	uint8_t *plain, *sealed;
+	struct object_writer object;
 };
 
 static void buffers_free(struct buffers *b)
 {
-	/* Freed memory is used again for who knows what: no audio in it. */
-	if (b->plain)
-		sodium_memzero(b->plain, b->plain_size);
-	free(b->plain);
-	free(b->sealed);
+	workspace_give_back(&b->memory);
 }
 
-static int buffers_new(uint64_t size, struct buffers *ret_buffers)
+static uint64_t object_bytes(const struct seal *seal)
 {
-	struct buffers b = {.plain_size = size < PLAIN_BYTES ? (size_t)size : PLAIN_BYTES};
+	return seal->header_len + sizeof(seal->nonce) + age_sealed_bytes(seal->identity->size);
+}
 
-	b.plain = malloc(b.plain_size);
-	b.sealed = malloc((size_t)age_sealed_bytes(b.plain_size));
-	if (!b.plain || !b.sealed) {
-		buffers_free(&b);
-		return -ENOMEM;
-	}
+static int buffers_new(const struct seal *seal, struct buffers *ret_buffers)
+{
+	struct buffers b = {0};
+	uint64_t size = seal->identity->size, object = object_bytes(seal);
+	size_t piece_max = seal->header_len > AGE_SEALED_CHUNK_BYTES ? seal->header_len
+								     : AGE_SEALED_CHUNK_BYTES;
+
+	b.plain_size = size < PLAIN_BYTES ? (size_t)size : PLAIN_BYTES;
+	int r = workspace_take(b.plain_size, object_writer_block(object, piece_max), &b.memory);
+	if (r < 0)
+		return r;
+	object_writer_begin(&b.object, seal->object_fd, object, b.memory.sealed);
 	*ret_buffers = b;
 	return 0;
 }
 
-/* Seals len bytes, whose first is at offset, into b->sealed. offset is a multiple of a chunk. */
-static size_t seal_chunks(const struct seal *seal, const uint8_t *key, const struct buffers *b,
-	uint64_t offset, size_t len)
+/* Seals the len bytes in b->memory.plain, whose first is at offset. offset is a multiple of a chunk. */
+static int seal_chunks(
+	const struct seal *seal, const uint8_t *key, struct buffers *b, uint64_t offset, size_t len)
 {
-	size_t done = 0, out = 0;
+	int r = 0;
 
-	while (done < len) {
-		size_t n = len - done < AGE_CHUNK_BYTES ? len - done : AGE_CHUNK_BYTES;
+	for (size_t done = 0, n; done < len && r == 0; done += n) {
+		n = len - done < AGE_CHUNK_BYTES ? len - done : AGE_CHUNK_BYTES;
 		bool final = offset + done + n == seal->identity->size;
-		age_chunk_seal(key, (offset + done) / AGE_CHUNK_BYTES, final, b->plain + done, n,
-			b->sealed + out);
-		done += n;
-		out += n + AGE_TAG_BYTES;
+		age_chunk_seal(key, (offset + done) / AGE_CHUNK_BYTES, final,
+			b->memory.plain + done, n, object_writer_place(&b->object));
+		r = object_writer_added(&b->object, n + AGE_TAG_BYTES);
 	}
-	return out;
+	return r;
 }
 
-static int copy_sealed(struct seal *seal, const uint8_t *key, const struct buffers *b)
+static int copy_sealed(struct seal *seal, const uint8_t *key, struct buffers *b)
 {
 	uint64_t size = seal->identity->size;
 
@@ -69,28 +76,40 @@ static int copy_sealed(struct seal *seal, const uint8_t *key, const struct buffe
 		if (atomic_load(&seal->cancelled))
 			return SEAL_CANCELLED;
 		seal->doing = READING;
-		int r = pread_full(seal->source_fd, b->plain, want, (off_t)offset, &got);
+		int r = pread_full(seal->source_fd, b->memory.plain, want, (off_t)offset, &got);
 		if (r < 0)
 			return r;
 		if (got != want)
 			return SEAL_CHANGED;
-		size_t sealed_len = seal_chunks(seal, key, b, offset, got);
-		seal->doing = "writing the sealed object";
-		r = write_all(seal->object_fd, b->sealed, sealed_len);
+		seal->doing = WRITING;
+		r = seal_chunks(seal, key, b, offset, got);
 		if (r < 0)
 			return r;
 		offset += got;
-		if (offset < size)
-			durable_write_behind(seal->object_fd);
 	}
 	return 0;
 }
 
-static int write_preamble(struct seal *seal)
+static int add_preamble(struct seal *seal, struct object_writer *object)
 {
-	seal->doing = "writing the sealed object";
-	int r = write_all(seal->object_fd, seal->header, seal->header_len);
-	return r < 0 ? r : write_all(seal->object_fd, seal->nonce, sizeof(seal->nonce));
+	memcpy(object_writer_place(object), seal->header, seal->header_len);
+	int r = object_writer_added(object, seal->header_len);
+	if (r < 0)
+		return r;
+	memcpy(object_writer_place(object), seal->nonce, sizeof(seal->nonce));
+	return object_writer_added(object, sizeof(seal->nonce));
+}
+
+static int write_object(struct seal *seal, const uint8_t *key, struct buffers *b)
+{
+	seal->doing = WRITING;
+	int r = add_preamble(seal, &b->object);
+	if (r == 0)
+		r = copy_sealed(seal, key, b);
+	if (r != 0)
+		return r;
+	seal->doing = WRITING;
+	return object_writer_end(&b->object);
 }
 
 /* The key lives from here to the end of this function. */
@@ -104,8 +123,8 @@ static int write_payload(struct seal *seal)
 		return -ENOMEM;
 	int r = secret_from_fd(seal->key_fd, key, AGE_PAYLOAD_KEY_BYTES);
 	if (r == 0)
-		r = buffers_new(seal->identity->size, &b);
-	return r < 0 ? r : copy_sealed(seal, key, &b);
+		r = buffers_new(seal, &b);
+	return r < 0 ? r : write_object(seal, key, &b);
 }
 
 /* Bridges do not sync. Should a power loss bring the name back after the unlink, it must be with the
@@ -127,9 +146,7 @@ int seal_run(struct seal *seal)
 	if (!source_unchanged(seal->source_fd, seal->identity))
 		return SEAL_CHANGED;
 	posix_fadvise(seal->source_fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	int r = write_preamble(seal);
-	if (r == 0)
-		r = write_payload(seal);
+	int r = write_payload(seal);
 	if (r != 0)
 		return r;
 	r = sync_source(seal);

@@ -1,5 +1,5 @@
 /* The sealing itself: one recording from its file into its object, in a thread of the pool, in
- * constant memory (two buffers of SEAL_BUFFER_CHUNKS chunks).
+ * constant memory (SEAL_BUFFER_CHUNKS chunks, and what object_writer.h takes).
  *
  * Object: header || payload nonce || STREAM chunks (crypto/age_stream.h). */
 #pragma once
@@ -11,13 +11,13 @@
 #include "crypto/age_stream.h"
 #include "daemon/intake/source.h"
 
-#define SEAL_BUFFER_CHUNKS 8
+#define SEAL_BUFFER_CHUNKS 4
 
 struct seal {
 	/* Given; all borrowed. */
 	int source_fd;
 	const struct source_identity *identity; /* what the source must be, before and after */
-	int object_fd;                          /* empty, at offset 0 */
+	int object_fd;                          /* empty */
 	int key_fd;                             /* memfd of the payload key */
 	const uint8_t *header;
 	size_t header_len;

@@ -20,6 +20,7 @@
 #include "daemon/intake/aside.h"
 #include "daemon/intake/monotonic.h"
 
+#define ARRIVED_SETTLE_US (100 * INT64_C(1000))
 #define SCAN_STEP_ENTRIES 256
 #define SUBTREE_ENTRIES   1024 /* of new directories, in a turn; what has more waits for a scan */
 #define TELLINGS_PER_HOUR 100
@@ -399,15 +400,26 @@ static void scan_subtree(struct spool *spool, const char *path)
 
 /* ---- Events ---- */
 
+int64_t spool_settle_us(const struct config_spool *config, bool arrived)
+{
+	bool longer_wanted = config->settle_us > CONFIG_SETTLE_US;
+
+	return arrived && !longer_wanted && config->settle_us > ARRIVED_SETTLE_US
+		       ? ARRIVED_SETTLE_US
+		       : config->settle_us;
+}
+
 static void sight_event(struct spool *spool, const char *path)
 {
 	int64_t now_us = clock_now_us(spool->tools->clock);
 
-	sight(spool, &(struct sighting){.spool = spool->index,
-			     .path = path,
-			     .due_us = monotonic_us() + spool->config->settle_us,
-			     .since_us = now_us,
-			     .event = true});
+	sight(spool,
+		&(struct sighting){.spool = spool->index,
+			.path = path,
+			.due_us = monotonic_us() + spool_settle_us(spool->config, spool->arrival),
+			.since_us = now_us,
+			.event = true,
+			.arrived = spool->arrival});
 }
 
 /* Mostly an empty file with a writer, whose close will tell; but links and special files get no
@@ -458,6 +470,7 @@ void spool_event(struct spool *spool, enum watch_event event, const char *path)
 {
 	const char *name = last_component(path);
 
+	spool->arrival = event == WATCH_MOVED_IN;
 	if (event == WATCH_ROOT_GONE) {
 		spool_check(spool);
 		return;

@@ -44,6 +44,7 @@ struct spool {
 
 	struct scan *scan;
 	bool scan_wanted;
+	bool arrival;             /* the event at hand: a file was renamed to its name */
 	unsigned subtree_entries; /* that events may still have looked at in this turn */
 	uint64_t round;           /* counts scans */
 
@@ -85,6 +86,12 @@ void spool_scan_step(struct spool *spool);
 
 /* A new turn of the loop: events may again have new directories looked into at once. */
 void spool_turn(struct spool *spool);
+
+/* How long a file must not have changed. A bridge that writes a file under one name and renames it to
+ * another says thereby that it is finished: such a one needs to wait only for the rest of what the
+ * script that moves it does (owner, mode). One that is renamed while it is open waits for its writer,
+ * whose close is an event of its own; an operator who asked for longer than the default gets it. */
+int64_t spool_settle_us(const struct config_spool *config, bool arrived);
 
 /* A watch_event other than WATCH_OVERFLOW. */
 void spool_event(struct spool *spool, enum watch_event event, const char *path);

@@ -16,6 +16,7 @@
 #include "daemon/intake/queue.h"
 #include "daemon/intake/seen.h"
 #include "daemon/intake/share.h"
+#include "daemon/intake/spool.h"
 #include "daemon/intake/trouble.h"
 
 static int sight(struct queue *queue, const char *path, int64_t due_us, bool event)
@@ -77,6 +78,40 @@ static void queue_agrees_with_a_sorted_list(void **state)
 	}
 	assert_int_equal(queue_room(queue), 1024);
 	queue_free(queue);
+}
+
+/* Also of what comes while it is looked at. */
+static void the_last_event_says_how_a_file_came(void **state)
+{
+	struct queue *queue = queue_new(8);
+	struct sighting renamed = {.path = "a", .event = true, .arrived = true};
+
+	assert_int_equal(queue_add(queue, &renamed), 0);
+	assert_int_equal(sight(queue, "a", 0, false), 0); /* a scan knows nothing of it */
+	struct candidate *c = queue_take(queue, 0);
+	assert_true(c->arrived);
+	assert_int_equal(sight(queue, "a", 0, true), 0); /* written to again */
+	assert_false(c->arrived);
+	queue_return(queue, c, 0);
+	assert_int_equal(queue_add(queue, &renamed), 0);
+	assert_true(c->arrived);
+	assert_int_equal(sight(queue, "a", 0, true), 0);
+	assert_false(c->arrived);
+	queue_free(queue);
+}
+
+static void a_renamed_file_waits_less_unless_more_is_wanted(void **state)
+{
+	static const struct {
+		int64_t settle_us, arrived_us;
+	} cases[] = {{0, 0}, {50000, 50000}, {100000, 100000}, {500000, 100000},
+		{CONFIG_SETTLE_US, 100000}, {CONFIG_SETTLE_US + 1, CONFIG_SETTLE_US + 1}};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		const struct config_spool config = {.settle_us = cases[i].settle_us};
+		assert_int_equal(spool_settle_us(&config, false), cases[i].settle_us);
+		assert_int_equal(spool_settle_us(&config, true), cases[i].arrived_us);
+	}
 }
 
 static void queue_is_bounded_and_without_duplicates(void **state)
@@ -312,6 +347,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(queue_hands_out_by_due_time_then_arrival),
 		cmocka_unit_test(queue_agrees_with_a_sorted_list),
+		cmocka_unit_test(the_last_event_says_how_a_file_came),
+		cmocka_unit_test(a_renamed_file_waits_less_unless_more_is_wanted),
 		cmocka_unit_test(queue_is_bounded_and_without_duplicates),
 		cmocka_unit_test(only_events_move_what_waits),
 		cmocka_unit_test(queue_counts_a_spool),

@@ -8,7 +8,9 @@
 
 #include "base/error.h"
 #include "base/secret.h"
+#include "daemon/intake/object_writer.h"
 #include "daemon/intake/seal.h"
+#include "daemon/intake/workspace.h"
 #include "tests/unit/spool_folder.h"
 
 static struct spool_folder spool;
@@ -101,10 +103,11 @@ static void assert_opens(struct sealing *s, const uint8_t *bytes, size_t len)
 /* Around every boundary: chunk, buffer, and their multiples. */
 static void what_goes_in_comes_out(void **state)
 {
-	enum { BUFFER = SEAL_BUFFER_CHUNKS * AGE_CHUNK_BYTES };
+	enum { BUFFER = SEAL_BUFFER_CHUNKS * AGE_CHUNK_BYTES, BLOCK = OBJECT_WRITER_BLOCK_BYTES };
 	static const size_t sizes[] = {1, 44, AGE_CHUNK_BYTES - 1, AGE_CHUNK_BYTES,
 		AGE_CHUNK_BYTES + 1, BUFFER - 1, BUFFER, BUFFER + 1, 2 * BUFFER,
-		2 * BUFFER + AGE_CHUNK_BYTES + 7};
+		2 * BUFFER + AGE_CHUNK_BYTES + 7, BLOCK - AGE_CHUNK_BYTES, BLOCK, BLOCK + BUFFER,
+		2 * BLOCK, 3 * BLOCK + 12345};
 	char name[16];
 
 	for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
@@ -145,6 +148,73 @@ static void the_source_is_synced_too(void **state)
 	assert_int_equal(synced[0], s.source_fd);
 	assert_int_equal(synced[1], s.object_fd);
 	finish(&s);
+}
+
+/* Large objects are written past the page cache; a filesystem may take the mode and then refuse the
+ * writes, at once or in the middle. Whatever came of it, the keeper, who shares the open file, can read
+ * it as it likes afterwards. */
+int __real_pwrite_all(int fd, const void *data, size_t len, off_t offset);
+int __wrap_pwrite_all(int fd, const void *data, size_t len, off_t offset);
+static int direct_writes, direct_writes_max = INT_MAX;
+
+int __wrap_pwrite_all(int fd, const void *data, size_t len, off_t offset)
+{
+	if (fcntl(fd, F_GETFL) & O_DIRECT && len > 0 && ++direct_writes > direct_writes_max)
+		return -EINVAL;
+	return __real_pwrite_all(fd, data, len, offset);
+}
+
+static void past_the_cache_where_that_is_to_be_had(void **state)
+{
+	static const size_t len = 3 * OBJECT_WRITER_BLOCK_BYTES + 12345;
+	static const int refused_after[] = {INT_MAX, 0, 1, 2};
+	char name[16];
+
+	for (size_t i = 0; i < ELEMENTSOF(refused_after); i++) {
+		struct sealing s;
+		snprintf(name, sizeof(name), "%zu", i);
+		uint8_t *bytes = put_random(name, len);
+		prepare(&s, name);
+		bool offered = durable_direct(s.object_fd, true) == 0;
+		assert_int_equal(durable_direct(s.object_fd, false), 0);
+		direct_writes = 0;
+		direct_writes_max = refused_after[i];
+		assert_int_equal(seal_run(&s.seal), 0);
+		direct_writes_max = INT_MAX;
+		if (offered)
+			assert_int_equal(direct_writes,
+				refused_after[i] == INT_MAX ? 4 : refused_after[i] + 1);
+		assert_false(fcntl(s.object_fd, F_GETFL) & O_DIRECT);
+		assert_opens(&s, bytes, len);
+		finish(&s);
+		free(bytes);
+	}
+}
+
+/* Memory is kept from one small recording to the next, without its audio. */
+static void kept_memory_is_shared_out_and_wiped(void **state)
+{
+	struct workspace w[WORKSPACES_KEPT + 1], again, large;
+
+	for (size_t i = 0; i < ELEMENTSOF(w); i++) {
+		assert_int_equal(workspace_take(1000, 2000, &w[i]), 0);
+		assert_int_equal((uintptr_t)w[i].sealed % WORKSPACE_ALIGN_BYTES, 0);
+		memset(w[i].plain, 'a', 1000);
+		for (size_t j = 0; j < i; j++)
+			assert_ptr_not_equal(w[i].plain, w[j].plain);
+	}
+	const uint8_t *plain = w[3].plain;
+	workspace_give_back(&w[3]);
+	assert_int_equal(workspace_take(WORKSPACE_PLAIN_BYTES + 1, 2000, &large), 0);
+	assert_int_equal(large.kept, -1);
+	assert_int_equal(workspace_take(WORKSPACE_PLAIN_BYTES, WORKSPACE_SEALED_BYTES, &again), 0);
+	assert_ptr_equal(again.plain, plain);
+	assert_true(sodium_is_zero(again.plain, 1000));
+	workspace_give_back(&again);
+	workspace_give_back(&again); /* nothing in it any more */
+	workspace_give_back(&large);
+	for (size_t i = 0; i < ELEMENTSOF(w); i++)
+		workspace_give_back(&w[i]);
 }
 
 static void a_source_that_changed_is_not_sealed(void **state)
@@ -280,6 +350,8 @@ int main(void)
 		in_spool(a_source_that_changed_is_not_sealed),
 		in_spool(a_source_that_changes_meanwhile_is_not_sealed),
 		in_spool(the_source_is_synced_too),
+		cmocka_unit_test(kept_memory_is_shared_out_and_wiped),
+		in_spool(past_the_cache_where_that_is_to_be_had),
 		in_spool(cancelled_before_it_began),
 		in_spool(a_key_that_is_none_is_refused),
 		in_spool(a_full_disk_is_told),
