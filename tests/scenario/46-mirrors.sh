@@ -46,7 +46,7 @@ configure
 keeper
 seal 6 acme
 seal 2 other
-mkdir -p -m 700 "$safe"
+mkdir -p "$safe" && chmod 700 "$safe"
 expect 0 ctl root add safe --file "$safe" --reason 'mainboard loss'
 says "$vault/out" 'safe +in use +file' 'same filesystem'
 expect 0 ctl root test
