@@ -1,5 +1,6 @@
 #include "daemon/intake/descriptors.h"
 
+#include <stdint.h>
 #include <sys/resource.h>
 
 #include "daemon/intake/job.h"
@@ -16,7 +17,7 @@ size_t descriptors_limit(void)
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return 0;
+		return SIZE_MAX; /* then opening will tell */
 	if (limit.rlim_cur < limit.rlim_max) {
 		const struct rlimit raised = {limit.rlim_max, limit.rlim_max};
 		if (setrlimit(RLIMIT_NOFILE, &raised) == 0)

@@ -13,8 +13,7 @@
 #include "daemon/intake/job_message.h"
 #include "daemon/intake/monotonic.h"
 #include "daemon/intake/seal.h"
-
-#define LARGE_MAX 4 /* at once: fewer than there are threads */
+#include "daemon/intake/share.h"
 
 enum job_state {
 	JOB_PROBING,
@@ -43,13 +42,6 @@ struct job {
 	char why[160];
 };
 
-/* What the jobs of one spool take. */
-struct share {
-	size_t before; /* PROBING and PROBED */
-	size_t active; /* later */
-	bool slow;     /* its last probe took long */
-};
-
 struct jobs {
 	struct jobs_setup setup;
 	size_t running, active, large, n_slots;
@@ -58,15 +50,9 @@ struct jobs {
 	struct job **slots;
 };
 
-/* So many of a spool may be with the probe, or done with it. */
-static size_t before_max(size_t n_spools)
-{
-	return n_spools < PROBE_JOBS_MAX ? PROBE_JOBS_MAX / (n_spools ? n_spools : 1) : 1;
-}
-
 size_t jobs_places(size_t max, size_t n_spools)
 {
-	return max + n_spools * before_max(n_spools);
+	return max + n_spools * share_before_max(n_spools);
 }
 
 int jobs_new(const struct jobs_setup *setup, struct jobs **ret_jobs)
@@ -107,31 +93,14 @@ size_t jobs_of(const struct jobs *jobs, size_t spool)
 	return jobs->shares[spool].before + jobs->shares[spool].active;
 }
 
-/* All slow spools together leave half of the probe's processes to the others. */
-static size_t slow_ones(const struct jobs *jobs)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < jobs->setup.n_spools; i++)
-		n += jobs->shares[i].slow ? jobs->shares[i].before : 0;
-	return n;
-}
-
 bool jobs_room(const struct jobs *jobs, size_t spool)
 {
-	const struct share *share = &jobs->shares[spool];
-
-	/* With fewer spools, none can take the places of another. */
-	if (share->slow && jobs->setup.n_spools > PROBE_JOBS_MAX)
-		return share->before == 0 && slow_ones(jobs) < PROBE_JOBS_MAX / 2;
-	return share->before < before_max(jobs->setup.n_spools);
+	return share_has_room(jobs->shares, jobs->setup.n_spools, spool);
 }
 
 bool jobs_room_for_size(const struct jobs *jobs, uint64_t bytes)
 {
-	size_t max = jobs->setup.max / 4 < LARGE_MAX ? jobs->setup.max / 4 : LARGE_MAX;
-
-	return bytes < JOBS_LARGE_BYTES || jobs->large < (max > 0 ? max : 1);
+	return bytes < JOBS_LARGE_BYTES || jobs->large < share_large_max(jobs->setup.max);
 }
 
 static bool is_large(const struct job *job)
@@ -381,13 +350,13 @@ int jobs_message(struct jobs *jobs, json_t *message, struct socket_fds *fds)
  * one, none may take every place. */
 static struct job *next_to_begin(const struct jobs *jobs)
 {
-	size_t max = jobs->setup.max, share_max = jobs->setup.n_spools > 1 ? max - max / 4 : max;
+	size_t active_max = share_active_max(jobs->setup.max, jobs->setup.n_spools);
 	struct job *next = NULL;
 
 	for (size_t i = 0; i < jobs->n_slots; i++) {
 		struct job *job = jobs->slots[i];
 		if (!job || job->over || job->state != JOB_PROBED ||
-			share_of(job)->active >= share_max)
+			share_of(job)->active >= active_max)
 			continue;
 		if (!next || share_of(job)->active < share_of(next)->active ||
 			(share_of(job)->active == share_of(next)->active && job->id < next->id))
@@ -413,9 +382,12 @@ static void let_begin(struct jobs *jobs)
 static void probed(void *context, const struct probe_result *result)
 {
 	struct job *job = context;
+	struct share *share = share_of(job);
+	bool slow = monotonic_us() - job->probed_since_us >= job->jobs->setup.slow_us;
 
 	job->busy = false;
-	share_of(job)->slow = monotonic_us() - job->probed_since_us >= job->jobs->setup.slow_us;
+	share->probing--;
+	share->slow = slow ? share->slow + 1 : 0;
 	if (job->over) {
 		job_bury(job);
 		return;
@@ -423,6 +395,25 @@ static void probed(void *context, const struct probe_result *result)
 	job->state = JOB_PROBED;
 	job->probe = *result;
 	let_begin(job->jobs);
+}
+
+static int ask_probe(struct job *job, int fd)
+{
+	struct share *share = share_of(job);
+
+	if (share_skips_probe(share)) {
+		job->state = JOB_PROBED;
+		probe_result_unprobed(
+			&job->probe, "not probed: the files before it held the probe up");
+		return 0;
+	}
+	job->probed_since_us = monotonic_us();
+	int r = probe_client_submit(job->jobs->setup.probe, fd, probed, job);
+	if (r == 0) {
+		job->busy = true;
+		share->probing++;
+	}
+	return r;
 }
 
 int jobs_start(struct jobs *jobs, const struct job_order *order, struct source *source)
@@ -440,19 +431,18 @@ int jobs_start(struct jobs *jobs, const struct job_order *order, struct source *
 	job->id = ++jobs->last_id;
 	job->order = *order;
 	job->grant = (struct job_grant){.object_fd = -1, .key_fd = -1};
-	job->probed_since_us = monotonic_us();
-	int r = probe_client_submit(jobs->setup.probe, source->fd, probed, job);
+	int r = ask_probe(job, source->fd);
 	if (r < 0) {
 		free(job);
 		return r;
 	}
-	job->busy = true;
 	job->source = *source;
 	*source = (struct source)SOURCE_NONE;
 	jobs->slots[slot] = job;
 	jobs->running++;
 	jobs->large += is_large(job);
 	share_of(job)->before++;
+	let_begin(jobs);
 	return 0;
 }
 
@@ -487,8 +477,10 @@ void jobs_wind_down(struct jobs *jobs, bool all)
 		struct job *job = jobs->slots[i];
 		if (!job || (!all && job->state >= JOB_SEALING))
 			continue;
-		if (job->state == JOB_PROBING)
+		if (job->state == JOB_PROBING && job->busy) {
 			job->busy = false;
+			share_of(job)->probing--;
+		}
 		if (!job->over)
 			job_abort(job, JOB_LOST);
 		else if (!job->busy)

@@ -13,8 +13,8 @@
  *
  * The plaintext is unlinked in one place only, and only after `committed` or `already`.
  *
- * No spool keeps another one waiting. Each may have a few files before the probe, beside the sealing,
- * and fewer once one of them took the probe long; what the probe is done with is sealed for the
+ * No spool keeps another one waiting. Each may have a few files before the probe, beside the sealing;
+ * where one after the other takes the probe long, the next ones go without. What the probe is done with is sealed for the
  * spool that has the least in progress. Large files have a few places of their own, so that small
  * ones do not wait for them; and these are for nobody else, so that they are not kept waiting by
  * small ones. */

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Goal: the intake dies after the keeper has committed a recording and before the plaintext is unlinked. Then the
+# Goal: the intake dies after the keeper has committed a recording and before the plaintext is unlinked, under its own
+# name or under the private one that it is given just before (56-half-removed.sh). Then the
 # plaintext that is left is recognised as this very recording: it is removed and not sealed twice; and if the recording,
 # its account was shredded or its time was over in the meantime, it does not come back from that plaintext.
 # Negative control: a new file of the same name and content is another recording, and is sealed.
@@ -12,9 +13,10 @@ make_wav "$vault/a.wav" 70000
 
 died() { ! alive "$intake_pid"; }
 
-# leave_behind PATH: commits a recording, and dies with its plaintext still there
+# leave_behind PATH [CALL]: commits a recording, and dies in this system call with its plaintext still there
 leave_behind() {
-	PREFIX=(strace -f -o "$vault/trace" -e trace=unlinkat -e inject=unlinkat:signal=KILL:when=1)
+	local call=${2:-renameat2}
+	PREFIX=(strace -f -o "$vault/trace" -e "trace=$call" -e "inject=$call:signal=KILL:when=1")
 	start_intake
 	drop "$vault/a.wav" "$1"
 	{
@@ -22,7 +24,10 @@ leave_behind() {
 		wait "$intake_pid"
 	} 2>"$vault/err" # bash tells of killed jobs
 	intake_pid='' PREFIX=()
-	[ -e "$spool/$1" ] || fail "the intake did not die before the unlink"
+	case $call in
+	renameat2) [ -e "$spool/$1" ] ;;
+	unlinkat) [ -n "$(find "$spool/${1%/*}" -name ".recseal-*-${1##*/}")" ] && [ ! -e "$spool/$1" ] ;;
+	esac || fail "the intake did not die in $call before the plaintext was gone"
 	list
 	id=$(id_of "$1")
 }
@@ -58,12 +63,14 @@ gone_for_good() {
 		fail "what was $1 comes back from its plaintext: $(cat "$vault/diff")"
 }
 
-leave_behind spoken/a.wav
-expect 0 ctl shred recording "$id" --yes --reason test
-gone_for_good destroyed
-leave_behind closed/a.wav
-expect 0 ctl shred account closed --yes --reason test
-gone_for_good destroyed
+for call in renameat2 unlinkat; do
+	leave_behind spoken/a.wav $call
+	expect 0 ctl shred recording "$id" --yes --reason test
+	gone_for_good destroyed
+	leave_behind "closed-$call/a.wav" $call
+	expect 0 ctl shred account "closed-$call" --yes --reason test
+	gone_for_good destroyed
+done
 
 # Recordings that were sealed before keep their time.
 printf '[class default]\nKeep=1s\n' >"$vault/recseal.conf"

@@ -69,6 +69,18 @@ static inline bool is_there(const struct spool_folder *f, const char *path)
 	return faccessat(f->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+static inline int spool_folder_no_file(
+	const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return type != FTW_D && type != FTW_DP;
+}
+
+/* Whether there is nothing but directories. */
+static inline bool spool_is_empty(const struct spool_folder *f)
+{
+	return nftw(f->path, spool_folder_no_file, 32, FTW_PHYS) == 0;
+}
+
 /* Whether this process can take leases on its own files here: not on every filesystem. */
 static inline bool leases_work(const struct spool_folder *f)
 {

@@ -207,6 +207,32 @@ static void test_absurd_sizes_and_times(void **state)
 	assert_int_equal(commit_one(vault, vault_fixture_begin(vault, &request)), 0);
 }
 
+/* A sparse file claims what no disk has: it is turned down before a byte of it is written. */
+static void test_no_room_for_it(void **state)
+{
+	struct vault_fixture *vault = *state;
+	struct ingest_request request = vault_fixture_request(vault, "alice", "a", 1);
+	struct ingest_job *job = NULL;
+	uint8_t existing[ULID_BYTES];
+
+	request.plain_bytes = INT64_MAX / 2;
+	assert_int_equal(ingest_begin(vault->vault, &request, &job, existing), -ENOSPC);
+	request.plain_bytes = 1000;
+	request.promised_bytes = INT64_MAX / 2; /* to those that have begun before it */
+	assert_int_equal(ingest_begin(vault->vault, &request, &job, existing), -ENOSPC);
+	request.promised_bytes = 0;
+	struct ingest_start start;
+	assert_int_equal(ingest_begin(vault->vault, &request, &job, existing), 0);
+	assert_in_range(ingest_unwritten_bytes(job), 1000, 1100);
+	ingest_start(job, &start);
+	vault_fixture_write(&start, 1000);
+	assert_int_equal(ingest_unwritten_bytes(job), 0);
+	assert_int_equal(commit_one(vault, job), 0);
+	/* What is sealed already needs no room. */
+	request.promised_bytes = INT64_MAX / 2;
+	assert_int_equal(ingest_begin(vault->vault, &request, &job, existing), 1);
+}
+
 /* What an intake may get wrong in an object of 70000 bytes, two chunks. */
 enum wrong {
 	NOTHING_WRITTEN,
@@ -463,6 +489,7 @@ int main(void)
 		IN_VAULT(test_quarantine),
 		IN_VAULT(test_names_are_bytes),
 		IN_VAULT(test_absurd_sizes_and_times),
+		IN_VAULT(test_no_room_for_it),
 		IN_VAULT(test_a_wrong_object_is_refused),
 		IN_VAULT(test_a_bad_job_does_not_hurt_the_others),
 		IN_VAULT(test_one_account_with_damaged_keys),

@@ -1,6 +1,7 @@
 /* recseald, whole: neither many files nor large ones, nor a probe that hangs, nor a keeper that fails
  * keep other recordings waiting, and none of it makes it busy in vain. */
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "daemon/intake/brake.h"
 #include "daemon/intake/job.h"
@@ -102,6 +103,39 @@ static void a_hanging_probe_holds_up_its_own_spool_only(void **state)
 	}
 }
 
+/* At one after the other, this many would take the probe a quarter of an hour. */
+static void files_that_all_hang_the_probe_are_sealed(void **state)
+{
+	enum { HANGING = 2000 };
+	struct intake_daemon *d = *state;
+	size_t skipped = 0;
+
+	put_many(&d->spool, "hangs", HANGING, "h");
+	intake_daemon_start(d);
+	intake_daemon_await(d, all_committed, &(const struct many){"hangs", HANGING});
+	for (size_t i = 0; i < d->keeper.n; i++) {
+		const char *condition = NULL, *damage = NULL;
+		assert_int_equal(json_unpack(d->keeper.recordings[i].begin, "{s:{s:s, s:s}}",
+					 "probe", "condition", &condition, "damage", &damage),
+			0);
+		assert_string_equal(condition, "unprobed");
+		skipped += strstr(damage, "held the probe up") != NULL;
+	}
+	assert_in_range(skipped, HANGING / 2, HANGING - 8);
+	/* And the probe is asked again: the label comes back. */
+	const char *condition = "";
+	for (int i = 0; strcmp(condition, "ok") != 0; i++) {
+		char path[32];
+		assert_true(i < 1000);
+		snprintf(path, sizeof(path), "fine-%d", i);
+		put_text(&d->spool, path, "k");
+		intake_daemon_await_sealed(d, path);
+		assert_int_equal(json_unpack(fake_keeper_find(&d->keeper, path)->begin, "{s:{s:s}}",
+					 "probe", "condition", &condition),
+			0);
+	}
+}
+
 static void whatever_the_probe_does_all_is_sealed(void **state)
 {
 	static const char hows[] = {JUDGE_HANG, JUDGE_SPIN, JUDGE_STOP, JUDGE_CRASH, JUDGE_MEMORY,
@@ -196,6 +230,116 @@ static void small_ones_do_not_hold_up_large_ones(void **state)
 	assert_true(d->keeper.n < 3500); /* or they came last, after the feeding had stopped */
 }
 
+/* ---- Bridges that never rest ---- */
+
+/* A process of the bridge: works until it is killed. */
+static pid_t bridge(
+	void (*work)(const struct spool_folder *spool), const struct spool_folder *spool)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	for (;;)
+		work(spool);
+}
+
+static void end_bridge(pid_t pid)
+{
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* The first call opens it, for good. */
+static void grow(const struct spool_folder *spool)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = openat(spool->fd, "growing", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (write(fd, "more", 4) != 4)
+		_exit(1);
+	usleep(200);
+}
+
+static void a_file_that_grows_for_ever_is_left_to_its_writer(void **state)
+{
+	enum { MANY = 300 };
+	struct intake_daemon *d = *state;
+
+	if (!leases_work(&d->spool))
+		skip();
+	pid_t pid = bridge(grow, &d->spool);
+	intake_daemon_start(d);
+	put_many(&d->spool, "many", MANY, "audio");
+	intake_daemon_await(d, all_committed, &(const struct many){"many", MANY});
+	assert_int_equal(count(&d->keeper, "growing", FAKE_COMMITTED), 0);
+	end_bridge(pid);
+	intake_daemon_await_sealed(d, "growing"); /* whole, and once */
+	assert_int_equal(fake_keeper_begins(&d->keeper, "growing"), 1);
+}
+
+enum { STORM = 400, DEEP = 20 };
+
+/* Anything anywhere gets another name. */
+static void rename_about(const struct spool_folder *spool)
+{
+	char from[128] = "", to[128] = "";
+	int depth = rand() % DEEP;
+
+	for (int i = 0; i < depth; i++)
+		strcat(from, "d/");
+	strcpy(to, from);
+	snprintf(from + strlen(from), 16, "%d", rand() % STORM);
+	snprintf(to + strlen(to), 16, "%d", rand() % STORM);
+	renameat2(spool->fd, from, spool->fd, to, RENAME_NOREPLACE);
+}
+
+static bool storm_is_over(struct fake_keeper *keeper, const void *argument)
+{
+	static bool seen[STORM];
+	const struct intake_daemon *d = argument;
+	size_t sealed = 0;
+
+	for (size_t i = 0; i < keeper->n; i++) {
+		json_int_t bytes = json_integer_value(
+			json_object_get(keeper->recordings[i].begin, "plain_bytes"));
+		if (keeper->recordings[i].state == FAKE_COMMITTED)
+			seen[bytes - 1] = true;
+	}
+	for (int i = 0; i < STORM; i++)
+		sealed += seen[i];
+	/* Not before every one is sealed may the folder it was in be empty. */
+	return sealed == STORM && spool_is_empty(&d->spool);
+}
+
+/* In the middle of a storm of renames in a deep tree nothing is lost, and others are sealed. Each is
+ * known by its size. */
+static void a_storm_of_renames_loses_nothing(void **state)
+{
+	static const char bytes[STORM];
+	struct intake_daemon *d = *state;
+	char path[128];
+
+	for (int i = 0; i < STORM; i++) {
+		path[0] = '\0';
+		for (int depth = 0; depth < i % DEEP; depth++) {
+			strcat(path, "d");
+			mkdirat(d->spool.fd, path, 0700);
+			strcat(path, "/");
+		}
+		snprintf(path + strlen(path), 16, "%d", i);
+		put_bytes(&d->spool, path, bytes, (size_t)i + 1);
+	}
+	pid_t pid = bridge(rename_about, &d->spool);
+	intake_daemon_start(d);
+	put_many(&d->other, "calm", 100, "audio");
+	intake_daemon_await(d, all_committed, &(const struct many){"calm", 100});
+	end_bridge(pid);
+	intake_daemon_await(d, storm_is_over, d);
+}
+
 /* ---- A keeper that fails everything ---- */
 
 static bool reported_three_times(struct fake_keeper *keeper, const void *nothing)
@@ -278,9 +422,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		with(setup_two, a_full_spool_does_not_crowd_out_another),
 		with(setup_patient_judge, a_hanging_probe_holds_up_its_own_spool_only),
+		with(setup_impatient_judge, files_that_all_hang_the_probe_are_sealed),
 		with(setup_impatient_judge, whatever_the_probe_does_all_is_sealed),
 		with(setup_two, large_ones_do_not_hold_up_small_ones),
 		with(setup_two, small_ones_do_not_hold_up_large_ones),
+		with(setup_two, a_file_that_grows_for_ever_is_left_to_its_writer),
+		with(setup_two, a_storm_of_renames_loses_nothing),
 		with(setup_two, a_failing_keeper_is_not_asked_for_every_file),
 		with(setup_two, refusals_are_no_reason_to_wait),
 		cmocka_unit_test(the_brake_is_put_on_and_taken_off),

@@ -10,11 +10,13 @@
 #include <sodium.h>
 
 #include "base/cleanup.h"
+#include "daemon/common/probe_wire.h"
 #include "daemon/common/watermark.h"
 #include "daemon/intake/descriptors.h"
 #include "daemon/intake/queue.h"
 #include "daemon/intake/seen.h"
 #include "daemon/intake/spool.h"
+#include "daemon/intake/share.h"
 #include "daemon/intake/trouble.h"
 
 static int sight(struct queue *queue, const char *path, int64_t due_us, bool event)
@@ -240,6 +242,35 @@ static void jobs_fit_the_descriptors(void **state)
 	assert_int_equal(last, 16);
 }
 
+/* However many spools hang the probe, one that does not has a process of the probe's to itself. */
+static void a_share_is_left_for_everybody(void **state)
+{
+	struct share shares[64];
+
+	for (size_t n = 1; n <= ELEMENTSOF(shares); n++) {
+		size_t with_the_probe = 0;
+		memset(shares, 0, sizeof(shares));
+		for (size_t i = 0; i + 1 < n; i++) {
+			shares[i].slow = 1;
+			while (share_has_room(shares, n, i)) {
+				shares[i].before++;
+				with_the_probe++;
+			}
+		}
+		assert_in_range(with_the_probe, n > 1, PROBE_JOBS_MAX - (n > 1));
+		assert_true(share_has_room(shares, n, n - 1));
+	}
+	for (size_t max = 1; max <= 256; max++) {
+		assert_int_equal(share_active_max(max, 1), max);
+		assert_in_range(share_active_max(max, 2), 1, max < 4 ? max : max - 1);
+		assert_in_range(share_large_max(max), 1, max < 4 ? 1 : max - 1);
+	}
+	/* Without a label only while another one of its spool is being waited for. */
+	assert_false(share_skips_probe(&(struct share){.probing = 3, .slow = 7}));
+	assert_true(share_skips_probe(&(struct share){.probing = 1, .slow = 8}));
+	assert_false(share_skips_probe(&(struct share){.probing = 0, .slow = 8}));
+}
+
 static struct statvfs filesystem(uint64_t free, uint64_t free_inodes)
 {
 	return (struct statvfs){.f_frsize = 4096,
@@ -323,6 +354,7 @@ int main(void)
 		cmocka_unit_test(queue_counts_a_spool),
 		cmocka_unit_test(what_is_deferred_waits_for_room_or_an_event),
 		cmocka_unit_test(jobs_fit_the_descriptors),
+		cmocka_unit_test(a_share_is_left_for_everybody),
 		cmocka_unit_test(a_watermark_is_told_of_once_a_crossing),
 		cmocka_unit_test(every_watermark_can_end),
 		cmocka_unit_test(seen_remembers_the_last_and_forgets_the_first),
