@@ -15,8 +15,9 @@
 # cp goes before and after recseal in each round. A ratio is the median over the rounds of recseal's time by the mean
 # of the competitor's times in the same round. Seconds depend on the machine and on who else uses it; ratios less.
 #
-# Nothing is deleted between rounds, and nothing should have been deleted on that filesystem in the five minutes
-# before: ext4 does not reuse young deleted inodes, and looks at each of them before it makes a new file.
+# Nothing is deleted between rounds, and few files should have been deleted on that filesystem in the five minutes
+# before: ext4 without a journal does not reuse young deleted inodes, and looks at each of them before it makes a new
+# file. bulk needs 22 GiB of room for three rounds.
 #
 #   BUILD   directory with the programs (required)      ROUNDS  default 3
 #   DISK    directory to write to (default $BUILD)      MEMORY  tmpfs to read from (default /dev/shm)
@@ -225,7 +226,7 @@ measure_bulk() {
 	for i in 1 2 3 4 5 6 7 8; do cp "$memory/bulk/0.wav" "$memory/source/$i.wav"; done
 	rm -rf "$memory/bulk"
 	measure bulk $((8 * (128 << 20))) 0.6 '' 1.3 ''
-	rm -rf "$memory/source"
+	rm -rf "$memory/source" "$disk"/*-bulk-* "$disk"/plain/bulk-* "$disk"/state-*
 }
 
 measure_small() {

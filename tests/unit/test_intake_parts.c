@@ -15,8 +15,8 @@
 #include "daemon/intake/descriptors.h"
 #include "daemon/intake/queue.h"
 #include "daemon/intake/seen.h"
-#include "daemon/intake/spool.h"
 #include "daemon/intake/share.h"
+#include "daemon/intake/spool.h"
 #include "daemon/intake/trouble.h"
 
 static int sight(struct queue *queue, const char *path, int64_t due_us, bool event)
