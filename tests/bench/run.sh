@@ -30,11 +30,12 @@ disk=$(mktemp -d "${DISK:-$BUILD}/bench.XXXXXX")
 memory=$(mktemp -d "${MEMORY:-/dev/shm}/recseal-bench.XXXXXX")
 tool=$BUILD/bench_tool
 hertz=$(getconf CLK_TCK)
-keeper='' intake='' vaults=0
+keeper='' intake='' drain='' vaults=0
 
 clean_up() {
 	[ -z "$intake" ] || kill "$intake" 2>/dev/null || true
 	[ -z "$keeper" ] || kill "$keeper" 2>/dev/null || true
+	[ -z "$drain" ] || kill "$drain" 2>/dev/null || true
 	wait
 	! mountpoint -q "$disk/plain" || fusermount3 -u "$disk/plain" || true
 	rm -rf "$disk" "$memory"
@@ -104,12 +105,13 @@ drained() {
 	local folder=$1 count=$2 start
 	shift 2
 	coproc "$tool" drain "$folder" "$count"
-	local pid=$COPROC_PID
+	drain=$COPROC_PID
 	read -r _ <&"${COPROC[0]}"
 	start=$(now)
 	"$@"
 	read -r first_us all_us <&"${COPROC[0]}"
-	wait "$pid"
+	wait "$drain"
+	drain=''
 	first_us=$((first_us - start)) all_us=$((all_us - start))
 }
 
