@@ -15,8 +15,9 @@
 # cp goes before and after recseal in each round. A ratio is the median over the rounds of recseal's time by the mean
 # of the competitor's times in the same round. Seconds depend on the machine and on who else uses it; ratios less.
 #
-# Nothing is deleted between rounds, and nothing should have been deleted on that filesystem in the five minutes
-# before: ext4 does not reuse young deleted inodes, and looks at each of them before it makes a new file.
+# Nothing is deleted between rounds, and few files should have been deleted on that filesystem in the five minutes
+# before: ext4 without a journal does not reuse young deleted inodes, and looks at each of them before it makes a new
+# file. bulk needs 22 GiB of room for three rounds.
 #
 #   BUILD   directory with the programs (required)      ROUNDS  default 3
 #   DISK    directory to write to (default $BUILD)      MEMORY  tmpfs to read from (default /dev/shm)
@@ -29,11 +30,12 @@ disk=$(mktemp -d "${DISK:-$BUILD}/bench.XXXXXX")
 memory=$(mktemp -d "${MEMORY:-/dev/shm}/recseal-bench.XXXXXX")
 tool=$BUILD/bench_tool
 hertz=$(getconf CLK_TCK)
-keeper='' intake='' vaults=0
+keeper='' intake='' drain='' vaults=0
 
 clean_up() {
 	[ -z "$intake" ] || kill "$intake" 2>/dev/null || true
 	[ -z "$keeper" ] || kill "$keeper" 2>/dev/null || true
+	[ -z "$drain" ] || kill "$drain" 2>/dev/null || true
 	wait
 	! mountpoint -q "$disk/plain" || fusermount3 -u "$disk/plain" || true
 	rm -rf "$disk" "$memory"
@@ -42,7 +44,10 @@ trap clean_up EXIT
 
 now() { echo "${EPOCHREALTIME/./}"; }
 calc() { awk "BEGIN { printf \"$1\", $2 }"; }
-median() { printf '%s\n' "$@" | sort -g | sed -n "$((($# + 1) / 2))p"; }
+median() {
+	printf '%s\n' "$@" | sort -g |
+		awk '{ v[NR] = $1 } END { printf "%.3f", (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
+}
 
 # --- the table ---
 
@@ -103,12 +108,13 @@ drained() {
 	local folder=$1 count=$2 start
 	shift 2
 	coproc "$tool" drain "$folder" "$count"
-	local pid=$COPROC_PID
+	drain=$COPROC_PID
 	read -r _ <&"${COPROC[0]}"
 	start=$(now)
 	"$@"
 	read -r first_us all_us <&"${COPROC[0]}"
-	wait "$pid"
+	wait "$drain"
+	drain=''
 	first_us=$((first_us - start)) all_us=$((all_us - start))
 }
 
@@ -225,7 +231,7 @@ measure_bulk() {
 	for i in 1 2 3 4 5 6 7 8; do cp "$memory/bulk/0.wav" "$memory/source/$i.wav"; done
 	rm -rf "$memory/bulk"
 	measure bulk $((8 * (128 << 20))) 0.6 '' 1.3 ''
-	rm -rf "$memory/source"
+	rm -rf "$memory/source" "$disk"/*-bulk-* "$disk"/plain/bulk-* "$disk"/state-*
 }
 
 measure_small() {
