@@ -222,6 +222,8 @@ static _Noreturn void execute(const char *const argv[])
 {
 	char *copy[ARGUMENTS_MAX] = {NULL};
 
+	/* A shell ignores it in what it starts in the background, this program perhaps. */
+	signal(SIGINT, SIG_DFL);
 	for (size_t i = 0; argv[i] && i + 1 < ELEMENTSOF(copy); i++)
 		copy[i] = strdup(argv[i]);
 	execvp(copy[0], copy);

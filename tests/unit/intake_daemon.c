@@ -1,6 +1,7 @@
 #include "tests/unit/intake_daemon.h"
 
 #include <errno.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <sodium.h>
@@ -90,6 +91,7 @@ void intake_daemon_start(struct intake_daemon *d)
 	assert_true(d->pid >= 0);
 	if (d->pid > 0)
 		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (dup(2) < 0) /* a careless starter's: not to reach the probe */
 		_exit(127);
 	execl(program ? program : "./recseald", "recseald", "--config", config, NULL);

@@ -1,6 +1,7 @@
 /* recseald, whole: neither many files nor large ones, nor a probe that hangs, nor a keeper that fails
  * keep other recordings waiting, and none of it makes it busy in vain. */
 #include <sys/resource.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "daemon/intake/brake.h"
@@ -241,6 +242,7 @@ static pid_t bridge(
 	assert_true(pid >= 0);
 	if (pid > 0)
 		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* it must not outlive the test */
 	for (;;)
 		work(spool);
 }
