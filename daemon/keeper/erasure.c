@@ -419,16 +419,24 @@ int erasure_run_with(struct vault *vault, int (*prepare)(struct vault *vault, vo
 	return run(vault, &order, ret_result);
 }
 
+static int stop_at_item(void *context, const struct erasure_item *item)
+{
+	return 1;
+}
+
+static int stop_at_place(void *context, const struct former_place *place)
+{
+	return 1;
+}
+
 int erasure_retry(struct vault *vault)
 {
 	struct erasure_result result;
-	struct victims noted = {0};
-	int r = collect(vault, &noted);
+	int any = erasure_each(vault->db, stop_at_item, NULL);
 
-	free(noted.paths);
-	if (r < 0 || noted.count == 0)
-		return r;
-	return erasure_run(vault, NULL, 0, 0, NULL, &result);
+	if (any == 0)
+		any = former_place_each(vault->db, stop_at_place, NULL);
+	return any <= 0 ? any : erasure_run(vault, NULL, 0, 0, NULL, &result);
 }
 
 static int roll_forward(struct vault *vault, const struct root_record *forward)
