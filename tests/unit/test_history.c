@@ -56,10 +56,15 @@ int __wrap_recording_move(
 	return __real_recording_move(db, id, account, group, state);
 }
 
+/* The first mirror cannot overwrite: with the new root entered upon, or not yet, the rest goes on. */
+static bool refusing;
+
 int __real_root_set_clear(struct root_set *set, size_t i, unsigned slot);
 int __wrap_root_set_clear(struct root_set *set, size_t i, unsigned slot);
 int __wrap_root_set_clear(struct root_set *set, size_t i, unsigned slot)
 {
+	if (refusing && i == 1)
+		return -EIO;
 	return mutant == NO_OVERWRITING && i == 1 ? 0 : __real_root_set_clear(set, i, slot);
 }
 
@@ -148,6 +153,7 @@ static void reopen(struct history *h)
 {
 	char *text = NULL;
 
+	refusing = false;
 	if (vault_fixture_reopen(&h->f, 0, &text) < 0)
 		fail_msg("seed %u step %u: it does not open: %s", h->seed, h->step, text);
 	free(text);
@@ -162,9 +168,12 @@ static void carry_out_and_end(struct history *h, const struct step *step)
 	vault_fixture_shut(&h->f);
 	pid_t pid = fork();
 	if (pid == 0) {
+		bool refuses = refusing;
+		refusing = false;
 		faults_on_database(true);
 		if (vault_fixture_reopen(&h->f, 0, NULL) < 0)
 			_exit(1);
+		refusing = refuses;
 		faults_on_all(h);
 		faults_arm(fault, at, 1);
 		(void)carry_out(h, step);
@@ -181,6 +190,7 @@ static void carry_out_and_end(struct history *h, const struct step *step)
 /* Whether the order was taken: at least noted. */
 static void do_step(struct history *h, const struct step *step)
 {
+	refusing = roll(h, 5) == 0;
 	switch (roll(h, 4)) {
 	case 0:
 		carry_out_and_end(h, step);
@@ -195,6 +205,7 @@ static void do_step(struct history *h, const struct step *step)
 		(void)carry_out(h, step);
 		break;
 	}
+	refusing = false;
 	if (h->f.vault->stuck)
 		reopen(h);
 }
