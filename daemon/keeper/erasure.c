@@ -410,6 +410,8 @@ static int run(struct vault *vault, const struct order *order, struct erasure_re
 	int ready = mirrors_ready(vault);
 	if (ready < 0) {
 		int r = note_only(vault, order);
+		if (r == -RE_CORRUPT)
+			tell_of_damage(vault);
 		return r < 0 ? r : ready;
 	}
 	int r = stage(vault, order, &victims, &next);
