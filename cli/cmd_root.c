@@ -234,7 +234,8 @@ const struct command command_root_drop = {
 	.help = "Overwrites the mirror's copy of the root and forgets the mirror. One that cannot "
 		"be\nreached is given up once it has been away for AwayLimit= (7 days): its copy "
 		"is then not\noverwritten, every shred says so, and the mirror stays on record. "
-		"Drop it again when\nit is back, and its copy is overwritten.\n",
+		"Drop it again when\nit is back, and its copy is overwritten: before one in use of the "
+		"same name, if there is.\n",
 	.examples = "  recsealctl root drop safe --reason 'disk is retired'\n",
 	.min_operands = 1,
 	.max_operands = 1,

@@ -52,7 +52,7 @@ static int read_mirror(sqlite3_stmt *q, struct mirror_row *ret_row)
 		.given_up_epoch = (uint64_t)sqlite3_column_int64(q, 9),
 	};
 	bool known = kind >= MIRROR_FILE && kind <= MIRROR_TPM2 && state >= MIRROR_IN_USE &&
-		     state <= MIRROR_GIVEN_UP;
+		     state <= MIRROR_EMPTY;
 	int r = known ? db_column_text(q, 1, row.name, sizeof(row.name)) : -RE_CORRUPT;
 
 	if (r == 0)

@@ -1,6 +1,7 @@
 /* The mirrors of the root: where else it is kept, or was. All writing is in the caller's transaction.
  * A row is there before its place holds a root, and goes only after that was overwritten: so there is
- * never a copy that nobody knows of. */
+ * never a copy that nobody knows of. Only the row can say that a place is empty: where a medium is not
+ * mounted, nothing is to be found either. */
 #pragma once
 
 #include "storage/root_set.h"
@@ -15,6 +16,7 @@ enum mirror_state {
 	MIRROR_IN_USE = 1,
 	MIRROR_UNSETTLED, /* being added or removed: may hold the root, and is not relied on */
 	MIRROR_GIVEN_UP,  /* dropped while it was away: holds the root of given_up_epoch */
+	MIRROR_EMPTY,     /* being made or removed: holds no root yet, or none any more */
 };
 
 struct mirror_row {

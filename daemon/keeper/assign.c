@@ -1,5 +1,6 @@
 #include "daemon/keeper/assign.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -78,6 +79,8 @@ static int move(struct vault *vault, void *context)
 	bool created;
 	int r = key ? keytree_open(vault->tree, &from, key) : -RE_MLOCK;
 
+	if (r == -ENOENT)
+		r = -RE_CORRUPT; /* it lives, so there must be one */
 	if (r == 0)
 		r = forget_quarantine(vault, row, key);
 	if (r == 0)

@@ -193,8 +193,12 @@ json_t *control_root_given_up(struct vault *vault)
 	size_t n = 0;
 	json_t *sentences = json_array();
 
-	if (mirror_list(vault->db, &rows, &n) < 0)
+	if (mirror_list(vault->db, &rows, &n) < 0) {
 		n = 0;
+		json_array_append_new(sentences,
+			json_string("which copies of the root were given up cannot be read "
+				    "from keeper.db"));
+	}
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].state == MIRROR_GIVEN_UP)
 			json_array_append_new(sentences,

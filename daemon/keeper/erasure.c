@@ -1,8 +1,10 @@
 #include "daemon/keeper/erasure.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <syslog.h>
 
@@ -284,16 +286,34 @@ static int complete(struct vault *vault, const struct root_record *next,
 /* Step 5 must not fail for want of room: the old root is gone by then. Generous: the pages that an
  * item of its own account changes, in the journal. */
 #define ROOM_PER_ITEM (24 << 10)
+#define ROOM_ADDED    512 /* about an item: a burial, a removal */
 #define ROOM_FIXED    (16 << 20)
+
+/* But no more than all there is: each page once in the journal, and once where it belongs, for what is
+ * added about an item. Many are noted while a place of the root is away. */
+static uint64_t room_for_all(struct vault *vault, size_t items)
+{
+	static const char *const names[] = {"keeper.db", "keeper.db-wal"};
+	uint64_t bytes = 0;
+	struct stat st;
+
+	for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+		if (fstatat(vault->dir_fd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+			bytes += (uint64_t)st.st_size;
+	}
+	return 2 * bytes + (uint64_t)items * ROOM_ADDED;
+}
 
 static int check_room(struct vault *vault, size_t items)
 {
+	uint64_t needed = (uint64_t)items * ROOM_PER_ITEM, all = room_for_all(vault, items);
 	struct statvfs sv;
 
 	if (fstatvfs(vault->dir_fd, &sv) < 0)
 		return -errno;
-	uint64_t needed = (uint64_t)items * ROOM_PER_ITEM + ROOM_FIXED;
-	return (uint64_t)sv.f_bavail * sv.f_frsize < needed ? -ENOSPC : 0;
+	if (needed > all)
+		needed = all;
+	return (uint64_t)sv.f_bavail * sv.f_frsize < needed + ROOM_FIXED ? -ENOSPC : 0;
 }
 
 /* The new root is in place, but an old one may be left: the tree goes on without what is to be erased,
@@ -390,6 +410,8 @@ static int run(struct vault *vault, const struct order *order, struct erasure_re
 	int ready = mirrors_ready(vault);
 	if (ready < 0) {
 		int r = note_only(vault, order);
+		if (r == -RE_CORRUPT)
+			tell_of_damage(vault);
 		return r < 0 ? r : ready;
 	}
 	int r = stage(vault, order, &victims, &next);
@@ -419,16 +441,24 @@ int erasure_run_with(struct vault *vault, int (*prepare)(struct vault *vault, vo
 	return run(vault, &order, ret_result);
 }
 
+static int stop_at_item(void *context, const struct erasure_item *item)
+{
+	return 1;
+}
+
+static int stop_at_place(void *context, const struct former_place *place)
+{
+	return 1;
+}
+
 int erasure_retry(struct vault *vault)
 {
 	struct erasure_result result;
-	struct victims noted = {0};
-	int r = collect(vault, &noted);
+	int any = erasure_each(vault->db, stop_at_item, NULL);
 
-	free(noted.paths);
-	if (r < 0 || noted.count == 0)
-		return r;
-	return erasure_run(vault, NULL, 0, 0, NULL, &result);
+	if (any == 0)
+		any = former_place_each(vault->db, stop_at_place, NULL);
+	return any <= 0 ? any : erasure_run(vault, NULL, 0, 0, NULL, &result);
 }
 
 static int roll_forward(struct vault *vault, const struct root_record *forward)

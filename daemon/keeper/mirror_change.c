@@ -175,6 +175,8 @@ static int settle_new(struct vault *vault, struct mirror_row *row, const struct 
 		r = say(-RE_REFUSED, why, "its assurance is %s; RequireAssurance=%s",
 			provider->assurance, vault->config->require_assurance);
 	if (r == 0)
+		r = mirror_place_note(vault, row, MIRROR_UNSETTLED);
+	if (r == 0)
 		r = fill(vault, provider);
 	if (r == 0) {
 		row->state = MIRROR_IN_USE;
@@ -187,10 +189,9 @@ static int settle_new(struct vault *vault, struct mirror_row *row, const struct 
 		return 0;
 	failed(r, why);
 	root_provider_free(provider);
-	row->state = MIRROR_UNSETTLED;
-	if (mirror_place_remove(vault, row, trouble) == 0)
+	if (mirror_place_retire(vault, row, trouble) == 0)
 		(void)record(vault, row, CHANGE_REMOVE, order, "root mirror not added");
-	else if (add_member(vault, row, NULL, trouble) < 0)
+	else if (row->state != MIRROR_EMPTY && add_member(vault, row, NULL, trouble) < 0)
 		vault->stuck = true;
 	return r;
 }
@@ -199,7 +200,7 @@ int mirror_add_new(
 	struct vault *vault, const struct mirror_order *order, char why[static ROOT_TROUBLE_BYTES])
 {
 	struct mirror_row row = {.kind = order->kind,
-		.state = MIRROR_UNSETTLED,
+		.state = MIRROR_EMPTY,
 		.assurance = "file",
 		.added_us = clock_now_us(&vault->clock)};
 
@@ -221,7 +222,7 @@ int mirror_add_new(
 
 /* Dropping. */
 
-/* The mirror is there: on record as unsettled, overwritten, forgotten. */
+/* The mirror is there: on record as unsettled, overwritten, removed, forgotten. */
 static int overwrite(struct vault *vault, struct mirror_row *row, const struct mirror_order *order,
 	char why[static ROOT_TROUBLE_BYTES])
 {
@@ -233,10 +234,10 @@ static int overwrite(struct vault *vault, struct mirror_row *row, const struct m
 		return r;
 	if (i < vault->root->n)
 		root_provider_free(root_set_take(vault->root, i));
-	r = mirror_place_remove(vault, row, why);
+	r = mirror_place_retire(vault, row, why);
 	if (r == 0)
 		return record(vault, row, CHANGE_REMOVE, order, "root mirror overwritten");
-	if (add_member(vault, row, NULL, why) < 0)
+	if (row->state != MIRROR_EMPTY && add_member(vault, row, NULL, why) < 0)
 		vault->stuck = true;
 	return r;
 }
@@ -298,24 +299,70 @@ static size_t find_member(const struct vault *vault, const char *name)
 	return i;
 }
 
+/* Where one was given up, another may be by now. */
+static int check_not_in_use(
+	struct vault *vault, const struct mirror_row *row, char why[static ROOT_TROUBLE_BYTES])
+{
+	char ignored[ROOT_TROUBLE_BYTES];
+
+	for (size_t i = 0; i < vault->root->n && row->kind == MIRROR_FILE; i++) {
+		const struct root_member *member = &vault->root->member[i];
+		if (member->provider && root_assurance_rank(member->assurance) == 0 &&
+			mirror_place_check(vault, row, member->provider, ignored) == 0)
+			return say(-RE_REFUSED, why,
+				"%.120s is where the root mirror %s is now, not the one that was "
+				"given up there",
+				row->place, member->name);
+	}
+	return 0;
+}
+
+/* One of this name that was given up: if there is any that is back, that one. 0, also when it is not
+ * back, with why; -ENOENT. */
+static int find_given_up(struct vault *vault, const char *name, struct mirror_row *ret_row,
+	char why[static ROOT_TROUBLE_BYTES], bool *ret_back)
+{
+	_cleanup_free_ struct mirror_row *rows = NULL;
+	size_t n = 0;
+	int r = mirror_list(vault->db, &rows, &n);
+	bool found = false;
+
+	*ret_back = false;
+	for (size_t i = 0; i < n && r == 0 && !*ret_back; i++) {
+		if (rows[i].state != MIRROR_GIVEN_UP || strcmp(rows[i].name, name) != 0)
+			continue;
+		found = true;
+		*ret_row = rows[i];
+		*ret_back = check_not_in_use(vault, &rows[i], why) == 0 &&
+			    mirror_place_is_back(vault, &rows[i], why) == 0;
+	}
+	return r < 0 ? r : found ? 0 : -ENOENT;
+}
+
+/* A copy that was given up and is back goes before one in use under the same name: that may have replaced
+ * it, and must not be taken for it. */
 int mirror_drop(
 	struct vault *vault, const struct mirror_order *order, char why[static ROOT_TROUBLE_BYTES])
 {
-	size_t i = find_member(vault, order->name);
+	char absent[ROOT_TROUBLE_BYTES] = "";
 	struct mirror_row row;
+	bool back;
 
 	*why = '\0';
 	if (strcmp(order->name, MIRROR_MAIN) == 0)
 		return say(-RE_REFUSED, why,
 			"the keeper's own place cannot be dropped; replace it when it is lost");
 	(void)mirrors_ready(vault);
-	if (i < vault->root->n)
+	size_t i = find_member(vault, order->name);
+	int r = find_given_up(vault, order->name, &row, absent, &back);
+	if (r < 0 && r != -ENOENT)
+		return failed(r, why);
+	if (!back && i < vault->root->n)
 		return failed(drop_member(vault, i, order, why), why);
-	int r = mirror_find(vault->db, order->name, MIRROR_GIVEN_UP, &row);
-	if (r == -ENOENT)
-		return say(r, why, "there is no root mirror %s", order->name);
-	if (r == 0)
-		r = mirror_place_remove(vault, &row, why);
+	if (!back)
+		return r < 0 ? say(r, why, "there is no root mirror %s", order->name)
+			     : say(-RE_REFUSED, why, "%s", absent);
+	r = mirror_place_retire(vault, &row, why);
 	if (r == 0)
 		r = record(vault, &row, CHANGE_REMOVE, order, "root mirror overwritten");
 	return failed(r, why);
@@ -328,7 +375,7 @@ static int replace_mirror(
 {
 	size_t i = find_member(vault, order->name);
 	struct mirror_row row = {.kind = order->kind,
-		.state = MIRROR_UNSETTLED,
+		.state = MIRROR_EMPTY,
 		.assurance = "file",
 		.added_us = clock_now_us(&vault->clock)};
 

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/durable.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "storage/root_tpm2.h"
 
 #define FILE_NAME "root.slots"
@@ -137,19 +138,28 @@ static int overwrite(struct root_provider *provider)
 	return r;
 }
 
+/* 1 when a slot holds a root of up to this epoch. */
+static int holds_root(struct root_provider *provider, uint64_t epoch)
+{
+	_cleanup_secret_ struct root_record *record = secret_new(sizeof(*record));
+	_cleanup_secret_ uint8_t *image = secret_new(ROOT_IMAGE_BYTES);
+	int r = record && image ? 0 : -RE_MLOCK;
+
+	for (unsigned slot = 0; slot < ROOT_SLOTS && r == 0; slot++) {
+		r = provider->ops->read(provider, slot, image);
+		if (r == 0)
+			r = root_record_decode(image, record) == 0 && record->epoch <= epoch;
+	}
+	return r;
+}
+
 static int remove_tpm2(struct vault *vault, int fd, const struct mirror_row *row,
 	char why[static ROOT_TROUBLE_BYTES])
 {
-	struct root_provider *provider;
 	struct tpm_words words = {0};
 	char name[32];
-	int r = mirror_place_open(vault, row, why, &provider);
+	int r = tpm_words_open(&words, row);
 
-	if (r == 0)
-		r = overwrite(provider);
-	if (r < 0 && row->state != MIRROR_UNSETTLED)
-		return r;
-	r = tpm_words_open(&words, row);
 	if (r < 0)
 		return say(r, why, "%s", re_strerror(r));
 	r = tpm_words_say(&words, root_tpm2_remove(fd, &words.options), why);
@@ -201,32 +211,87 @@ int mirror_place_create(struct vault *vault, const struct mirror_row *row,
 	return r;
 }
 
-/* A file whose making was cut short never held a root; any other is overwritten before it goes. */
+/* A file without a root; or half made. One with a root has come there since, and is somebody else's. */
 static int remove_file(int fd, const struct mirror_row *row, char why[static ROOT_TROUBLE_BYTES])
 {
 	struct root_provider *provider;
 	int r = root_file_open(fd, false, &provider);
 
-	if (r == 0)
-		r = overwrite(provider);
-	else if (r == -RE_CORRUPT && row->state == MIRROR_UNSETTLED)
-		r = 0;
-	if (r == 0)
+	if (r == 0) {
+		r = holds_root(provider, UINT64_MAX);
+		root_provider_free(provider);
+	}
+	if (r > 0 || r == -RE_MOVED)
+		return 0;
+	if (r == 0 || r == -RE_CORRUPT)
 		r = durable_unlink(fd, FILE_NAME);
 	if (r == 0)
 		r = durable_sync(fd);
 	return r == -ENOENT ? 0 : say_file(r, row->place, why);
 }
 
-int mirror_place_remove(
+static int remove_empty(
 	struct vault *vault, const struct mirror_row *row, char why[static ROOT_TROUBLE_BYTES])
 {
 	_cleanup_close_ int fd = open_folder(vault, row, why);
 
 	if (fd < 0)
-		return row->kind == MIRROR_TPM2 && fd == -ENOENT ? 0 : fd;
+		return fd == -ENOENT ? 0 : fd;
 	return row->kind == MIRROR_FILE ? remove_file(fd, row, why)
 					: remove_tpm2(vault, fd, row, why);
+}
+
+int mirror_place_note(struct vault *vault, struct mirror_row *row, enum mirror_state state)
+{
+	struct mirror_row noted = *row;
+	int r = db_begin(vault->db);
+
+	noted.state = state;
+	if (r == 0)
+		r = mirror_put(vault->db, &noted);
+	if (r == 0)
+		r = db_commit(vault->db);
+	if (r < 0)
+		db_rollback(vault->db);
+	else
+		row->state = state;
+	return r;
+}
+
+int mirror_place_is_back(
+	struct vault *vault, const struct mirror_row *row, char why[static ROOT_TROUBLE_BYTES])
+{
+	struct root_provider *provider;
+	int r = mirror_place_open(vault, row, why, &provider);
+
+	if (r < 0)
+		return r;
+	r = holds_root(provider, row->given_up_epoch);
+	root_provider_free(provider);
+	if (r == 0)
+		return say(-RE_REFUSED, why,
+			"what is at %s is not what was given up: it holds no root of that time",
+			row->place);
+	return r < 0 ? say(r, why, "%s: %s", row->place, re_strerror(r)) : 0;
+}
+
+int mirror_place_retire(
+	struct vault *vault, struct mirror_row *row, char why[static ROOT_TROUBLE_BYTES])
+{
+	struct root_provider *provider;
+	int r = 0;
+
+	if (row->state != MIRROR_EMPTY) {
+		r = mirror_place_open(vault, row, why, &provider);
+		if (r < 0)
+			return r;
+		r = overwrite(provider);
+		if (r == 0)
+			r = mirror_place_note(vault, row, MIRROR_EMPTY);
+		if (r < 0)
+			say(r, why, "%s: %s", row->place, re_strerror(r));
+	}
+	return r < 0 ? r : remove_empty(vault, row, why);
 }
 
 int mirror_place_check(struct vault *vault, const struct mirror_row *row,

@@ -21,9 +21,18 @@ int mirror_place_open(struct vault *vault, const struct mirror_row *row,
 int mirror_place_check(struct vault *vault, const struct mirror_row *row,
 	const struct root_provider *provider, char why[static ROOT_TROUBLE_BYTES]);
 
-/* Overwrites all that is there, then removes it. 0 also when it is certain that nothing is there. */
-int mirror_place_remove(
+/* Notes the state, in a transaction, and in the row. */
+int mirror_place_note(struct vault *vault, struct mirror_row *row, enum mirror_state state);
+
+/* Whether what is found there is the mirror that was given up: it holds a root of that time. */
+int mirror_place_is_back(
 	struct vault *vault, const struct mirror_row *row, char why[static ROOT_TROUBLE_BYTES]);
+
+/* Overwrites all that is there, notes that as MIRROR_EMPTY, then removes the place; the row stays. It
+ * must be found, unless it is empty on record: the medium may not be mounted. Where only the removal
+ * fails, row->state is MIRROR_EMPTY afterwards. */
+int mirror_place_retire(
+	struct vault *vault, struct mirror_row *row, char why[static ROOT_TROUBLE_BYTES]);
 
 /* Whether the place lies on the same filesystem as the keeper's directory, and so dies with it. */
 bool mirror_place_is_near(const struct vault *vault, const struct mirror_row *row);

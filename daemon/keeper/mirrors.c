@@ -124,16 +124,19 @@ static int forget(struct vault *vault, int64_t id)
 	return r;
 }
 
-/* Being added or removed when the keeper last stopped: it goes. */
+/* Being added or removed when the keeper last stopped: it goes. An empty one that cannot be removed is
+ * in nobody's way until the next start. */
 static int clear_up(
-	struct vault *vault, const struct mirror_row *row, char why[static ROOT_TROUBLE_BYTES])
+	struct vault *vault, struct mirror_row *row, char why[static ROOT_TROUBLE_BYTES])
 {
-	int r = mirror_place_remove(vault, row, why);
+	int r = mirror_place_retire(vault, row, why);
 
-	return r < 0 ? r : forget(vault, row->id);
+	if (r == 0)
+		r = forget(vault, row->id);
+	return row->state == MIRROR_EMPTY ? 0 : r;
 }
 
-static int add_mirror(struct vault *vault, const struct mirror_row *row)
+static int add_mirror(struct vault *vault, struct mirror_row *row)
 {
 	struct root_member member = {.id = row->id,
 		.assurance = root_assurance_label(row->assurance),
@@ -141,7 +144,7 @@ static int add_mirror(struct vault *vault, const struct mirror_row *row)
 
 	if (row->state == MIRROR_GIVEN_UP)
 		return 0;
-	if (row->state == MIRROR_UNSETTLED && clear_up(vault, row, member.trouble) == 0)
+	if (row->state != MIRROR_IN_USE && clear_up(vault, row, member.trouble) == 0)
 		return 0;
 	if (row->state == MIRROR_IN_USE &&
 		mirror_place_open(vault, row, member.trouble, &member.provider) < 0)
@@ -257,7 +260,7 @@ static int reopen(struct vault *vault, size_t i, char why[static ROOT_TROUBLE_BY
 	if (r == 0 && row.state == MIRROR_IN_USE)
 		return mirror_place_open(vault, &row, why, ret_provider);
 	if (r == 0)
-		r = mirror_place_remove(vault, &row, why);
+		r = clear_up(vault, &row, why);
 	return r < 0 ? r : -RE_GONE;
 }
 
@@ -412,11 +415,8 @@ int mirrors_ready(struct vault *vault)
 	image = secret_new(ROOT_IMAGE_BYTES);
 	int r = image ? mirrors_image(vault, image) : -RE_MLOCK;
 	for (size_t i = 0; i < vault->root->n && r == 0; i++) {
-		if (look_after(vault, i, image) == -RE_GONE) {
-			int64_t id = vault->root->member[i].id;
+		if (look_after(vault, i, image) == -RE_GONE)
 			root_provider_free(root_set_take(vault->root, i--));
-			r = forget(vault, id);
-		}
 	}
 	if (r == 0 && !notes_are_right(vault->root))
 		r = note_away(vault);

@@ -106,6 +106,13 @@ static int64_t interval_us(const struct vault *vault)
 	return root_place_is_file(vault) ? 0 : 3600 * US_PER_S;
 }
 
+/* While a place of the root is away what falls due is only noted, and what is noted already has to be
+ * passed over to find it: that may be much by and by. */
+static bool is_noting_time(const struct retention *retention)
+{
+	return !root_set_away(retention->vault->root) || retention->ticks % RETRY_TICKS == 0;
+}
+
 /* 0 when nothing is due, without allocating anything. */
 static int expire(struct retention *retention)
 {
@@ -113,6 +120,8 @@ static int expire(struct retention *retention)
 	int64_t due_us;
 	bool more = true;
 
+	if (!is_noting_time(retention))
+		return 0;
 	if (retention->expired_us > 0 && boottime_us() - retention->expired_us < interval_us(vault))
 		return 0;
 	int r = group_next_due(vault->db, &due_us);

@@ -17,6 +17,7 @@
 #include "daemon/keeper/accounts.h"
 #include "daemon/keeper/assign.h"
 #include "daemon/keeper/keytree.h"
+#include "daemon/keeper/mirrors.h"
 #include "daemon/keeper/recordings.h"
 #include "faults.h"
 #include "storage/db_internal.h"
@@ -406,6 +407,34 @@ static void test_the_check_sees_a_former_place(void **state)
 	assert_memory_equal(key, stray.key, sizeof(key));
 }
 
+/* Its key is gone, by damage: that is what is told, also while a mirror is away. */
+static void test_damaged_and_a_mirror_is_away(void **state)
+{
+	char why[ROOT_TROUBLE_BYTES], place[96];
+	struct vault_fixture *vault = *state;
+	struct mirror_order order = {
+		.name = "usb", .kind = MIRROR_FILE, .place = place, .reason = "test"};
+	struct stray stray;
+
+	stray_make(vault, &stray);
+	vault_fixture_shell(vault, "mkdir -m 700 $D/usb");
+	snprintf(place, sizeof(place), "%s/usb", vault->dir);
+	assert_int_equal(mirror_add_new(vault->vault, &order, why), 0);
+	assert_int_equal(sqlite3_exec(db_handle(vault->vault->db),
+				 "DELETE FROM node WHERE id = (SELECT max(id) - 1 FROM node"
+				 " WHERE id >> 56 = 5)",
+				 NULL, NULL, NULL),
+		SQLITE_OK);
+	assert_int_equal(assign(vault, stray.id, "alice"), -RE_CORRUPT);
+	assert_non_null(strstr(vault->vault->last_error, "cannot be staged"));
+	vault_fixture_shell(vault, "mv $D/usb $D/away");
+	vault->vault->last_error[0] = '\0';
+	assert_int_equal(assign(vault, stray.id, "alice"), -RE_CORRUPT);
+	assert_non_null(strstr(vault->vault->last_error, "cannot be staged"));
+	assert_int_equal(vault_fixture_state(vault, stray.id), RECORDING_QUARANTINED);
+	assert_int_equal(assign(vault, stray.beside, "alice"), -RE_AWAY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,6 +445,7 @@ int main(void)
 		IN_VAULT(test_it_expires_with_its_account),
 		WITH_VAULT(test_a_shred_while_the_former_place_waits),
 		IN_VAULT(test_what_waits_is_done_later),
+		IN_VAULT(test_damaged_and_a_mirror_is_away),
 		cmocka_unit_test(test_a_crash_at_every_slot_operation),
 		cmocka_unit_test(test_a_crash_at_every_database_operation),
 		IN_VAULT(test_the_check_sees_a_former_place),

@@ -7,6 +7,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
@@ -29,6 +30,8 @@
 
 #define MANY   5000
 #define STRIDE 300
+/* With what is kept for each, more than the test has room for. */
+#define MANY_NOTES 4000
 
 struct large {
 	struct vault_fixture vault;
@@ -361,6 +364,53 @@ static void test_a_crash_at_every_operation(void **state)
 
 #define IN_LARGE(test) cmocka_unit_test_setup_teardown(test, open_large, close_large)
 
+/* How much room there is; by both names that the C library has for it. */
+int __real_fstatvfs(int fd, struct statvfs *ret);
+int __wrap_fstatvfs(int fd, struct statvfs *ret);
+int __wrap_fstatvfs64(int fd, struct statvfs *ret);
+
+static uint64_t room;
+
+int __wrap_fstatvfs(int fd, struct statvfs *ret)
+{
+	int r = __real_fstatvfs(fd, ret);
+
+	if (room > 0)
+		ret->f_bavail = room / ret->f_frsize;
+	return r;
+}
+
+int __wrap_fstatvfs64(int fd, struct statvfs *ret)
+{
+	return __wrap_fstatvfs(fd, ret);
+}
+
+/* Much was noted while nothing could be erased: that needs room, but no more than all keys do. */
+static void test_room_for_many_notes(void **state)
+{
+	struct erasure_item *items = calloc(MANY_NOTES, sizeof(*items));
+	struct erasure_result result;
+	struct scene scene;
+
+	scene_open(&scene);
+	for (size_t i = 0; i < MANY_NOTES; i++) {
+		items[i] = vault_fixture_item(&scene.vault, ERASE_GROUP, scene.id[0]);
+		items[i].group += i > 0 ? 1000 + (int64_t)i : 0;
+	}
+	room = 10 << 20;
+	assert_int_equal(
+		erasure_run(scene.vault.vault, items, MANY_NOTES, 0, NULL, &result), -ENOSPC);
+	assert_int_equal(vault_fixture_state(&scene.vault, scene.id[0]), RECORDING_PENDING);
+	room = 40 << 20;
+	assert_int_equal(erasure_retry(scene.vault.vault), 0);
+	assert_int_equal(vault_fixture_state(&scene.vault, scene.id[0]), RECORDING_DESTROYED);
+	assert_int_equal(
+		vault_fixture_state(&scene.vault, scene.id[SCENE_ALICE]), RECORDING_SEALED);
+	room = 0;
+	free(items);
+	scene_close(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -368,6 +418,7 @@ int main(void)
 		IN_LARGE(test_the_erasure_itself_is_small),
 		IN_LARGE(test_one_erasure_after_the_other),
 		IN_LARGE(test_the_loop_goes_on),
+		cmocka_unit_test(test_room_for_many_notes),
 		cmocka_unit_test(test_a_crash_at_every_operation),
 	};
 

@@ -112,6 +112,101 @@ static void test_what_is_not_added(void **state)
 	mirror_scene_close(&s);
 }
 
+/* The mirror is given up, and its medium out of reach: $D/away. */
+static void give_up_usb(struct mirror_scene *s)
+{
+	char why[ROOT_TROUBLE_BYTES];
+
+	vault_fixture_shell(&s->f, "mv $D/usb $D/away");
+	assert_int_equal(mirrors_ready(s->f.vault), -RE_AWAY);
+	s->f.now_us += 8 * SCENE_DAY_US;
+	assert_int_equal(mirror_scene_drop(s, "usb", why), 0);
+	assert_true(mirror_scene_holds_old(s, "away/root.slots"));
+}
+
+static bool is_given_up(struct mirror_scene *s, const char *name)
+{
+	struct mirror_row row;
+
+	return mirror_find(s->f.vault->db, name, MIRROR_GIVEN_UP, &row) == 0;
+}
+
+/* A mount point is there without its medium, too. */
+static void test_medium_is_not_mounted(void **state)
+{
+	char why[ROOT_TROUBLE_BYTES];
+	struct root_record record;
+	struct mirror_scene s;
+
+	mirror_scene_open(&s);
+	give_up_usb(&s);
+	vault_fixture_shell(&s.f, "mkdir -m 700 $D/usb");
+	assert_true(mirror_scene_drop(&s, "usb", why) < 0);
+	assert_non_null(strstr(why, "mounted"));
+	mirror_scene_reopen(&s);
+	assert_true(is_given_up(&s, "usb"));
+	vault_fixture_shell(&s.f, "rmdir $D/usb && mv $D/away $D/usb");
+	assert_int_equal(mirror_scene_drop(&s, "usb", why), 0);
+	assert_int_equal(mirror_scene_records(&s, SCENE_MIRROR_FILE, &record), -1);
+	assert_false(is_given_up(&s, "usb"));
+	mirror_scene_close(&s);
+}
+
+/* Where the given up one was, another medium is now: that one is not overwritten for it. */
+static void test_another_medium_is_there(void **state)
+{
+	char why[ROOT_TROUBLE_BYTES];
+	struct root_record record;
+	struct mirror_scene s;
+
+	mirror_scene_open(&s);
+	give_up_usb(&s);
+	vault_fixture_shell(&s.f, "mkdir -m 700 $D/usb");
+	assert_int_equal(mirror_scene_add(&s, "spare", "usb", why), 0);
+	assert_true(mirror_scene_drop(&s, "usb", why) < 0);
+	assert_non_null(strstr(why, "spare"));
+	assert_true(is_given_up(&s, "usb"));
+	assert_int_equal(mirror_scene_records(&s, SCENE_MIRROR_FILE, &record), 1);
+	/* One that was made since then, and given up as well. */
+	assert_int_equal(mirror_scene_erase(&s), 0);
+	vault_fixture_shell(&s.f, "mv $D/usb $D/spare");
+	assert_int_equal(mirrors_ready(s.f.vault), -RE_AWAY);
+	s.f.now_us += 8 * SCENE_DAY_US;
+	assert_int_equal(mirror_scene_drop(&s, "spare", why), 0);
+	vault_fixture_shell(&s.f, "mv $D/spare $D/usb");
+	assert_true(mirror_scene_drop(&s, "usb", why) < 0);
+	assert_true(is_given_up(&s, "usb"));
+	assert_int_equal(mirror_scene_records(&s, SCENE_MIRROR_FILE, &record), 1);
+	assert_int_equal(mirror_scene_drop(&s, "spare", why), 0);
+	assert_int_equal(mirror_scene_records(&s, SCENE_MIRROR_FILE, &record), -1);
+	mirror_scene_close(&s);
+}
+
+/* Lost, replaced under its name, and found again: that one is what is dropped, not what replaced it. */
+static void test_lost_one_is_found_again(void **state)
+{
+	char why[ROOT_TROUBLE_BYTES];
+	struct root_record record;
+	struct mirror_scene s;
+
+	mirror_scene_open(&s);
+	vault_fixture_shell(&s.f, "mkdir -m 700 $D/new && mv $D/usb $D/away");
+	assert_int_equal(mirrors_ready(s.f.vault), -RE_AWAY);
+	s.f.now_us += 8 * SCENE_DAY_US;
+	struct mirror_order o = mirror_scene_order(&s, "usb", "new");
+	assert_int_equal(mirror_replace(s.f.vault, &o, why), 0);
+	assert_int_equal(mirror_scene_erase(&s), 0);
+	assert_true(is_given_up(&s, "usb"));
+	vault_fixture_shell(&s.f, "mv $D/away $D/usb");
+	assert_int_equal(mirror_scene_drop(&s, "usb", why), 0);
+	assert_int_equal(mirror_scene_records(&s, SCENE_MIRROR_FILE, &record), -1);
+	assert_int_equal(mirror_scene_records(&s, "new/root.slots", &record), 1);
+	assert_false(is_given_up(&s, "usb"));
+	assert_int_equal(mirror_scene_drop(&s, "usb", why), 0);
+	assert_int_equal(mirror_scene_records(&s, "new/root.slots", &record), -1);
+	mirror_scene_close(&s);
+}
+
 /* The keeper died between the note and the end of adding: the copy goes, and so does the note; but no
  * sooner. */
 static void test_adding_is_cut_short(void **state)
@@ -138,7 +233,10 @@ static void test_adding_is_cut_short(void **state)
 	assert_int_equal(half->ops->write(half, 0, image), 0);
 	root_provider_free(half);
 	assert_true(mirror_scene_holds_old(&s, "second/root.slots"));
-	vault_fixture_shell(&s.f, "mv $D/second $D/away");
+	vault_fixture_shell(&s.f, "mv $D/second $D/away && mkdir -m 700 $D/second");
+	mirror_scene_reopen(&s); /* a mount point without its medium */
+	assert_int_equal(mirror_scene_erase(&s), -RE_AWAY);
+	vault_fixture_shell(&s.f, "rmdir $D/second");
 	mirror_scene_reopen(&s);
 	assert_int_equal(mirror_scene_erase(&s), -RE_AWAY);
 	vault_fixture_shell(&s.f, "mv $D/away $D/second");
@@ -156,6 +254,9 @@ int main(void)
 		cmocka_unit_test(test_giving_up),
 		cmocka_unit_test(test_replacing),
 		cmocka_unit_test(test_what_is_not_added),
+		cmocka_unit_test(test_medium_is_not_mounted),
+		cmocka_unit_test(test_another_medium_is_there),
+		cmocka_unit_test(test_lost_one_is_found_again),
 		cmocka_unit_test(test_adding_is_cut_short),
 	};
 
