@@ -153,6 +153,20 @@ static bool is_pattern(const struct word *word)
 	return memchr(word->text, '*', word->len) != NULL;
 }
 
+/* Whether a path has ".." for one of its parts. */
+static bool goes_up(const char *path, size_t len)
+{
+	for (const char *at = path, *end = path + len; at < end;) {
+		const char *slash = memchr(at, '/', (size_t)(end - at));
+		if (!slash)
+			slash = end;
+		if (slash - at == 2 && at[0] == '.' && at[1] == '.')
+			return true;
+		at = slash + 1;
+	}
+	return false;
+}
+
 /* A template is a pattern, too: of every path it may be. */
 static const char *compile_word(const struct profile *profile, struct word *word, enum word_use use)
 {
@@ -163,6 +177,8 @@ static const char *compile_word(const struct profile *profile, struct word *word
 			return "a sidecar with a * has no { and no /";
 		use = USE_PATTERN;
 	}
+	if (use == USE_SIDECAR && goes_up(word->text, word->len))
+		return "a sidecar lies beside its recording or below, or has a path from the spool";
 	if (use != USE_PATTERN)
 		why = check_variables(profile, word, use);
 	if (!why && use != USE_PATTERN && strcspn(word->text, "*?()") < word->len)
@@ -304,6 +320,9 @@ int profile_place(const struct profile *profile, enum profile_list list, size_t 
 
 	if (r < 0)
 		return r;
+	/* Sidecars are removed: no name of a recording leads to one of another folder. */
+	if (list == PROFILE_SIDECARS && goes_up(text, strlen(text)))
+		return -ENOENT;
 	int folder = rooted ? 0 : (int)(name_in(path) - path);
 	if (asprintf(&place, "%.*s%s", folder, path, rooted ? text + 1 : text) < 0)
 		return -ENOMEM;
@@ -324,11 +343,15 @@ bool profile_sidecar_matches(const struct profile *profile, size_t i, const char
 	return pattern_matches(&profile->list[PROFILE_SIDECARS].word[i].pattern, name, &unused);
 }
 
-bool profile_sidecar_shared(const struct profile *profile, size_t i)
+enum profile_sharing profile_sidecar_sharing(const struct profile *profile, size_t i)
 {
 	const struct word *word = &profile->list[PROFILE_SIDECARS].word[i];
 
-	return !memmem(word->text, word->len, "{name}", 6);
+	/* Recordings of several folders, even of one name, may lead to such a place. */
+	if (word->text[0] == '/')
+		return PROFILE_SHARED_IN_SPOOL;
+	return memmem(word->text, word->len, "{name}", 6) ? PROFILE_UNSHARED
+							  : PROFILE_SHARED_IN_FOLDER;
 }
 
 int profile_account(const struct profile *profile, const char *path,

@@ -1,5 +1,6 @@
 /* daemon/common/pattern and profile: what strangers' names match, what is taken out of them, and what
  * each bridge's profile makes of the files that bridge leaves. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -384,6 +385,8 @@ static void profiles_are_refused(void **state)
 		{{.files = "*.wav {"}, "Files={: has a bracket"},
 		{{.files = "**", .finished = "{call}.ok"},
 			"Finished={call}.ok: a value in {} is in no pattern of Files="},
+		{{.files = "**", .sidecars = "{stem}.txt ../info.json"},
+			"Sidecar=../info.json: a sidecar lies beside its recording"},
 		{{.files = "**", .sidecars = "{x}*.json"},
 			"Sidecar={x}*.json: a sidecar with a * has no { and no /"},
 		{{.files = "**", .accounts = "{meta.room}"},
@@ -403,6 +406,31 @@ static void profiles_are_refused(void **state)
 	}
 }
 
+/* A conference may be called "..": what is removed with its recording is not another folder's. */
+static void no_sidecar_is_above_its_folder(void **state)
+{
+	static const struct profile_text text = {.name = "x",
+		.files = "{a}-{n}.wav",
+		.sidecars = "{a}/info.json /by-room/{a}/{n}.json {a}..json"};
+	struct profile *profile = compiled(&text);
+	struct pattern_match match;
+	char *place;
+	bool at_markers;
+
+	assert_int_equal(profile_classify(profile, "d/..-1.wav", &match), PROFILE_RECORDING);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(profile_place(profile, PROFILE_SIDECARS, i, "d/..-1.wav", &match,
+					 &place, &at_markers),
+			-ENOENT);
+	assert_int_equal(profile_place(profile, PROFILE_SIDECARS, 2, "d/..-1.wav", &match, &place,
+				 &at_markers),
+		0);
+	assert_string_equal(place, "d/....json");
+	free(place);
+	assert_int_equal(profile_sidecar_sharing(profile, 1), PROFILE_SHARED_IN_SPOOL);
+	profile_free(profile);
+}
+
 static char *meta_of_room(void *context, const char *key, size_t len)
 {
 	assert_ptr_equal(context, &meta_of_room);
@@ -420,7 +448,8 @@ static void accounts_come_from_sidecars(void **state)
 	_cleanup_free_ char *account = NULL;
 
 	assert_true(profile_needs_meta(profile));
-	assert_true(profile_sidecar_shared(profile, 0)); /* a.wav and a.mp3 have one a.json */
+	assert_int_equal(profile_sidecar_sharing(profile, 0),
+		PROFILE_SHARED_IN_FOLDER); /* a.wav and a.mp3 have one a.json */
 	assert_int_equal(profile_classify(profile, "c.wav", &match), PROFILE_RECORDING);
 	assert_int_equal(
 		profile_account(profile, "c.wav", &match, meta_of_room, &meta_of_room, &account),
@@ -437,6 +466,7 @@ int main(void)
 		cmocka_unit_test(as_the_obvious_matcher_does),
 		cmocka_unit_test(hostile_names_cost_little),
 		cmocka_unit_test(every_row_compiles),
+		cmocka_unit_test(no_sidecar_is_above_its_folder),
 		cmocka_unit_test(directory),
 		cmocka_unit_test(freeswitch),
 		cmocka_unit_test(asterisk),
