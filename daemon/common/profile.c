@@ -109,6 +109,15 @@ static int expand(const struct word *word, const struct values *values, char **r
 
 /* ---- Compiling ---- */
 
+static bool any_matches(const struct words *words, const char *path, struct pattern_match *match)
+{
+	for (size_t i = 0; i < words->n; i++) {
+		if (pattern_matches(&words->word[i].pattern, path, match))
+			return true;
+	}
+	return false;
+}
+
 enum word_use { USE_PATTERN, USE_TEMPLATE, USE_SIDECAR, USE_ACCOUNT };
 
 /* Whether some pattern of the recordings has this group. */
@@ -244,6 +253,62 @@ static int compile_lists(struct profile *p, char **ret_why)
 	return r;
 }
 
+/* The i-th of a choice, or its last. */
+static void put_choice(FILE *f, const struct pattern_token *token, size_t i)
+{
+	const char *at = token->text, *end = token->text + token->len, *bar;
+
+	for (; (bar = memchr(at, '|', (size_t)(end - at))) && i > 0; i--)
+		at = bar + 1;
+	fwrite(at, 1, (size_t)((bar ? bar : end) - at), f);
+}
+
+/* A path that the pattern matches, with the i-th of each choice; malloc'd, NULL: no memory. */
+static char *example_of(const struct pattern *pattern, size_t i)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	for (size_t k = 0; k < pattern->n; k++) {
+		const struct pattern_token *token = &pattern->token[k];
+		unsigned n = token->kind == PATTERN_GROUP && token->count > 0 ? token->count : 1;
+		if (token->kind == PATTERN_TEXT)
+			fwrite(token->text, 1, token->len, f);
+		else if (token->kind == PATTERN_CHOICE)
+			put_choice(f, token, i);
+		else
+			fprintf(f, "%0*d", (int)n, 1);
+	}
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* Whether some file can be a recording. Where a marker's or a sidecar's template is that of every
+ * file, all would be passed over in silence. */
+static int check_recordings(const struct profile *profile, char **ret_why)
+{
+	struct pattern_match match;
+
+	for (size_t i = 0; i < profile->files.n; i++) {
+		const struct word *word = &profile->files.word[i];
+		for (size_t choice = 0; choice < word->len; choice++) {
+			_cleanup_free_ char *example = example_of(&word->pattern, choice);
+			if (!example)
+				return -ENOMEM;
+			if (profile_classify(profile, example, &match) == PROFILE_RECORDING)
+				return 0;
+		}
+	}
+	*ret_why =
+		strdup("what Files= matches is all matched by Ignore=, a marker or a sidecar, too");
+	return *ret_why ? -RE_CONFIG : -ENOMEM;
+}
+
 int profile_compile(const struct profile_text *text, struct profile **ret_profile, char **ret_why)
 {
 	struct profile *profile = calloc(1, sizeof(*profile));
@@ -252,6 +317,8 @@ int profile_compile(const struct profile_text *text, struct profile **ret_profil
 		return -ENOMEM;
 	profile->text = text;
 	int r = compile_lists(profile, ret_why);
+	if (r == 0)
+		r = check_recordings(profile, ret_why);
 	if (r < 0) {
 		profile_free(profile);
 		return r;
@@ -272,15 +339,6 @@ const struct profile_text *profile_text_of(const struct profile *profile)
 }
 
 /* ---- Using ---- */
-
-static bool any_matches(const struct words *words, const char *path, struct pattern_match *match)
-{
-	for (size_t i = 0; i < words->n; i++) {
-		if (pattern_matches(&words->word[i].pattern, path, match))
-			return true;
-	}
-	return false;
-}
 
 enum profile_kind profile_classify(
 	const struct profile *profile, const char *path, struct pattern_match *ret_match)

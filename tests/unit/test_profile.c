@@ -395,6 +395,13 @@ static void profiles_are_refused(void **state)
 			"Discard={meta.x}.no: a {meta.} value is for Account= only"},
 		{{.files = "**", .sidecars = "a b c d e"}, "Sidecar=e: there are too many"},
 		{{.files = "a b c d e f g h i j k l m n o p q"}, "Files=q: there are too many"},
+		/* nothing would be sealed, and nobody told */
+		{{.files = "**", .sidecars = "{stem}"}, "what Files= matches is all matched by"},
+		{{.files = "**", .sidecars = "*"}, "what Files= matches is all matched by"},
+		{{.files = "/{a}/{n:10d}.(wav|mp3) *.wav",
+			 .ignore = "x",
+			 .ignore_too = "*.wav *.mp3"},
+			"what Files= matches is all matched by"},
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
@@ -404,6 +411,18 @@ static void profiles_are_refused(void **state)
 		if (strncmp(why, bad[i].why, strlen(bad[i].why)) != 0)
 			fail_msg("%s, not %s", why, bad[i].why);
 	}
+}
+
+static void a_file_may_be_named_twice(void **state)
+{
+	static const struct profile_text good[] = {
+		{.files = "**", .sidecars = "{stem}.json", .ignore = "*.log"},
+		{.files = "*.(json|log|wav)", .ignore = "*.json *.log"},
+		{.files = "*.json {n:10d}-{call}.??v", .ignore = "*.json"},
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(good); i++)
+		profile_free(compiled(&good[i]));
 }
 
 /* A conference may be called "..": what is removed with its recording is not another folder's. */
@@ -466,6 +485,7 @@ int main(void)
 		cmocka_unit_test(as_the_obvious_matcher_does),
 		cmocka_unit_test(hostile_names_cost_little),
 		cmocka_unit_test(every_row_compiles),
+		cmocka_unit_test(a_file_may_be_named_twice),
 		cmocka_unit_test(no_sidecar_is_above_its_folder),
 		cmocka_unit_test(directory),
 		cmocka_unit_test(freeswitch),
