@@ -354,11 +354,11 @@ enum profile_kind profile_classify(
 	return any_matches(&profile->files, path, ret_match) ? PROFILE_RECORDING : PROFILE_FOREIGN;
 }
 
-bool profile_is_finish(const struct profile *profile, const char *path)
+bool profile_may_be(const struct profile *profile, enum profile_list list, const char *path)
 {
 	struct pattern_match unused;
 
-	return any_matches(&profile->list[PROFILE_FINISHED], path, &unused);
+	return any_matches(&profile->list[list], path, &unused);
 }
 
 size_t profile_count(const struct profile *profile, enum profile_list list)

@@ -59,9 +59,6 @@ enum profile_kind {
 enum profile_kind profile_classify(
 	const struct profile *profile, const char *path, struct pattern_match *ret_match);
 
-/* Whether the path may be a marker that finishes recordings. */
-bool profile_is_finish(const struct profile *profile, const char *path);
-
 enum profile_list {
 	PROFILE_FINISHED,
 	PROFILE_UNFINISHED,
@@ -69,6 +66,9 @@ enum profile_list {
 	PROFILE_SIDECARS,
 	PROFILE_LISTS,
 };
+
+/* Whether the path may be one of these, of some recording. */
+bool profile_may_be(const struct profile *profile, enum profile_list list, const char *path);
 
 size_t profile_count(const struct profile *profile, enum profile_list list);
 

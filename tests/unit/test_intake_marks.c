@@ -159,6 +159,11 @@ static bool one_refused(struct fake_keeper *keeper, const void *nothing)
 	return reported(keeper, "refused") == 1;
 }
 
+static bool none_refused(struct fake_keeper *keeper, const void *nothing)
+{
+	return reported(keeper, "refused") == 0;
+}
+
 static void what_no_pattern_matches_is_told(void **state)
 {
 	struct intake_daemon *d = *state;
@@ -212,6 +217,22 @@ static void a_recording_without_its_marker_is_told(void **state)
 	intake_daemon_await_sealed(d, MP4);
 }
 
+/* It holds names, in plaintext. */
+static void a_sidecar_that_no_recording_took_is_told(void **state)
+{
+	struct intake_daemon *d = *state;
+
+	with(d, "Profile=jibri\nStaleAfter=1s", "");
+	put_directory(&d->spool, "s1");
+	put_text(&d->spool, META, "{}");
+	intake_daemon_await(d, one_refused, NULL);
+	assert_true(is_there(&d->spool, META));
+	put_text(&d->spool, MP4, "video"); /* that was only late */
+	intake_daemon_await_sealed(d, MP4);
+	await_gone(d, META);
+	intake_daemon_await(d, none_refused, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +248,7 @@ int main(void)
 		DAEMON_TEST(what_no_pattern_matches_is_told),
 		DAEMON_TEST(a_recording_that_stays_open_is_told),
 		DAEMON_TEST(a_recording_without_its_marker_is_told),
+		DAEMON_TEST(a_sidecar_that_no_recording_took_is_told),
 	};
 
 	return cmocka_run_group_tests_name("intake_marks", tests, NULL, NULL);
