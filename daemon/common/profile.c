@@ -263,7 +263,25 @@ static void put_choice(FILE *f, const struct pattern_token *token, size_t i)
 	fwrite(at, 1, (size_t)((bar ? bar : end) - at), f);
 }
 
-/* A path that the pattern matches, with the i-th of each choice; malloc'd, NULL: no memory. */
+static void put_example(FILE *f, const struct pattern_token *token, size_t i)
+{
+	unsigned n = token->kind == PATTERN_ONE ? 1 : token->count;
+
+	if (token->kind == PATTERN_TEXT)
+		fwrite(token->text, 1, token->len, f);
+	else if (token->kind == PATTERN_CHOICE)
+		put_choice(f, token, i);
+	else if (token->digits)
+		fprintf(f, "%0*d", (int)n, 1);
+	else if (n > 0)
+		fprintf(f, "%.*s", (int)n,
+			"exampleexampleexampleexampleexampleexampleexampleexampleexample!");
+	else
+		fputs(token->kind == PATTERN_DEEP && i % 2 ? "some/example" : "example", f);
+}
+
+/* A path that the pattern matches, with the i-th of each choice, each second one in a folder when it
+ * may be; malloc'd, NULL: no memory. */
 static char *example_of(const struct pattern *pattern, size_t i)
 {
 	char *text = NULL;
@@ -272,16 +290,10 @@ static char *example_of(const struct pattern *pattern, size_t i)
 
 	if (!f)
 		return NULL;
-	for (size_t k = 0; k < pattern->n; k++) {
-		const struct pattern_token *token = &pattern->token[k];
-		unsigned n = token->kind == PATTERN_GROUP && token->count > 0 ? token->count : 1;
-		if (token->kind == PATTERN_TEXT)
-			fwrite(token->text, 1, token->len, f);
-		else if (token->kind == PATTERN_CHOICE)
-			put_choice(f, token, i);
-		else
-			fprintf(f, "%0*d", (int)n, 1);
-	}
+	if (!pattern->whole && i % 2)
+		fputs("some/", f);
+	for (size_t k = 0; k < pattern->n; k++)
+		put_example(f, &pattern->token[k], i);
 	if (fclose(f) == 0)
 		return text;
 	free(text);
@@ -296,7 +308,7 @@ static int check_recordings(const struct profile *profile, char **ret_why)
 
 	for (size_t i = 0; i < profile->files.n; i++) {
 		const struct word *word = &profile->files.word[i];
-		for (size_t choice = 0; choice < word->len; choice++) {
+		for (size_t choice = 0; choice <= word->len; choice++) {
 			_cleanup_free_ char *example = example_of(&word->pattern, choice);
 			if (!example)
 				return -ENOMEM;

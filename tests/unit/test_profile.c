@@ -419,6 +419,9 @@ static void a_file_may_be_named_twice(void **state)
 		{.files = "**", .sidecars = "{stem}.json", .ignore = "*.log"},
 		{.files = "*.(json|log|wav)", .ignore = "*.json *.log"},
 		{.files = "*.json {n:10d}-{call}.??v", .ignore = "*.json"},
+		{.files = "*.wav", .ignore = "/*.wav"},
+		{.files = "**", .ignore = "/* ?"},
+		{.files = "/{day:64}/{call:8}-{n:d}**", .ignore = "/{day}/1*"},
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(good); i++)
