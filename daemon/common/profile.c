@@ -109,6 +109,15 @@ static int expand(const struct word *word, const struct values *values, char **r
 
 /* ---- Compiling ---- */
 
+static bool any_matches(const struct words *words, const char *path, struct pattern_match *match)
+{
+	for (size_t i = 0; i < words->n; i++) {
+		if (pattern_matches(&words->word[i].pattern, path, match))
+			return true;
+	}
+	return false;
+}
+
 enum word_use { USE_PATTERN, USE_TEMPLATE, USE_SIDECAR, USE_ACCOUNT };
 
 /* Whether some pattern of the recordings has this group. */
@@ -153,6 +162,20 @@ static bool is_pattern(const struct word *word)
 	return memchr(word->text, '*', word->len) != NULL;
 }
 
+/* Whether a path has ".." for one of its parts. */
+static bool goes_up(const char *path, size_t len)
+{
+	for (const char *at = path, *end = path + len; at < end;) {
+		const char *slash = memchr(at, '/', (size_t)(end - at));
+		if (!slash)
+			slash = end;
+		if (slash - at == 2 && at[0] == '.' && at[1] == '.')
+			return true;
+		at = slash + 1;
+	}
+	return false;
+}
+
 /* A template is a pattern, too: of every path it may be. */
 static const char *compile_word(const struct profile *profile, struct word *word, enum word_use use)
 {
@@ -163,6 +186,8 @@ static const char *compile_word(const struct profile *profile, struct word *word
 			return "a sidecar with a * has no { and no /";
 		use = USE_PATTERN;
 	}
+	if (use == USE_SIDECAR && goes_up(word->text, word->len))
+		return "a sidecar lies beside its recording or below, or has a path from the spool";
 	if (use != USE_PATTERN)
 		why = check_variables(profile, word, use);
 	if (!why && use != USE_PATTERN && strcspn(word->text, "*?()") < word->len)
@@ -228,6 +253,74 @@ static int compile_lists(struct profile *p, char **ret_why)
 	return r;
 }
 
+/* The i-th of a choice, or its last. */
+static void put_choice(FILE *f, const struct pattern_token *token, size_t i)
+{
+	const char *at = token->text, *end = token->text + token->len, *bar;
+
+	for (; (bar = memchr(at, '|', (size_t)(end - at))) && i > 0; i--)
+		at = bar + 1;
+	fwrite(at, 1, (size_t)((bar ? bar : end) - at), f);
+}
+
+static void put_example(FILE *f, const struct pattern_token *token, size_t i)
+{
+	unsigned n = token->kind == PATTERN_ONE ? 1 : token->count;
+
+	if (token->kind == PATTERN_TEXT)
+		fwrite(token->text, 1, token->len, f);
+	else if (token->kind == PATTERN_CHOICE)
+		put_choice(f, token, i);
+	else if (token->digits)
+		fprintf(f, "%0*d", (int)n, 1);
+	else if (n > 0)
+		fprintf(f, "%.*s", (int)n,
+			"exampleexampleexampleexampleexampleexampleexampleexampleexample!");
+	else
+		fputs(token->kind == PATTERN_DEEP && i % 2 ? "some/example" : "example", f);
+}
+
+/* A path that the pattern matches, with the i-th of each choice, each second one in a folder when it
+ * may be; malloc'd, NULL: no memory. */
+static char *example_of(const struct pattern *pattern, size_t i)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	if (!pattern->whole && i % 2)
+		fputs("some/", f);
+	for (size_t k = 0; k < pattern->n; k++)
+		put_example(f, &pattern->token[k], i);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* Whether some file can be a recording. Where a marker's or a sidecar's template is that of every
+ * file, all would be passed over in silence. */
+static int check_recordings(const struct profile *profile, char **ret_why)
+{
+	struct pattern_match match;
+
+	for (size_t i = 0; i < profile->files.n; i++) {
+		const struct word *word = &profile->files.word[i];
+		for (size_t choice = 0; choice <= word->len; choice++) {
+			_cleanup_free_ char *example = example_of(&word->pattern, choice);
+			if (!example)
+				return -ENOMEM;
+			if (profile_classify(profile, example, &match) == PROFILE_RECORDING)
+				return 0;
+		}
+	}
+	*ret_why =
+		strdup("what Files= matches is all matched by Ignore=, a marker or a sidecar, too");
+	return *ret_why ? -RE_CONFIG : -ENOMEM;
+}
+
 int profile_compile(const struct profile_text *text, struct profile **ret_profile, char **ret_why)
 {
 	struct profile *profile = calloc(1, sizeof(*profile));
@@ -236,6 +329,8 @@ int profile_compile(const struct profile_text *text, struct profile **ret_profil
 		return -ENOMEM;
 	profile->text = text;
 	int r = compile_lists(profile, ret_why);
+	if (r == 0)
+		r = check_recordings(profile, ret_why);
 	if (r < 0) {
 		profile_free(profile);
 		return r;
@@ -257,15 +352,6 @@ const struct profile_text *profile_text_of(const struct profile *profile)
 
 /* ---- Using ---- */
 
-static bool any_matches(const struct words *words, const char *path, struct pattern_match *match)
-{
-	for (size_t i = 0; i < words->n; i++) {
-		if (pattern_matches(&words->word[i].pattern, path, match))
-			return true;
-	}
-	return false;
-}
-
 enum profile_kind profile_classify(
 	const struct profile *profile, const char *path, struct pattern_match *ret_match)
 {
@@ -280,11 +366,11 @@ enum profile_kind profile_classify(
 	return any_matches(&profile->files, path, ret_match) ? PROFILE_RECORDING : PROFILE_FOREIGN;
 }
 
-bool profile_is_finish(const struct profile *profile, const char *path)
+bool profile_may_be(const struct profile *profile, enum profile_list list, const char *path)
 {
 	struct pattern_match unused;
 
-	return any_matches(&profile->list[PROFILE_FINISHED], path, &unused);
+	return any_matches(&profile->list[list], path, &unused);
 }
 
 size_t profile_count(const struct profile *profile, enum profile_list list)
@@ -304,6 +390,9 @@ int profile_place(const struct profile *profile, enum profile_list list, size_t 
 
 	if (r < 0)
 		return r;
+	/* Sidecars are removed: no name of a recording leads to one of another folder. */
+	if (list == PROFILE_SIDECARS && goes_up(text, strlen(text)))
+		return -ENOENT;
 	int folder = rooted ? 0 : (int)(name_in(path) - path);
 	if (asprintf(&place, "%.*s%s", folder, path, rooted ? text + 1 : text) < 0)
 		return -ENOMEM;
@@ -324,11 +413,15 @@ bool profile_sidecar_matches(const struct profile *profile, size_t i, const char
 	return pattern_matches(&profile->list[PROFILE_SIDECARS].word[i].pattern, name, &unused);
 }
 
-bool profile_sidecar_shared(const struct profile *profile, size_t i)
+enum profile_sharing profile_sidecar_sharing(const struct profile *profile, size_t i)
 {
 	const struct word *word = &profile->list[PROFILE_SIDECARS].word[i];
 
-	return !memmem(word->text, word->len, "{name}", 6);
+	/* Recordings of several folders, even of one name, may lead to such a place. */
+	if (word->text[0] == '/')
+		return PROFILE_SHARED_IN_SPOOL;
+	return memmem(word->text, word->len, "{name}", 6) ? PROFILE_UNSHARED
+							  : PROFILE_SHARED_IN_FOLDER;
 }
 
 int profile_account(const struct profile *profile, const char *path,

@@ -59,9 +59,6 @@ enum profile_kind {
 enum profile_kind profile_classify(
 	const struct profile *profile, const char *path, struct pattern_match *ret_match);
 
-/* Whether the path may be a marker that finishes recordings. */
-bool profile_is_finish(const struct profile *profile, const char *path);
-
 enum profile_list {
 	PROFILE_FINISHED,
 	PROFILE_UNFINISHED,
@@ -70,10 +67,14 @@ enum profile_list {
 	PROFILE_LISTS,
 };
 
+/* Whether the path may be one of these, of some recording. */
+bool profile_may_be(const struct profile *profile, enum profile_list list, const char *path);
+
 size_t profile_count(const struct profile *profile, enum profile_list list);
 
 /* Where the i-th of a list is for a recording: malloc'd, relative to the markers' folder when
- * *ret_at_markers, else to the spool. 0; -ENOENT when a value is missing; -ENOMEM. */
+ * *ret_at_markers, else to the spool. 0; -ENOENT when a value is missing, or leads out of the folder
+ * of a sidecar; -ENOMEM. */
 int profile_place(const struct profile *profile, enum profile_list list, size_t i, const char *path,
 	const struct pattern_match *match, char **ret_place, bool *ret_at_markers);
 
@@ -82,8 +83,13 @@ int profile_place(const struct profile *profile, enum profile_list list, size_t 
 bool profile_sidecar_is_pattern(const struct profile *profile, size_t i);
 bool profile_sidecar_matches(const struct profile *profile, size_t i, const char *name);
 
-/* Whether other recordings of the folder may have the same i-th sidecar. */
-bool profile_sidecar_shared(const struct profile *profile, size_t i);
+/* Which other recordings may have the same i-th sidecar. */
+enum profile_sharing {
+	PROFILE_UNSHARED,
+	PROFILE_SHARED_IN_FOLDER, /* those beside it */
+	PROFILE_SHARED_IN_SPOOL,
+};
+enum profile_sharing profile_sidecar_sharing(const struct profile *profile, size_t i);
 
 /* Looks a {meta.key} up, by the key alone: a malloc'd value, or NULL. */
 typedef char *(*profile_meta)(void *context, const char *key, size_t len);

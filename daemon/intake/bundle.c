@@ -1,6 +1,5 @@
 #include "daemon/intake/bundle.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,14 +11,12 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/common/event.h"
-#include "daemon/intake/beneath.h"
 #include "daemon/intake/manifest.h"
 #include "daemon/intake/monotonic.h"
+#include "daemon/intake/neighbours.h"
 
 #define ACCOUNT_BYTES_MAX 1024            /* the keeper takes fewer */
-#define NEIGHBOURS_MAX    4096            /* in a folder of more, a shared sidecar stays */
 #define WAIT_US           US_PER_S        /* between two looks for a sidecar */
-#define MANIFEST_EARLY_US (60 * US_PER_S) /* before its recording, for a clock that jumps */
 #define SIDECAR_NEVER     1000000         /* a place that cannot be for this recording */
 #define PATIENCE_US       (60 * US_PER_S) /* with one that is always being written */
 
@@ -102,9 +99,8 @@ static int read_sidecar(const struct gathering *g, size_t i, struct sidecar *ret
 	bool at_markers;
 
 	if (profile_sidecar_is_pattern(profile, i))
-		return manifest_read(root_fd, profile, i, g->path,
-			g->finished_us - MANIFEST_EARLY_US, g->now_us, settle_us, ret_sidecar,
-			ret_about);
+		return manifest_read(root_fd, profile, i, g->path, g->finished_us, g->now_us,
+			settle_us, ret_sidecar, ret_about);
 	int r = profile_place(profile, PROFILE_SIDECARS, i, g->path, g->match, &place, &at_markers);
 	if (r == -ENOENT || (r == 0 && at_markers)) /* not in the spool: not ours to remove */
 		return SIDECAR_NEVER;
@@ -121,7 +117,7 @@ static int gather_sidecar(struct gathering *g, size_t i, int64_t *ret_wait_us)
 	int r = read_sidecar(g, i, &bundle->sidecar[bundle->n_sidecars], &about);
 
 	if (r == 0) {
-		bundle->shared[bundle->n_sidecars++] = profile_sidecar_shared(g->spool->profile, i);
+		bundle->place[bundle->n_sidecars++] = i;
 		return 0;
 	}
 	*ret_wait_us = wait_for(g, r, about.since_us);
@@ -226,63 +222,19 @@ int bundle_gather(struct spool *spool, const char *path, const struct pattern_ma
 
 /* ---- The end ---- */
 
-/* Whether a neighbour of the recording is a recording with this very sidecar. */
-static bool neighbour_needs(const struct profile *profile, const char *path, size_t folder_len,
-	const char *name, const struct sidecar *sidecar)
-{
-	_cleanup_free_ char *neighbour = NULL;
-	struct pattern_match match;
-
-	if (asprintf(&neighbour, "%.*s%s", (int)folder_len, path, name) < 0) {
-		neighbour = NULL;
-		return true;
-	}
-	if (strcmp(neighbour, path) == 0 ||
-		profile_classify(profile, neighbour, &match) != PROFILE_RECORDING)
-		return false;
-	if (manifest_names(sidecar, name))
-		return true;
-	for (size_t i = 0; i < profile_count(profile, PROFILE_SIDECARS); i++) {
-		_cleanup_free_ char *place = NULL;
-		bool at_markers;
-		if (profile_sidecar_is_pattern(profile, i))
-			continue;
-		int r = profile_place(
-			profile, PROFILE_SIDECARS, i, neighbour, &match, &place, &at_markers);
-		if (r == -ENOMEM || (r == 0 && strcmp(place, sidecar->path) == 0))
-			return true;
-	}
-	return false;
-}
-
-static bool is_needed(const struct profile *profile, const char *path, int parent_fd,
-	const struct sidecar *sidecar)
-{
-	const char *slash = strrchr(path, '/');
-	size_t folder_len = slash ? (size_t)(slash - path) + 1 : 0;
-	int fd = beneath_open(parent_fd, ".", O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-	bool needed = !dir;
-	unsigned n = 0;
-
-	if (!dir && fd >= 0)
-		close(fd);
-	while (!needed && (entry = readdir(dir)))
-		needed = ++n > NEIGHBOURS_MAX ||
-			 neighbour_needs(profile, path, folder_len, entry->d_name, sidecar);
-	if (dir)
-		closedir(dir);
-	return needed;
-}
-
 void bundle_remove_sidecars(
 	struct bundle *bundle, int parent_fd, const struct profile *profile, const char *path)
 {
 	for (size_t i = 0; i < bundle->n_sidecars; i++) {
-		struct sidecar *sidecar = &bundle->sidecar[i];
-		if (bundle->shared[i] && is_needed(profile, path, parent_fd, sidecar))
-			continue;
-		(void)sidecar_remove(bundle->root_fd, sidecar);
+		const struct neighbours n = {
+			.profile = profile,
+			.path = path,
+			.sidecar = &bundle->sidecar[i],
+			.place = bundle->place[i],
+			.parent_fd = parent_fd,
+			.root_fd = bundle->root_fd,
+		};
+		if (!neighbours_need(&n))
+			(void)sidecar_remove(bundle->root_fd, &bundle->sidecar[i]);
 	}
 }

@@ -10,7 +10,7 @@ struct bundle {
 	bool discarded;
 	int root_fd; /* of the spool, while there are sidecars; else -1 */
 	struct sidecar sidecar[PROFILE_SIDECARS_MAX];
-	bool shared[PROFILE_SIDECARS_MAX]; /* perhaps with other recordings of the folder */
+	size_t place[PROFILE_SIDECARS_MAX]; /* which of the profile's each is */
 	size_t n_sidecars;
 };
 
@@ -23,9 +23,10 @@ int bundle_gather(struct spool *spool, const char *path, const struct pattern_ma
 	bool discarded, int64_t finished_us, int64_t now_us, struct bundle **ret_bundle,
 	int64_t *ret_wait_us);
 
-/* Removes the sidecars of the recording at path, whose folder is open as parent_fd, once the recording is gone and they are sealed: but not one that changed
- * since, nor one that another recording of the folder still needs. Those stay, without a word: the
- * next recording, or a person, deals with them. */
+/* Removes the sidecars of the recording at path, whose folder is open as parent_fd, once the
+ * recording is gone and they are sealed: but not one that changed since, nor one that another
+ * recording still needs. Those stay, without a word: the next recording, or a person, deals with
+ * them. */
 void bundle_remove_sidecars(
 	struct bundle *bundle, int parent_fd, const struct profile *profile, const char *path);
 

@@ -9,8 +9,8 @@
 bool manifest_names(const struct sidecar *sidecar, const char *name);
 
 /* Looks for the i-th sidecar of the recording at path, in its folder: among files that match the
- * template and were written since_us or later. Bounded. 0; SIDECAR_MISSING; SIDECAR_BUSY when one
- * that cannot be read yet may be it; -errno. */
+ * template and were written about finished_us or later, those nearest to it. Bounded. 0;
+ * SIDECAR_MISSING; SIDECAR_BUSY when one that cannot be read yet may be it; -errno. */
 int manifest_read(int root_fd, const struct profile *profile, size_t i, const char *path,
-	int64_t since_us, int64_t now_us, int64_t settle_us, struct sidecar *ret_sidecar,
+	int64_t finished_us, int64_t now_us, int64_t settle_us, struct sidecar *ret_sidecar,
 	struct sidecar_about *ret_about);

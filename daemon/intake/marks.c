@@ -11,12 +11,16 @@
 #include "daemon/intake/beneath.h"
 #include "daemon/intake/monotonic.h"
 
-static bool is_marker(int dir_fd, const char *place)
+/* Of what cannot be looked at it is not known whether it is there. */
+static bool is_marker(int dir_fd, const char *place, bool if_unknown)
 {
-	_cleanup_close_ int fd = beneath_open(dir_fd, place, O_PATH | O_NOFOLLOW);
+	_cleanup_close_ int fd =
+		dir_fd < 0 ? -EBADF : beneath_open(dir_fd, place, O_PATH | O_NOFOLLOW);
 	struct stat st;
 
-	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	if (fd < 0)
+		return if_unknown && fd != -ENOENT && fd != -ENOTDIR && fd != -ENAMETOOLONG;
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 /* How many of a list's markers there can be for this recording, and whether one is there. */
@@ -28,6 +32,8 @@ struct found {
 static int find_any(struct spool *spool, int markers_fd, enum profile_list list, const char *path,
 	const struct pattern_match *match, struct found *ret_found)
 {
+	/* A recording is rather left for a while than taken while its bridge writes it. */
+	bool if_unknown = list == PROFILE_UNFINISHED;
 	struct found found = {0};
 
 	for (size_t i = 0; i < profile_count(spool->profile, list); i++) {
@@ -40,7 +46,7 @@ static int find_any(struct spool *spool, int markers_fd, enum profile_list list,
 			return r;
 		found.possible++;
 		int dir_fd = at_markers ? markers_fd : spool->root_fd;
-		found.there = found.there || (dir_fd >= 0 && is_marker(dir_fd, place));
+		found.there = found.there || is_marker(dir_fd, place, if_unknown);
 	}
 	*ret_found = found;
 	return 0;

@@ -291,11 +291,22 @@ static void on_directory(void *context, const char *path, int fd)
 			spool->config->name, re_strerror(r), spool->tools->rescan_us / US_PER_S);
 }
 
-/* What the profile does not know stays; that is told, since it may be a recording all the same. */
-static void foreign(struct spool *spool, const struct stat *st)
+static void left(struct spool *spool, uint64_t inode, unsigned kind, const char *what)
 {
 	spool->refused_by_scan++;
-	spool_tell(spool, st->st_ino, SOURCE_OUTCOMES + 1, "matches no pattern of its profile");
+	spool_tell(spool, inode, SOURCE_OUTCOMES + kind, what);
+}
+
+/* A sidecar goes with its recording, but for one that was late, or changed on the way, or whose
+ * removal a crash has cut short, perhaps under a private name. */
+static void beside(
+	struct spool *spool, const char *own, bool aside, const struct source_identity *identity)
+{
+	int64_t age_us = clock_now_us(spool->tools->clock) - source_changed_us(identity);
+
+	if (aside || (age_us >= spool->config->stale_after_us &&
+			     profile_may_be(spool->profile, PROFILE_SIDECARS, own)))
+		left(spool, identity->inode, 3, "went with no recording");
 }
 
 static void on_file(void *context, const char *path, const struct stat *st)
@@ -307,12 +318,14 @@ static void on_file(void *context, const char *path, const struct stat *st)
 	const char *own = aside_path(path, buf);
 	enum profile_kind kind = profile_classify(spool->profile, own, &match);
 
-	/* A sidecar that was being removed when the machine stopped has a name that hides it. */
-	if (kind == PROFILE_FOREIGN || (kind == PROFILE_BESIDE && own != path))
-		foreign(spool, st);
+	source_identify(st, &identity);
+	/* What the profile does not know may be a recording all the same. */
+	if (kind == PROFILE_FOREIGN)
+		left(spool, st->st_ino, 1, "matches no pattern of its profile");
+	if (kind == PROFILE_BESIDE)
+		beside(spool, own, own != path, &identity);
 	if (kind != PROFILE_RECORDING)
 		return;
-	source_identify(st, &identity);
 	sight(spool, &(struct sighting){.spool = spool->index,
 			     .path = path,
 			     .since_us = source_changed_us(&identity)});
@@ -456,7 +469,7 @@ static void file_event(struct spool *spool, enum watch_event event, const char *
 	struct pattern_match match;
 	enum profile_kind kind = profile_classify(spool->profile, path, &match);
 
-	if (kind == PROFILE_BESIDE && profile_is_finish(spool->profile, path))
+	if (kind == PROFILE_BESIDE && profile_may_be(spool->profile, PROFILE_FINISHED, path))
 		finish_event(spool, path);
 	if (kind != PROFILE_RECORDING)
 		return;

@@ -11,8 +11,8 @@ need jq strace prlimit pgrep
 start_vault
 drop_some 3
 all_sealed
-stop_keeper
 quiet_again
+stop_keeper
 drop_some 5
 wait_until $PATIENCE_S told 'cannot be reached'
 sleep 3
@@ -83,7 +83,10 @@ all_there || fail "sealed without descriptors: the limit is no trouble"
 prlimit --pid "$intake_pid" --nofile=1024:
 all_sealed
 
-# A sparse file that no disk has room for: told of, left, and nobody else is held up
+# A sparse file that no disk has room for: told of, left, and nobody else is held up. By an intake that has told of nothing
+# yet: the next of one kind of trouble waits for its minute.
+stop_intake
+start_intake
 quiet_again
 mkdir -p "$spool/bomb"
 if truncate -s 15T "$spool/bomb/.bomb" 2>/dev/null; then

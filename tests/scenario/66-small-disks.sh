@@ -68,8 +68,6 @@ wait_until $PATIENCE_S status_holds 'any(.warnings[]; test("object directory has
 rm "$state/objects/.filler"
 well
 wait_until $PATIENCE_S keeper_told 'space for sealed objects again' 2
-sleep 6
-keeper_told 'space for sealed objects' 4 || fail "the watermark is told of again and again"
 
 # A full spool: what is in it is sealed and removed all the same; its own watermark
 quiet_again
@@ -100,6 +98,9 @@ wait_until $PATIENCE_S list_holds "length == $number"
 told_at_most_once 'sealing failed'
 mount -o remount,rw "$spool"
 all_sealed
+
+# The objects' watermark was looked at often since
+keeper_told 'space for sealed objects' 4 || fail "the watermark is told of again and again"
 
 # Nothing of it made the spool unwritable, or left anything there.
 [ "$(stat -c %a "$spool/acme")" = 2775 ] || fail "the mode of the bridge's folder is $(stat -c %a "$spool/acme")"

@@ -1,8 +1,11 @@
 /* The facts about a spool, against what was made of it. */
+#include "daemon/common/intake_wire.h"
 #include "daemon/intake/facts.h"
+#include "daemon/intake/report.h"
 #include "daemon/intake/source.h"
 #include "tests/unit/spool_folder.h"
 
+#include <limits.h>
 #include <sys/stat.h>
 
 #define SOMEBODY 65534 /* neither root nor the owner of the folder */
@@ -112,6 +115,34 @@ static void test_as_somebody_else(void **state)
 	json_decref(facts);
 }
 
+/* As many spools as there may be, with paths as long as can be: one message all the same. */
+static void test_all_are_told_of_at_once(void **state)
+{
+	static char path[PATH_MAX], name[] = "main", profile[] = "directory", class[] = "default";
+	static struct spool spools[CONFIG_SPOOLS_MAX];
+	struct config_spool config = {
+		.name = name, .path = path, .profile = profile, .class = class};
+
+	path[0] = '/';
+	for (size_t i = 1; i < sizeof(path) - 2; i += 2)
+		memcpy(path + i, i < PATH_MAX / 2 ? "\x01\\" : "\xc3\xa9", 2);
+	for (size_t i = 0; i < CONFIG_SPOOLS_MAX; i++) {
+		spools[i] = (struct spool){
+			.config = &config, .tools = &tools, .root_fd = -1, .queue = spool.queue};
+		memset(spools[i].last_error, 'x', sizeof(spools[i].last_error) - 1);
+	}
+	json_t *report = report_build(spools, CONFIG_SPOOLS_MAX);
+	assert_non_null(report);
+	size_t bytes = json_dumpb(report, NULL, 0, JSON_COMPACT);
+	assert_in_range(bytes, 1, INTAKE_MESSAGE_MAX);
+	json_decref(report);
+	/* One that is not too long is told of as it is. */
+	report = report_build(&spool, 1);
+	assert_string_equal(
+		text(json_array_get(json_object_get(report, "spools"), 0), "path"), folder.path);
+	json_decref(report);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -120,6 +151,7 @@ int main(void)
 		TEST(test_of_what_happened),
 		TEST(test_of_what_is_not_there),
 		TEST(test_as_somebody_else),
+		TEST(test_all_are_told_of_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,6 +85,22 @@ static void markers_that_cannot_be_seen_finish_nothing(void **state)
 	assert_int_equal(fake_keeper_begins(&d->keeper, OPUS), 0);
 }
 
+/* Nor is an "it is still written" that cannot be asked for a "no". */
+static void unfinished_markers_that_cannot_be_seen_keep_a_recording(void **state)
+{
+	struct intake_daemon *d = *state;
+	char keys[256];
+
+	snprintf(keys, sizeof(keys), "Profile=locks\nMarkers=%s/locks", d->folder.path);
+	with(d, keys, "[profile locks]\nFiles={call}-{n}.wav *.wav\nUnfinished=/{call}.lock\n");
+	intake_daemon_put(d, "a-1.wav", "half of it");
+	intake_daemon_put(d, "other.wav", "no marker is its own");
+	intake_daemon_await_sealed(d, "other.wav");
+	assert_int_equal(fake_keeper_begins(&d->keeper, "a-1.wav"), 0);
+	put_directory(&d->folder, "locks");
+	intake_daemon_await_sealed(d, "a-1.wav"); /* found by the next scan */
+}
+
 /* ---- Accounts ---- */
 
 static void accounts_by_name_map_and_word(void **state)
@@ -143,6 +159,11 @@ static bool one_refused(struct fake_keeper *keeper, const void *nothing)
 	return reported(keeper, "refused") == 1;
 }
 
+static bool none_refused(struct fake_keeper *keeper, const void *nothing)
+{
+	return reported(keeper, "refused") == 0;
+}
+
 static void what_no_pattern_matches_is_told(void **state)
 {
 	struct intake_daemon *d = *state;
@@ -196,6 +217,22 @@ static void a_recording_without_its_marker_is_told(void **state)
 	intake_daemon_await_sealed(d, MP4);
 }
 
+/* It holds names, in plaintext. */
+static void a_sidecar_that_no_recording_took_is_told(void **state)
+{
+	struct intake_daemon *d = *state;
+
+	with(d, "Profile=jibri\nStaleAfter=1s", "");
+	put_directory(&d->spool, "s1");
+	put_text(&d->spool, META, "{}");
+	intake_daemon_await(d, one_refused, NULL);
+	assert_true(is_there(&d->spool, META));
+	put_text(&d->spool, MP4, "video"); /* that was only late */
+	intake_daemon_await_sealed(d, MP4);
+	await_gone(d, META);
+	intake_daemon_await(d, none_refused, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,12 +241,14 @@ int main(void)
 		DAEMON_TEST(a_discarded_recording_is_left_when_told),
 		DAEMON_TEST(a_discarded_recording_is_deleted_when_told),
 		DAEMON_TEST(markers_that_cannot_be_seen_finish_nothing),
+		DAEMON_TEST(unfinished_markers_that_cannot_be_seen_keep_a_recording),
 		DAEMON_TEST(accounts_by_name_map_and_word),
 		DAEMON_TEST(without_its_map_a_recording_waits),
 		DAEMON_TEST(one_account_for_a_spool),
 		DAEMON_TEST(what_no_pattern_matches_is_told),
 		DAEMON_TEST(a_recording_that_stays_open_is_told),
 		DAEMON_TEST(a_recording_without_its_marker_is_told),
+		DAEMON_TEST(a_sidecar_that_no_recording_took_is_told),
 	};
 
 	return cmocka_run_group_tests_name("intake_marks", tests, NULL, NULL);

@@ -2,6 +2,8 @@
  * that, against a keeper that does as it is told. */
 #include "tests/unit/profile_daemon.h"
 
+#include <time.h>
+
 /* ---- Markers and sidecars ---- */
 
 static void jibri_is_finished_by_its_metadata(void **state)
@@ -239,6 +241,64 @@ static void a_manifest_is_found_by_what_it_says(void **state)
 	assert_true(is_there(&d->spool, "out/EG_c.json"));
 }
 
+/* An hour of calls, while recseald was away: each with its own. */
+static void a_manifest_is_found_among_many(void **state)
+{
+	enum { OTHERS = 300 };
+	static const char manifest[] = "{\"files\":[{\"filename\":\"" EGRESS "\"}]}";
+	struct intake_daemon *d = *state;
+	const struct timespec later[2] = {
+		{.tv_sec = time(NULL) + 900}, {.tv_sec = time(NULL) + 900}};
+	char path[64];
+
+	put_directory(&d->spool, "out");
+	intake_daemon_put(d, EGRESS, "video");
+	put_text(&d->spool, "out/EG_own.json", manifest);
+	for (int i = 0; i < OTHERS; i++) {
+		snprintf(path, sizeof(path), "out/EG_%d.json", i);
+		put_text(&d->spool, path, "{\"files\":[{\"filename\":\"out/other.mp4\"}]}");
+		assert_int_equal(utimensat(d->spool.fd, path, later, 0), 0);
+	}
+	with(d, "Profile=livekit", "");
+	intake_daemon_await_sealed(d, EGRESS);
+	assert_sidecar(d, EGRESS, "out/EG_own.json", manifest);
+}
+
+#define TENANT                                                                                     \
+	"[profile tree]\nFiles=/{tenant}/{day}/{call}.wav\nSidecar=/{tenant}/owner.txt\n"          \
+	"Account={meta.owner} {tenant}\n"
+
+/* One sidecar for the recordings of several folders. */
+static void a_sidecar_of_the_spool_stays_for_the_last(void **state)
+{
+	struct intake_daemon *d = *state;
+
+	put_directory(&d->spool, "t1");
+	put_directory(&d->spool, "t1/mon");
+	put_directory(&d->spool, "t1/tue");
+	put_text(&d->spool, "t1/owner.txt", "owner: acme\n");
+	with(d, "Profile=tree", TENANT);
+	d->keeper.hold_commit = true;
+	intake_daemon_put(d, "t1/mon/a.wav", "x");
+	intake_daemon_put(d, "t1/tue/a.wav", "xy");
+	intake_daemon_await(d, committing, "t1/mon/a.wav");
+	intake_daemon_await(d, committing, "t1/tue/a.wav");
+	fake_keeper_answer_commit(&d->keeper, fake_keeper_find(&d->keeper, "t1/mon/a.wav"));
+	await_gone(d, "t1/mon/a.wav");
+	/* What is removed after a recording is so before the next is begun. */
+	d->keeper.hold_commit = false;
+	put_directory(&d->spool, "t2");
+	put_directory(&d->spool, "t2/mon");
+	intake_daemon_put(d, "t2/mon/barrier.wav", "xyz");
+	intake_daemon_await_sealed(d, "t2/mon/barrier.wav");
+	assert_true(is_there(&d->spool, "t1/owner.txt"));
+	fake_keeper_answer_commit(&d->keeper, fake_keeper_find(&d->keeper, "t1/tue/a.wav"));
+	await_gone(d, "t1/owner.txt");
+	assert_account(d, "t1/mon/a.wav", "acme");
+	assert_account(d, "t1/tue/a.wav", "acme");
+	assert_account(d, "t2/mon/barrier.wav", "t2");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +313,8 @@ int main(void)
 		DAEMON_TEST(a_late_sidecar_is_awaited),
 		DAEMON_TEST(a_sidecar_that_never_comes_is_not_awaited_for_ever),
 		DAEMON_TEST(a_manifest_is_found_by_what_it_says),
+		DAEMON_TEST(a_manifest_is_found_among_many),
+		DAEMON_TEST(a_sidecar_of_the_spool_stays_for_the_last),
 	};
 
 	return cmocka_run_group_tests_name("intake_profiles", tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* daemon/common/pattern and profile: what strangers' names match, what is taken out of them, and what
  * each bridge's profile makes of the files that bridge leaves. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -384,6 +385,8 @@ static void profiles_are_refused(void **state)
 		{{.files = "*.wav {"}, "Files={: has a bracket"},
 		{{.files = "**", .finished = "{call}.ok"},
 			"Finished={call}.ok: a value in {} is in no pattern of Files="},
+		{{.files = "**", .sidecars = "{stem}.txt ../info.json"},
+			"Sidecar=../info.json: a sidecar lies beside its recording"},
 		{{.files = "**", .sidecars = "{x}*.json"},
 			"Sidecar={x}*.json: a sidecar with a * has no { and no /"},
 		{{.files = "**", .accounts = "{meta.room}"},
@@ -392,6 +395,13 @@ static void profiles_are_refused(void **state)
 			"Discard={meta.x}.no: a {meta.} value is for Account= only"},
 		{{.files = "**", .sidecars = "a b c d e"}, "Sidecar=e: there are too many"},
 		{{.files = "a b c d e f g h i j k l m n o p q"}, "Files=q: there are too many"},
+		/* nothing would be sealed, and nobody told */
+		{{.files = "**", .sidecars = "{stem}"}, "what Files= matches is all matched by"},
+		{{.files = "**", .sidecars = "*"}, "what Files= matches is all matched by"},
+		{{.files = "/{a}/{n:10d}.(wav|mp3) *.wav",
+			 .ignore = "x",
+			 .ignore_too = "*.wav *.mp3"},
+			"what Files= matches is all matched by"},
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
@@ -401,6 +411,46 @@ static void profiles_are_refused(void **state)
 		if (strncmp(why, bad[i].why, strlen(bad[i].why)) != 0)
 			fail_msg("%s, not %s", why, bad[i].why);
 	}
+}
+
+static void a_file_may_be_named_twice(void **state)
+{
+	static const struct profile_text good[] = {
+		{.files = "**", .sidecars = "{stem}.json", .ignore = "*.log"},
+		{.files = "*.(json|log|wav)", .ignore = "*.json *.log"},
+		{.files = "*.json {n:10d}-{call}.??v", .ignore = "*.json"},
+		{.files = "*.wav", .ignore = "/*.wav"},
+		{.files = "**", .ignore = "/* ?"},
+		{.files = "/{day:64}/{call:8}-{n:d}**", .ignore = "/{day}/1*"},
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(good); i++)
+		profile_free(compiled(&good[i]));
+}
+
+/* A conference may be called "..": what is removed with its recording is not another folder's. */
+static void no_sidecar_is_above_its_folder(void **state)
+{
+	static const struct profile_text text = {.name = "x",
+		.files = "{a}-{n}.wav",
+		.sidecars = "{a}/info.json /by-room/{a}/{n}.json {a}..json"};
+	struct profile *profile = compiled(&text);
+	struct pattern_match match;
+	char *place;
+	bool at_markers;
+
+	assert_int_equal(profile_classify(profile, "d/..-1.wav", &match), PROFILE_RECORDING);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(profile_place(profile, PROFILE_SIDECARS, i, "d/..-1.wav", &match,
+					 &place, &at_markers),
+			-ENOENT);
+	assert_int_equal(profile_place(profile, PROFILE_SIDECARS, 2, "d/..-1.wav", &match, &place,
+				 &at_markers),
+		0);
+	assert_string_equal(place, "d/....json");
+	free(place);
+	assert_int_equal(profile_sidecar_sharing(profile, 1), PROFILE_SHARED_IN_SPOOL);
+	profile_free(profile);
 }
 
 static char *meta_of_room(void *context, const char *key, size_t len)
@@ -420,7 +470,8 @@ static void accounts_come_from_sidecars(void **state)
 	_cleanup_free_ char *account = NULL;
 
 	assert_true(profile_needs_meta(profile));
-	assert_true(profile_sidecar_shared(profile, 0)); /* a.wav and a.mp3 have one a.json */
+	assert_int_equal(profile_sidecar_sharing(profile, 0),
+		PROFILE_SHARED_IN_FOLDER); /* a.wav and a.mp3 have one a.json */
 	assert_int_equal(profile_classify(profile, "c.wav", &match), PROFILE_RECORDING);
 	assert_int_equal(
 		profile_account(profile, "c.wav", &match, meta_of_room, &meta_of_room, &account),
@@ -437,6 +488,8 @@ int main(void)
 		cmocka_unit_test(as_the_obvious_matcher_does),
 		cmocka_unit_test(hostile_names_cost_little),
 		cmocka_unit_test(every_row_compiles),
+		cmocka_unit_test(a_file_may_be_named_twice),
+		cmocka_unit_test(no_sidecar_is_above_its_folder),
 		cmocka_unit_test(directory),
 		cmocka_unit_test(freeswitch),
 		cmocka_unit_test(asterisk),
