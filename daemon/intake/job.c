@@ -121,16 +121,6 @@ static bool is_before(const struct job *job)
 	return job->state <= JOB_PROBED;
 }
 
-static void grant_release(struct job_grant *grant)
-{
-	if (grant->object_fd >= 0)
-		close(grant->object_fd);
-	if (grant->key_fd >= 0)
-		close(grant->key_fd);
-	free(grant->header);
-	*grant = (struct job_grant){.object_fd = -1, .key_fd = -1};
-}
-
 /* Frees the job's place and all it holds but its memory. */
 static void job_release(struct job *job)
 {
@@ -148,7 +138,7 @@ static void job_release(struct job *job)
 		share_of(job)->active--;
 		jobs->active--;
 	}
-	grant_release(&job->grant);
+	job_grant_release(&job->grant);
 	source_close(&job->source);
 	job->order.bundle = bundle_free(job->order.bundle);
 }
@@ -250,7 +240,7 @@ static void seal_ended(uv_work_t *work, int status)
 
 	job->busy = false;
 	/* The job holds its place until the commit reply, but neither the key nor the object. */
-	grant_release(&job->grant);
+	job_grant_release(&job->grant);
 	if (job->over) {
 		job_bury(job);
 		return;

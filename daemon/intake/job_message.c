@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -121,4 +122,14 @@ int job_message_grant(const json_t *message, struct socket_fds *fds, struct job_
 	grant.key_fd = TAKE_FD(fds->fd[1]);
 	*ret_grant = grant;
 	return 0;
+}
+
+void job_grant_release(struct job_grant *grant)
+{
+	if (grant->object_fd >= 0)
+		close(grant->object_fd);
+	if (grant->key_fd >= 0)
+		close(grant->key_fd);
+	free(grant->header);
+	*grant = (struct job_grant){.object_fd = -1, .key_fd = -1};
 }

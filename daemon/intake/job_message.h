@@ -27,3 +27,5 @@ struct job_grant {
 
 /* Checks every field and both descriptors, which become the grant's. -RE_PROTOCOL, -ENOMEM. */
 int job_message_grant(const json_t *message, struct socket_fds *fds, struct job_grant *ret_grant);
+/* Closes and frees what it holds, if anything; for {-1, -1} and after. */
+void job_grant_release(struct job_grant *grant);

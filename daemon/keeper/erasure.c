@@ -16,7 +16,7 @@
 #include "daemon/keeper/epoch.h"
 #include "daemon/keeper/keytree.h"
 #include "daemon/keeper/mirrors.h"
-#include "daemon/keeper/place.h"
+#include "daemon/keeper/spool_places.h"
 #include "storage/audit.h"
 #include "storage/former_place.h"
 #include "storage/node_table.h"
@@ -266,7 +266,7 @@ static void alarm_not_proved(struct vault *vault, int proof)
 static int complete(struct vault *vault, const struct root_record *next,
 	const struct victims *victims, struct erasure_result *result)
 {
-	places_forget(vault->places, victims->paths, victims->count);
+	spool_places_forget(vault->places, victims->paths, victims->count);
 	int proof = prove_erased(vault, next, victims);
 
 	result->only_moves = !victims->destroys;

@@ -13,7 +13,7 @@
 #include "daemon/keeper/accounts.h"
 #include "daemon/keeper/ingest_job.h"
 #include "daemon/keeper/keytree.h"
-#include "daemon/keeper/place.h"
+#include "daemon/keeper/spool_places.h"
 #include "daemon/keeper/retention.h"
 #include "storage/audit.h"
 #include "storage/erasure_table.h"
@@ -120,7 +120,7 @@ static int catalogue(struct vault *vault, struct ingest_job *job)
 	struct key_path path = key_path_recording(row->account, row->group, row->id);
 	r = keytree_add(vault->tree, &path, job->keys->recording, NULL);
 	if (r == 0)
-		r = place_take(vault, row, &job->private);
+		r = spool_places_take(vault, row, &job->private);
 	if (r == 0)
 		r = recordings_seal_private(&job->private, job->keys->recording, row->id,
 			&row->private, &row->private_bytes);

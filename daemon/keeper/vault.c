@@ -22,7 +22,7 @@
 #include "daemon/keeper/erasure.h"
 #include "daemon/keeper/keytree.h"
 #include "daemon/keeper/mirrors.h"
-#include "daemon/keeper/place.h"
+#include "daemon/keeper/spool_places.h"
 #include "daemon/keeper/root_place.h"
 #include "storage/audit.h"
 
@@ -347,7 +347,7 @@ struct vault *vault_close(struct vault *vault)
 {
 	if (!vault)
 		return NULL;
-	places_free(vault->places);
+	spool_places_free(vault->places);
 	keytree_free(vault->tree);
 	root_set_free(vault->root);
 	db_close(vault->db);

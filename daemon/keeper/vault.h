@@ -12,7 +12,7 @@
 #include "storage/root_set.h"
 
 struct keytree;
-struct places;
+struct spool_places;
 
 struct vault {
 	const struct config *config;
@@ -24,7 +24,7 @@ struct vault {
 	unsigned root_slot; /* the active one */
 	struct keytree *tree;
 	struct object_store *store;
-	struct places *places; /* place.h; NULL until the first recording */
+	struct spool_places *places; /* spool_places.h; NULL until the first recording */
 	uint8_t vault_id[VAULT_ID_BYTES];
 	int64_t quarantine_account;
 	int64_t latest_us; /* the latest time this vault has seen (vault_now_us) */

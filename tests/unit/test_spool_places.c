@@ -14,7 +14,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/common/intake_wire.h"
-#include "daemon/keeper/place.h"
+#include "daemon/keeper/spool_places.h"
 
 static void read_private(
 	struct vault_fixture *vault, const char *id, struct recording_private *ret_private)
@@ -111,13 +111,13 @@ static void test_a_place_goes_with_its_recording(void **state)
 	vault_fixture_id id, other;
 
 	seal_one(vault, "keeps", "a.wav", &other);
-	assert_int_equal(places_count(vault->vault->places), 1);
+	assert_int_equal(spool_places_count(vault->vault->places), 1);
 	for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
 		snprintf(account, sizeof(account), "account-%zu", i);
 		seal_one(vault, account, "a.wav", &id);
-		assert_int_equal(places_count(vault->vault->places), 2);
+		assert_int_equal(spool_places_count(vault->vault->places), 2);
 		assert_int_equal(vault_fixture_erase(vault, kinds[i], id), 0);
-		assert_int_equal(places_count(vault->vault->places), 1);
+		assert_int_equal(spool_places_count(vault->vault->places), 1);
 	}
 	seal_one(vault, "account-0", "a.wav", &id); /* follows nothing any more */
 	assert_string_equal(followed(vault, id), "");
@@ -134,17 +134,17 @@ static void test_places_after_a_start(void **state)
 
 	seal_one(vault, "alice", "oldest.wav", &oldest);
 	seal_one(vault, "alice", "old.wav", &old);
-	for (int i = 0; i < PLACES_RECALLED - 2; i++) {
+	for (int i = 0; i < SPOOL_PLACES_RECALLED - 2; i++) {
 		snprintf(path, sizeof(path), "%d.wav", i);
 		seal_one(vault, "alice", path, NULL);
 	}
 	seal_one(vault, "alice", "shredded.wav", &shredded);
 	assert_int_equal(vault_fixture_erase(vault, ERASE_RECORDING, shredded), 0);
 	assert_int_equal(vault_fixture_reopen(vault, 0, NULL), 0);
-	assert_int_equal(places_count(vault->vault->places), 0);
+	assert_int_equal(spool_places_count(vault->vault->places), 0);
 	seal_one(vault, "alice", "shredded.wav", &id);
 	assert_string_equal(followed(vault, id), "");
-	assert_int_equal(places_count(vault->vault->places), 1 + PLACES_RECALLED);
+	assert_int_equal(spool_places_count(vault->vault->places), 1 + SPOOL_PLACES_RECALLED);
 	seal_one(vault, "alice", "old.wav", &id);
 	assert_string_equal(followed(vault, id), old);
 	seal_one(vault, "alice", "oldest.wav", &id);
@@ -164,35 +164,35 @@ static void test_places_are_bounded(void **state)
 	struct recording_private private = {.spool = spool};
 	char path[32];
 
-	for (int64_t i = 1; i <= PLACES_MAX + 100; i++) {
+	for (int64_t i = 1; i <= SPOOL_PLACES_MAX + 100; i++) {
 		row.id = i;
 		private.path_len = (size_t)snprintf(path, sizeof(path), "%d", (int)i);
 		private.path = (uint8_t *)path;
-		assert_int_equal(place_take(vault->vault, &row, &private), 0);
+		assert_int_equal(spool_places_take(vault->vault, &row, &private), 0);
 		assert_null(private.follows);
 	}
-	assert_int_equal(places_count(vault->vault->places), PLACES_MAX);
+	assert_int_equal(spool_places_count(vault->vault->places), SPOOL_PLACES_MAX);
 	/* many victims at once */
 	struct key_path *paths = calloc(100, sizeof(*paths));
 	for (int64_t i = 0; i < 100; i++)
 		paths[i] = key_path_recording(2, 2, i);
-	places_forget(vault->vault->places, paths, 10);
-	assert_int_equal(places_count(vault->vault->places), PLACES_MAX);
-	paths[0] = key_path_recording(1, 1, PLACES_MAX);
-	places_forget(vault->vault->places, paths, 10);
-	assert_int_equal(places_count(vault->vault->places), PLACES_MAX - 1);
+	spool_places_forget(vault->vault->places, paths, 10);
+	assert_int_equal(spool_places_count(vault->vault->places), SPOOL_PLACES_MAX);
+	paths[0] = key_path_recording(1, 1, SPOOL_PLACES_MAX);
+	spool_places_forget(vault->vault->places, paths, 10);
+	assert_int_equal(spool_places_count(vault->vault->places), SPOOL_PLACES_MAX - 1);
 	for (int64_t i = 1; i < 100; i++)
-		paths[i] = key_path_recording(1, 1, PLACES_MAX - i);
-	places_forget(vault->vault->places, paths, 100);
-	assert_int_equal(places_count(vault->vault->places), PLACES_MAX - 100);
+		paths[i] = key_path_recording(1, 1, SPOOL_PLACES_MAX - i);
+	spool_places_forget(vault->vault->places, paths, 100);
+	assert_int_equal(spool_places_count(vault->vault->places), SPOOL_PLACES_MAX - 100);
 	paths[0] = key_path_group(1, 2);
 	paths[1] = key_path_account(2);
-	places_forget(vault->vault->places, paths, 2);
-	assert_int_equal(places_count(vault->vault->places), PLACES_MAX - 100);
+	spool_places_forget(vault->vault->places, paths, 2);
+	assert_int_equal(spool_places_count(vault->vault->places), SPOOL_PLACES_MAX - 100);
 	paths[2] = key_path_group(1, 1);
-	places_forget(vault->vault->places, paths, 3);
-	assert_int_equal(places_count(vault->vault->places), 0);
-	places_forget(NULL, paths, 1);
+	spool_places_forget(vault->vault->places, paths, 3);
+	assert_int_equal(spool_places_count(vault->vault->places), 0);
+	spool_places_forget(NULL, paths, 1);
 	free(paths);
 }
 

@@ -1,4 +1,4 @@
-#include "daemon/keeper/place.h"
+#include "daemon/keeper/spool_places.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -24,15 +24,15 @@ struct place {
 	bool used;
 };
 
-struct places {
+struct spool_places {
 	uint8_t key[crypto_generichash_KEYBYTES];
 	uint32_t bucket[BUCKETS];
-	struct place place[PLACES_MAX]; /* a ring: the oldest goes for the next */
+	struct place place[SPOOL_PLACES_MAX]; /* a ring: the oldest goes for the next */
 	uint32_t at;
 	int64_t recalled[RECALLED_MAX];
 };
 
-static void clear(struct places *places)
+static void clear(struct spool_places *places)
 {
 	sodium_memzero(places->place, sizeof(places->place));
 	memset(places->bucket, 0xff, sizeof(places->bucket)); /* NONE */
@@ -40,9 +40,9 @@ static void clear(struct places *places)
 	places->at = 0;
 }
 
-struct places *places_new(void)
+struct spool_places *spool_places_new(void)
 {
-	struct places *places = calloc(1, sizeof(*places));
+	struct spool_places *places = calloc(1, sizeof(*places));
 
 	if (!places)
 		return NULL;
@@ -51,7 +51,7 @@ struct places *places_new(void)
 	return places;
 }
 
-struct places *places_free(struct places *places)
+struct spool_places *spool_places_free(struct spool_places *places)
 {
 	if (places)
 		sodium_memzero(places, sizeof(*places));
@@ -59,12 +59,12 @@ struct places *places_free(struct places *places)
 	return NULL;
 }
 
-static uint32_t *bucket_of(struct places *places, const uint8_t hash[static HASH_BYTES])
+static uint32_t *bucket_of(struct spool_places *places, const uint8_t hash[static HASH_BYTES])
 {
 	return &places->bucket[get_le64(hash) & (BUCKETS - 1)];
 }
 
-static struct place *find(struct places *places, const uint8_t hash[static HASH_BYTES])
+static struct place *find(struct spool_places *places, const uint8_t hash[static HASH_BYTES])
 {
 	for (uint32_t i = *bucket_of(places, hash); i != NONE; i = places->place[i].next) {
 		if (memcmp(places->place[i].hash, hash, HASH_BYTES) == 0)
@@ -73,7 +73,7 @@ static struct place *find(struct places *places, const uint8_t hash[static HASH_
 	return NULL;
 }
 
-static void drop(struct places *places, struct place *place)
+static void drop(struct spool_places *places, struct place *place)
 {
 	uint32_t index = (uint32_t)(place - places->place), *at = bucket_of(places, place->hash);
 
@@ -85,7 +85,7 @@ static void drop(struct places *places, struct place *place)
 	sodium_memzero(place, sizeof(*place));
 }
 
-static void add(struct places *places, const uint8_t hash[static HASH_BYTES],
+static void add(struct spool_places *places, const uint8_t hash[static HASH_BYTES],
 	const struct recording_row *row)
 {
 	struct place *place = &places->place[places->at];
@@ -97,14 +97,14 @@ static void add(struct places *places, const uint8_t hash[static HASH_BYTES],
 	memcpy(place->ulid, row->ulid, ULID_BYTES);
 	place->next = *bucket_of(places, hash);
 	*bucket_of(places, hash) = places->at;
-	places->at = (places->at + 1) % PLACES_MAX;
+	places->at = (places->at + 1) % SPOOL_PLACES_MAX;
 }
 
-size_t places_count(const struct places *places)
+size_t spool_places_count(const struct spool_places *places)
 {
 	size_t count = 0;
 
-	for (uint32_t i = 0; places && i < PLACES_MAX; i++)
+	for (uint32_t i = 0; places && i < SPOOL_PLACES_MAX; i++)
 		count += places->place[i].used;
 	return count;
 }
@@ -126,7 +126,7 @@ static bool is_below(const struct place *place, const struct key_path *paths, si
 	return false;
 }
 
-void places_forget(struct places *places, const struct key_path *paths, size_t n)
+void spool_places_forget(struct spool_places *places, const struct key_path *paths, size_t n)
 {
 	if (!places || n == 0)
 		return;
@@ -137,14 +137,14 @@ void places_forget(struct places *places, const struct key_path *paths, size_t n
 	}
 	memcpy(sorted, paths, n * sizeof(*sorted));
 	qsort(sorted, n, sizeof(*sorted), compare);
-	for (uint32_t i = 0; i < PLACES_MAX; i++) {
+	for (uint32_t i = 0; i < SPOOL_PLACES_MAX; i++) {
 		if (places->place[i].used && is_below(&places->place[i], sorted, n))
 			drop(places, &places->place[i]);
 	}
 }
 
 /* Of the account, the spool's name and the path. */
-static void hash_place(const struct places *places, int64_t account,
+static void hash_place(const struct spool_places *places, int64_t account,
 	const struct recording_private *private, uint8_t ret_hash[static HASH_BYTES])
 {
 	crypto_generichash_state state;
@@ -182,7 +182,7 @@ static void recall(struct vault *vault, const struct recording_row *row)
 	if (*recalled == row->account)
 		return;
 	*recalled = row->account;
-	for (int i = 0; i < PLACES_RECALLED; i++) {
+	for (int i = 0; i < SPOOL_PLACES_RECALLED; i++) {
 		struct recording_row before;
 		if (recording_before(vault->db, row->account, id, &before) < 0)
 			return;
@@ -204,14 +204,14 @@ static bool is_live(struct vault *vault, const struct place *place)
 	return recording_is_live(state);
 }
 
-int place_take(
+int spool_places_take(
 	struct vault *vault, const struct recording_row *row, struct recording_private *private)
 {
 	uint8_t hash[HASH_BYTES];
 	char text[ULID_TEXT_CHARS + 1];
 
 	if (!vault->places)
-		vault->places = places_new();
+		vault->places = spool_places_new();
 	if (!vault->places)
 		return -ENOMEM;
 	recall(vault, row);
