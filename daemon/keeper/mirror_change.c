@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,21 +16,9 @@
 #include "daemon/keeper/root_place.h"
 #include "storage/audit.h"
 
-static int say(int r, char why[static ROOT_TROUBLE_BYTES], const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-static int say(int r, char why[static ROOT_TROUBLE_BYTES], const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(why, ROOT_TROUBLE_BYTES, format, ap);
-	va_end(ap);
-	return r;
-}
-
 static int failed(int r, char why[static ROOT_TROUBLE_BYTES])
 {
-	return r < 0 && !*why ? say(r, why, "%s", re_strerror(r)) : r;
+	return r < 0 && !*why ? mirror_say(r, why, "%s", re_strerror(r)) : r;
 }
 
 /* One change of the table, and its record, in a transaction. */
@@ -110,25 +97,26 @@ static int check_new(
 	struct stat st;
 
 	if (!config_name_valid(order->name) || strcmp(order->name, MIRROR_MAIN) == 0)
-		return say(-RE_REFUSED, why,
+		return mirror_say(-RE_REFUSED, why,
 			"%s cannot be the name of a mirror: use 1 to 64 of a-z, 0-9, _ and -, and "
 			"not " MIRROR_MAIN,
 			order->name);
 	if (vault->root->n == ROOT_MEMBERS_MAX)
-		return say(-RE_REFUSED, why, "there are %d places already", ROOT_MEMBERS_MAX);
+		return mirror_say(
+			-RE_REFUSED, why, "there are %d places already", ROOT_MEMBERS_MAX);
 	if (order->kind == MIRROR_TPM2)
 		return 0;
 	if (required && root_assurance_rank("file") < root_assurance_rank(required))
-		return say(-RE_REFUSED, why,
+		return mirror_say(-RE_REFUSED, why,
 			"a mirror in a file would weaken the assurance below RequireAssurance=%s",
 			required);
 	if (*order->place != '/')
-		return say(-RE_REFUSED, why, "give the directory with its whole path");
+		return mirror_say(-RE_REFUSED, why, "give the directory with its whole path");
 	snprintf(path, sizeof(path), "%s/root.slots", order->place);
 	/* Before anything is on record: what is there already is somebody else's. */
-	return lstat(path, &st) == 0
-		       ? say(-EEXIST, why, "there is a root.slots in %s already", order->place)
-		       : 0;
+	return lstat(path, &st) == 0 ? mirror_say(-EEXIST, why,
+					       "there is a root.slots in %s already", order->place)
+				     : 0;
 }
 
 /* The present root goes into the fresh place. */
@@ -172,7 +160,7 @@ static int settle_new(struct vault *vault, struct mirror_row *row, const struct 
 		return failed(r, why);
 	}
 	if (is_too_weak(vault, provider))
-		r = say(-RE_REFUSED, why, "its assurance is %s; RequireAssurance=%s",
+		r = mirror_say(-RE_REFUSED, why, "its assurance is %s; RequireAssurance=%s",
 			provider->assurance, vault->config->require_assurance);
 	if (r == 0)
 		r = mirror_place_note(vault, row, MIRROR_UNSETTLED);
@@ -208,7 +196,8 @@ int mirror_add_new(
 	int r = check_new(vault, order, why);
 	for (size_t i = 0; i < vault->root->n && r == 0; i++) {
 		if (strcmp(vault->root->member[i].name, order->name) == 0)
-			r = say(-EEXIST, why, "there is a root mirror %s already", order->name);
+			r = mirror_say(
+				-EEXIST, why, "there is a root mirror %s already", order->name);
 	}
 	if (r < 0)
 		return r;
@@ -250,7 +239,7 @@ static int check_limit(const struct vault *vault, const struct root_member *memb
 
 	if (member->away_us != 0 && left_us <= 0)
 		return 0;
-	return say(-RE_REFUSED, why,
+	return mirror_say(-RE_REFUSED, why,
 		"%s is away (%.120s) and holds the root: bring it back, or give it up in %" PRId64
 		" hours (AwayLimit=)",
 		member->name, member->trouble, left_us / (3600 * US_PER_S) + 1);
@@ -282,8 +271,8 @@ static int drop_member(struct vault *vault, size_t i, const struct mirror_order 
 	if (r < 0)
 		return r;
 	if (root_set_present(vault->root) < (member->provider ? 2 : 1))
-		return say(-RE_REFUSED, why, "no other place of the root than %s can be reached",
-			member->name);
+		return mirror_say(-RE_REFUSED, why,
+			"no other place of the root than %s can be reached", member->name);
 	if (!member->provider)
 		return give_up(vault, i, &row, order, why);
 	return overwrite(vault, &row, order, why);
@@ -309,7 +298,7 @@ static int check_not_in_use(
 		const struct root_member *member = &vault->root->member[i];
 		if (member->provider && root_assurance_rank(member->assurance) == 0 &&
 			mirror_place_check(vault, row, member->provider, ignored) == 0)
-			return say(-RE_REFUSED, why,
+			return mirror_say(-RE_REFUSED, why,
 				"%.120s is where the root mirror %s is now, not the one that was "
 				"given up there",
 				row->place, member->name);
@@ -350,7 +339,7 @@ int mirror_drop(
 
 	*why = '\0';
 	if (strcmp(order->name, MIRROR_MAIN) == 0)
-		return say(-RE_REFUSED, why,
+		return mirror_say(-RE_REFUSED, why,
 			"the keeper's own place cannot be dropped; replace it when it is lost");
 	(void)mirrors_ready(vault);
 	size_t i = find_member(vault, order->name);
@@ -360,8 +349,8 @@ int mirror_drop(
 	if (!back && i < vault->root->n)
 		return failed(drop_member(vault, i, order, why), why);
 	if (!back)
-		return r < 0 ? say(r, why, "there is no root mirror %s", order->name)
-			     : say(-RE_REFUSED, why, "%s", absent);
+		return r < 0 ? mirror_say(r, why, "there is no root mirror %s", order->name)
+			     : mirror_say(-RE_REFUSED, why, "%s", absent);
 	r = mirror_place_retire(vault, &row, why);
 	if (r == 0)
 		r = record(vault, &row, CHANGE_REMOVE, order, "root mirror overwritten");
@@ -380,7 +369,7 @@ static int replace_mirror(
 		.added_us = clock_now_us(&vault->clock)};
 
 	if (i == vault->root->n)
-		return say(-ENOENT, why, "there is no root mirror %s", order->name);
+		return mirror_say(-ENOENT, why, "there is no root mirror %s", order->name);
 	int r = vault->root->member[i].provider ? 0
 						: check_limit(vault, &vault->root->member[i], why);
 	if (r == 0)
@@ -424,11 +413,11 @@ static int replace_own(
 	size_t len;
 
 	if (vault->root->member[0].provider)
-		return say(-RE_REFUSED, why,
+		return mirror_say(-RE_REFUSED, why,
 			"the keeper's own place is there; to move it, change Root= and run "
 			"recseal-keeper --move-root");
 	if (root_set_present(vault->root) == 0)
-		return say(-RE_REFUSED, why, "no place of the root can be reached");
+		return mirror_say(-RE_REFUSED, why, "no place of the root can be reached");
 	int r = check_limit(vault, &vault->root->member[0], why);
 	if (r == 0)
 		r = give_up_own(vault, order);
@@ -440,7 +429,7 @@ static int replace_own(
 		r = root_place_create(vault, &provider, errors);
 	fclose(errors);
 	if (r < 0 && *text)
-		say(r, why, "%.*s", (int)strcspn(text, "\n"), text);
+		mirror_say(r, why, "%.*s", (int)strcspn(text, "\n"), text);
 	if (r == 0)
 		r = fill(vault, provider);
 	if (r < 0) {
@@ -460,11 +449,11 @@ int mirror_replace(
 	*why = '\0';
 	(void)mirrors_ready(vault);
 	if (own && order->place)
-		return say(-RE_REFUSED, why,
+		return mirror_say(-RE_REFUSED, why,
 			"the keeper's own place is where the configuration says (Root=, "
 			"TpmDevice=)");
 	if (!own && !order->place)
-		return say(-RE_REFUSED, why, "say where the new place is");
+		return mirror_say(-RE_REFUSED, why, "say where the new place is");
 	return failed(
 		own ? replace_own(vault, order, why) : replace_mirror(vault, order, why), why);
 }

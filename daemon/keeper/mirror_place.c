@@ -17,9 +17,7 @@
 
 #define FILE_NAME "root.slots"
 
-static int say(int r, char why[static ROOT_TROUBLE_BYTES], const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-static int say(int r, char why[static ROOT_TROUBLE_BYTES], const char *format, ...)
+int mirror_say(int r, char why[static ROOT_TROUBLE_BYTES], const char *format, ...)
 {
 	va_list ap;
 
@@ -49,8 +47,8 @@ static int open_folder(const struct vault *vault, const struct mirror_row *row,
 	if (fd >= 0)
 		return fd;
 	int r = -errno;
-	return say(r, why, "cannot open %s: %s", row->kind == MIRROR_FILE ? row->place : name,
-		re_strerror(r));
+	return mirror_say(r, why, "cannot open %s: %s",
+		row->kind == MIRROR_FILE ? row->place : name, re_strerror(r));
 }
 
 /* Who can write to the folder could put another file in the place of this one. */
@@ -60,11 +58,11 @@ static int check_folder(
 	struct stat st, own;
 
 	if (fstat(fd, &st) < 0 || fstat(vault->dir_fd, &own) < 0)
-		return say(-errno, why, "cannot look at %s: %s", place, re_strerror(-errno));
+		return mirror_say(-errno, why, "cannot look at %s: %s", place, re_strerror(-errno));
 	if (st.st_dev == own.st_dev && st.st_ino == own.st_ino)
-		return say(-RE_REFUSED, why, "%s is the keeper's own directory", place);
+		return mirror_say(-RE_REFUSED, why, "%s is the keeper's own directory", place);
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return say(-RE_REFUSED, why,
+		return mirror_say(-RE_REFUSED, why,
 			"others than its owner can write to %s: chmod go-w first", place);
 	return 0;
 }
@@ -72,14 +70,14 @@ static int check_folder(
 static int say_file(int r, const char *place, char why[static ROOT_TROUBLE_BYTES])
 {
 	if (r == -RE_MOVED)
-		return say(r, why, "%s/" FILE_NAME " is a copy, not the file that was made there",
-			place);
+		return mirror_say(r, why,
+			"%s/" FILE_NAME " is a copy, not the file that was made there", place);
 	if (r == -ENOENT)
-		return say(
+		return mirror_say(
 			r, why, "there is no " FILE_NAME " in %s: is the medium mounted?", place);
 	if (r == -EEXIST)
-		return say(r, why, "there is a " FILE_NAME " in %s already", place);
-	return r < 0 ? say(r, why, "%s/" FILE_NAME ": %s", place, re_strerror(r)) : r;
+		return mirror_say(r, why, "there is a " FILE_NAME " in %s already", place);
+	return r < 0 ? mirror_say(r, why, "%s/" FILE_NAME ": %s", place, re_strerror(r)) : r;
 }
 
 /* The TPM's own sentence, without its newline. */
@@ -101,7 +99,7 @@ static int tpm_words_say(struct tpm_words *words, int r, char why[static ROOT_TR
 	fclose(words->options.errors);
 	words->text[strcspn(words->text, "\n")] = '\0';
 	if (r < 0)
-		say(r, why, "%s", *words->text ? words->text : re_strerror(r));
+		mirror_say(r, why, "%s", *words->text ? words->text : re_strerror(r));
 	free(words->text);
 	return r;
 }
@@ -118,7 +116,7 @@ int mirror_place_open(struct vault *vault, const struct mirror_row *row,
 		return say_file(root_file_open(fd, false, ret_provider), row->place, why);
 	int r = tpm_words_open(&words, row);
 	if (r < 0)
-		return say(r, why, "%s", re_strerror(r));
+		return mirror_say(r, why, "%s", re_strerror(r));
 	r = root_tpm2_open(fd, &words.options, ret_provider);
 	return tpm_words_say(&words, r, why);
 }
@@ -161,11 +159,11 @@ static int remove_tpm2(struct vault *vault, int fd, const struct mirror_row *row
 	int r = tpm_words_open(&words, row);
 
 	if (r < 0)
-		return say(r, why, "%s", re_strerror(r));
+		return mirror_say(r, why, "%s", re_strerror(r));
 	r = tpm_words_say(&words, root_tpm2_remove(fd, &words.options), why);
 	folder_of(row, name);
 	if (r == 0 && unlinkat(vault->dir_fd, name, AT_REMOVEDIR) < 0)
-		r = say(-errno, why, "cannot remove %s: %s", name, re_strerror(-errno));
+		r = mirror_say(-errno, why, "cannot remove %s: %s", name, re_strerror(-errno));
 	return r;
 }
 
@@ -191,7 +189,7 @@ int mirror_place_create(struct vault *vault, const struct mirror_row *row,
 
 	folder_of(row, name);
 	if (row->kind == MIRROR_TPM2 && mkdirat(vault->dir_fd, name, 0700) < 0 && errno != EEXIST)
-		return say(-errno, why, "cannot make %s: %s", name, re_strerror(-errno));
+		return mirror_say(-errno, why, "cannot make %s: %s", name, re_strerror(-errno));
 	fd = open_folder(vault, row, why);
 	if (fd < 0)
 		return fd;
@@ -201,7 +199,7 @@ int mirror_place_create(struct vault *vault, const struct mirror_row *row,
 	if (r == 0)
 		r = tpm_words_open(&words, row);
 	if (r < 0)
-		return say(r, why, "%s", re_strerror(r));
+		return mirror_say(r, why, "%s", re_strerror(r));
 	r = root_tpm2_create(fd, &words.options, ret_provider);
 	r = tpm_words_say(&words, r, why);
 	if (r < 0 && r != -EEXIST) {
@@ -269,10 +267,10 @@ int mirror_place_is_back(
 	r = holds_root(provider, row->given_up_epoch);
 	root_provider_free(provider);
 	if (r == 0)
-		return say(-RE_REFUSED, why,
+		return mirror_say(-RE_REFUSED, why,
 			"what is at %s is not what was given up: it holds no root of that time",
 			row->place);
-	return r < 0 ? say(r, why, "%s: %s", row->place, re_strerror(r)) : 0;
+	return r < 0 ? mirror_say(r, why, "%s: %s", row->place, re_strerror(r)) : 0;
 }
 
 int mirror_place_retire(
@@ -289,7 +287,7 @@ int mirror_place_retire(
 		if (r == 0)
 			r = mirror_place_note(vault, row, MIRROR_EMPTY);
 		if (r < 0)
-			say(r, why, "%s: %s", row->place, re_strerror(r));
+			mirror_say(r, why, "%s: %s", row->place, re_strerror(r));
 	}
 	return r < 0 ? r : remove_empty(vault, row, why);
 }

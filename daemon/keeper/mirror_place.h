@@ -7,6 +7,10 @@
 #include "daemon/keeper/vault.h"
 #include "storage/mirror_table.h"
 
+/* Writes a sentence, and returns r. */
+int mirror_say(int r, char why[static ROOT_TROUBLE_BYTES], const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* Each writes a sentence on failure to why. -errno or -RE_*. */
 
 /* Makes the place, with empty slots. -EEXIST when there is a root file already. A failure leaves nothing
