@@ -48,29 +48,6 @@ configure() {
 keeper() { start_keeper --config "$vault/recseal.conf"; }
 move_root() { "$BUILD/recseal-keeper" --state "$state" --config "$vault/recseal.conf" --move-root; }
 
-# seal N NAME: N small recordings of the account NAME
-seal() {
-	local i
-	start_intake
-	for ((i = 0; i < $1; i++)); do
-		[ -e "$vault/source/$2/$i.wav" ] || { mkdir -p "$vault/source/$2" && make_wav "$vault/source/$2/$i.wav" $((500 + i)); }
-		drop "$vault/source/$2/$i.wav" "$2/$i.wav"
-	done
-	wait_sealed
-	stop_intake
-}
-
-# Every recording that is sealed plays; prints how many.
-live_play() {
-	local id path
-	list
-	jq -r '.[] | select(.state == "sealed") | .id + " " + .path' "$vault/list.json" >"$vault/live"
-	while read -r id path; do
-		plays_as "$id" "$vault/source/$path" || return 1
-	done <"$vault/live"
-	wc -l <"$vault/live"
-}
-
 start_tpm
 fixed_port=$port
 

@@ -16,26 +16,6 @@ configure() {
 	printf '%s\n' "$@" >>"$vault/recseal.conf"
 }
 keeper() { start_keeper --config "$vault/recseal.conf"; }
-seal() {
-	local i
-	start_intake
-	for ((i = 0; i < $1; i++)); do
-		mkdir -p "$vault/source/$2"
-		[ -e "$vault/source/$2/$i.wav" ] || make_wav "$vault/source/$2/$i.wav" $((500 + i))
-		drop "$vault/source/$2/$i.wav" "$2/$i.wav"
-	done
-	wait_sealed
-	stop_intake
-}
-live_play() {
-	local id path
-	list
-	jq -r '.[] | select(.state == "sealed") | .id + " " + .path' "$vault/list.json" >"$vault/live"
-	while read -r id path; do
-		plays_as "$id" "$vault/source/$path" || return 1
-	done <"$vault/live"
-	wc -l <"$vault/live"
-}
 one_of() { jq -r --arg a "$1" '[.[] | select(.account == $a and .state == "sealed")][0].id' "$vault/list.json"; }
 place_is() { # NAME STATE
 	ctl root show --json >"$vault/places" && holds "any(.[]; .name == \"$1\" and .state == \"$2\")" "$vault/places"

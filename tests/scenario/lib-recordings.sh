@@ -144,6 +144,29 @@ count_objects() {
 	find "$state/objects" -name '*.age' | wc -l
 }
 
+# seal N NAME: N small recordings of the account NAME, by an intake of its own; their originals stay in $vault/source
+seal() {
+	local i
+	start_intake
+	for ((i = 0; i < $1; i++)); do
+		[ -e "$vault/source/$2/$i.wav" ] || { mkdir -p "$vault/source/$2" && make_wav "$vault/source/$2/$i.wav" $((500 + i)); }
+		drop "$vault/source/$2/$i.wav" "$2/$i.wav"
+	done
+	wait_sealed
+	stop_intake
+}
+
+# Every recording that is sealed plays; prints how many.
+live_play() {
+	local id path
+	list
+	jq -r '.[] | select(.state == "sealed") | .id + " " + .path' "$vault/list.json" >"$vault/live"
+	while read -r id path; do
+		plays_as "$id" "$vault/source/$path" || return 1
+	done <"$vault/live"
+	wc -l <"$vault/live"
+}
+
 # --- Bytes ---
 
 # byte_at FILE OFFSET, in decimal
