@@ -34,5 +34,5 @@ struct intake {
 	unsigned ticks;
 };
 
-/* Has intake_turn() run from the loop. */
+/* Has the next turn of the loop look at what can be scanned and taken. */
 void intake_wake(struct intake *intake);
