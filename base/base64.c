@@ -14,7 +14,7 @@ static bool is_ascii(const char *text, size_t len)
 }
 
 int base64_decode(const char *text, size_t text_len, enum base64_padding padding,
-	uint8_t *ret_bytes, size_t room, size_t *ret_len)
+		uint8_t *ret_bytes, size_t room, size_t *ret_len)
 {
 	int variant = padding == BASE64_PADDED ? sodium_base64_VARIANT_ORIGINAL
 					       : sodium_base64_VARIANT_ORIGINAL_NO_PADDING;

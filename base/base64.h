@@ -11,4 +11,4 @@ enum base64_padding { BASE64_PADDED, BASE64_UNPADDED };
 
 /* Decodes text_len characters into at most room bytes. 0, or -EINVAL. */
 int base64_decode(const char *text, size_t text_len, enum base64_padding padding,
-	uint8_t *ret_bytes, size_t room, size_t *ret_len);
+		uint8_t *ret_bytes, size_t room, size_t *ret_len);

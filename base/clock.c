@@ -75,7 +75,7 @@ static int parse_fraction_and_zone(const char *p, int64_t *t_us)
 		return -EINVAL;
 	int64_t sign = *p++ == '+' ? -1 : 1;
 	if (parse_digits(&p, 2, &h) < 0 || *p++ != ':' || parse_digits(&p, 2, &m) < 0 || *p ||
-		h > 23 || m > 59)
+			h > 23 || m > 59)
 		return -EINVAL;
 	*t_us += sign * (h * 3600 + m * 60) * US_PER_S;
 	return 0;
@@ -94,11 +94,11 @@ int rfc3339_parse(const char *text, int64_t *ret_t_us)
 	if (hms[0] > 23 || hms[1] > 59 || hms[2] > 59)
 		return -EINVAL;
 	struct tm tm = {.tm_year = date[0] - 1900,
-		.tm_mon = date[1] - 1,
-		.tm_mday = date[2],
-		.tm_hour = hms[0],
-		.tm_min = hms[1],
-		.tm_sec = hms[2]};
+			.tm_mon = date[1] - 1,
+			.tm_mday = date[2],
+			.tm_hour = hms[0],
+			.tm_min = hms[1],
+			.tm_sec = hms[2]};
 	int64_t t_us = (int64_t)timegm(&tm) * US_PER_S;
 	if (tm.tm_mon != date[1] - 1 || tm.tm_mday != date[2]) /* 30 February was normalised away */
 		return -EINVAL;
@@ -114,7 +114,7 @@ int timespan_parse(const char *text, int64_t *ret_span_us)
 		const char *suffix;
 		int64_t us;
 	} units[] = {{"", US_PER_S}, {"ms", 1000}, {"s", US_PER_S}, {"min", 60 * US_PER_S},
-		{"h", 3600 * US_PER_S}, {"d", US_PER_DAY}, {"y", 365 * US_PER_DAY}};
+			{"h", 3600 * US_PER_S}, {"d", US_PER_DAY}, {"y", 365 * US_PER_DAY}};
 	char *end;
 
 	if (!isdigit((unsigned char)*text))

@@ -121,7 +121,7 @@ int durable_unnamed(int dir_fd, mode_t mode, char ret_temporary[static DURABLE_T
 	if (errno != EOPNOTSUPP && errno != EISDIR)
 		return -errno;
 	snprintf(name, sizeof(name), ".unnamed-%08x%08x", randombytes_random(),
-		randombytes_random());
+			randombytes_random());
 	fd = openat(dir_fd, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return -errno;

@@ -26,7 +26,7 @@ static int address_of(const char *path, struct sockaddr_un *ret_address, int *re
 	if (dir_fd < 0)
 		return -errno;
 	int n = snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", dir_fd,
-		basename(for_base));
+			basename(for_base));
 	if (n >= (int)sizeof(address.sun_path)) {
 		close(dir_fd);
 		return -ENAMETOOLONG;
@@ -69,7 +69,7 @@ int socket_listen(const char *path, int type, mode_t mode)
 		return -errno;
 	/* The mode of the inode is set before anybody can connect: listen() comes last. */
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-		chmod(address.sun_path, mode) < 0 || listen(fd, 64) < 0)
+			chmod(address.sun_path, mode) < 0 || listen(fd, 64) < 0)
 		return -errno;
 	return TAKE_FD(fd);
 }
@@ -173,9 +173,9 @@ ssize_t socket_recv(int fd, void *buf, size_t len, struct socket_fds *ret_fds)
 	} control;
 	struct iovec iov = {.iov_base = buf, .iov_len = len};
 	struct msghdr message = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes)};
+			.msg_iovlen = 1,
+			.msg_control = control.bytes,
+			.msg_controllen = sizeof(control.bytes)};
 	struct socket_fds fds = {.count = 0};
 	ssize_t n;
 

@@ -40,7 +40,7 @@ static int take_key(const struct varlink_reply *reply, uint8_t *ret_file_key)
 	json_int_t index;
 
 	if (json_unpack(reply->parameters, "{s:I}", "key_fd", &index) < 0 || index < 0 ||
-		index >= (json_int_t)reply->fds.count)
+			index >= (json_int_t)reply->fds.count)
 		return -RE_PROTOCOL;
 	return secret_from_fd(reply->fds.fd[index], ret_file_key, AGE_FILE_KEY_BYTES);
 }
@@ -55,8 +55,8 @@ static int denied_or_failed(const struct varlink_reply *reply)
 
 /* One call on a connection of its own: files are few, and the last failure costs no later file. */
 static int unwrap(void *context, const struct age_stanza *rec,
-	const uint8_t tag_hash[static TAG_HASH_BYTES],
-	uint8_t ret_file_key[static AGE_FILE_KEY_BYTES], char **ret_problem)
+		const uint8_t tag_hash[static TAG_HASH_BYTES],
+		uint8_t ret_file_key[static AGE_FILE_KEY_BYTES], char **ret_problem)
 {
 	const char *path = context;
 	struct varlink_client *client = NULL;
@@ -68,7 +68,7 @@ static int unwrap(void *context, const struct age_stanza *rec,
 		return PLUGIN_UNWRAP_FAILED;
 	}
 	r = varlink_call(client, CONTROL_INTERFACE "UnwrapFileKey",
-		unwrap_parameters(rec, tag_hash), &reply);
+			unwrap_parameters(rec, tag_hash), &reply);
 	varlink_client_free(client);
 	if (r == VARLINK_REPLIED)
 		r = take_key(&reply, ret_file_key);
@@ -113,8 +113,7 @@ static enum cli_exit run(void)
 	} else if (strcmp(arg_state_machine, "recipient-v1") == 0) {
 		r = plugin_recipient_refuse(&stream);
 	} else {
-		fprintf(stderr,
-			"age-plugin-recseal: unknown state machine; it knows identity-v1\n");
+		fprintf(stderr, "age-plugin-recseal: unknown state machine; it knows identity-v1\n");
 		return CLI_USAGE;
 	}
 	plugin_stream_clear(&stream);
@@ -133,7 +132,7 @@ static void print_help(FILE *f)
 	      "  -V, --version             show the version\n\n"
 	      "RECSEAL_SOCKET names the keeper's control socket, by an absolute path\n"
 	      "(" OPTIONS_DEFAULT_SOCKET ").\n",
-		f);
+			f);
 }
 
 enum {
@@ -145,10 +144,10 @@ enum {
 static int parse_arguments(int argc, char **argv)
 {
 	static const struct option long_options[] = {
-		{"age-plugin", required_argument, NULL, 'p'},
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},
-		{0},
+			{"age-plugin", required_argument, NULL, 'p'},
+			{"help", no_argument, NULL, 'h'},
+			{"version", no_argument, NULL, 'V'},
+			{0},
 	};
 
 	for (int c; (c = getopt_long(argc, argv, "hV", long_options, NULL)) != -1;) {
@@ -182,9 +181,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	int r = secret_process_init();
 	if (r < 0) {
-		fprintf(stderr,
-			"age-plugin-recseal: cannot make this process fit to hold keys: %s\n",
-			re_strerror(r));
+		fprintf(stderr, "age-plugin-recseal: cannot make this process fit to hold keys: %s\n",
+				re_strerror(r));
 		return CLI_ERROR;
 	}
 	return run();

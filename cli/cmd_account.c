@@ -9,7 +9,7 @@
 #include "cli/table.h"
 
 static const struct table_column columns[] = {{"ACCOUNT", false}, {"HANDLE", false},
-	{"STATE", false}, {"CREATED", false}, {"SIZE", true}, {"RECORDINGS", false}};
+		{"STATE", false}, {"CREATED", false}, {"SIZE", true}, {"RECORDINGS", false}};
 
 struct listing {
 	struct table *table; /* NULL: JSON */
@@ -28,7 +28,8 @@ static int print_account(struct listing *listing, const json_t *account)
 	char bytes[OUTPUT_BYTES];
 	output_bytes(field_int(account, "plaintext_bytes", 0), bytes);
 	const char *const cells[] = {field_text(account, "name"), field_text(account, "handle"),
-		field_text(account, "state"), field_text(account, "created_at"), bytes, counts};
+			field_text(account, "state"), field_text(account, "created_at"), bytes,
+			counts};
 	return table_row(listing->table, cells);
 }
 
@@ -65,7 +66,7 @@ static enum cli_exit run_account_list(const struct arguments *arguments)
 	}
 	if (e == CLI_DONE)
 		e = control_call_more(client, CONTROL_INTERFACE "ListAccounts", json_object(),
-			print_page, &listing);
+				print_page, &listing);
 	if (e == CLI_DONE && !listing.table)
 		output_array_end(&listing.array);
 	else if (e == CLI_DONE && !listing.any)
@@ -79,12 +80,12 @@ static enum cli_exit run_account_show(const struct arguments *arguments)
 	_cleanup_client_ struct varlink_client *client = NULL;
 	_cleanup_reply_ struct varlink_reply reply = {0};
 	const char *name = arguments->operands[0];
-	enum cli_exit e =
-		command_utf8("account", name) ? session_open(arguments, &client) : CLI_USAGE;
+	enum cli_exit e = command_utf8("account", name) ? session_open(arguments, &client)
+							: CLI_USAGE;
 
 	if (e == CLI_DONE)
 		e = control_call(client, CONTROL_INTERFACE "ShowAccount",
-			json_pack("{s:s}", "account", name), &reply);
+				json_pack("{s:s}", "account", name), &reply);
 	if (e != CLI_DONE)
 		return e;
 	const json_t *account = field_object(reply.parameters, "account");
@@ -97,24 +98,24 @@ static enum cli_exit run_account_show(const struct arguments *arguments)
 }
 
 const struct command command_account_list = {
-	.name = "account list",
-	.synopsis = "[--json]",
-	.summary = "list accounts",
-	.help = "Lists the accounts of the vault. A deleted account has no name any more, only "
-		"its handle.\n",
-	.examples = "  recsealctl account list\n"
-		    "  recsealctl account list --json | jq -r '.[].name'\n",
-	.run = run_account_list,
+		.name = "account list",
+		.synopsis = "[--json]",
+		.summary = "list accounts",
+		.help = "Lists the accounts of the vault. A deleted account has no name any more, only "
+			"its handle.\n",
+		.examples = "  recsealctl account list\n"
+			    "  recsealctl account list --json | jq -r '.[].name'\n",
+		.run = run_account_list,
 };
 
 const struct command command_account_show = {
-	.name = "account show",
-	.synopsis = "A [--json]",
-	.summary = "everything known about one account",
-	.help = "Shows one account, by its name or by its handle.\n",
-	.examples = "  recsealctl account show acme\n"
-		    "  recsealctl account show acme --json | jq .recordings\n",
-	.min_operands = 1,
-	.max_operands = 1,
-	.run = run_account_show,
+		.name = "account show",
+		.synopsis = "A [--json]",
+		.summary = "everything known about one account",
+		.help = "Shows one account, by its name or by its handle.\n",
+		.examples = "  recsealctl account show acme\n"
+			    "  recsealctl account show acme --json | jq .recordings\n",
+		.min_operands = 1,
+		.max_operands = 1,
+		.run = run_account_show,
 };

@@ -73,22 +73,22 @@ static enum cli_exit run_doctor(const struct arguments *arguments)
 		print_checks(checks, true);
 		print_checks(checks, false);
 		printf("%s%d to change, %d fine\n", changes > 0 ? "\n" : "", changes,
-			(int)json_array_size(checks) - changes);
+				(int)json_array_size(checks) - changes);
 	}
 	return e == CLI_DONE && changes > 0 ? CLI_ERROR : e;
 }
 
 const struct command command_doctor = {
-	.name = "doctor",
-	.synopsis = "[--json]",
-	.summary = "is everything set up as it should be, and what is to change?",
-	.help = "Looks at each spool (owner and mode, access, filesystem and leases, watches, free "
-		"space,\nclass and profile) and at the keeper (root and assurance, what on this "
-		"machine could keep\nkeys, TPM, free space, clock, roles, what waits), and prints a "
-		"line for each: what is\nfine, then what is to change, where, and what to do. It "
-		"changes nothing.\n\nExit status 0 if everything is fine, 1 if something is to "
-		"change.\n",
-	.examples = "  recsealctl doctor\n"
-		    "  recsealctl doctor --json | jq -r '.[] | select(.fine | not) | .advice'\n",
-	.run = run_doctor,
+		.name = "doctor",
+		.synopsis = "[--json]",
+		.summary = "is everything set up as it should be, and what is to change?",
+		.help = "Looks at each spool (owner and mode, access, filesystem and leases, watches, free "
+			"space,\nclass and profile) and at the keeper (root and assurance, what on this "
+			"machine could keep\nkeys, TPM, free space, clock, roles, what waits), and prints a "
+			"line for each: what is\nfine, then what is to change, where, and what to do. It "
+			"changes nothing.\n\nExit status 0 if everything is fine, 1 if something is to "
+			"change.\n",
+		.examples = "  recsealctl doctor\n"
+			    "  recsealctl doctor --json | jq -r '.[] | select(.fine | not) | .advice'\n",
+		.run = run_doctor,
 };

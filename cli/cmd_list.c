@@ -10,8 +10,8 @@
 #include "cli/table.h"
 
 static const struct table_column columns[] = {{"RECORDING", false}, {"ACCOUNT", false},
-	{"STATE", false}, {"CONDITION", false}, {"RECORDED", false}, {"LENGTH", true},
-	{"SIZE", true}, {"EXPIRES", false}};
+		{"STATE", false}, {"CONDITION", false}, {"RECORDED", false}, {"LENGTH", true},
+		{"SIZE", true}, {"EXPIRES", false}};
 
 struct listing {
 	struct table *table; /* NULL: JSON */
@@ -29,10 +29,10 @@ static int print_row(struct listing *listing, const json_t *recording)
 		output_length(duration_s, length);
 	output_bytes(field_int(recording, "plaintext_bytes", 0), bytes);
 	const char *const cells[] = {field_text(recording, "id"),
-		account ? account : field_text(recording, "account_handle"),
-		field_text(recording, "state"), field_text(recording, "condition"),
-		field_text(recording, "recorded_at"), length, bytes,
-		field_text(recording, "expires_at")};
+			account ? account : field_text(recording, "account_handle"),
+			field_text(recording, "state"), field_text(recording, "condition"),
+			field_text(recording, "recorded_at"), length, bytes,
+			field_text(recording, "expires_at")};
 	return table_row(listing->table, cells);
 }
 
@@ -70,7 +70,7 @@ static int print_page(void *context, const json_t *parameters)
 static enum cli_exit check_state(const char *state)
 {
 	static const char *const states[] = {
-		"sealed", "quarantined", "held", "pending", "destroyed", "expired"};
+			"sealed", "quarantined", "held", "pending", "destroyed", "expired"};
 
 	for (size_t i = 0; i < ELEMENTSOF(states); i++) {
 		if (!state || strcmp(state, states[i]) == 0)
@@ -96,15 +96,15 @@ static enum cli_exit make_filter(const struct options *options, json_t **ret_par
 	if (account && !command_utf8("account", account))
 		return CLI_USAGE;
 	*ret_parameters = json_pack("{s:s*, s:s*, s:s*, s:s*}", "account", account, "state", state,
-		"since", since, "until", until);
+			"since", since, "until", until);
 	return *ret_parameters ? CLI_DONE : output_oom();
 }
 
 static enum cli_exit print_list(
-	struct varlink_client *client, json_t *filter, struct listing *listing)
+		struct varlink_client *client, json_t *filter, struct listing *listing)
 {
 	enum cli_exit e = control_call_more(
-		client, CONTROL_INTERFACE "ListRecordings", filter, print_page, listing);
+			client, CONTROL_INTERFACE "ListRecordings", filter, print_page, listing);
 
 	if (e != CLI_DONE)
 		return e;
@@ -136,17 +136,17 @@ static enum cli_exit run_list(const struct arguments *arguments)
 }
 
 const struct command command_list = {
-	.name = "list",
-	.synopsis = "[--account A] [--state S] [--since T] [--until T] [--json]",
-	.summary = "list recordings, oldest first",
-	.help = "Lists recordings, oldest first. Of a destroyed one only the facts that may "
-		"outlive a\nshred are left, so the account is shown by its handle. --json prints "
-		"an array of\nobjects, written as it comes, however long it is.\n",
-	.examples = "  recsealctl list --account acme --since 2026-11-01\n"
-		    "  recsealctl list --state quarantined\n"
-		    "  recsealctl list --json | jq -r '.[] | select(.condition==\"damaged\") | "
-		    ".id'\n",
-	.options = OPTION_BIT(OPTION_ACCOUNT) | OPTION_BIT(OPTION_STATE) |
-		   OPTION_BIT(OPTION_SINCE) | OPTION_BIT(OPTION_UNTIL),
-	.run = run_list,
+		.name = "list",
+		.synopsis = "[--account A] [--state S] [--since T] [--until T] [--json]",
+		.summary = "list recordings, oldest first",
+		.help = "Lists recordings, oldest first. Of a destroyed one only the facts that may "
+			"outlive a\nshred are left, so the account is shown by its handle. --json prints "
+			"an array of\nobjects, written as it comes, however long it is.\n",
+		.examples = "  recsealctl list --account acme --since 2026-11-01\n"
+			    "  recsealctl list --state quarantined\n"
+			    "  recsealctl list --json | jq -r '.[] | select(.condition==\"damaged\") | "
+			    ".id'\n",
+		.options = OPTION_BIT(OPTION_ACCOUNT) | OPTION_BIT(OPTION_STATE) |
+			   OPTION_BIT(OPTION_SINCE) | OPTION_BIT(OPTION_UNTIL),
+		.run = run_list,
 };

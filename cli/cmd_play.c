@@ -27,11 +27,11 @@ static enum cli_exit tell_incomplete(const char *id, const char *file, int r, ui
 		output_error("%s is damaged after %" PRIu64 " bytes; %s was not created. What "
 			     "comes before the damage is authentic: play to standard output "
 			     "keeps it",
-			id, done_bytes, file);
+				id, done_bytes, file);
 	} else {
 		output_error("%s is damaged: the %" PRIu64 " bytes written so far are authentic "
 			     "but incomplete",
-			id, done_bytes);
+				id, done_bytes);
 	}
 	return CLI_ERROR;
 }
@@ -41,7 +41,7 @@ static enum cli_exit tell_unopened(const char *id, int r)
 	if (r == -RE_PAYLOAD)
 		output_error("%s: the sealed object is damaged, cut short or extended; nothing "
 			     "was written",
-			id);
+				id);
 	else if (r == -ENOMEM)
 		output_error("%s: no memory that can be locked for the key; see ulimit -l", id);
 	else
@@ -49,8 +49,8 @@ static enum cli_exit tell_unopened(const char *id, int r)
 	return CLI_ERROR;
 }
 
-static enum cli_exit open_recording(
-	const struct arguments *arguments, const char *reason, struct sealed_object **ret_object)
+static enum cli_exit open_recording(const struct arguments *arguments, const char *reason,
+		struct sealed_object **ret_object)
 {
 	_cleanup_client_ struct varlink_client *client = NULL;
 	_cleanup_reply_ struct varlink_reply reply = {0};
@@ -59,8 +59,9 @@ static enum cli_exit open_recording(
 
 	if (e == CLI_DONE)
 		e = control_call(client, CONTROL_INTERFACE "OpenRecording",
-			json_pack("{s:s, s:s, s:s}", "id", id, "purpose", "play", "reason", reason),
-			&reply);
+				json_pack("{s:s, s:s, s:s}", "id", id, "purpose", "play", "reason",
+						reason),
+				&reply);
 	if (e != CLI_DONE)
 		return e;
 	int r = sealed_object_open(&reply, ret_object);
@@ -71,7 +72,7 @@ static enum cli_exit open_recording(
 
 /* Copies the whole recording to a descriptor; file is NULL for standard output. */
 static enum cli_exit copy(const struct arguments *arguments, const char *reason, int fd,
-	const char *file, uint64_t *ret_bytes)
+		const char *file, uint64_t *ret_bytes)
 {
 	struct sealed_object *object = NULL;
 	enum cli_exit e = open_recording(arguments, reason, &object);
@@ -88,7 +89,7 @@ static enum cli_exit report(const struct arguments *arguments, const char *file,
 	if (!command_json(arguments))
 		return CLI_DONE;
 	json_t *result = json_pack("{s:s, s:s, s:I}", "recording", arguments->operands[0], "file",
-		file, "bytes", (json_int_t)bytes);
+			file, "bytes", (json_int_t)bytes);
 	if (!result)
 		return output_oom();
 	output_json(result);
@@ -97,7 +98,7 @@ static enum cli_exit report(const struct arguments *arguments, const char *file,
 }
 
 static enum cli_exit play_to_file(
-	const struct arguments *arguments, const char *reason, const char *path)
+		const struct arguments *arguments, const char *reason, const char *path)
 {
 	struct output_file file;
 	uint64_t bytes = 0;
@@ -134,27 +135,27 @@ static enum cli_exit run_play(const struct arguments *arguments)
 	const char *path = arguments->options->value[OPTION_OUTPUT];
 
 	if (!reason || !command_utf8("recording", arguments->operands[0]) ||
-		!command_utf8("reason", reason) ||
-		(path && command_json(arguments) && !command_utf8("file", path)))
+			!command_utf8("reason", reason) ||
+			(path && command_json(arguments) && !command_utf8("file", path)))
 		return CLI_USAGE;
 	return path ? play_to_file(arguments, reason, path) : play_to_stdout(arguments, reason);
 }
 
 const struct command command_play = {
-	.name = "play",
-	.synopsis = "REC [-o FILE] --reason TEXT",
-	.summary = "decrypt one recording: its original bytes",
-	.help = "Writes the original bytes of a recording to standard output (not to a terminal) "
-		"or to a\nnew file of mode 0600, which appears only when it is complete. Every "
-		"64 KiB piece is\nauthenticated before it is written. Who played what, and why, "
-		"goes to the audit trail.\nA copy made so is outside the vault: no shred reaches "
-		"it.\n",
-	.examples = "  recsealctl play 01kaw5q7v3c2m9x0r8t4e6h1zn --reason 'complaint 8841' | "
-		    "aplay\n"
-		    "  recsealctl play 01kaw5q7v3c2m9x0r8t4e6h1zn -o call.wav --reason 'access "
-		    "request 17'\n",
-	.min_operands = 1,
-	.max_operands = 1,
-	.options = OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_REASON),
-	.run = run_play,
+		.name = "play",
+		.synopsis = "REC [-o FILE] --reason TEXT",
+		.summary = "decrypt one recording: its original bytes",
+		.help = "Writes the original bytes of a recording to standard output (not to a terminal) "
+			"or to a\nnew file of mode 0600, which appears only when it is complete. Every "
+			"64 KiB piece is\nauthenticated before it is written. Who played what, and why, "
+			"goes to the audit trail.\nA copy made so is outside the vault: no shred reaches "
+			"it.\n",
+		.examples = "  recsealctl play 01kaw5q7v3c2m9x0r8t4e6h1zn --reason 'complaint 8841' | "
+			    "aplay\n"
+			    "  recsealctl play 01kaw5q7v3c2m9x0r8t4e6h1zn -o call.wav --reason 'access "
+			    "request 17'\n",
+		.min_operands = 1,
+		.max_operands = 1,
+		.options = OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_REASON),
+		.run = run_play,
 };

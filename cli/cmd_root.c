@@ -14,7 +14,7 @@ static const char *remark_of(const json_t *place, char ret_text[static OUTPUT_BY
 	if (!json_is_integer(json_object_get(place, "given_up_epoch")))
 		return field_text(place, "trouble");
 	snprintf(ret_text, OUTPUT_BYTES, "holds the root of epoch %lld",
-		(long long)field_int(place, "given_up_epoch", 0));
+			(long long)field_int(place, "given_up_epoch", 0));
 	return ret_text;
 }
 
@@ -29,8 +29,8 @@ static int add_row(struct table *table, const json_t *place)
 {
 	char text[OUTPUT_BYTES];
 	const char *const cells[] = {field_text(place, "name"), field_text(place, "state"),
-		field_text(place, "assurance"), field_text(place, "place"), since_of(place),
-		remark_of(place, text)};
+			field_text(place, "assurance"), field_text(place, "place"), since_of(place),
+			remark_of(place, text)};
 
 	return table_row(table, cells);
 }
@@ -38,7 +38,8 @@ static int add_row(struct table *table, const json_t *place)
 static enum cli_exit print_places(json_t *places)
 {
 	static const struct table_column columns[] = {{"NAME", false}, {"STATE", false},
-		{"ASSURANCE", false}, {"PLACE", false}, {"SINCE", false}, {"REMARK", false}};
+			{"ASSURANCE", false}, {"PLACE", false}, {"SINCE", false},
+			{"REMARK", false}};
 	struct table *table = table_new(columns, ELEMENTSOF(columns));
 	int r = table ? 0 : -1;
 	json_t *place;
@@ -57,7 +58,7 @@ static enum cli_exit print_places(json_t *places)
 
 /* Calls a method that answers with all places; steals the parameters. */
 static enum cli_exit call_root(const struct arguments *arguments, const char *method,
-	json_t *parameters, struct varlink_reply *ret_reply)
+		json_t *parameters, struct varlink_reply *ret_reply)
 {
 	_cleanup_client_ struct varlink_client *client = NULL;
 	char name[64];
@@ -106,8 +107,7 @@ static enum cli_exit run_test(const struct arguments *arguments)
 	{
 		const char *state = field_text(place, "state");
 		if (!state || (strcmp(state, "in use") != 0 && strcmp(state, "given up") != 0)) {
-			output_error(
-				"not every place of the root can be reached: nothing is erased");
+			output_error("not every place of the root can be reached: nothing is erased");
 			return CLI_ERROR;
 		}
 	}
@@ -135,7 +135,7 @@ static enum cli_exit add_place(const struct arguments *arguments, json_t *parame
 }
 
 static enum cli_exit run_change(const struct command *command, const char *method,
-	const struct arguments *arguments, bool needs_place)
+		const struct arguments *arguments, bool needs_place)
 {
 	_cleanup_reply_ struct varlink_reply reply = {0};
 	const char *name = arguments->operands[0];
@@ -175,70 +175,70 @@ static enum cli_exit run_drop(const struct arguments *arguments)
 	(OPTION_BIT(OPTION_FILE) | OPTION_BIT(OPTION_TPM2) | OPTION_BIT(OPTION_REASON))
 
 const struct command command_root_show = {
-	.name = "root show",
-	.synopsis = "[--json]",
-	.summary = "where the root of all keys is kept",
-	.help = "Shows every place that holds the root: the keeper's own (main) and its mirrors, "
-		"and\ncopies that were given up without being overwritten. Looks at each of them "
-		"first.\n",
-	.examples = "  recsealctl root show\n",
-	.run = run_show,
+		.name = "root show",
+		.synopsis = "[--json]",
+		.summary = "where the root of all keys is kept",
+		.help = "Shows every place that holds the root: the keeper's own (main) and its mirrors, "
+			"and\ncopies that were given up without being overwritten. Looks at each of them "
+			"first.\n",
+		.examples = "  recsealctl root show\n",
+		.run = run_show,
 };
 
 const struct command command_root_test = {
-	.name = "root test",
-	.synopsis = "[--json]",
-	.summary = "can every place of the root be reached, and does it hold the root?",
-	.help = "As root show, but exits with 1 when a place cannot be reached or does not hold "
-		"the\npresent root: for monitoring. Until all can be reached, nothing is erased.\n",
-	.examples = "  recsealctl root test\n",
-	.run = run_test,
+		.name = "root test",
+		.synopsis = "[--json]",
+		.summary = "can every place of the root be reached, and does it hold the root?",
+		.help = "As root show, but exits with 1 when a place cannot be reached or does not hold "
+			"the\npresent root: for monitoring. Until all can be reached, nothing is erased.\n",
+		.examples = "  recsealctl root test\n",
+		.run = run_test,
 };
 
 const struct command command_root_add = {
-	.name = "root add",
-	.synopsis = "NAME (--file DIR | --tpm2 TCTI) --reason TEXT",
-	.summary = "keep the root in one more place",
-	.help = "Adds a mirror of the root: a file in a directory on other media, or a second "
-		"TPM. The\nvault opens with any one of its places; an erasure is done when all of "
-		"them have\noverwritten their copies. The assurance is that of the weakest place.\n",
-	.examples = "  recsealctl root add safe --file /media/safe/recseal --reason 'mainboard "
-		    "loss'\n"
-		    "  recsealctl root add second --tpm2 device:/dev/tpmrm1 --reason 'second "
-		    "TPM'\n",
-	.min_operands = 1,
-	.max_operands = 1,
-	.options = PLACE_OPTIONS,
-	.run = run_add,
+		.name = "root add",
+		.synopsis = "NAME (--file DIR | --tpm2 TCTI) --reason TEXT",
+		.summary = "keep the root in one more place",
+		.help = "Adds a mirror of the root: a file in a directory on other media, or a second "
+			"TPM. The\nvault opens with any one of its places; an erasure is done when all of "
+			"them have\noverwritten their copies. The assurance is that of the weakest place.\n",
+		.examples = "  recsealctl root add safe --file /media/safe/recseal --reason 'mainboard "
+			    "loss'\n"
+			    "  recsealctl root add second --tpm2 device:/dev/tpmrm1 --reason 'second "
+			    "TPM'\n",
+		.min_operands = 1,
+		.max_operands = 1,
+		.options = PLACE_OPTIONS,
+		.run = run_add,
 };
 
 const struct command command_root_replace = {
-	.name = "root replace",
-	.synopsis = "NAME [--file DIR | --tpm2 TCTI] --reason TEXT",
-	.summary = "keep the root in a new place instead of an old one",
-	.help = "Adds the new place of a mirror, then drops the old one as root drop does. For "
-		"main, the\nkeeper's own place, give no new one: when it is lost (a dead TPM), it "
-		"is made anew\nwhere the configuration says.\n",
-	.examples = "  recsealctl root replace safe --file /media/new --reason 'old disk fails'\n"
-		    "  recsealctl root replace main --reason 'mainboard changed'\n",
-	.min_operands = 1,
-	.max_operands = 1,
-	.options = PLACE_OPTIONS,
-	.run = run_replace,
+		.name = "root replace",
+		.synopsis = "NAME [--file DIR | --tpm2 TCTI] --reason TEXT",
+		.summary = "keep the root in a new place instead of an old one",
+		.help = "Adds the new place of a mirror, then drops the old one as root drop does. For "
+			"main, the\nkeeper's own place, give no new one: when it is lost (a dead TPM), it "
+			"is made anew\nwhere the configuration says.\n",
+		.examples = "  recsealctl root replace safe --file /media/new --reason 'old disk fails'\n"
+			    "  recsealctl root replace main --reason 'mainboard changed'\n",
+		.min_operands = 1,
+		.max_operands = 1,
+		.options = PLACE_OPTIONS,
+		.run = run_replace,
 };
 
 const struct command command_root_drop = {
-	.name = "root drop",
-	.synopsis = "NAME --reason TEXT",
-	.summary = "overwrite a mirror of the root, or give up a lost one",
-	.help = "Overwrites the mirror's copy of the root and forgets the mirror. One that cannot "
-		"be\nreached is given up once it has been away for AwayLimit= (7 days): its copy "
-		"is then not\noverwritten, every shred says so, and the mirror stays on record. "
-		"Drop it again when\nit is back, and its copy is overwritten: before one in use of the "
-		"same name, if there is.\n",
-	.examples = "  recsealctl root drop safe --reason 'disk is retired'\n",
-	.min_operands = 1,
-	.max_operands = 1,
-	.options = OPTION_BIT(OPTION_REASON),
-	.run = run_drop,
+		.name = "root drop",
+		.synopsis = "NAME --reason TEXT",
+		.summary = "overwrite a mirror of the root, or give up a lost one",
+		.help = "Overwrites the mirror's copy of the root and forgets the mirror. One that cannot "
+			"be\nreached is given up once it has been away for AwayLimit= (7 days): its copy "
+			"is then not\noverwritten, every shred says so, and the mirror stays on record. "
+			"Drop it again when\nit is back, and its copy is overwritten: before one in use of the "
+			"same name, if there is.\n",
+		.examples = "  recsealctl root drop safe --reason 'disk is retired'\n",
+		.min_operands = 1,
+		.max_operands = 1,
+		.options = OPTION_BIT(OPTION_REASON),
+		.run = run_drop,
 };

@@ -28,10 +28,10 @@ static void print_vault(const json_t *status)
 	output_fact(stdout, "vault", field_text(status, "vault"));
 	output_fact(stdout, "keeper", field_text(status, "version"));
 	output_factf(stdout, "assurance", "%s: %s", assurance ? assurance : "unknown",
-		sentence ? sentence : "the keeper does not say");
+			sentence ? sentence : "the keeper does not say");
 	if (json_is_integer(json_object_get(status, "root_writes")))
 		output_factf(stdout, "TPM writes", "%" JSON_INTEGER_FORMAT " so far",
-			json_integer_value(json_object_get(status, "root_writes")));
+				json_integer_value(json_object_get(status, "root_writes")));
 	output_factf(stdout, "epoch", "%lld", (long long)field_int(status, "epoch", 0));
 	output_fact(stdout, "recordings", recordings);
 	output_fact(stdout, "accounts", accounts);
@@ -48,14 +48,14 @@ static void print_sealing(const json_t *status)
 	wait_text(exposure, "p99", p99);
 	output_bytes(field_int(status, "object_free_bytes", 0), bytes);
 	output_fact(stdout, "intake",
-		field_true(status, "intake_connected")
-			? "connected"
-			: "NOT CONNECTED: nothing is being sealed; is recseald running?");
+			field_true(status, "intake_connected")
+					? "connected"
+					: "NOT CONNECTED: nothing is being sealed; is recseald running?");
 	output_factf(stdout, "waiting", "%lld to be sealed (oldest %s), %lld refused",
-		(long long)field_int(spool, "waiting", 0), oldest,
-		(long long)field_int(spool, "refused", 0));
-	output_factf(
-		stdout, "exposure", "p50 %s, p99 %s (plaintext after a recording ended)", p50, p99);
+			(long long)field_int(spool, "waiting", 0), oldest,
+			(long long)field_int(spool, "refused", 0));
+	output_factf(stdout, "exposure", "p50 %s, p99 %s (plaintext after a recording ended)", p50,
+			p99);
 	output_factf(stdout, "free space", "%s for sealed objects", bytes);
 }
 
@@ -67,14 +67,15 @@ static int spool_row(struct table *table, const json_t *spool)
 	snprintf(refused, sizeof(refused), "%lld", (long long)field_int(spool, "refused", 0));
 	wait_text(spool, "oldest_unsealed_s", oldest);
 	const char *const cells[] = {field_text(spool, "name"), waiting, refused, oldest,
-		field_text(spool, "path"), field_text(spool, "last_error")};
+			field_text(spool, "path"), field_text(spool, "last_error")};
 	return table_row(table, cells);
 }
 
 static enum cli_exit print_spools(json_t *spools)
 {
 	static const struct table_column columns[] = {{"SPOOL", false}, {"WAITING", true},
-		{"REFUSED", true}, {"OLDEST", true}, {"PATH", false}, {"LAST ERROR", false}};
+			{"REFUSED", true}, {"OLDEST", true}, {"PATH", false},
+			{"LAST ERROR", false}};
 	struct table *table = table_new(columns, ELEMENTSOF(columns));
 	int r = table ? 0 : -1;
 	json_t *spool;
@@ -103,9 +104,9 @@ static void print_troubles(const json_t *status)
 	if (json_array_size(warnings) + json_array_size(host) > 0 || error)
 		putchar('\n');
 	json_array_foreach(warnings, i, warning)
-		output_fact(stdout, "warning", json_string_value(warning));
+			output_fact(stdout, "warning", json_string_value(warning));
 	json_array_foreach(host, i, warning)
-		output_fact(stdout, "this machine", json_string_value(warning));
+			output_fact(stdout, "this machine", json_string_value(warning));
 	output_fact(stdout, "last error", error);
 }
 
@@ -132,13 +133,13 @@ static enum cli_exit run_status(const struct arguments *arguments)
 }
 
 const struct command command_status = {
-	.name = "status",
-	.synopsis = "[--json]",
-	.summary = "is everything being sealed, and what does a shred guarantee here?",
-	.help = "Shows the vault, its assurance label and epoch, recordings and accounts by "
-		"state,\nwhat waits in the spools, for how long recordings lay in plaintext, and "
-		"warnings.\n",
-	.examples = "  recsealctl status\n"
-		    "  recsealctl status --json | jq '.spool.oldest_unsealed_s'\n",
-	.run = run_status,
+		.name = "status",
+		.synopsis = "[--json]",
+		.summary = "is everything being sealed, and what does a shred guarantee here?",
+		.help = "Shows the vault, its assurance label and epoch, recordings and accounts by "
+			"state,\nwhat waits in the spools, for how long recordings lay in plaintext, and "
+			"warnings.\n",
+		.examples = "  recsealctl status\n"
+			    "  recsealctl status --json | jq '.spool.oldest_unsealed_s'\n",
+		.run = run_status,
 };

@@ -36,8 +36,9 @@ static void show_progress(const struct verification *v)
 		return;
 	output_bytes((int64_t)v->read_bytes, bytes);
 	fprintf(stderr,
-		"\rverifying: %" PRIu64 " of %" PRIu64 ", %" PRIu64 " damaged, %s read \033[K",
-		v->ok + v->damaged, v->total, v->damaged, bytes);
+			"\rverifying: %" PRIu64 " of %" PRIu64 ", %" PRIu64
+			" damaged, %s read \033[K",
+			v->ok + v->damaged, v->total, v->damaged, bytes);
 }
 
 static void clear_progress(const struct verification *v)
@@ -85,7 +86,7 @@ static bool is_damage(int r)
 
 /* Every chunk of one object; and the size that the catalog remembers. */
 static enum cli_exit check_object(
-	struct verification *v, const char *id, struct varlink_reply *reply)
+		struct verification *v, const char *id, struct varlink_reply *reply)
 {
 	const json_t *recording = field_object(reply->parameters, "recording");
 	int64_t expected = field_int(recording, "plaintext_bytes", -1);
@@ -112,7 +113,7 @@ static enum cli_exit check_object(
 
 /* An error reply: a finding about this recording, or the end of the whole check. */
 static enum cli_exit judge_error(
-	struct verification *v, const char *id, const struct varlink_reply *reply)
+		struct verification *v, const char *id, const struct varlink_reply *reply)
 {
 	_cleanup_free_ char *problem = control_error_problem(reply);
 	enum cli_exit e = control_error_exit(reply);
@@ -139,8 +140,8 @@ static enum cli_exit judge_error(
 static enum cli_exit verify_one(struct verification *v, const char *id)
 {
 	_cleanup_reply_ struct varlink_reply reply = {0};
-	json_t *call =
-		json_pack("{s:s, s:s, s:s}", "id", id, "purpose", "verify", "reason", v->reason);
+	json_t *call = json_pack(
+			"{s:s, s:s, s:s}", "id", id, "purpose", "verify", "reason", v->reason);
 	int r = varlink_call(v->client, CONTROL_INTERFACE "OpenRecording", call, &reply);
 
 	show_progress(v);
@@ -157,7 +158,7 @@ static enum cli_exit verify_one(struct verification *v, const char *id)
 static bool has_key(const char *state)
 {
 	return state && (strcmp(state, "sealed") == 0 || strcmp(state, "quarantined") == 0 ||
-				strcmp(state, "held") == 0);
+					strcmp(state, "held") == 0);
 }
 
 static int collect_page(void *context, const json_t *parameters)
@@ -183,8 +184,8 @@ static int collect_page(void *context, const json_t *parameters)
 static enum cli_exit verify_all(struct verification *v)
 {
 	struct id_list list = {0};
-	enum cli_exit e = control_call_more(
-		v->client, CONTROL_INTERFACE "ListRecordings", json_object(), collect_page, &list);
+	enum cli_exit e = control_call_more(v->client, CONTROL_INTERFACE "ListRecordings",
+			json_object(), collect_page, &list);
 
 	v->total = list.n;
 	for (size_t i = 0; e == CLI_DONE && i < list.n; i++) {
@@ -212,8 +213,8 @@ static enum cli_exit summarise(const struct verification *v, bool json)
 
 	if (json) {
 		json_t *summary = json_pack("{s:I, s:I, s:O}", "checked",
-			(json_int_t)(v->ok + json_array_size(v->bad)), "ok", (json_int_t)v->ok,
-			"bad", v->bad);
+				(json_int_t)(v->ok + json_array_size(v->bad)), "ok",
+				(json_int_t)v->ok, "bad", v->bad);
 		if (!summary)
 			return output_oom();
 		output_json(summary);
@@ -230,8 +231,7 @@ static enum cli_exit check_usage(const struct arguments *arguments, const char *
 	bool all = options_given(arguments->options, OPTION_ALL);
 
 	if (all == (arguments->n_operands > 0)) {
-		output_error(
-			"verify takes either recordings or --all; see recsealctl verify --help");
+		output_error("verify takes either recordings or --all; see recsealctl verify --help");
 		return CLI_USAGE;
 	}
 	for (size_t i = 0; i < arguments->n_operands; i++) {
@@ -246,9 +246,9 @@ static enum cli_exit run_verify(const struct arguments *arguments)
 	_cleanup_client_ struct varlink_client *client = NULL;
 	const char *given = arguments->options->value[OPTION_REASON];
 	struct verification v = {
-		.reason = given && *given ? given : DEFAULT_REASON,
-		.all = options_given(arguments->options, OPTION_ALL),
-		.progress = isatty(STDERR_FILENO),
+			.reason = given && *given ? given : DEFAULT_REASON,
+			.all = options_given(arguments->options, OPTION_ALL),
+			.progress = isatty(STDERR_FILENO),
 	};
 	enum cli_exit e = check_usage(arguments, v.reason);
 
@@ -267,18 +267,18 @@ static enum cli_exit run_verify(const struct arguments *arguments)
 }
 
 const struct command command_verify = {
-	.name = "verify",
-	.synopsis = "REC... | --all [--reason TEXT] [--json]",
-	.summary = "check that recordings open, to the last byte",
-	.help = "Opens recordings as play would, header and every piece, and throws the bytes "
-		"away. With\n--all, every recording that still has its key. Exit status 1 if any "
-		"is damaged. The\naudit trail gets the reason, \"" DEFAULT_REASON
-		"\" if none is given. --json prints\n{checked, ok, bad: [{id, error}]}.\n",
-	.examples = "  recsealctl verify --all\n"
-		    "  recsealctl verify 01kaw5q7v3c2m9x0r8t4e6h1zn --reason 'restored from "
-		    "tape'\n"
-		    "  recsealctl verify --all --json | jq -r '.bad[].id'\n",
-	.max_operands = OPERANDS_ANY,
-	.options = OPTION_BIT(OPTION_ALL) | OPTION_BIT(OPTION_REASON),
-	.run = run_verify,
+		.name = "verify",
+		.synopsis = "REC... | --all [--reason TEXT] [--json]",
+		.summary = "check that recordings open, to the last byte",
+		.help = "Opens recordings as play would, header and every piece, and throws the bytes "
+			"away. With\n--all, every recording that still has its key. Exit status 1 if any "
+			"is damaged. The\naudit trail gets the reason, \"" DEFAULT_REASON
+			"\" if none is given. --json prints\n{checked, ok, bad: [{id, error}]}.\n",
+		.examples = "  recsealctl verify --all\n"
+			    "  recsealctl verify 01kaw5q7v3c2m9x0r8t4e6h1zn --reason 'restored from "
+			    "tape'\n"
+			    "  recsealctl verify --all --json | jq -r '.bad[].id'\n",
+		.max_operands = OPERANDS_ANY,
+		.options = OPTION_BIT(OPTION_ALL) | OPTION_BIT(OPTION_REASON),
+		.run = run_verify,
 };

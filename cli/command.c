@@ -23,8 +23,8 @@ bool command_utf8(const char *what, const char *text)
 	while (len > 0) {
 		size_t n = utf8_sequence(p, len);
 		if (n == 0) {
-			output_error(
-				"the %s is not valid UTF-8: give it as recsealctl shows it", what);
+			output_error("the %s is not valid UTF-8: give it as recsealctl shows it",
+					what);
 			return false;
 		}
 		p += n;

@@ -29,9 +29,10 @@ struct command {
 };
 
 extern const struct command command_status, command_list, command_show, command_play,
-	command_verify, command_account_list, command_account_show, command_shred_account,
-	command_shred_recording, command_quarantine_assign, command_doctor, command_root_show,
-	command_root_test, command_root_add, command_root_replace, command_root_drop;
+		command_verify, command_account_list, command_account_show, command_shred_account,
+		command_shred_recording, command_quarantine_assign, command_doctor,
+		command_root_show, command_root_test, command_root_add, command_root_replace,
+		command_root_drop;
 
 /* The text of --reason, or NULL, told, when it is missing or empty. */
 const char *command_reason(const struct command *command, const struct arguments *arguments);

@@ -29,11 +29,11 @@ char *control_connect_problem(const char *path, int r)
 		return format_text("you may not connect to %s: %s. Members of the groups "
 				   "recseal-viewer, recseal-operator and recseal-officer may "
 				   "(Viewers=, Operators= and Officers= in recseal.conf)",
-			path, re_strerror(r));
+				path, re_strerror(r));
 	if (r == -ENOMEM)
 		return NULL;
 	return format_text("cannot connect to the keeper: is recseal-keeper running? tried %s: %s",
-		path, re_strerror(r));
+			path, re_strerror(r));
 }
 
 char *control_broken_problem(int r)
@@ -51,24 +51,28 @@ static const struct meaning {
 	const char *phrase;
 	const char *member; /* of the parameters: what the phrase is about */
 } meanings[] = {
-	{CONTROL_INTERFACE "NotFound", CLI_NOT_FOUND, "not in this vault", "what"},
-	{CONTROL_INTERFACE "Gone", CLI_GONE, "was destroyed and cannot be recovered", "what"},
-	{CONTROL_INTERFACE "Refused", CLI_REFUSED, "refused", "why"},
-	{CONTROL_INTERFACE "Damaged", CLI_ERROR, "damaged", "why"},
-	{CONTROL_INTERFACE "Pending", CLI_ERROR,
-		"not destroyed yet: it is noted, and will be as soon as it can; the keys still exist",
-		"why"},
-	{CONTROL_INTERFACE "Failed", CLI_ERROR, "the keeper failed", "why"},
-	{CONTROL_INTERFACE "Invalid", CLI_USAGE, "the keeper does not accept it", "why"},
-	{"org.varlink.service.PermissionDenied", CLI_REFUSED, "refused: permission denied", NULL},
-	{"org.varlink.service.InvalidParameter", CLI_USAGE, "the keeper does not accept",
-		"parameter"},
-	{"org.varlink.service.MethodNotFound", CLI_ERROR,
-		"the keeper is of another version than this command, and does not know", "method"},
-	{"org.varlink.service.MethodNotImplemented", CLI_ERROR,
-		"the keeper is of another version than this command, and does not know", "method"},
-	{"org.varlink.service.InterfaceNotFound", CLI_ERROR,
-		"this socket is not a keeper's; it does not know", "interface"},
+		{CONTROL_INTERFACE "NotFound", CLI_NOT_FOUND, "not in this vault", "what"},
+		{CONTROL_INTERFACE "Gone", CLI_GONE, "was destroyed and cannot be recovered",
+				"what"},
+		{CONTROL_INTERFACE "Refused", CLI_REFUSED, "refused", "why"},
+		{CONTROL_INTERFACE "Damaged", CLI_ERROR, "damaged", "why"},
+		{CONTROL_INTERFACE "Pending", CLI_ERROR,
+				"not destroyed yet: it is noted, and will be as soon as it can; the keys still exist",
+				"why"},
+		{CONTROL_INTERFACE "Failed", CLI_ERROR, "the keeper failed", "why"},
+		{CONTROL_INTERFACE "Invalid", CLI_USAGE, "the keeper does not accept it", "why"},
+		{"org.varlink.service.PermissionDenied", CLI_REFUSED, "refused: permission denied",
+				NULL},
+		{"org.varlink.service.InvalidParameter", CLI_USAGE, "the keeper does not accept",
+				"parameter"},
+		{"org.varlink.service.MethodNotFound", CLI_ERROR,
+				"the keeper is of another version than this command, and does not know",
+				"method"},
+		{"org.varlink.service.MethodNotImplemented", CLI_ERROR,
+				"the keeper is of another version than this command, and does not know",
+				"method"},
+		{"org.varlink.service.InterfaceNotFound", CLI_ERROR,
+				"this socket is not a keeper's; it does not know", "interface"},
 };
 
 static const struct meaning *find_meaning(const char *error)
@@ -147,7 +151,7 @@ static enum cli_exit tell_failed(int r, struct varlink_reply *reply)
 }
 
 enum cli_exit control_call(struct varlink_client *client, const char *method, json_t *parameters,
-	struct varlink_reply *ret_reply)
+		struct varlink_reply *ret_reply)
 {
 	struct varlink_reply reply;
 	int r = varlink_call(client, method, parameters, &reply);
@@ -159,7 +163,7 @@ enum cli_exit control_call(struct varlink_client *client, const char *method, js
 }
 
 enum cli_exit control_call_more(struct varlink_client *client, const char *method,
-	json_t *parameters, varlink_page page, void *context)
+		json_t *parameters, varlink_page page, void *context)
 {
 	struct varlink_reply reply;
 	int r = varlink_call_more(client, method, parameters, page, context, &reply);
@@ -171,6 +175,6 @@ enum cli_exit control_nonsense(const char *method)
 {
 	output_error("the keeper's answer to %s is not what the interface promises: are both of "
 		     "the same version?",
-		method);
+			method);
 	return CLI_ERROR;
 }

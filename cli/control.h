@@ -1,4 +1,4 @@
-/* The keeper's control interface (daemon/keeper/org.recseal.control.varlink), seen from a client:
+/* The keeper's control interface (daemon/keeper/control/org.recseal.control.varlink), seen from a client:
  * its errors in words and exit codes. */
 #pragma once
 
@@ -13,12 +13,12 @@ enum cli_exit control_open(const char *path, struct varlink_client **ret_client)
 /* Calls a method of the interface; CLI_DONE hands over a reply that is not an error. Everything
  * else is told on stderr. Takes the parameters over. */
 enum cli_exit control_call(struct varlink_client *client, const char *method, json_t *parameters,
-	struct varlink_reply *ret_reply);
+		struct varlink_reply *ret_reply);
 
 /* The same with `more`. A page that stops the call with -ECANCELED has told why itself:
  * CLI_ERROR. */
 enum cli_exit control_call_more(struct varlink_client *client, const char *method,
-	json_t *parameters, varlink_page page, void *context);
+		json_t *parameters, varlink_page page, void *context);
 
 /* What control_open() and control_call() would tell, for callers that tell it elsewhere: a string
  * to free(), or NULL when out of memory. */

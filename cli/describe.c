@@ -105,7 +105,7 @@ static void describe_lines(const char *text, FILE *f)
 	while (text && *text) {
 		const char *end = strstr(text, newline);
 		_cleanup_free_ char *line =
-			strndup(text, end ? (size_t)(end - text) : strlen(text));
+				strndup(text, end ? (size_t)(end - text) : strlen(text));
 		output_fact(f, "", line);
 		text = end ? end + sizeof(newline) - 1 : NULL;
 	}
@@ -126,7 +126,7 @@ static void describe_sidecars(json_t *sidecars, FILE *f)
 void describe_recording(const json_t *recording, FILE *f)
 {
 	_cleanup_free_ char *destroyed =
-		destroyed_text(recording, "destroyed_at", "destroyed_epoch");
+			destroyed_text(recording, "destroyed_at", "destroyed_epoch");
 	const char *account = field_text(recording, "account");
 
 	output_fact(f, "recording", field_text(recording, "id"));

@@ -10,22 +10,22 @@
 #include "cli/output.h"
 
 static const struct command *const commands[] = {
-	&command_status,
-	&command_doctor,
-	&command_list,
-	&command_show,
-	&command_play,
-	&command_verify,
-	&command_account_list,
-	&command_account_show,
-	&command_quarantine_assign,
-	&command_shred_account,
-	&command_shred_recording,
-	&command_root_show,
-	&command_root_test,
-	&command_root_add,
-	&command_root_replace,
-	&command_root_drop,
+		&command_status,
+		&command_doctor,
+		&command_list,
+		&command_show,
+		&command_play,
+		&command_verify,
+		&command_account_list,
+		&command_account_show,
+		&command_quarantine_assign,
+		&command_shred_account,
+		&command_shred_recording,
+		&command_root_show,
+		&command_root_test,
+		&command_root_add,
+		&command_root_replace,
+		&command_root_drop,
 };
 
 static void print_options(unsigned bits, FILE *f)
@@ -36,8 +36,9 @@ static void print_options(unsigned bits, FILE *f)
 		if (!(bits & OPTION_BIT(i)))
 			continue;
 		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", spec->letter ? "-" : "  ",
-			spec->letter ? spec->letter : ' ', spec->letter ? ", " : " ", spec->name,
-			spec->argument ? " " : "", spec->argument ? spec->argument : "");
+				spec->letter ? spec->letter : ' ', spec->letter ? ", " : " ",
+				spec->name, spec->argument ? " " : "",
+				spec->argument ? spec->argument : "");
 		fprintf(f, "  %-22s %s\n", left, spec->help);
 	}
 }
@@ -47,20 +48,20 @@ static void print_overview(FILE *f)
 	fputs("Usage: recsealctl COMMAND [OPTION...]\n\n"
 	      "Looks after sealed conference recordings: see, play, verify and shred them.\n\n"
 	      "Commands:\n",
-		f);
+			f);
 	for (size_t i = 0; i < ELEMENTSOF(commands); i++)
 		fprintf(f, "  %-18s %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\nOptions of every command:\n", f);
 	print_options(OPTIONS_GLOBAL, f);
 	fputs("\nrecsealctl COMMAND --help tells more, with examples. Exit status: 0 done, 1 "
 	      "error,\n2 usage, 3 refused by policy, 4 not found, 5 gone (shredded).\n",
-		f);
+			f);
 }
 
 static void print_command(const struct command *command, FILE *f)
 {
 	fprintf(f, "Usage: recsealctl %s%s%s\n\n%s\n", command->name, *command->synopsis ? " " : "",
-		command->synopsis, command->help);
+			command->synopsis, command->help);
 	fputs("Options:\n", f);
 	print_options(command->options | OPTIONS_GLOBAL, f);
 	fprintf(f, "\nExamples:\n%s", command->examples);
@@ -82,8 +83,8 @@ static size_t match_name(const char *name, const char *const *words, size_t n_wo
 static const struct command *find_command(const struct options *options, size_t *ret_taken)
 {
 	for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
-		size_t taken = match_name(
-			commands[i]->name, (const char *const *)options->words, options->n_words);
+		size_t taken = match_name(commands[i]->name, (const char *const *)options->words,
+				options->n_words);
 		if (taken > 0) {
 			*ret_taken = taken;
 			return commands[i];
@@ -103,8 +104,8 @@ static enum cli_exit refuse_words(const struct options *options)
 		if (strncmp(commands[i]->name, word, len) != 0 || commands[i]->name[len] != ' ')
 			continue;
 		half = true;
-		output_error(
-			"did you mean: recsealctl %s %s", commands[i]->name, commands[i]->synopsis);
+		output_error("did you mean: recsealctl %s %s", commands[i]->name,
+				commands[i]->synopsis);
 	}
 	if (!half)
 		output_error("there is no command %s; see recsealctl --help", word);
@@ -119,7 +120,7 @@ static enum cli_exit check_options(const struct command *command, const struct o
 		if (!(excess & OPTION_BIT(i)))
 			continue;
 		output_error("%s does not take --%s; see recsealctl %s --help", command->name,
-			option_specs[i].name, command->name);
+				option_specs[i].name, command->name);
 		return CLI_USAGE;
 	}
 	return CLI_DONE;
@@ -130,18 +131,18 @@ static enum cli_exit check_operands(const struct command *command, size_t n)
 	if (n >= command->min_operands && n <= command->max_operands)
 		return CLI_DONE;
 	output_error("%s: %s; usage: recsealctl %s %s", command->name,
-		n < command->min_operands ? "something is missing" : "too many words",
-		command->name, command->synopsis);
+			n < command->min_operands ? "something is missing" : "too many words",
+			command->name, command->synopsis);
 	return CLI_USAGE;
 }
 
 static enum cli_exit run_command(
-	const struct command *command, const struct options *options, size_t taken)
+		const struct command *command, const struct options *options, size_t taken)
 {
 	const struct arguments arguments = {
-		.options = options,
-		.operands = (const char *const *)options->words + taken,
-		.n_operands = options->n_words - taken,
+			.options = options,
+			.operands = (const char *const *)options->words + taken,
+			.n_operands = options->n_words - taken,
 	};
 	enum cli_exit e = check_options(command, options);
 

@@ -9,22 +9,24 @@
 #include "cli/output.h"
 
 const struct option_spec option_specs[OPTION_MAX] = {
-	[OPTION_ACCOUNT] = {"account", 0, "A", "this account: its name or its handle"},
-	[OPTION_STATE] = {"state", 0, "S", "only this state: " OUTPUT_STATES},
-	[OPTION_SINCE] = {"since", 0, "T", "recorded at or after this time (RFC 3339, or a date)"},
-	[OPTION_UNTIL] = {"until", 0, "T", "recorded before this time"},
-	[OPTION_OUTPUT] = {"output", 'o', "FILE", "write to a new file of mode 0600"},
-	[OPTION_REASON] = {"reason", 0, "TEXT", "why, for the audit trail"},
-	[OPTION_ALL] = {"all", 0, NULL, "every recording that still has its key"},
-	[OPTION_DRY_RUN] = {"dry-run", 0, NULL, "show what would be destroyed, and stop"},
-	[OPTION_YES] = {"yes", 0, NULL, "do not ask for confirmation"},
-	[OPTION_FILE] = {"file", 0, "DIR", "in a file in this directory, on other media"},
-	[OPTION_TPM2] = {"tpm2", 0, "TCTI", "in this TPM: a device, or a TCTI string"},
-	[OPTION_JSON] = {"json", 0, NULL, "print JSON"},
-	[OPTION_SOCKET] = {"socket", 0, "PATH",
-		"the keeper's control socket (or RECSEAL_SOCKET; " OPTIONS_DEFAULT_SOCKET ")"},
-	[OPTION_HELP] = {"help", 'h', NULL, "show this help"},
-	[OPTION_VERSION] = {"version", 'V', NULL, "show the version"},
+		[OPTION_ACCOUNT] = {"account", 0, "A", "this account: its name or its handle"},
+		[OPTION_STATE] = {"state", 0, "S", "only this state: " OUTPUT_STATES},
+		[OPTION_SINCE] = {"since", 0, "T",
+				"recorded at or after this time (RFC 3339, or a date)"},
+		[OPTION_UNTIL] = {"until", 0, "T", "recorded before this time"},
+		[OPTION_OUTPUT] = {"output", 'o', "FILE", "write to a new file of mode 0600"},
+		[OPTION_REASON] = {"reason", 0, "TEXT", "why, for the audit trail"},
+		[OPTION_ALL] = {"all", 0, NULL, "every recording that still has its key"},
+		[OPTION_DRY_RUN] = {"dry-run", 0, NULL, "show what would be destroyed, and stop"},
+		[OPTION_YES] = {"yes", 0, NULL, "do not ask for confirmation"},
+		[OPTION_FILE] = {"file", 0, "DIR", "in a file in this directory, on other media"},
+		[OPTION_TPM2] = {"tpm2", 0, "TCTI", "in this TPM: a device, or a TCTI string"},
+		[OPTION_JSON] = {"json", 0, NULL, "print JSON"},
+		[OPTION_SOCKET] = {"socket", 0, "PATH",
+				"the keeper's control socket (or RECSEAL_SOCKET; " OPTIONS_DEFAULT_SOCKET
+				")"},
+		[OPTION_HELP] = {"help", 'h', NULL, "show this help"},
+		[OPTION_VERSION] = {"version", 'V', NULL, "show the version"},
 };
 
 #define VALUE_FIRST_LONG 256 /* above every letter */
@@ -33,9 +35,10 @@ static void make_long_options(struct option long_options[static OPTION_MAX + 1])
 {
 	for (int i = 0; i < OPTION_MAX; i++)
 		long_options[i] = (struct option){
-			.name = option_specs[i].name,
-			.has_arg = option_specs[i].argument ? required_argument : no_argument,
-			.val = VALUE_FIRST_LONG + i,
+				.name = option_specs[i].name,
+				.has_arg = option_specs[i].argument ? required_argument
+								    : no_argument,
+				.val = VALUE_FIRST_LONG + i,
 		};
 	long_options[OPTION_MAX] = (struct option){0};
 }
@@ -53,7 +56,7 @@ static enum option_id option_of(int value)
 }
 
 static enum cli_exit take_option(
-	struct options *options, enum option_id option, const char *argument)
+		struct options *options, enum option_id option, const char *argument)
 {
 	if (options->value[option]) {
 		output_error("--%s is given twice", option_specs[option].name);
@@ -70,7 +73,7 @@ static enum cli_exit refuse_option(int value, const char *text)
 	else
 		output_error("there is no option %s here, or it is cut too short; see recsealctl "
 			     "--help",
-			text);
+				text);
 	return CLI_USAGE;
 }
 
@@ -101,7 +104,7 @@ enum cli_exit options_parse(int argc, char **argv, struct options *ret_options)
 	opterr = 0;
 	/* "-" hands out words in their order, whatever POSIXLY_CORRECT says. */
 	while (e == CLI_DONE &&
-		(value = getopt_long(argc, argv, "-:o:hV", long_options, NULL)) != -1)
+			(value = getopt_long(argc, argv, "-:o:hV", long_options, NULL)) != -1)
 		e = take_value(&options, value, argv);
 	while (e == CLI_DONE && optind < argc)
 		options.words[options.n_words++] = argv[optind++];
@@ -148,7 +151,7 @@ enum cli_exit options_time(const struct options *options, enum option_id option,
 	if (rfc3339_parse(value, &t_us) < 0) {
 		output_error("--%s %s is not a time: give 2026-11-23, or 2026-11-23T09:01:20Z, or "
 			     "with a zone such as +01:00",
-			option_specs[option].name, value);
+				option_specs[option].name, value);
 		return CLI_USAGE;
 	}
 	rfc3339_format(t_us, text);

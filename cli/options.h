@@ -28,7 +28,7 @@ enum option_id {
 #define OPTION_BIT(option) (1U << (option))
 #define OPTIONS_GLOBAL                                                                             \
 	(OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_SOCKET) | OPTION_BIT(OPTION_HELP) |           \
-		OPTION_BIT(OPTION_VERSION))
+			OPTION_BIT(OPTION_VERSION))
 
 struct option_spec {
 	const char *name;     /* without the dashes */

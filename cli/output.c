@@ -125,7 +125,7 @@ void output_length(double seconds, char ret_text[static OUTPUT_BYTES])
 		snprintf(ret_text, OUTPUT_BYTES, "%" PRId64 ":%02" PRId64, s / 60, s % 60);
 	else
 		snprintf(ret_text, OUTPUT_BYTES, "%" PRId64 ":%02" PRId64 ":%02" PRId64, s / 3600,
-			s / 60 % 60, s % 60);
+				s / 60 % 60, s % 60);
 }
 
 void output_wait(double seconds, char ret_text[static OUTPUT_BYTES])
@@ -176,6 +176,6 @@ enum cli_exit output_finish(enum cli_exit e)
 	if (!failed && !ferror(stdout))
 		return e;
 	output_error("cannot write to standard output: %s",
-		failed ? strerror(failed) : "an earlier write failed");
+			failed ? strerror(failed) : "an earlier write failed");
 	return e == CLI_DONE ? CLI_ERROR : e;
 }

@@ -27,7 +27,7 @@ void output_text(FILE *f, const char *text);
 /* "  label         value"; nothing when the value is NULL. */
 void output_fact(FILE *f, const char *label, const char *value);
 void output_factf(FILE *f, const char *label, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+		__attribute__((format(printf, 3, 4)));
 
 /* "512 bytes", "3.2 GiB"; "1 recording", "2 recordings". */
 #define OUTPUT_BYTES 48

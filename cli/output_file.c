@@ -14,8 +14,8 @@
 static int open_directory(const char *path, const char **ret_name)
 {
 	const char *slash = strrchr(path, '/');
-	_cleanup_free_ char *dir =
-		slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+	_cleanup_free_ char *dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path))
+					 : strdup(".");
 
 	if (!dir)
 		return -ENOMEM;

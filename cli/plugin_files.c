@@ -69,10 +69,10 @@ static int copy_stanza(const struct age_stanza *from, size_t skip, struct age_st
 static int take_rec(struct plugin_file *file, const struct age_stanza *command, size_t index)
 {
 	const struct age_stanza untyped = {
-		.args = command->args + COMMAND_ARGS,
-		.n_args = command->n_args - COMMAND_ARGS,
-		.body = command->body,
-		.body_len = command->body_len,
+			.args = command->args + COMMAND_ARGS,
+			.n_args = command->n_args - COMMAND_ARGS,
+			.body = command->body,
+			.body_len = command->body_len,
 	};
 	struct rec_stanza rec;
 

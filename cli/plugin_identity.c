@@ -34,8 +34,8 @@ static int add_identity(struct request *request, const struct age_stanza *comman
 {
 	if (command->n_args != 2 || request->n_identities == IDENTITIES_MAX)
 		return -RE_PROTOCOL;
-	bool *known =
-		reallocarray(request->identity_known, request->n_identities + 1, sizeof(*known));
+	bool *known = reallocarray(
+			request->identity_known, request->n_identities + 1, sizeof(*known));
 	if (!known)
 		return -ENOMEM;
 	known[request->n_identities++] = strcasecmp(command->args[1], PLUGIN_IDENTITY) == 0;
@@ -78,7 +78,7 @@ static bool is_response(const char *type)
 
 /* Sends a command of phase 2 and waits for its response, whatever that says. */
 static int send_command(struct plugin_stream *stream, const char *const args[], size_t n_args,
-	const void *body, size_t body_len)
+		const void *body, size_t body_len)
 {
 	struct age_stanza response;
 	int r = plugin_stanza_write(stream, args, n_args, body, body_len);
@@ -104,8 +104,8 @@ static int send_internal_error(struct plugin_stream *stream, const char *text)
 	return send_command(stream, args, ELEMENTSOF(args), text, strlen(text));
 }
 
-static int send_stanza_error(
-	struct plugin_stream *stream, uint64_t file_index, size_t stanza_index, const char *text)
+static int send_stanza_error(struct plugin_stream *stream, uint64_t file_index, size_t stanza_index,
+		const char *text)
 {
 	char file[INDEX_CHARS], stanza[INDEX_CHARS];
 	const char *const args[] = {"error", "stanza", file, stanza};
@@ -119,7 +119,7 @@ static int send_stanza_error(
 static int send_identity_errors(struct plugin_stream *stream, const struct request *request)
 {
 	static const char text[] =
-		"this identity is not one of recseal: use age -d -j recseal, or " PLUGIN_IDENTITY;
+			"this identity is not one of recseal: use age -d -j recseal, or " PLUGIN_IDENTITY;
 	int n_errors = 0;
 
 	for (size_t i = 0; i < request->n_identities; i++) {
@@ -148,7 +148,7 @@ static int send_file_key(struct plugin_stream *stream, uint64_t file_index, cons
 /* Asks for one file's key and hands it on, or the reason why not. PLUGIN_UNWRAP_FAILED: asking for
  * others is pointless. */
 static int unwrap_file(struct plugin_stream *stream, const struct plugin_unwrap *unwrap,
-	const struct plugin_file *file)
+		const struct plugin_file *file)
 {
 	_cleanup_secret_ uint8_t *file_key = secret_new(AGE_FILE_KEY_BYTES);
 	_cleanup_free_ char *problem = NULL;
@@ -169,7 +169,7 @@ static int unwrap_file(struct plugin_stream *stream, const struct plugin_unwrap 
 }
 
 static int answer_file(struct plugin_stream *stream, const struct plugin_unwrap *unwrap,
-	const struct plugin_file *file)
+		const struct plugin_file *file)
 {
 	size_t index = 0;
 	const char *problem = plugin_file_problem(file, &index);
@@ -181,7 +181,7 @@ static int answer_file(struct plugin_stream *stream, const struct plugin_unwrap 
 
 /* Phase 2. Invalid identities forbid to unwrap anything. */
 static int answer(struct plugin_stream *stream, const struct plugin_unwrap *unwrap,
-	const struct request *request)
+		const struct request *request)
 {
 	int r = send_identity_errors(stream, request);
 
@@ -215,8 +215,8 @@ int plugin_recipient_refuse(struct plugin_stream *stream)
 
 	if (r == 0)
 		r = send_internal_error(stream,
-			"nothing can be encrypted to recseal: recordings are sealed by recseald, "
-			"under keys that can be destroyed");
+				"nothing can be encrypted to recseal: recordings are sealed by recseald, "
+				"under keys that can be destroyed");
 	if (r == 0)
 		r = send_done(stream);
 	return forgive_hangup(r);

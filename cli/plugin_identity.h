@@ -17,8 +17,8 @@ struct plugin_unwrap {
 	 * when this recording's key is not to be had; PLUGIN_UNWRAP_FAILED when none is, because
 	 * the keeper cannot be asked; *ret_problem (free()) then says why. -errno. */
 	int (*unwrap)(void *context, const struct age_stanza *rec,
-		const uint8_t tag_hash[static TAG_HASH_BYTES],
-		uint8_t ret_file_key[static AGE_FILE_KEY_BYTES], char **ret_problem);
+			const uint8_t tag_hash[static TAG_HASH_BYTES],
+			uint8_t ret_file_key[static AGE_FILE_KEY_BYTES], char **ret_problem);
 	void *context;
 };
 enum {

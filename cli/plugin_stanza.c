@@ -59,8 +59,8 @@ static int find_line(struct plugin_stream *stream, size_t offset, size_t *ret_le
 {
 	for (;;) {
 		size_t at = stream->start + offset;
-		const char *lf =
-			stream->len > at ? memchr(stream->buf + at, '\n', stream->len - at) : NULL;
+		const char *lf = stream->len > at ? memchr(stream->buf + at, '\n', stream->len - at)
+						  : NULL;
 		if (lf) {
 			*ret_len = (size_t)(lf - (stream->buf + at));
 			return 0;
@@ -111,8 +111,8 @@ static int parse_body(const char *text, size_t len, struct age_stanza *stanza)
 			return -RE_PROTOCOL;
 	}
 	if (sodium_base642bin(stanza->body, stanza->body_len, text, len, "\n", &stanza->body_len,
-		    &end, BASE64) < 0 ||
-		end != text + len)
+			    &end, BASE64) < 0 ||
+			end != text + len)
 		return -RE_PROTOCOL;
 	return 0;
 }
@@ -166,7 +166,7 @@ static void append_body(char *out, const char *base64)
 }
 
 int plugin_stanza_write(struct plugin_stream *stream, const char *const args[], size_t n_args,
-	const void *body, size_t body_len)
+		const void *body, size_t body_len)
 {
 	size_t base64_bytes = sodium_base64_ENCODED_LEN(body_len, BASE64), head_bytes = 3;
 
@@ -175,7 +175,7 @@ int plugin_stanza_write(struct plugin_stream *stream, const char *const args[], 
 	/* A body may be a file key: it is copied into secret memory only. */
 	_cleanup_secret_ char *base64 = secret_new(base64_bytes);
 	_cleanup_secret_ char *text =
-		secret_new(head_bytes + base64_bytes + base64_bytes / BODY_COLUMNS + 2);
+			secret_new(head_bytes + base64_bytes + base64_bytes / BODY_COLUMNS + 2);
 	if (!base64 || !text)
 		return -ENOMEM;
 	sodium_bin2base64(base64, base64_bytes, body, body_len, BASE64);

@@ -27,4 +27,4 @@ int plugin_stanza_read(struct plugin_stream *stream, struct age_stanza *ret_stan
 /* Writes a stanza of these n_args (at least one: the type) with a body. -EPIPE when the peer is
  * gone; -errno. Copies of the body are wiped. */
 int plugin_stanza_write(struct plugin_stream *stream, const char *const args[], size_t n_args,
-	const void *body, size_t body_len);
+		const void *body, size_t body_len);

@@ -61,8 +61,8 @@ int sealed_object_open(struct varlink_reply *reply, struct sealed_object **ret_o
 	json_int_t object_index, key_index, offset;
 
 	if (json_unpack(reply->parameters, "{s:I, s:I, s:I}", "object_fd", &object_index, "key_fd",
-		    &key_index, "payload_offset", &offset) < 0 ||
-		offset <= 0 || offset > AGE_HEADER_MAX_BYTES + AGE_PAYLOAD_NONCE_BYTES)
+			    &key_index, "payload_offset", &offset) < 0 ||
+			offset <= 0 || offset > AGE_HEADER_MAX_BYTES + AGE_PAYLOAD_NONCE_BYTES)
 		return -RE_PROTOCOL;
 	int r = take_fd(&reply->fds, object_index, &object_fd);
 	if (r == 0)
@@ -89,7 +89,7 @@ uint64_t sealed_object_plain_bytes(const struct sealed_object *object)
 
 /* One chunk at a time once a piece fails, so that everything before the bad chunk is handed on. */
 static int read_piece(struct sealed_object *object, uint8_t *buf, size_t *piece_bytes,
-	uint64_t offset, size_t *ret_len)
+		uint64_t offset, size_t *ret_len)
 {
 	int r = age_range_read(object->range, buf, *piece_bytes, offset, ret_len);
 
@@ -101,7 +101,7 @@ static int read_piece(struct sealed_object *object, uint8_t *buf, size_t *piece_
 }
 
 int sealed_object_read(
-	struct sealed_object *object, age_sink sink, void *context, uint64_t *done_bytes)
+		struct sealed_object *object, age_sink sink, void *context, uint64_t *done_bytes)
 {
 	const uint64_t total = age_range_plain_bytes(object->range);
 	_cleanup_free_ uint8_t *buf = malloc(PIECE_BYTES);

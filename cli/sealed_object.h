@@ -20,4 +20,4 @@ uint64_t sealed_object_plain_bytes(const struct sealed_object *object);
 /* Reads it front to back and hands every authenticated piece to sink. *done_bytes counts what sink
  * took, also on failure. 0; -RE_PAYLOAD; -errno; or sink's own negative result. */
 int sealed_object_read(
-	struct sealed_object *object, age_sink sink, void *context, uint64_t *done_bytes);
+		struct sealed_object *object, age_sink sink, void *context, uint64_t *done_bytes);

@@ -13,7 +13,7 @@ static inline void varlink_client_free_p(struct varlink_client **client)
 
 /* Connects to where the options say. */
 static inline enum cli_exit session_open(
-	const struct arguments *arguments, struct varlink_client **ret_client)
+		const struct arguments *arguments, struct varlink_client **ret_client)
 {
 	return control_open(options_socket(arguments->options), ret_client);
 }

@@ -32,9 +32,9 @@ static void print_assurance(const json_t *object, FILE *f)
 	size_t i;
 
 	output_factf(f, "assurance", "%s: %s", assurance ? assurance : "unknown",
-		sentence ? sentence : "the keeper does not say");
+			sentence ? sentence : "the keeper does not say");
 	json_array_foreach(field_array(object, "not_overwritten"), i, given_up)
-		output_fact(f, "not overwritten", json_string_value(given_up));
+			output_fact(f, "not overwritten", json_string_value(given_up));
 }
 
 void shred_words_plan(const json_t *plan, const struct shred_target *target, FILE *f)
@@ -48,14 +48,14 @@ void shred_words_plan(const json_t *plan, const struct shred_target *target, FIL
 	output_fact(f, "recorded", range);
 	if (strcmp(target->kind, "account") == 0)
 		output_fact(f, "also lost",
-			"the account's name and the file names of its recordings; it cannot be "
-			"opened again");
+				"the account's name and the file names of its recordings; it cannot be "
+				"opened again");
 	print_assurance(plan, f);
 	fputs("It cannot be undone.\n", f);
 }
 
 void shred_words_result(const json_t *result, const struct shred_target *target,
-	const char *confirmed, const char *reason, FILE *f)
+		const char *confirmed, const char *reason, FILE *f)
 {
 	fprintf(f, "Destroyed: the keys of the %s ", target->kind);
 	output_text(f, confirmed);
@@ -63,8 +63,8 @@ void shred_words_result(const json_t *result, const struct shred_target *target,
 	print_amount(result, "destroyed", f);
 	output_fact(f, "when", field_text(result, "destroyed_at"));
 	output_factf(f, "epoch", "%lld before, %lld after",
-		(long long)field_int(result, "epoch_before", 0),
-		(long long)field_int(result, "epoch_after", 0));
+			(long long)field_int(result, "epoch_before", 0),
+			(long long)field_int(result, "epoch_after", 0));
 	output_fact(f, "reason", reason);
 	print_assurance(result, f);
 	fputs("Without a root or an image of memory from before that epoch, nothing the vault "
@@ -73,5 +73,5 @@ void shred_words_result(const json_t *result, const struct shred_target *target,
 	      "It does not prove that no copy exists: what was played, exported or copied outside "
 	      "the\nvault, such a root or image if somebody kept one, and facts that may be kept "
 	      "(ids,\nsizes, times, class) are not covered.\n",
-		f);
+			f);
 }

@@ -17,4 +17,4 @@ void shred_words_plan(const json_t *plan, const struct shred_target *target, FIL
 
 /* confirmed is what shred_words_confirmation() said. */
 void shred_words_result(const json_t *result, const struct shred_target *target,
-	const char *confirmed, const char *reason, FILE *f);
+		const char *confirmed, const char *reason, FILE *f);

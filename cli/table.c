@@ -94,7 +94,9 @@ static void print_row(const struct table *table, const char *const *cells, FILE 
 		bool last = i + 1 == table->n_columns;
 		/* Nothing pads the end of a line. */
 		fprintf(f, "%*s%s%*s", table->columns[i].right ? (int)padding : 0, "", cells[i],
-			last ? 0 : (table->columns[i].right ? 0 : (int)padding) + GAP_COLUMNS, "");
+				last ? 0
+				     : (table->columns[i].right ? 0 : (int)padding) + GAP_COLUMNS,
+				"");
 	}
 	fputc('\n', f);
 }

@@ -69,7 +69,7 @@ static int send_all(int fd, const char *p, size_t len)
 }
 
 static int send_call(
-	struct varlink_client *client, const char *method, json_t *parameters, bool more)
+		struct varlink_client *client, const char *method, json_t *parameters, bool more)
 {
 	json_t *call = json_pack("{s:s, s:o}", "method", method, "parameters", parameters);
 
@@ -120,7 +120,7 @@ static int receive_message(struct varlink_client *client, size_t *ret_len)
 
 	for (;;) {
 		const char *end = client->len > searched ? memchr(client->buf + searched, '\0',
-								   client->len - searched)
+									   client->len - searched)
 							 : NULL;
 		if (end) {
 			*ret_len = (size_t)(end - client->buf);
@@ -131,8 +131,8 @@ static int receive_message(struct varlink_client *client, size_t *ret_len)
 		int r = make_room(client);
 		if (r < 0)
 			return r;
-		ssize_t n = socket_recv(
-			client->fd, client->buf + client->len, client->room - client->len, &fds);
+		ssize_t n = socket_recv(client->fd, client->buf + client->len,
+				client->room - client->len, &fds);
 		if (n < 0)
 			return (int)n;
 		r = keep_fds(client, &fds);
@@ -152,11 +152,12 @@ static int parse_reply(const json_t *message, struct varlink_reply *ret_reply, b
 	const json_t *continues = json_object_get(message, "continues");
 
 	if (!json_is_object(message) || (parameters && !json_is_object(parameters)) ||
-		(error && !json_is_string(error)) || (continues && !json_is_boolean(continues)))
+			(error && !json_is_string(error)) ||
+			(continues && !json_is_boolean(continues)))
 		return -RE_PROTOCOL;
 	struct varlink_reply reply = {
-		.error = error ? strdup(json_string_value(error)) : NULL,
-		.parameters = parameters ? json_incref(parameters) : json_object(),
+			.error = error ? strdup(json_string_value(error)) : NULL,
+			.parameters = parameters ? json_incref(parameters) : json_object(),
 	};
 	if (!reply.parameters || (error && !reply.error)) {
 		varlink_reply_clear(&reply);
@@ -168,7 +169,7 @@ static int parse_reply(const json_t *message, struct varlink_reply *ret_reply, b
 }
 
 static int receive_reply(
-	struct varlink_client *client, struct varlink_reply *ret_reply, bool *ret_continues)
+		struct varlink_client *client, struct varlink_reply *ret_reply, bool *ret_continues)
 {
 	size_t len = 0;
 	int r = receive_message(client, &len);
@@ -188,7 +189,7 @@ static int receive_reply(
 }
 
 static int start_call(
-	struct varlink_client *client, const char *method, json_t *parameters, bool more)
+		struct varlink_client *client, const char *method, json_t *parameters, bool more)
 {
 	if (!parameters)
 		return -ENOMEM;
@@ -213,7 +214,7 @@ static int end_call(struct varlink_client *client, struct varlink_reply *reply)
 }
 
 int varlink_call(struct varlink_client *client, const char *method, json_t *parameters,
-	struct varlink_reply *ret_reply)
+		struct varlink_reply *ret_reply)
 {
 	struct varlink_reply reply;
 	bool continues;
@@ -235,7 +236,7 @@ int varlink_call(struct varlink_client *client, const char *method, json_t *para
 
 /* One reply of a call with `more`: 1 when more follow. */
 static int next_page(struct varlink_client *client, varlink_page page, void *context,
-	struct varlink_reply *reply)
+		struct varlink_reply *reply)
 {
 	bool continues;
 	int r = receive_reply(client, reply, &continues);
@@ -252,7 +253,7 @@ static int next_page(struct varlink_client *client, varlink_page page, void *con
 }
 
 int varlink_call_more(struct varlink_client *client, const char *method, json_t *parameters,
-	varlink_page page, void *context, struct varlink_reply *ret_reply)
+		varlink_page page, void *context, struct varlink_reply *ret_reply)
 {
 	struct varlink_reply reply = {0};
 	int r = start_call(client, method, parameters, true);

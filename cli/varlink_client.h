@@ -38,11 +38,11 @@ enum {
  * failed). VARLINK_REPLIED and VARLINK_FAILED hand the reply to the caller, to be cleared;
  * -ECONNRESET when the server hung up; -RE_PROTOCOL; -errno. */
 int varlink_call(struct varlink_client *client, const char *method, json_t *parameters,
-	struct varlink_reply *ret_reply);
+		struct varlink_reply *ret_reply);
 
 /* Calls a method with `more`: page gets the parameters of each reply in turn, and ends it with a
  * negative result, which is returned (the connection is then of no more use). No descriptors. The
  * reply is handed over for VARLINK_FAILED only. */
 typedef int (*varlink_page)(void *context, const json_t *parameters);
 int varlink_call_more(struct varlink_client *client, const char *method, json_t *parameters,
-	varlink_page page, void *context, struct varlink_reply *ret_reply);
+		varlink_page page, void *context, struct varlink_reply *ret_reply);

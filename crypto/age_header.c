@@ -34,7 +34,8 @@ const struct age_stanza *age_header_find(const struct age_header *header, const 
 
 /* HMAC-SHA256 under HKDF-SHA256(file key, no salt, "header"). */
 static int compute_mac(const uint8_t *bytes, size_t len,
-	const uint8_t file_key[static AGE_FILE_KEY_BYTES], uint8_t ret_mac[static AGE_MAC_BYTES])
+		const uint8_t file_key[static AGE_FILE_KEY_BYTES],
+		uint8_t ret_mac[static AGE_MAC_BYTES])
 {
 	struct mac_secrets {
 		uint8_t key[32];
@@ -52,7 +53,7 @@ static int compute_mac(const uint8_t *bytes, size_t len,
 }
 
 int age_header_verify(const struct age_header *header, const uint8_t *buf,
-	const uint8_t file_key[static AGE_FILE_KEY_BYTES])
+		const uint8_t file_key[static AGE_FILE_KEY_BYTES])
 {
 	uint8_t mac[AGE_MAC_BYTES];
 	int r = compute_mac(buf, header->maced_bytes, file_key, mac);
@@ -153,7 +154,8 @@ static int put_mac(struct builder *b, const uint8_t file_key[static AGE_FILE_KEY
 }
 
 int age_header_build(const struct age_stanza *stanzas, size_t n,
-	const uint8_t file_key[static AGE_FILE_KEY_BYTES], uint8_t **ret_bytes, size_t *ret_len)
+		const uint8_t file_key[static AGE_FILE_KEY_BYTES], uint8_t **ret_bytes,
+		size_t *ret_len)
 {
 	_cleanup_free_ uint8_t *bytes = malloc(AGE_HEADER_MAX_BYTES);
 	struct builder b = {.bytes = bytes};

@@ -41,12 +41,13 @@ void age_header_free(struct age_header *header);
 /* Whether the MAC is right for this file key, over the bytes that were parsed. 0, or
  * -RE_HEADER_MAC. */
 int age_header_verify(const struct age_header *header, const uint8_t *buf,
-	const uint8_t file_key[static AGE_FILE_KEY_BYTES]);
+		const uint8_t file_key[static AGE_FILE_KEY_BYTES]);
 
 /* Writes a whole header, MAC included, from n stanzas. The buffer is malloc'd and the caller's.
  * -EINVAL for an argument outside the grammar, -E2BIG over the cap, -ENOMEM. */
 int age_header_build(const struct age_stanza *stanzas, size_t n,
-	const uint8_t file_key[static AGE_FILE_KEY_BYTES], uint8_t **ret_bytes, size_t *ret_len);
+		const uint8_t file_key[static AGE_FILE_KEY_BYTES], uint8_t **ret_bytes,
+		size_t *ret_len);
 
 /* The first stanza of this type, or NULL. */
 const struct age_stanza *age_header_find(const struct age_header *header, const char *type);

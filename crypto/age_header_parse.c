@@ -118,7 +118,7 @@ static int add_stanza(struct cursor *c, struct age_header *header)
 	if (header->n_stanzas == AGE_STANZAS_MAX)
 		return -RE_HEADER;
 	struct age_stanza *grown =
-		reallocarray(header->stanzas, header->n_stanzas + 1, sizeof(*grown));
+			reallocarray(header->stanzas, header->n_stanzas + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
 	header->stanzas = grown;

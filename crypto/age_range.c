@@ -62,7 +62,7 @@ static int open_chunk(struct age_range *range, uint64_t chunk, uint8_t *ret_plai
 	if (len != sealed_len)
 		return -RE_PAYLOAD;
 	return age_chunk_open(range->key, chunk, chunk + 1 == range->chunks, range->sealed,
-		sealed_len, ret_plain);
+			sealed_len, ret_plain);
 }
 
 static int cache_chunk(struct age_range *range, uint64_t chunk)
@@ -87,7 +87,7 @@ static int measure(struct age_range *range)
 	if (range->payload_offset < 0 || range->payload_offset > st.st_size)
 		return -RE_PAYLOAD;
 	int r = age_plain_bytes(
-		(uint64_t)(st.st_size - range->payload_offset), &range->plain_bytes);
+			(uint64_t)(st.st_size - range->payload_offset), &range->plain_bytes);
 	if (r < 0)
 		return r;
 	range->chunks = range->plain_bytes / AGE_CHUNK_BYTES +
@@ -96,7 +96,7 @@ static int measure(struct age_range *range)
 }
 
 int age_range_open(int fd, off_t payload_offset, const uint8_t key[static AGE_PAYLOAD_KEY_BYTES],
-	struct age_range **ret_range)
+		struct age_range **ret_range)
 {
 	_cleanup_(age_range_free_p) struct age_range *range = malloc(sizeof(*range));
 

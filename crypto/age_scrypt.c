@@ -15,21 +15,21 @@
 
 /* scrypt (RFC 7914) with r = 8, p = 1. It takes 2^work_factor KiB. */
 static int derive(const char *passphrase, const uint8_t salt[static SALT_BYTES],
-	unsigned work_factor, uint8_t ret_key[static AGE_WRAP_KEY_BYTES])
+		unsigned work_factor, uint8_t ret_key[static AGE_WRAP_KEY_BYTES])
 {
 	uint8_t labelled[sizeof(LABEL) - 1 + SALT_BYTES];
 
 	memcpy(labelled, LABEL, sizeof(LABEL) - 1);
 	memcpy(labelled + sizeof(LABEL) - 1, salt, SALT_BYTES);
 	if (crypto_pwhash_scryptsalsa208sha256_ll((const uint8_t *)passphrase, strlen(passphrase),
-		    labelled, sizeof(labelled), UINT64_C(1) << work_factor, 8, 1, ret_key,
-		    AGE_WRAP_KEY_BYTES) < 0)
+			    labelled, sizeof(labelled), UINT64_C(1) << work_factor, 8, 1, ret_key,
+			    AGE_WRAP_KEY_BYTES) < 0)
 		return -ENOMEM;
 	return 0;
 }
 
 int age_scrypt_wrap(const char *passphrase, unsigned work_factor,
-	const uint8_t file_key[static AGE_FILE_KEY_BYTES], struct age_stanza *ret_stanza)
+		const uint8_t file_key[static AGE_FILE_KEY_BYTES], struct age_stanza *ret_stanza)
 {
 	_cleanup_secret_ uint8_t *wrap_key = secret_new(AGE_WRAP_KEY_BYTES);
 	uint8_t salt[SALT_BYTES];
@@ -72,7 +72,7 @@ static int parse_work_factor(const char *text, unsigned *ret_work_factor)
 
 /* The body's length is checked before it is opened, see age_x25519.c. */
 static int open_stanza(const struct age_stanza *stanza, const char *passphrase,
-	uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
+		uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
 {
 	_cleanup_secret_ uint8_t *wrap_key = secret_new(AGE_WRAP_KEY_BYTES);
 	uint8_t salt[SALT_BYTES];
@@ -93,7 +93,7 @@ static int open_stanza(const struct age_stanza *stanza, const char *passphrase,
 }
 
 int age_scrypt_unwrap(const char *passphrase, const struct age_header *header,
-	uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
+		uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
 {
 	const struct age_stanza *stanza = age_header_find(header, "scrypt");
 

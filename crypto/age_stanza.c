@@ -44,7 +44,7 @@ static char **split_args(const char *line, size_t len, size_t n)
 }
 
 int age_stanza_new(
-	const char *line, size_t line_len, size_t body_len, struct age_stanza *ret_stanza)
+		const char *line, size_t line_len, size_t body_len, struct age_stanza *ret_stanza)
 {
 	struct age_stanza stanza = {.n_args = count_args(line, line_len), .body_len = body_len};
 
@@ -72,7 +72,7 @@ int age_stanza_base64(const char *text, size_t text_len, uint8_t *ret_bytes, siz
 	size_t n;
 
 	if (text_len != AGE_BASE64_CHARS(len) ||
-		base64_decode(text, text_len, BASE64_UNPADDED, ret_bytes, len, &n) < 0)
+			base64_decode(text, text_len, BASE64_UNPADDED, ret_bytes, len, &n) < 0)
 		return -RE_HEADER;
 	return n == len ? 0 : -RE_HEADER;
 }
@@ -80,5 +80,5 @@ int age_stanza_base64(const char *text, size_t text_len, uint8_t *ret_bytes, siz
 void age_stanza_base64_format(const uint8_t *bytes, size_t len, char *ret_text)
 {
 	sodium_bin2base64(ret_text, AGE_BASE64_ROOM(len), bytes, len,
-		sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
+			sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
 }

@@ -9,7 +9,7 @@
 /* Makes a stanza from its argument line, without "-> " and LF, and room for a body that the caller
  * fills. -RE_HEADER when the line is outside the grammar or over the cap; -ENOMEM. */
 int age_stanza_new(
-	const char *line, size_t line_len, size_t body_len, struct age_stanza *ret_stanza);
+		const char *line, size_t line_len, size_t body_len, struct age_stanza *ret_stanza);
 
 /* Frees the contents and zeroes the struct. */
 void age_stanza_free(struct age_stanza *stanza);

@@ -15,11 +15,11 @@ _Static_assert(AGE_TAG_BYTES == crypto_aead_chacha20poly1305_IETF_ABYTES, "tag s
 _Static_assert(AGE_PAYLOAD_KEY_BYTES == crypto_aead_chacha20poly1305_IETF_KEYBYTES, "key size");
 
 void age_payload_key(const uint8_t file_key[static AGE_FILE_KEY_BYTES],
-	const uint8_t nonce[static AGE_PAYLOAD_NONCE_BYTES],
-	uint8_t ret_key[static AGE_PAYLOAD_KEY_BYTES])
+		const uint8_t nonce[static AGE_PAYLOAD_NONCE_BYTES],
+		uint8_t ret_key[static AGE_PAYLOAD_KEY_BYTES])
 {
 	hkdf_sha256(file_key, AGE_FILE_KEY_BYTES, nonce, AGE_PAYLOAD_NONCE_BYTES, "payload", 7,
-		ret_key, AGE_PAYLOAD_KEY_BYTES);
+			ret_key, AGE_PAYLOAD_KEY_BYTES);
 }
 
 uint64_t age_sealed_bytes(uint64_t plain_bytes)
@@ -53,23 +53,23 @@ static void chunk_nonce(uint64_t counter, bool final, uint8_t ret_nonce[static N
 }
 
 void age_chunk_seal(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter, bool final,
-	const uint8_t *plain, size_t len, uint8_t *ret_sealed)
+		const uint8_t *plain, size_t len, uint8_t *ret_sealed)
 {
 	uint8_t nonce[NONCE_BYTES];
 
 	chunk_nonce(counter, final, nonce);
 	crypto_aead_chacha20poly1305_ietf_encrypt(
-		ret_sealed, NULL, plain, len, NULL, 0, NULL, nonce, key);
+			ret_sealed, NULL, plain, len, NULL, 0, NULL, nonce, key);
 }
 
 int age_chunk_open(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter, bool final,
-	const uint8_t *sealed, size_t sealed_len, uint8_t *ret_plain)
+		const uint8_t *sealed, size_t sealed_len, uint8_t *ret_plain)
 {
 	uint8_t nonce[NONCE_BYTES];
 
 	chunk_nonce(counter, final, nonce);
 	if (crypto_aead_chacha20poly1305_ietf_decrypt(
-		    ret_plain, NULL, NULL, sealed, sealed_len, NULL, 0, nonce, key))
+			    ret_plain, NULL, NULL, sealed, sealed_len, NULL, 0, nonce, key))
 		return -RE_PAYLOAD;
 	return 0;
 }
@@ -107,7 +107,8 @@ static int open_next(struct stream *s, size_t sealed_len)
 	if (sealed_len < AGE_TAG_BYTES || (sealed_len == AGE_TAG_BYTES && s->counter > 0))
 		return -RE_PAYLOAD;
 	if (sealed_len == AGE_SEALED_CHUNK_BYTES &&
-		age_chunk_open(s->key, s->counter, false, s->sealed, sealed_len, s->plain) == 0)
+			age_chunk_open(s->key, s->counter, false, s->sealed, sealed_len,
+					s->plain) == 0)
 		return 1;
 	return age_chunk_open(s->key, s->counter, true, s->sealed, sealed_len, s->plain);
 }
@@ -143,8 +144,8 @@ static int open_all(struct stream *s, int fd, age_sink sink, void *context)
 	return expect_end(fd);
 }
 
-int age_payload_open_stream(
-	int fd, const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], age_sink sink, void *context)
+int age_payload_open_stream(int fd, const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], age_sink sink,
+		void *context)
 {
 	_cleanup_free_ struct stream *s = malloc(sizeof(*s));
 

@@ -21,8 +21,8 @@
 
 /* HKDF-SHA256(file key, payload nonce, "payload"). */
 void age_payload_key(const uint8_t file_key[static AGE_FILE_KEY_BYTES],
-	const uint8_t nonce[static AGE_PAYLOAD_NONCE_BYTES],
-	uint8_t ret_key[static AGE_PAYLOAD_KEY_BYTES]);
+		const uint8_t nonce[static AGE_PAYLOAD_NONCE_BYTES],
+		uint8_t ret_key[static AGE_PAYLOAD_KEY_BYTES]);
 
 /* Sealed size of a payload without its nonce, for this many plaintext bytes; and the reverse, which
  * is -RE_PAYLOAD for sizes that no plaintext has. */
@@ -32,20 +32,20 @@ int age_plain_bytes(uint64_t sealed_bytes, uint64_t *ret_plain_bytes);
 /* Seals one chunk: len bytes of plain (exactly AGE_CHUNK_BYTES unless final) into len +
  * AGE_TAG_BYTES bytes of ret_sealed. The buffers must not overlap. */
 void age_chunk_seal(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter, bool final,
-	const uint8_t *plain, size_t len, uint8_t *ret_sealed);
+		const uint8_t *plain, size_t len, uint8_t *ret_sealed);
 
 /* Opens one chunk of sealed_len bytes into sealed_len - AGE_TAG_BYTES bytes. 0, or -RE_PAYLOAD, and
  * then nothing was written that may be used. */
 int age_chunk_open(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter, bool final,
-	const uint8_t *sealed, size_t sealed_len, uint8_t *ret_plain);
+		const uint8_t *sealed, size_t sealed_len, uint8_t *ret_plain);
 
 /* Opens a payload front to back from a pipe or file (descriptor positioned after the payload
  * nonce), handing each verified piece to sink, in order. A piece is handed on only once its own tag
  * verified; the bytes released before a failure are exactly the chunks before the bad one. 0;
  * -RE_PAYLOAD when damaged, truncated or extended; -errno; or sink's own negative result. */
 typedef int (*age_sink)(void *context, const uint8_t *plain, size_t len);
-int age_payload_open_stream(
-	int fd, const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], age_sink sink, void *context);
+int age_payload_open_stream(int fd, const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], age_sink sink,
+		void *context);
 
 /* Random access to a payload in a regular file. age_range_open() checks the size and opens the
  * final chunk first, so that a truncated or extended file is refused before any byte is released.
@@ -53,10 +53,10 @@ int age_payload_open_stream(
  * -RE_PAYLOAD; -errno; -ENOMEM. */
 struct age_range;
 int age_range_open(int fd, off_t payload_offset /* after the nonce */,
-	const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], struct age_range **ret_range);
+		const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], struct age_range **ret_range);
 struct age_range *age_range_free(struct age_range *range);
 uint64_t age_range_plain_bytes(const struct age_range *range);
 
 /* Reads up to len plaintext bytes at offset; short only at the end. -RE_PAYLOAD, -errno. */
 int age_range_read(
-	struct age_range *range, void *buf, size_t len, uint64_t offset, size_t *ret_len);
+		struct age_range *range, void *buf, size_t len, uint64_t offset, size_t *ret_len);

@@ -11,10 +11,10 @@
 #define AGE_WRAPPED_BYTES  (AGE_FILE_KEY_BYTES + 16)
 
 void age_wrap_seal(const uint8_t wrap_key[static AGE_WRAP_KEY_BYTES],
-	const uint8_t file_key[static AGE_FILE_KEY_BYTES], const uint8_t *ad, size_t ad_len,
-	uint8_t ret_body[static AGE_WRAPPED_BYTES]);
+		const uint8_t file_key[static AGE_FILE_KEY_BYTES], const uint8_t *ad, size_t ad_len,
+		uint8_t ret_body[static AGE_WRAPPED_BYTES]);
 
 /* 0, or -RE_NO_MATCH when it does not open. */
 int age_wrap_open(const uint8_t wrap_key[static AGE_WRAP_KEY_BYTES],
-	const uint8_t body[static AGE_WRAPPED_BYTES], const uint8_t *ad, size_t ad_len,
-	uint8_t ret_file_key[static AGE_FILE_KEY_BYTES]);
+		const uint8_t body[static AGE_WRAPPED_BYTES], const uint8_t *ad, size_t ad_len,
+		uint8_t ret_file_key[static AGE_FILE_KEY_BYTES]);

@@ -43,17 +43,17 @@ int age_x25519_recipient_format(const uint8_t public[static AGE_X25519_BYTES], c
 
 /* -EINVAL for a low-order point: the shared secret would be zero (RFC 7748, section 6.1). */
 static int derive(struct exchange *x, const uint8_t secret[static AGE_X25519_BYTES],
-	const uint8_t peer[static AGE_X25519_BYTES])
+		const uint8_t peer[static AGE_X25519_BYTES])
 {
 	if (crypto_scalarmult_curve25519(x->shared, secret, peer) < 0)
 		return -EINVAL;
 	hkdf_sha256(x->shared, sizeof(x->shared), x->salt, sizeof(x->salt), INFO, strlen(INFO),
-		x->wrap_key, sizeof(x->wrap_key));
+			x->wrap_key, sizeof(x->wrap_key));
 	return 0;
 }
 
 int age_x25519_wrap(const uint8_t recipient[static AGE_X25519_BYTES],
-	const uint8_t file_key[static AGE_FILE_KEY_BYTES], struct age_stanza *ret_stanza)
+		const uint8_t file_key[static AGE_FILE_KEY_BYTES], struct age_stanza *ret_stanza)
 {
 	_cleanup_secret_ struct exchange *x = secret_new(sizeof(*x));
 	char share[AGE_BASE64_ROOM(AGE_X25519_BYTES)], line[sizeof("X25519 ") + sizeof(share)];
@@ -78,12 +78,12 @@ int age_x25519_wrap(const uint8_t recipient[static AGE_X25519_BYTES],
 /* The body's length is checked before it is opened: else a sender could learn which of several keys
  * opens it (partitioning oracle; Len, Grubbs, Ristenpart, USENIX Security 2021). */
 static int try_stanza(struct exchange *x, const uint8_t secret[static AGE_X25519_BYTES],
-	const struct age_stanza *stanza)
+		const struct age_stanza *stanza)
 {
 	if (stanza->n_args != 2 || stanza->body_len != AGE_WRAPPED_BYTES)
 		return -RE_HEADER;
 	int r = age_stanza_base64(
-		stanza->args[1], strlen(stanza->args[1]), x->salt, AGE_X25519_BYTES);
+			stanza->args[1], strlen(stanza->args[1]), x->salt, AGE_X25519_BYTES);
 	if (r < 0)
 		return r;
 	r = derive(x, secret, x->salt);
@@ -93,7 +93,7 @@ static int try_stanza(struct exchange *x, const uint8_t secret[static AGE_X25519
 }
 
 int age_x25519_unwrap(const uint8_t secret[static AGE_X25519_BYTES],
-	const struct age_header *header, uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
+		const struct age_header *header, uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
 {
 	_cleanup_secret_ struct exchange *x = secret_new(sizeof(*x));
 	int found = -RE_NO_MATCH;

@@ -20,7 +20,7 @@ static char lower(char c)
 static uint32_t polymod(uint32_t c, uint8_t value)
 {
 	static const uint32_t generator[] = {
-		0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3};
+			0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3};
 	uint32_t top = c >> 25;
 
 	c = (c & 0x1ffffff) << 5 ^ value;

@@ -8,7 +8,7 @@
 
 /* Cannot fail, so that key schedules need no error path: hence the stack, wiped on return. */
 void hkdf_sha256(const uint8_t *ikm, size_t ikm_len, const uint8_t *salt, size_t salt_len,
-	const void *info, size_t info_len, uint8_t *ret_out, size_t out_len)
+		const void *info, size_t info_len, uint8_t *ret_out, size_t out_len)
 {
 	static const uint8_t no_salt[HASH_BYTES];
 	struct {

@@ -9,4 +9,4 @@
 /* Fills out_len (at most HKDF_MAX_BYTES) bytes; intermediate values are wiped. salt may be NULL
  * with salt_len 0. */
 void hkdf_sha256(const uint8_t *ikm, size_t ikm_len, const uint8_t *salt, size_t salt_len,
-	const void *info, size_t info_len, uint8_t *ret_out, size_t out_len);
+		const void *info, size_t info_len, uint8_t *ret_out, size_t out_len);

@@ -42,16 +42,16 @@ static void fill_nonce(uint8_t ret_nonce[static SEAL_NONCE_BYTES])
 }
 
 /* nonce || ciphertext || tag */
-static void seal(
-	const uint8_t *key, struct ad ad, const uint8_t *plain, size_t len, uint8_t *ret_sealed)
+static void seal(const uint8_t *key, struct ad ad, const uint8_t *plain, size_t len,
+		uint8_t *ret_sealed)
 {
 	fill_nonce(ret_sealed);
 	crypto_aead_xchacha20poly1305_ietf_encrypt(ret_sealed + SEAL_NONCE_BYTES, NULL, plain, len,
-		ad.bytes, ad.len, NULL, ret_sealed, key);
+			ad.bytes, ad.len, NULL, ret_sealed, key);
 }
 
 static int open_sealed(const uint8_t *key, struct ad ad, const uint8_t *sealed, size_t sealed_len,
-	uint8_t *ret_plain)
+		uint8_t *ret_plain)
 {
 	const uint8_t *box = sealed + SEAL_NONCE_BYTES;
 
@@ -60,16 +60,16 @@ static int open_sealed(const uint8_t *key, struct ad ad, const uint8_t *sealed, 
 	size_t box_len = sealed_len - SEAL_NONCE_BYTES;
 	/* Verified first, with no output: libsodium zeroes the output when it fails. */
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt(
-		    NULL, NULL, NULL, box, box_len, ad.bytes, ad.len, sealed, key))
+			    NULL, NULL, NULL, box, box_len, ad.bytes, ad.len, sealed, key))
 		return -RE_CORRUPT;
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt(
-		    ret_plain, NULL, NULL, box, box_len, ad.bytes, ad.len, sealed, key))
+			    ret_plain, NULL, NULL, box, box_len, ad.bytes, ad.len, sealed, key))
 		return -RE_CORRUPT;
 	return 0;
 }
 
-static struct ad node_ad(
-	const char *label, const struct node_place *place, uint8_t ret_bytes[static NODE_AD_BYTES])
+static struct ad node_ad(const char *label, const struct node_place *place,
+		uint8_t ret_bytes[static NODE_AD_BYTES])
 {
 	memcpy(ret_bytes, label, LABEL_BYTES);
 	put_le64(ret_bytes + LABEL_BYTES, place->parent);
@@ -79,7 +79,8 @@ static struct ad node_ad(
 }
 
 void node_key_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
-	const uint8_t key[static NODE_KEY_BYTES], uint8_t ret_sealed[static SEALED_KEY_BYTES])
+		const uint8_t key[static NODE_KEY_BYTES],
+		uint8_t ret_sealed[static SEALED_KEY_BYTES])
 {
 	uint8_t bytes[NODE_AD_BYTES];
 
@@ -87,7 +88,8 @@ void node_key_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct
 }
 
 int node_key_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
-	const uint8_t sealed[static SEALED_KEY_BYTES], uint8_t ret_key[static NODE_KEY_BYTES])
+		const uint8_t sealed[static SEALED_KEY_BYTES],
+		uint8_t ret_key[static NODE_KEY_BYTES])
 {
 	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
 	uint8_t bytes[NODE_AD_BYTES];
@@ -96,14 +98,15 @@ int node_key_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct 
 	if (!key)
 		return -RE_MLOCK;
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt(key, NULL, NULL, sealed + SEAL_NONCE_BYTES,
-		    SEALED_KEY_BYTES - SEAL_NONCE_BYTES, ad.bytes, ad.len, sealed, parent_key))
+			    SEALED_KEY_BYTES - SEAL_NONCE_BYTES, ad.bytes, ad.len, sealed,
+			    parent_key))
 		return -RE_CORRUPT;
 	memcpy(ret_key, key, NODE_KEY_BYTES);
 	return 0;
 }
 
 void node_keys_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
-	const uint8_t *plain, size_t len, uint8_t *ret_sealed)
+		const uint8_t *plain, size_t len, uint8_t *ret_sealed)
 {
 	uint8_t bytes[NODE_AD_BYTES];
 
@@ -112,7 +115,7 @@ void node_keys_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struc
 
 /* In one pass, unlike records: the size makes a second one felt. */
 int node_keys_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
-	const uint8_t *sealed, size_t sealed_len, uint8_t *ret_plain)
+		const uint8_t *sealed, size_t sealed_len, uint8_t *ret_plain)
 {
 	uint8_t bytes[NODE_AD_BYTES];
 	struct ad ad = node_ad(PACK_LABEL, place, bytes);
@@ -120,8 +123,8 @@ int node_keys_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct
 	if (sealed_len < SEAL_OVERHEAD_BYTES)
 		return -RE_CORRUPT;
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt(ret_plain, NULL, NULL,
-		    sealed + SEAL_NONCE_BYTES, sealed_len - SEAL_NONCE_BYTES, ad.bytes, ad.len,
-		    sealed, parent_key))
+			    sealed + SEAL_NONCE_BYTES, sealed_len - SEAL_NONCE_BYTES, ad.bytes,
+			    ad.len, sealed, parent_key))
 		return -RE_CORRUPT;
 	return 0;
 }
@@ -133,16 +136,16 @@ struct record_context {
 };
 
 static void record_context(const uint8_t leaf_key[static NODE_KEY_BYTES],
-	enum record_purpose purpose, uint64_t bound, struct record_context *ret_context)
+		enum record_purpose purpose, uint64_t bound, struct record_context *ret_context)
 {
 	crypto_kdf_derive_from_key(ret_context->key, sizeof(ret_context->key), (uint64_t)purpose,
-		RECORD_LABEL, leaf_key);
+			RECORD_LABEL, leaf_key);
 	put_le64(ret_context->ad, (uint64_t)purpose);
 	put_le64(ret_context->ad + 8, bound);
 }
 
 void record_seal(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpose purpose,
-	uint64_t bound, const void *plain, size_t len, uint8_t *ret_sealed)
+		uint64_t bound, const void *plain, size_t len, uint8_t *ret_sealed)
 {
 	struct record_context c;
 
@@ -152,7 +155,7 @@ void record_seal(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purp
 }
 
 int record_open(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpose purpose,
-	uint64_t bound, const uint8_t *sealed, size_t sealed_len, void *ret_plain)
+		uint64_t bound, const uint8_t *sealed, size_t sealed_len, void *ret_plain)
 {
 	struct record_context c;
 
@@ -163,7 +166,7 @@ int record_open(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpo
 }
 
 void lookup_hash(const uint8_t key[static NODE_KEY_BYTES], const char *domain, const void *data,
-	size_t len, uint8_t ret_hash[static LOOKUP_BYTES])
+		size_t len, uint8_t ret_hash[static LOOKUP_BYTES])
 {
 	crypto_generichash_state state;
 

@@ -22,8 +22,8 @@ void rec_tag_hash(const void *tag, size_t len, uint8_t ret_hash[static TAG_HASH_
 
 /* The wrap key of one recording under one nonce, in secret memory; NULL when there is none. */
 static uint8_t *wrap_key_new(const struct rec_binding *binding,
-	const uint8_t recording_key[static REC_KEY_BYTES],
-	const uint8_t nonce[static REC_NONCE_BYTES])
+		const uint8_t recording_key[static REC_KEY_BYTES],
+		const uint8_t nonce[static REC_NONCE_BYTES])
 {
 	uint8_t info[sizeof(REC_STANZA_TYPE) - 1 + ACCOUNT_HANDLE_BYTES + ULID_BYTES];
 	uint8_t *key = secret_new(AGE_WRAP_KEY_BYTES);
@@ -34,19 +34,20 @@ static uint8_t *wrap_key_new(const struct rec_binding *binding,
 	at = mempcpy(at, binding->account_handle, ACCOUNT_HANDLE_BYTES);
 	memcpy(at, binding->recording_id, ULID_BYTES);
 	hkdf_sha256(recording_key, REC_KEY_BYTES, nonce, REC_NONCE_BYTES, info, sizeof(info), key,
-		AGE_WRAP_KEY_BYTES);
+			AGE_WRAP_KEY_BYTES);
 	return key;
 }
 
 static int build(const struct rec_binding *binding, const uint8_t nonce[static REC_NONCE_BYTES],
-	uint8_t *wrapped, uint8_t *tag, size_t tag_len,
-	const uint8_t file_key[static AGE_FILE_KEY_BYTES], uint8_t **ret_bytes, size_t *ret_len)
+		uint8_t *wrapped, uint8_t *tag, size_t tag_len,
+		const uint8_t file_key[static AGE_FILE_KEY_BYTES], uint8_t **ret_bytes,
+		size_t *ret_len)
 {
 	char rec_type[] = REC_STANZA_TYPE, tag_type[] = TAG_STANZA_TYPE;
 	char id[ULID_TEXT_CHARS + 1], nonce_text[AGE_BASE64_ROOM(REC_NONCE_BYTES)];
 	const struct age_stanza stanzas[] = {
-		{(char *[]){rec_type, id, nonce_text}, 3, wrapped, REC_WRAPPED_BYTES},
-		{(char *[]){tag_type}, 1, tag, tag_len},
+			{(char *[]){rec_type, id, nonce_text}, 3, wrapped, REC_WRAPPED_BYTES},
+			{(char *[]){tag_type}, 1, tag, tag_len},
 	};
 
 	ulid_format(binding->recording_id, id);
@@ -55,9 +56,9 @@ static int build(const struct rec_binding *binding, const uint8_t nonce[static R
 }
 
 int rec_header_build(const struct rec_binding *binding,
-	const uint8_t recording_key[static REC_KEY_BYTES],
-	const uint8_t file_key[static AGE_FILE_KEY_BYTES], const char *tag, size_t tag_len,
-	uint8_t **ret_bytes, size_t *ret_len)
+		const uint8_t recording_key[static REC_KEY_BYTES],
+		const uint8_t file_key[static AGE_FILE_KEY_BYTES], const char *tag, size_t tag_len,
+		uint8_t **ret_bytes, size_t *ret_len)
 {
 	uint8_t nonce[REC_NONCE_BYTES], tag_hash[TAG_HASH_BYTES], wrapped[REC_WRAPPED_BYTES];
 
@@ -95,8 +96,8 @@ int rec_stanza_parse(const struct age_stanza *stanza, struct rec_stanza *ret_sta
 		return -RE_HEADER;
 	int r = parse_id(stanza->args[0], rec.recording_id);
 	if (r == 0)
-		r = age_stanza_base64(
-			stanza->args[1], strlen(stanza->args[1]), rec.nonce, sizeof(rec.nonce));
+		r = age_stanza_base64(stanza->args[1], strlen(stanza->args[1]), rec.nonce,
+				sizeof(rec.nonce));
 	if (r < 0)
 		return r;
 	memcpy(rec.wrapped, stanza->body, sizeof(rec.wrapped));
@@ -112,7 +113,7 @@ int rec_stanza_find(const struct age_header *header, struct rec_stanza *ret_stan
 		return -RE_HEADER;
 	const struct age_stanza *rec = &header->stanzas[0], *tag = &header->stanzas[1];
 	if (strcmp(rec->args[0], REC_STANZA_TYPE) != 0 ||
-		strcmp(tag->args[0], TAG_STANZA_TYPE) != 0 || tag->n_args != 1)
+			strcmp(tag->args[0], TAG_STANZA_TYPE) != 0 || tag->n_args != 1)
 		return -RE_HEADER;
 
 	struct rec_stanza found;
@@ -128,8 +129,8 @@ int rec_stanza_find(const struct age_header *header, struct rec_stanza *ret_stan
 }
 
 int rec_stanza_unwrap(const struct rec_stanza *stanza, const struct rec_binding *binding,
-	const uint8_t recording_key[static REC_KEY_BYTES],
-	uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
+		const uint8_t recording_key[static REC_KEY_BYTES],
+		uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
 {
 	if (memcmp(stanza->recording_id, binding->recording_id, ULID_BYTES) != 0)
 		return -RE_NO_MATCH;
@@ -137,5 +138,5 @@ int rec_stanza_unwrap(const struct rec_stanza *stanza, const struct rec_binding 
 	if (!wrap_key)
 		return -ENOMEM;
 	return age_wrap_open(wrap_key, stanza->wrapped, stanza->tag_hash, sizeof(stanza->tag_hash),
-		ret_file_key);
+			ret_file_key);
 }

@@ -46,9 +46,9 @@ struct rec_stanza {
 /* Builds the complete header of a new recording: the two stanzas and the MAC. The bytes are
  * malloc'd and the caller's. -E2BIG when the tag is too long; -ENOMEM. */
 int rec_header_build(const struct rec_binding *binding,
-	const uint8_t recording_key[static REC_KEY_BYTES],
-	const uint8_t file_key[static AGE_FILE_KEY_BYTES], const char *tag, size_t tag_len,
-	uint8_t **ret_bytes, size_t *ret_len);
+		const uint8_t recording_key[static REC_KEY_BYTES],
+		const uint8_t file_key[static AGE_FILE_KEY_BYTES], const char *tag, size_t tag_len,
+		uint8_t **ret_bytes, size_t *ret_len);
 
 /* Finds and checks the shape of the rec and tag stanzas: exactly one of each, in that order, and
  * nothing else. -RE_NO_MATCH when there is no rec stanza, -RE_HEADER when it is malformed. */
@@ -64,5 +64,5 @@ void rec_tag_hash(const void *tag, size_t len, uint8_t ret_hash[static TAG_HASH_
 /* Opens the wrap. The id in the stanza must equal the binding's. 0; -RE_NO_MATCH when it does not
  * open. */
 int rec_stanza_unwrap(const struct rec_stanza *stanza, const struct rec_binding *binding,
-	const uint8_t recording_key[static REC_KEY_BYTES],
-	uint8_t ret_file_key[static AGE_FILE_KEY_BYTES]);
+		const uint8_t recording_key[static REC_KEY_BYTES],
+		uint8_t ret_file_key[static AGE_FILE_KEY_BYTES]);

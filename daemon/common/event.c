@@ -19,21 +19,21 @@
 #include "daemon/common/event_ids.h"
 
 static const char *const ids[EVENT_MAX] = {
-	[EVENT_STARTED] = EVENT_ID_STARTED,
-	[EVENT_SEALED] = EVENT_ID_SEALED,
-	[EVENT_QUARANTINED] = EVENT_ID_QUARANTINED,
-	[EVENT_DAMAGED] = EVENT_ID_DAMAGED,
-	[EVENT_SPOOL_TROUBLE] = EVENT_ID_SPOOL_TROUBLE,
-	[EVENT_SPOOL_FULL] = EVENT_ID_SPOOL_FULL,
-	[EVENT_STALE] = EVENT_ID_STALE,
-	[EVENT_DISCARDED] = EVENT_ID_DISCARDED,
-	[EVENT_KEY_TROUBLE] = EVENT_ID_KEY_TROUBLE,
-	[EVENT_HOLD_PLACED] = EVENT_ID_HOLD_PLACED,
-	[EVENT_SHRED_PENDING] = EVENT_ID_SHRED_PENDING,
-	[EVENT_DESTROYED] = EVENT_ID_DESTROYED,
-	[EVENT_REFUSED] = EVENT_ID_REFUSED,
-	[EVENT_RESURRECTION_REFUSED] = EVENT_ID_RESURRECTION_REFUSED,
-	[EVENT_AUDIT_BROKEN] = EVENT_ID_AUDIT_BROKEN,
+		[EVENT_STARTED] = EVENT_ID_STARTED,
+		[EVENT_SEALED] = EVENT_ID_SEALED,
+		[EVENT_QUARANTINED] = EVENT_ID_QUARANTINED,
+		[EVENT_DAMAGED] = EVENT_ID_DAMAGED,
+		[EVENT_SPOOL_TROUBLE] = EVENT_ID_SPOOL_TROUBLE,
+		[EVENT_SPOOL_FULL] = EVENT_ID_SPOOL_FULL,
+		[EVENT_STALE] = EVENT_ID_STALE,
+		[EVENT_DISCARDED] = EVENT_ID_DISCARDED,
+		[EVENT_KEY_TROUBLE] = EVENT_ID_KEY_TROUBLE,
+		[EVENT_HOLD_PLACED] = EVENT_ID_HOLD_PLACED,
+		[EVENT_SHRED_PENDING] = EVENT_ID_SHRED_PENDING,
+		[EVENT_DESTROYED] = EVENT_ID_DESTROYED,
+		[EVENT_REFUSED] = EVENT_ID_REFUSED,
+		[EVENT_RESURRECTION_REFUSED] = EVENT_ID_RESURRECTION_REFUSED,
+		[EVENT_AUDIT_BROKEN] = EVENT_ID_AUDIT_BROKEN,
 };
 
 /* Where events go: like the log of any process, one per process. */
@@ -91,8 +91,8 @@ void event_init(const char *name)
 	to_journal = (stderr_is_journal() || getenv("NOTIFY_SOCKET")) && journal_listens();
 }
 
-static int send_to_journal(
-	int priority, enum event event, const struct event_fields *fields, const char *message)
+static int send_to_journal(int priority, enum event event, const struct event_fields *fields,
+		const char *message)
 {
 	_cleanup_(free_entry) struct entry entry = {.n = 0};
 
@@ -123,8 +123,8 @@ static void flatten(char *text)
 	}
 }
 
-void event_log(
-	int priority, enum event event, const struct event_fields *fields, const char *format, ...)
+void event_log(int priority, enum event event, const struct event_fields *fields,
+		const char *format, ...)
 {
 	_cleanup_free_ char *message = NULL;
 	va_list arguments;

@@ -41,4 +41,4 @@ void event_init(const char *program);
 
 /* priority is a syslog level (LOG_ERR ...). The format makes one line. fields may be NULL. */
 void event_log(int priority, enum event event, const struct event_fields *fields,
-	const char *format, ...) __attribute__((format(printf, 4, 5)));
+		const char *format, ...) __attribute__((format(printf, 4, 5)));

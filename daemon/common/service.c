@@ -80,8 +80,8 @@ static int start_watchdog(struct service *service)
 	return uv_timer_start(&service->watchdog, on_watchdog, half_ms, half_ms);
 }
 
-int service_start(
-	uv_loop_t *loop, void (*stop)(void *context), void *context, struct service **ret_service)
+int service_start(uv_loop_t *loop, void (*stop)(void *context), void *context,
+		struct service **ret_service)
 {
 	struct service *service = calloc(1, sizeof(*service));
 

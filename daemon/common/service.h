@@ -8,15 +8,15 @@ struct service;
 /* Installs SIGTERM and SIGINT (stop is then called once, on the loop) and, when systemd asks for
  * it, a watchdog timer that pets it from the loop at half the interval (sd_watchdog_enabled(3)).
  * SIGPIPE is ignored. -errno. */
-int service_start(
-	uv_loop_t *loop, void (*stop)(void *context), void *context, struct service **ret_service);
+int service_start(uv_loop_t *loop, void (*stop)(void *context), void *context,
+		struct service **ret_service);
 
 /* READY=1, and STATUS=. */
 void service_ready(struct service *service, const char *status);
 
 /* STATUS= while running. */
 void service_status(struct service *service, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+		__attribute__((format(printf, 2, 3)));
 
 /* STOPPING=1; closes its handles on the loop, which must run once more to let go of them. Takes
  * NULL; returns NULL. */

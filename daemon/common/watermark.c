@@ -11,14 +11,15 @@ void watermark_space(const struct statvfs *st, struct watermark_space *ret_space
 	double inodes = percent_of(st->f_favail, st->f_files); /* btrfs counts none */
 
 	*ret_space = (struct watermark_space){
-		.free_bytes = st->f_blocks ? (uint64_t)st->f_bavail * st->f_frsize : UINT64_MAX,
-		.free_inodes = st->f_files ? st->f_favail : UINT64_MAX,
-		.free_percent = bytes < inodes ? bytes : inodes,
+			.free_bytes = st->f_blocks ? (uint64_t)st->f_bavail * st->f_frsize
+						   : UINT64_MAX,
+			.free_inodes = st->f_files ? st->f_favail : UINT64_MAX,
+			.free_percent = bytes < inodes ? bytes : inodes,
 	};
 }
 
 enum watermark_change watermark_update(
-	struct watermark *mark, unsigned percent, const struct watermark_space *space)
+		struct watermark *mark, unsigned percent, const struct watermark_space *space)
 {
 	double well = percent + percent / 4.0;
 

@@ -16,8 +16,8 @@ struct watermark {
 
 struct watermark_space {
 	uint64_t free_bytes,
-		free_inodes; /* for those without privilege; UINT64_MAX: without limit */
-	double free_percent; /* of the scarcer; 100 when the filesystem does not say */
+			free_inodes; /* for those without privilege; UINT64_MAX: without limit */
+	double free_percent;         /* of the scarcer; 100 when the filesystem does not say */
 };
 
 void watermark_space(const struct statvfs *st, struct watermark_space *ret_space);
@@ -25,4 +25,4 @@ void watermark_space(const struct statvfs *st, struct watermark_space *ret_space
 /* percent: the mark; 0 is never low. */
 enum watermark_change { WATERMARK_AS_BEFORE, WATERMARK_LOW, WATERMARK_WELL };
 enum watermark_change watermark_update(
-	struct watermark *mark, unsigned percent, const struct watermark_space *space);
+		struct watermark *mark, unsigned percent, const struct watermark_space *space);

@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
-#include "daemon/intake/job.h"
-#include "daemon/intake/scan.h"
+#include "daemon/intake/spool/scan.h"
+#include "daemon/intake/work/job.h"
 
 /* The loop, its threads, the watch, the keeper, the probe, and what libraries open for a moment. */
 #define OTHERS 32

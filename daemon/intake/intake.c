@@ -11,12 +11,12 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/monotonic.h"
 #include "daemon/common/event.h"
 #include "daemon/intake/descriptors.h"
-#include "daemon/intake/monotonic.h"
 #include "daemon/intake/intake_state.h"
 #include "daemon/intake/look.h"
-#include "daemon/intake/report.h"
+#include "daemon/intake/spool/report.h"
 
 #define LOOKS_PER_TURN        32
 #define REMEMBERED            4096 /* refusals told, files parked */
@@ -157,8 +157,8 @@ static void on_watch(void *context, enum watch_event event, size_t spool, const 
 static void report(struct intake *intake)
 {
 	if (keeper_link_ready(intake->link))
-		keeper_link_send(
-			intake->link, report_build(intake->spools, intake->config->n_spools));
+		keeper_link_send(intake->link,
+				report_build(intake->spools, intake->config->n_spools));
 }
 
 static void on_keeper_ready(void *context)
@@ -189,8 +189,8 @@ static void on_keeper_lost(void *context, int r, unsigned attempts)
 	intake->connected = false;
 	if (tell && trouble_hit(&intake->keeper, monotonic_us()) > 0)
 		event_log(LOG_ERR, EVENT_KEY_TROUBLE, NULL,
-			"the keeper cannot be reached (%s): recordings wait in their spools",
-			re_strerror(r));
+				"the keeper cannot be reached (%s): recordings wait in their spools",
+				re_strerror(r));
 	jobs_lost(intake->jobs);
 }
 
@@ -310,7 +310,7 @@ static const char *probe_program(const struct config *config, char buf[static PA
 static int start_link(struct intake *intake)
 {
 	const struct keeper_link_events events = {
-		on_keeper_ready, on_keeper_message, on_keeper_lost, intake};
+			on_keeper_ready, on_keeper_message, on_keeper_lost, intake};
 	_cleanup_free_ char *path = NULL;
 
 	if (asprintf(&path, "%s/intake", intake->config->socket_dir) < 0) {
@@ -327,24 +327,24 @@ static size_t affordable_jobs(const struct config *config)
 
 	if (jobs < config->jobs)
 		event_log(LOG_WARNING, EVENT_PLAIN, NULL,
-			"%zu open files are allowed: that is enough for %zu recordings in progress, "
-			"not for Jobs=%u (raise LimitNOFILE=)",
-			limit, jobs, config->jobs);
+				"%zu open files are allowed: that is enough for %zu recordings in progress, "
+				"not for Jobs=%u (raise LimitNOFILE=)",
+				limit, jobs, config->jobs);
 	return jobs;
 }
 
 static int start_jobs(struct intake *intake)
 {
 	const struct jobs_setup setup = {
-		.loop = intake->loop,
-		.clock = intake->clock,
-		.link = intake->link,
-		.probe = intake->probe,
-		.max = affordable_jobs(intake->config),
-		.n_spools = intake->config->n_spools,
-		.slow_us = intake->config->probe_timeout_us / 2,
-		.ended = on_job_ended,
-		.context = intake,
+			.loop = intake->loop,
+			.clock = intake->clock,
+			.link = intake->link,
+			.probe = intake->probe,
+			.max = affordable_jobs(intake->config),
+			.n_spools = intake->config->n_spools,
+			.slow_us = intake->config->probe_timeout_us / 2,
+			.ended = on_job_ended,
+			.context = intake,
 	};
 
 	return jobs_new(&setup, &intake->jobs);
@@ -365,18 +365,18 @@ static int start_spools(struct intake *intake)
 	size_t n = intake->config->n_spools;
 
 	intake->tools = (struct spool_tools){
-		.clock = intake->clock,
-		.watch = intake->watch,
-		.told = intake->told,
-		.rescan_us = intake->config->rescan_us,
+			.clock = intake->clock,
+			.watch = intake->watch,
+			.told = intake->told,
+			.rescan_us = intake->config->rescan_us,
 	};
 	intake->spools = calloc(n ? n : 1, sizeof(*intake->spools));
 	if (!intake->spools)
 		return -ENOMEM;
 	int r = 0;
 	for (size_t i = 0; i < n; i++) { /* all, so that all can be freed */
-		int failed = spool_init(
-			&intake->spools[i], i, intake->config, &intake->tools, queue_share(n));
+		int failed = spool_init(&intake->spools[i], i, intake->config, &intake->tools,
+				queue_share(n));
 		r = failed < 0 ? failed : r;
 	}
 	for (size_t i = 0; r == 0 && i < n; i++)
@@ -410,7 +410,7 @@ static int start_parts(struct intake *intake)
 		r = watch_start(intake->loop, on_watch, intake, &intake->watch);
 	if (r == 0)
 		r = probe_client_start(intake->loop, probe_program(intake->config, buf),
-			intake->config->probe_timeout_us, &intake->probe);
+				intake->config->probe_timeout_us, &intake->probe);
 	if (r == 0)
 		r = start_link(intake);
 	if (r == 0)

@@ -4,7 +4,7 @@
 #include <uv.h>
 
 #include "base/clock.h"
-#include "daemon/common/config.h"
+#include "daemon/common/config/config.h"
 
 /* Candidates remembered at once, of all spools together; a spool with more files than its share is
  * walked piece by piece. */

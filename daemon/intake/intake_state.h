@@ -2,8 +2,8 @@
 #pragma once
 
 #include "daemon/intake/intake.h"
-#include "daemon/intake/job.h"
-#include "daemon/intake/spool.h"
+#include "daemon/intake/spool/spool.h"
+#include "daemon/intake/work/job.h"
 
 struct intake {
 	uv_loop_t *loop;

@@ -8,11 +8,11 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/monotonic.h"
 #include "daemon/common/event.h"
-#include "daemon/intake/aside.h"
-#include "daemon/intake/bundle.h"
-#include "daemon/intake/marks.h"
-#include "daemon/intake/monotonic.h"
+#include "daemon/intake/beside/bundle.h"
+#include "daemon/intake/beside/marks.h"
+#include "daemon/intake/source/aside.h"
 
 /* 1 January 2000: what claims to be older has no clock. */
 #define EARLIEST_SANE_US (INT64_C(946684800) * US_PER_S)
@@ -53,7 +53,7 @@ static void return_in(struct intake *intake, struct candidate *candidate, int64_
 /* When the file was finished, as far as can be told: its last change by its own account, or, when
  * that lies in the future or before any bridge, the moment this state of it was first met. */
 static int64_t finished_us(
-	struct candidate *candidate, const struct source_identity *identity, int64_t now_us)
+		struct candidate *candidate, const struct source_identity *identity, int64_t now_us)
 {
 	int64_t changed_us = source_changed_us(identity);
 
@@ -90,7 +90,7 @@ static void try_later(struct intake *intake, struct candidate *candidate, const 
 }
 
 static void writer_found(
-	struct intake *intake, struct candidate *candidate, const struct source *source)
+		struct intake *intake, struct candidate *candidate, const struct source *source)
 {
 	if (candidate->writers >= WRITER_LOOKS) {
 		spool_in_progress(&intake->spools[candidate->spool], source, false);
@@ -108,10 +108,10 @@ static void tell_unleased(struct spool *spool)
 		return;
 	spool->told_unleased = true;
 	event_log(LOG_WARNING, EVENT_SPOOL_TROUBLE, &fields,
-		"spool %s: no lease on a file is to be had (the filesystem, or CAP_LEASE): a "
-		"writer "
-		"is only noticed when it writes; files wait longer",
-		spool->config->name);
+			"spool %s: no lease on a file is to be had (the filesystem, or CAP_LEASE): a "
+			"writer "
+			"is only noticed when it writes; files wait longer",
+			spool->config->name);
 }
 
 /* What the look found. */
@@ -133,7 +133,7 @@ enum {
 /* Within one tick of the filesystem's clock, two files after each other in one inode look alike
  * (source_hash): none is taken before its tick is over. Some filesystems keep whole seconds. */
 static int64_t unsettled_us(const struct job_order *order, const struct source_identity *identity,
-	int64_t settle_us, int64_t now_us)
+		int64_t settle_us, int64_t now_us)
 {
 	int64_t tick_us = identity->ctime_ns % (1000 * US_PER_S) == 0 ? 2 * US_PER_S : TICK_US;
 
@@ -159,16 +159,16 @@ static int remove_discarded(struct spool *spool, struct source *source)
 
 	if (r == 0)
 		event_log(LOG_NOTICE, EVENT_DISCARDED, &fields,
-			"spool %s: inode %" PRIu64 ", %" PRIu64
-			" bytes, was discarded by its bridge and is removed without being sealed "
-			"(Discarded=delete)",
-			spool->config->name, inode, source->identity.size);
+				"spool %s: inode %" PRIu64 ", %" PRIu64
+				" bytes, was discarded by its bridge and is removed without being sealed "
+				"(Discarded=delete)",
+				spool->config->name, inode, source->identity.size);
 	return r == 0 || r == SOURCE_GONE ? FINDING_REMOVED : r;
 }
 
 /* What is to be done with a claimed source: 0 to seal it. */
 static int gather(struct intake *intake, struct finding *finding, const char *path,
-	const struct pattern_match *match, bool discarded, int64_t now_us)
+		const struct pattern_match *match, bool discarded, int64_t now_us)
 {
 	struct job_order *order = &finding->order;
 	struct spool *spool = &intake->spools[order->candidate->spool];
@@ -176,7 +176,7 @@ static int gather(struct intake *intake, struct finding *finding, const char *pa
 	if (discarded && discarded_is(spool, "delete"))
 		return remove_discarded(spool, &finding->source);
 	int r = bundle_gather(spool, path, match, discarded, order->finished_us, now_us,
-		&order->bundle, &finding->wait_us);
+			&order->bundle, &finding->wait_us);
 	return r == BUNDLE_WAIT ? FINDING_UNSETTLED : r == BUNDLE_NO_MAP ? FINDING_NO_MAP : r;
 }
 
@@ -201,13 +201,13 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 	order->profile = spool->profile;
 	order->candidate = candidate;
 	order->finished_us = candidate->since_us =
-		finished_us(candidate, &source->identity, now_us);
+			finished_us(candidate, &source->identity, now_us);
 	order->recorded_us = recorded_us(&source->identity, now_us);
 	source_hash_of(source, spool->config->name, order->hash);
 	if (seen_has(intake->parked, order->hash, sizeof(order->hash)))
 		return FINDING_PARKED;
 	finding->wait_us = unsettled_us(order, &source->identity,
-		spool_settle_us(spool->config, candidate->arrived), now_us);
+			spool_settle_us(spool->config, candidate->arrived), now_us);
 	if (finding->wait_us > 0)
 		return FINDING_UNSETTLED;
 	int marks = marks_look(spool, path, &match);
@@ -223,7 +223,7 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 	if (r == SOURCE_UNLEASED) {
 		tell_unleased(spool);
 		finding->wait_us =
-			unsettled_us(order, &source->identity, UNLEASED_SETTLE_US, now_us);
+				unsettled_us(order, &source->identity, UNLEASED_SETTLE_US, now_us);
 		r = finding->wait_us > 0 ? FINDING_UNSETTLED : 0;
 	}
 	return r != 0 ? r : gather(intake, finding, path, &match, marks == MARKS_DISCARDED, now_us);
@@ -264,7 +264,7 @@ void look_at(struct intake *intake, struct candidate *candidate)
 			spool_in_progress(spool, &finding.source, true);
 		if (r == FINDING_LEFT)
 			spool_tell(spool, finding.source.identity.inode, SOURCE_OUTCOMES + 2,
-				"was discarded by its bridge (Discarded=leave)");
+					"was discarded by its bridge (Discarded=leave)");
 		drop(intake, candidate);
 	}
 	source_close(&finding.source);
@@ -304,7 +304,8 @@ void look_after(struct intake *intake, const struct job_outcome *outcome)
 		park(intake, outcome);
 	if (outcome->end == JOB_CHANGED || candidate->touched)
 		return_in(intake, candidate,
-			spool->config->settle_us > 0 ? spool->config->settle_us : SHORT_WAIT_US);
+				spool->config->settle_us > 0 ? spool->config->settle_us
+							     : SHORT_WAIT_US);
 	else if (outcome->end == JOB_DONE || outcome->end == JOB_REFUSED)
 		drop(intake, candidate);
 	else

@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/secret.h"
-#include "daemon/common/config.h"
+#include "daemon/common/config/config.h"
 #include "daemon/common/event.h"
 #include "daemon/common/service.h"
 #include "daemon/intake/intake.h"
@@ -41,7 +41,7 @@ static void print_help(FILE *to)
 	      "  --check-config       check the configuration, and exit\n"
 	      "  --help, --version\n\n"
 	      "Exit status: 0 done, 1 error, 2 wrong usage.\n",
-		to);
+			to);
 }
 
 static int usage_error(const char *what, const char *argument)
@@ -53,13 +53,13 @@ static int usage_error(const char *what, const char *argument)
 enum option_id { OPT_CONFIG = 1, OPT_STATE, OPT_SPOOL, OPT_CHECK, OPT_HELP, OPT_VERSION };
 
 static const struct option options[] = {
-	{"config", required_argument, NULL, OPT_CONFIG},
-	{"state", required_argument, NULL, OPT_STATE},
-	{"spool", required_argument, NULL, OPT_SPOOL},
-	{"check-config", no_argument, NULL, OPT_CHECK},
-	{"help", no_argument, NULL, OPT_HELP},
-	{"version", no_argument, NULL, OPT_VERSION},
-	{0},
+		{"config", required_argument, NULL, OPT_CONFIG},
+		{"state", required_argument, NULL, OPT_STATE},
+		{"spool", required_argument, NULL, OPT_SPOOL},
+		{"check-config", no_argument, NULL, OPT_CHECK},
+		{"help", no_argument, NULL, OPT_HELP},
+		{"version", no_argument, NULL, OPT_VERSION},
+		{0},
 };
 
 /* -1: go on; else the code to exit with. */
@@ -111,7 +111,7 @@ static int load_config(struct config **ret_config)
 	if (r == 0 && config->n_spools == 0) {
 		fputs("recseald: no spool: add a [spool NAME] section with Path=, or --spool "
 		      "PATH\n",
-			stderr);
+				stderr);
 		r = -RE_CONFIG;
 	}
 	if (r < 0) {
@@ -147,11 +147,11 @@ static int run(const struct config *config)
 	struct daemon d = {0};
 	uv_loop_t *loop = uv_default_loop();
 	const struct intake_setup setup = {
-		.loop = loop,
-		.config = config,
-		.clock = &clock_system,
-		.stopped = on_stopped,
-		.context = &d,
+			.loop = loop,
+			.config = config,
+			.clock = &clock_system,
+			.stopped = on_stopped,
+			.context = &d,
 	};
 	int r = intake_start(&setup, &d.intake);
 
@@ -162,8 +162,8 @@ static int run(const struct config *config)
 		intake_stop(d.intake);
 	} else {
 		event_log(LOG_INFO, EVENT_STARTED, NULL,
-			"recseald " VERSION ": watching %zu spool%s", config->n_spools,
-			config->n_spools == 1 ? "" : "s");
+				"recseald " VERSION ": watching %zu spool%s", config->n_spools,
+				config->n_spools == 1 ? "" : "s");
 		service_ready(d.service, "watching the spools");
 	}
 	uv_run(loop, UV_RUN_DEFAULT);

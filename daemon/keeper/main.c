@@ -15,16 +15,17 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "base/socket.h"
-#include "daemon/common/config.h"
+#include "daemon/common/config/config.h"
 #include "daemon/common/event.h"
 #include "daemon/common/service.h"
-#include "daemon/keeper/control.h"
-#include "daemon/keeper/intake_server.h"
-#include "daemon/keeper/preflight.h"
-#include "daemon/keeper/retention.h"
-#include "daemon/keeper/root_place.h"
+#include "daemon/keeper/control/control.h"
+#include "daemon/keeper/erasure/retention.h"
+#include "daemon/keeper/erasure/root_move.h"
+#include "daemon/keeper/ingest/intake_server.h"
+#include "daemon/keeper/root/preflight.h"
+#include "daemon/keeper/root/root_place.h"
 #include "daemon/keeper/space.h"
-#include "daemon/keeper/vault.h"
+#include "daemon/keeper/vault_open.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -35,19 +36,20 @@ static bool arg_move_root;
 static uint64_t arg_accept_restored;
 
 static const char help[] =
-	"Usage: recseal-keeper [OPTION]...\n"
-	"Keeps the keys, the catalog and the objects of a recseal vault.\n"
-	"\n"
-	"  --config FILE             read FILE instead of " SYSCONFDIR "/recseal/recseal.conf\n"
-	"  --state DIR               keep everything below DIR: keeper/, objects/, run/\n"
-	"  --check-config            check the configuration and exit\n"
-	"  --accept-restored=EPOCH   accept a root file that was restored from a copy of this "
-	"epoch, and exit\n"
-	"  --move-root               move the root to where the configuration says (Root=), and "
-	"exit\n"
-	"  --help, --version\n"
-	"\n"
-	"See recseal-keeper(8).\n";
+		"Usage: recseal-keeper [OPTION]...\n"
+		"Keeps the keys, the catalog and the objects of a recseal vault.\n"
+		"\n"
+		"  --config FILE             read FILE instead of " SYSCONFDIR
+		"/recseal/recseal.conf\n"
+		"  --state DIR               keep everything below DIR: keeper/, objects/, run/\n"
+		"  --check-config            check the configuration and exit\n"
+		"  --accept-restored=EPOCH   accept a root file that was restored from a copy of this "
+		"epoch, and exit\n"
+		"  --move-root               move the root to where the configuration says (Root=), and "
+		"exit\n"
+		"  --help, --version\n"
+		"\n"
+		"See recseal-keeper(8).\n";
 
 /* Everything that lives while the keeper runs. */
 struct keeper {
@@ -70,9 +72,9 @@ static int parse_epoch(const char *text)
 	arg_accept_restored = strtoull(text, &end, 10);
 	if (errno || *end || arg_accept_restored == 0) {
 		fprintf(stderr,
-			"recseal-keeper: --accept-restored takes an epoch, a number from 1 on; not "
-			"\"%s\"\n",
-			text);
+				"recseal-keeper: --accept-restored takes an epoch, a number from 1 on; not "
+				"\"%s\"\n",
+				text);
 		return -EINVAL;
 	}
 	return 0;
@@ -82,14 +84,14 @@ static int parse_epoch(const char *text)
 static int parse_arguments(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"state", required_argument, NULL, 's'},
-		{"check-config", no_argument, NULL, 'C'},
-		{"accept-restored", required_argument, NULL, 'a'},
-		{"move-root", no_argument, NULL, 'm'},
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'v'},
-		{0},
+			{"config", required_argument, NULL, 'c'},
+			{"state", required_argument, NULL, 's'},
+			{"check-config", no_argument, NULL, 'C'},
+			{"accept-restored", required_argument, NULL, 'a'},
+			{"move-root", no_argument, NULL, 'm'},
+			{"help", no_argument, NULL, 'h'},
+			{"version", no_argument, NULL, 'v'},
+			{0},
 	};
 	int c;
 
@@ -138,7 +140,7 @@ static void report_open_failure(int r, const char *sentence)
 	size_t len = strcspn(sentence, "\n");
 
 	event_log(LOG_CRIT, event, NULL, "%.*s", len ? (int)len : 80,
-		len ? sentence : re_strerror(r));
+			len ? sentence : re_strerror(r));
 }
 
 static int open_vault(struct keeper *keeper)
@@ -150,9 +152,9 @@ static int open_vault(struct keeper *keeper)
 	if (!errors)
 		return -ENOMEM;
 	int r = vault_open(
-		keeper->config, clock_system, arg_accept_restored, errors, &keeper->vault);
+			keeper->config, clock_system, arg_accept_restored, errors, &keeper->vault);
 	if (r == 0 && arg_move_root)
-		r = root_place_move(keeper->vault, errors);
+		r = root_move(keeper->vault, errors);
 	if (r == 0)
 		r = root_place_check(keeper->vault, errors);
 	if (r == 0)
@@ -180,7 +182,7 @@ static int listen_on(const struct config *config, const char *name, int type)
 	fd = socket_listen(path, type, 0666);
 	if (fd < 0)
 		event_log(LOG_CRIT, EVENT_PLAIN, NULL, "cannot listen on %s: %s", path,
-			re_strerror(fd));
+				re_strerror(fd));
 	return fd;
 }
 
@@ -194,8 +196,8 @@ static int intake_uid(const struct config *config, uid_t *ret_uid)
 	const struct passwd *pw = getpwnam(config->intake_user);
 	if (!pw) {
 		event_log(LOG_CRIT, EVENT_PLAIN, NULL,
-			"the intake's user %s does not exist; see Intake= in [keeper]",
-			config->intake_user);
+				"the intake's user %s does not exist; see Intake= in [keeper]",
+				config->intake_user);
 		return errno ? -errno : -ENOENT;
 	}
 	*ret_uid = pw->pw_uid;
@@ -218,8 +220,8 @@ static void stuck(void *context)
 	struct keeper *keeper = context;
 
 	event_log(LOG_CRIT, EVENT_KEY_TROUBLE, NULL,
-		"root slots and database must be brought together again: the keeper stops, a "
-		"restart does it");
+			"root slots and database must be brought together again: the keeper stops, a "
+			"restart does it");
 	keeper->failed = true;
 	stop(keeper);
 }
@@ -241,7 +243,7 @@ static int serve(struct keeper *keeper)
 		return r;
 	TAKE_FD(intake_fd);
 	r = control_start(&keeper->loop, keeper->vault, keeper->intake, TAKE_FD(control_fd),
-		&keeper->control);
+			&keeper->control);
 	if (r < 0)
 		return r;
 	r = space_start(&keeper->loop, keeper->vault, &keeper->space);
@@ -261,10 +263,10 @@ static void announce(struct keeper *keeper)
 	char sentence[256];
 
 	root_assurance_sentence(keeper->vault->root->assurance, vault_epoch(keeper->vault),
-		sentence, sizeof(sentence));
+			sentence, sizeof(sentence));
 	event_log(LOG_INFO, EVENT_STARTED, &fields,
-		"vault open at epoch %" PRIu64 ", assurance %s: %s", vault_epoch(keeper->vault),
-		keeper->vault->root->assurance, sentence);
+			"vault open at epoch %" PRIu64 ", assurance %s: %s",
+			vault_epoch(keeper->vault), keeper->vault->root->assurance, sentence);
 	preflight_check(keeper->config, "", tell_of_host, NULL);
 	service_ready(keeper->service, "serving");
 }
@@ -277,14 +279,14 @@ static int run(struct keeper *keeper)
 		return r;
 	if (arg_move_root) {
 		printf("The root is kept with assurance %s, at epoch %" PRIu64 ".\n",
-			keeper->vault->root->assurance, vault_epoch(keeper->vault));
+				keeper->vault->root->assurance, vault_epoch(keeper->vault));
 		keeper->vault = vault_close(keeper->vault);
 		return 0;
 	}
 	if (arg_accept_restored) {
 		printf("The root file is accepted, at epoch %" PRIu64
 		       ". Start recseal-keeper as usual.\n",
-			vault_epoch(keeper->vault));
+				vault_epoch(keeper->vault));
 		keeper->vault = vault_close(keeper->vault);
 		return 0;
 	}
@@ -313,7 +315,7 @@ int main(int argc, char **argv)
 	r = secret_process_init();
 	if (r < 0) {
 		event_log(LOG_CRIT, EVENT_PLAIN, NULL, "cannot protect secrets in this process: %s",
-			re_strerror(r));
+				re_strerror(r));
 		return EXIT_FAILURE;
 	}
 	if (load_config(&keeper.config) < 0)

@@ -29,13 +29,13 @@ static void look(uv_timer_t *timer)
 	switch (watermark_update(&space->mark, config->objects_low_percent, &free_space)) {
 	case WATERMARK_LOW:
 		event_log(LOG_WARNING, EVENT_SPOOL_FULL, NULL,
-			"space for sealed objects is low: %.1f%% left, below LowSpace=%u%% of [keeper]",
-			free_space.free_percent, config->objects_low_percent);
+				"space for sealed objects is low: %.1f%% left, below LowSpace=%u%% of [keeper]",
+				free_space.free_percent, config->objects_low_percent);
 		break;
 	case WATERMARK_WELL:
 		event_log(LOG_NOTICE, EVENT_PLAIN, NULL,
-			"there is space for sealed objects again: %.1f%% left",
-			free_space.free_percent);
+				"there is space for sealed objects again: %.1f%% left",
+				free_space.free_percent);
 		break;
 	case WATERMARK_AS_BEFORE:
 		break;

@@ -91,8 +91,8 @@ bool audio_decodes_at(struct audio *audio, uint64_t frame)
 uint32_t audio_block_bytes(const struct audio *audio)
 {
 	uint32_t channels = audio->info.channels > 0 && audio->info.channels <= PROBE_CHANNELS_MAX
-				    ? (uint32_t)audio->info.channels
-				    : 0;
+					    ? (uint32_t)audio->info.channels
+					    : 0;
 
 	switch (audio->info.format & SF_FORMAT_SUBMASK) {
 	case SF_FORMAT_PCM_S8:

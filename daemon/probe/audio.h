@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "daemon/common/probe_wire.h"
+#include "daemon/common/wire/probe_wire.h"
 #include "daemon/probe/source.h"
 
 struct audio {

@@ -16,7 +16,7 @@
 
 /* In the child. Ends the process; _exit(), because the parent's stdio and atexit are not ours. */
 __attribute__((noreturn)) static void child_main(pid_t server, int file_fd, int pipe_fd,
-	unsigned timeout_ms, const struct probe_judge *judge)
+		unsigned timeout_ms, const struct probe_judge *judge)
 {
 	uint8_t record[PROBE_RESULT_BYTES];
 	struct probe_result result;
@@ -39,7 +39,7 @@ static void child_reap(pid_t pid, siginfo_t *ret_info)
 }
 
 int child_start(struct child *child, int file_fd, uint32_t job, unsigned timeout_ms, int64_t now_us,
-	const struct probe_judge *judge)
+		const struct probe_judge *judge)
 {
 	_cleanup_close_ int read_fd = -1, write_fd = -1;
 	pid_t server = getpid(), pid;
@@ -63,11 +63,11 @@ int child_start(struct child *child, int file_fd, uint32_t job, unsigned timeout
 		return r;
 	}
 	*child = (struct child){
-		.pid = pid,
-		.pid_fd = pid_fd,
-		.pipe_fd = TAKE_FD(read_fd),
-		.job = job,
-		.deadline_us = now_us + (int64_t)timeout_ms * 1000,
+			.pid = pid,
+			.pid_fd = pid_fd,
+			.pipe_fd = TAKE_FD(read_fd),
+			.job = job,
+			.deadline_us = now_us + (int64_t)timeout_ms * 1000,
 	};
 	return 0;
 }
@@ -92,7 +92,7 @@ static int child_read(const struct child *child, struct probe_result *ret_result
 }
 
 static void child_conclude(
-	const struct child *child, const siginfo_t *info, struct probe_result *ret_result)
+		const struct child *child, const siginfo_t *info, struct probe_result *ret_result)
 {
 	if (info->si_code != CLD_EXITED)
 		probe_result_unprobed(ret_result, "probe crashed (signal %d)", info->si_status);

@@ -17,7 +17,7 @@ struct child {
 
 /* Starts the judge on the file; file_fd stays the caller's. -errno, and the place stays free. */
 int child_start(struct child *child, int file_fd, uint32_t job, unsigned timeout_ms, int64_t now_us,
-	const struct probe_judge *judge);
+		const struct probe_judge *judge);
 
 /* Reaps a child that has ended (its pid_fd is readable), frees the place and says what came of it;
  * the job is the child's own whatever the record says. */

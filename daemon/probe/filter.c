@@ -58,60 +58,60 @@ static int export_program(scmp_filter_ctx context, struct sock_fprog *ret_progra
 static int add_child_mmap(scmp_filter_ctx context)
 {
 	return seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
-		SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-		SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+			SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
 }
 
 /* Reads of fd 0 and writes to fd 1. libmpg123 prints warnings: other writes must fail, not kill. */
 static int add_child_io(scmp_filter_ctx context)
 {
 	int r = seccomp_rule_add(
-		context, SCMP_ACT_ALLOW, SCMP_SYS(pread64), 1, SCMP_A0(SCMP_CMP_EQ, 0, 0));
+			context, SCMP_ACT_ALLOW, SCMP_SYS(pread64), 1, SCMP_A0(SCMP_CMP_EQ, 0, 0));
 
 	if (r == 0)
-		r = seccomp_rule_add(
-			context, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, SCMP_A0(SCMP_CMP_EQ, 1, 0));
+		r = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
+				SCMP_A0(SCMP_CMP_EQ, 1, 0));
 	if (r == 0)
 		r = seccomp_rule_add(context, SCMP_ACT_ERRNO(EBADF), SCMP_SYS(write), 1,
-			SCMP_A0(SCMP_CMP_NE, 1, 0));
+				SCMP_A0(SCMP_CMP_NE, 1, 0));
 	return r;
 }
 
 static int add_child_rules(scmp_filter_ctx context)
 {
 	static const int allowed[] = {
-		SCMP_SYS(brk),
-		SCMP_SYS(munmap),
-		SCMP_SYS(mremap),
-		SCMP_SYS(madvise),
-		SCMP_SYS(futex),
-		SCMP_SYS(clock_gettime),
-		SCMP_SYS(gettimeofday),
-		SCMP_SYS(exit),
-		SCMP_SYS(exit_group),
+			SCMP_SYS(brk),
+			SCMP_SYS(munmap),
+			SCMP_SYS(mremap),
+			SCMP_SYS(madvise),
+			SCMP_SYS(futex),
+			SCMP_SYS(clock_gettime),
+			SCMP_SYS(gettimeofday),
+			SCMP_SYS(exit),
+			SCMP_SYS(exit_group),
 	};
 	/* Asked in passing: glibc's qsort() (sysinfo), libsndfile's resource forks (open), stdio
 	 * (fstat, ioctl), malloc (getrandom, mprotect). */
 	static const int denied[] = {
-		SCMP_SYS(sysinfo),
-		SCMP_SYS(open),
-		SCMP_SYS(openat),
-		SCMP_SYS(access),
-		SCMP_SYS(readlink),
-		SCMP_SYS(stat),
-		SCMP_SYS(lstat),
-		SCMP_SYS(fstat),
-		SCMP_SYS(newfstatat),
-		SCMP_SYS(statx),
-		SCMP_SYS(lseek),
-		SCMP_SYS(ioctl),
-		SCMP_SYS(fcntl),
-		SCMP_SYS(writev),
-		SCMP_SYS(mprotect),
-		SCMP_SYS(getrandom),
-		SCMP_SYS(getpid),
-		SCMP_SYS(uname),
-		SCMP_SYS(sched_getaffinity),
+			SCMP_SYS(sysinfo),
+			SCMP_SYS(open),
+			SCMP_SYS(openat),
+			SCMP_SYS(access),
+			SCMP_SYS(readlink),
+			SCMP_SYS(stat),
+			SCMP_SYS(lstat),
+			SCMP_SYS(fstat),
+			SCMP_SYS(newfstatat),
+			SCMP_SYS(statx),
+			SCMP_SYS(lseek),
+			SCMP_SYS(ioctl),
+			SCMP_SYS(fcntl),
+			SCMP_SYS(writev),
+			SCMP_SYS(mprotect),
+			SCMP_SYS(getrandom),
+			SCMP_SYS(getpid),
+			SCMP_SYS(uname),
+			SCMP_SYS(sched_getaffinity),
 	};
 	int r = add_child_io(context);
 
@@ -129,7 +129,7 @@ static int add_server_fork(scmp_filter_ctx context)
 {
 	const scmp_datum_t harmless = CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | 0xff;
 	int r = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-		SCMP_A0(SCMP_CMP_MASKED_EQ, ~harmless, 0));
+			SCMP_A0(SCMP_CMP_MASKED_EQ, ~harmless, 0));
 
 	if (r == 0)
 		r = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(fork), 0);
@@ -142,48 +142,48 @@ static int add_server_fork(scmp_filter_ctx context)
 static int add_server_rules(scmp_filter_ctx context)
 {
 	static const int allowed[] = {
-		SCMP_SYS(recvmsg),
-		SCMP_SYS(poll),
-		SCMP_SYS(ppoll),
-		SCMP_SYS(pipe2),
-		SCMP_SYS(read),
-		SCMP_SYS(pread64),
-		SCMP_SYS(write),
-		SCMP_SYS(close),
-		SCMP_SYS(close_range),
-		SCMP_SYS(dup2),
-		SCMP_SYS(dup3),
-		SCMP_SYS(fcntl),
-		SCMP_SYS(fstat),
-		SCMP_SYS(newfstatat),
-		SCMP_SYS(pidfd_open),
-		SCMP_SYS(pidfd_send_signal),
-		SCMP_SYS(waitid),
-		SCMP_SYS(getpid),
-		SCMP_SYS(getppid),
-		SCMP_SYS(gettid),
-		SCMP_SYS(kill),
-		SCMP_SYS(tgkill),
-		SCMP_SYS(prctl),
-		SCMP_SYS(prlimit64),
-		SCMP_SYS(setrlimit),
-		SCMP_SYS(seccomp),
-		SCMP_SYS(set_robust_list),
-		SCMP_SYS(rseq),
-		SCMP_SYS(rt_sigaction),
-		SCMP_SYS(rt_sigprocmask),
-		SCMP_SYS(rt_sigreturn),
-		SCMP_SYS(restart_syscall),
-		SCMP_SYS(clock_gettime),
-		SCMP_SYS(gettimeofday),
-		SCMP_SYS(getrandom),
-		SCMP_SYS(futex),
-		SCMP_SYS(brk),
-		SCMP_SYS(munmap),
-		SCMP_SYS(mremap),
-		SCMP_SYS(madvise),
-		SCMP_SYS(exit),
-		SCMP_SYS(exit_group),
+			SCMP_SYS(recvmsg),
+			SCMP_SYS(poll),
+			SCMP_SYS(ppoll),
+			SCMP_SYS(pipe2),
+			SCMP_SYS(read),
+			SCMP_SYS(pread64),
+			SCMP_SYS(write),
+			SCMP_SYS(close),
+			SCMP_SYS(close_range),
+			SCMP_SYS(dup2),
+			SCMP_SYS(dup3),
+			SCMP_SYS(fcntl),
+			SCMP_SYS(fstat),
+			SCMP_SYS(newfstatat),
+			SCMP_SYS(pidfd_open),
+			SCMP_SYS(pidfd_send_signal),
+			SCMP_SYS(waitid),
+			SCMP_SYS(getpid),
+			SCMP_SYS(getppid),
+			SCMP_SYS(gettid),
+			SCMP_SYS(kill),
+			SCMP_SYS(tgkill),
+			SCMP_SYS(prctl),
+			SCMP_SYS(prlimit64),
+			SCMP_SYS(setrlimit),
+			SCMP_SYS(seccomp),
+			SCMP_SYS(set_robust_list),
+			SCMP_SYS(rseq),
+			SCMP_SYS(rt_sigaction),
+			SCMP_SYS(rt_sigprocmask),
+			SCMP_SYS(rt_sigreturn),
+			SCMP_SYS(restart_syscall),
+			SCMP_SYS(clock_gettime),
+			SCMP_SYS(gettimeofday),
+			SCMP_SYS(getrandom),
+			SCMP_SYS(futex),
+			SCMP_SYS(brk),
+			SCMP_SYS(munmap),
+			SCMP_SYS(mremap),
+			SCMP_SYS(madvise),
+			SCMP_SYS(exit),
+			SCMP_SYS(exit_group),
 	};
 	int r = add_server_fork(context);
 
@@ -191,15 +191,15 @@ static int add_server_rules(scmp_filter_ctx context)
 		r = add_child_mmap(context);
 	/* Answers go where the socket leads, never to an address. */
 	if (r == 0)
-		r = seccomp_rule_add(
-			context, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, SCMP_A4(SCMP_CMP_EQ, 0, 0));
+		r = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
+				SCMP_A4(SCMP_CMP_EQ, 0, 0));
 	if (r == 0)
 		r = add_calls(context, SCMP_ACT_ALLOW, allowed, ELEMENTSOF(allowed));
 	return r;
 }
 
 static int build(uint32_t default_action, int (*add_rules)(scmp_filter_ctx context),
-	struct sock_fprog *ret_program)
+		struct sock_fprog *ret_program)
 {
 	_cleanup_(release_p) scmp_filter_ctx context = seccomp_init(default_action);
 	int r;

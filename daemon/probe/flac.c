@@ -13,7 +13,7 @@ uint64_t flac_audio_bytes(struct source *source)
 	uint64_t at = MAGIC_BYTES;
 
 	if (source_read(source, head, MAGIC_BYTES, 0) < MAGIC_BYTES ||
-		memcmp(head, "fLaC", MAGIC_BYTES) != 0)
+			memcmp(head, "fLaC", MAGIC_BYTES) != 0)
 		return 0;
 	for (unsigned n = 0; n < BLOCKS_MAX; n++) {
 		if (source_read(source, head, sizeof(head), at) < sizeof(head))

@@ -1,4 +1,4 @@
-/* recseal-probe: what is in this file? Started by recseald; see daemon/common/probe_wire.h. */
+/* recseal-probe: what is in this file? Started by recseald; see daemon/common/wire/probe_wire.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "daemon/common/probe_wire.h"
+#include "daemon/common/wire/probe_wire.h"
 #include "daemon/probe/sandbox.h"
 #include "daemon/probe/server.h"
 #include "daemon/probe/sniff.h"

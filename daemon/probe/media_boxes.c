@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/common/probe_wire.h"
+#include "daemon/common/wire/probe_wire.h"
 #include "daemon/probe/media.h"
 
 /* A day in fragments of a second, two boxes each. */
@@ -95,7 +95,7 @@ int media_boxes_scan(struct source *source, struct media *ret_media)
 	struct box first;
 
 	if (read_box(source, 0, &first) != 0 ||
-		(!box_is(&first, "ftyp") && !box_is(&first, "styp")))
+			(!box_is(&first, "ftyp") && !box_is(&first, "styp")))
 		return 1;
 	walk(source, &found);
 	snprintf(media.format, sizeof(media.format), "mp4");

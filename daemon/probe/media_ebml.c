@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/common/probe_wire.h"
+#include "daemon/common/wire/probe_wire.h"
 #include "daemon/probe/media.h"
 
 #define ELEMENTS_MAX 1024
@@ -75,8 +75,9 @@ static void read_doc_type(struct source *source, const struct element *head, cha
 		if (read_element(source, at, &element) != 0 || !fits(source, &element))
 			return;
 		if (element.id == ID_DOC_TYPE && element.size >= sizeof(text) &&
-			source_read(source, text, sizeof(text), element.at) == sizeof(text) &&
-			memcmp(text, "webm", sizeof(text)) == 0)
+				source_read(source, text, sizeof(text), element.at) ==
+						sizeof(text) &&
+				memcmp(text, "webm", sizeof(text)) == 0)
 			snprintf(ret_format, MEDIA_FORMAT_BYTES, "webm");
 		at = element.at + element.size;
 	}

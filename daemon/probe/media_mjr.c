@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "daemon/common/probe_wire.h"
+#include "daemon/common/wire/probe_wire.h"
 #include "daemon/probe/media.h"
 
 #define MAGIC             "MJR00002"
@@ -34,7 +34,7 @@ static void read_codec(const char *text, size_t len, struct media *media)
 		const char *name;
 		uint32_t clock_rate; /* of its RTP timestamps (RFC 3551, RFC 7587) */
 	} codecs[] = {{"opus", 48000}, {"multiopus", 48000}, {"pcmu", 8000}, {"pcma", 8000},
-		{"g722", 16000}};
+			{"g722", 16000}};
 	const char *at = memmem(text, len, CODEC_KEY, strlen(CODEC_KEY));
 
 	snprintf(media->format, sizeof(media->format), "mjr");
@@ -82,9 +82,9 @@ static void find_last(const uint8_t *buf, size_t len, struct last_packet *ret_la
 		bool whole = PACKET_HEAD_BYTES + get_be(buf + at + 8, 2) == len - at;
 		if (whole || !ret_last->found)
 			*ret_last = (struct last_packet){.at = at,
-				.time_ms = get_be(buf + at + 4, 4),
-				.found = true,
-				.whole = whole};
+					.time_ms = get_be(buf + at + 4, 4),
+					.found = true,
+					.whole = whole};
 		if (whole)
 			return;
 	}
@@ -123,7 +123,7 @@ int media_mjr_scan(struct source *source, struct media *ret_media)
 	uint8_t magic[MAGIC_BYTES];
 
 	if (source_read(source, magic, sizeof(magic), 0) < sizeof(magic) ||
-		memcmp(magic, MAGIC, sizeof(magic)) != 0)
+			memcmp(magic, MAGIC, sizeof(magic)) != 0)
 		return 1;
 	snprintf(media.format, sizeof(media.format), "mjr");
 	uint64_t first = read_description(source, &media);

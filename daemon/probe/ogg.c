@@ -105,6 +105,6 @@ int ogg_scan(struct source *source, struct ogg_tail *ret_tail)
 	ret_tail->opus = n == sizeof(start) && memcmp(start + OPUS_HEAD_AT, "OpusHead", 8) == 0;
 	if (ret_tail->opus)
 		ret_tail->opus_skip =
-			(uint16_t)(start[OPUS_SKIP_AT] | start[OPUS_SKIP_AT + 1] << 8);
+				(uint16_t)(start[OPUS_SKIP_AT] | start[OPUS_SKIP_AT + 1] << 8);
 	return 0;
 }

@@ -82,8 +82,8 @@ static bool tail_is_chunks(struct source *source, uint64_t at, bool zeros_may_pa
 		if (!chunk_plausible(source, &chunk))
 			return zeros_may_pad && zeros_at(source, at) &&
 			       zeros_at(source, source->size_bytes - at > 4096
-							? source->size_bytes - 4096
-							: at);
+								? source->size_bytes - 4096
+								: at);
 		at = chunk_end(&chunk);
 	}
 	return false;
@@ -123,7 +123,7 @@ static void read_ds64(struct source *source, const struct chunk *chunk, uint64_t
 	uint8_t ds64[DS64_MIN_BYTES];
 
 	if (chunk->size >= sizeof(ds64) &&
-		source_read(source, ds64, sizeof(ds64), chunk->at) == sizeof(ds64))
+			source_read(source, ds64, sizeof(ds64), chunk->at) == sizeof(ds64))
 		*ret_data_bytes = get_le64(ds64 + 8);
 }
 
@@ -138,8 +138,8 @@ static bool counts_header(struct source *source, uint64_t claimed)
 	       get_le32(riff_size) + UINT64_C(8) == source->size_bytes;
 }
 
-static void judge_data(
-	struct source *source, const struct chunk *chunk, uint64_t ds64_bytes, struct riff *riff)
+static void judge_data(struct source *source, const struct chunk *chunk, uint64_t ds64_bytes,
+		struct riff *riff)
 {
 	uint64_t remaining = source->size_bytes - chunk->at;
 	uint64_t claimed = chunk->size == SIZE_UNKNOWN ? ds64_bytes : chunk->size;

@@ -10,7 +10,7 @@
 #define SANDBOX_RELAXED 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
-	__has_feature(memory_sanitizer)
+		__has_feature(memory_sanitizer)
 #define SANDBOX_RELAXED 1
 #endif
 #endif

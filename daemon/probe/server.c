@@ -35,8 +35,8 @@ static int answer(const struct server *server, const struct probe_result *result
 
 	probe_result_encode(result, record);
 	for (;;) {
-		ssize_t n = send(
-			server->socket_fd, record, sizeof(record), MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(server->socket_fd, record, sizeof(record),
+				MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n >= 0 || errno != EINTR)
 			return n < 0 ? -errno : 0;
 	}
@@ -144,11 +144,11 @@ static int serve(struct server *server)
 	for (size_t i = 0; i < PROBE_JOBS_MAX; i++) {
 		const struct child *child = &server->children[i];
 		fds[i] = (struct pollfd){
-			.fd = child->pid != 0 ? child->pid_fd : -1, .events = POLLIN};
+				.fd = child->pid != 0 ? child->pid_fd : -1, .events = POLLIN};
 	}
 	/* With every place taken only the end of the stream is watched for. */
-	fds[PROBE_JOBS_MAX] =
-		(struct pollfd){.fd = server->socket_fd, .events = free_place(server) ? POLLIN : 0};
+	fds[PROBE_JOBS_MAX] = (struct pollfd){
+			.fd = server->socket_fd, .events = free_place(server) ? POLLIN : 0};
 	if (poll(fds, PROBE_JOBS_MAX + 1, wait_ms(server)) < 0)
 		return errno == EINTR ? 0 : -errno;
 	for (size_t i = 0; i < PROBE_JOBS_MAX && r == 0; i++) {

@@ -1,7 +1,7 @@
 /* The probe server: one child process per file, never wedged by any of them. */
 #pragma once
 
-#include "daemon/common/probe_wire.h"
+#include "daemon/common/wire/probe_wire.h"
 
 /* What a child does with its file: runs in the child, with the file as descriptor 0, and may end
  * the process in any way. A negative return says that the child could not confine itself, and

@@ -27,50 +27,50 @@ struct layout {
 };
 
 static const struct layout layouts[] = {
-	{.container = "w64",
-		.magic = "riff",
-		.type = "wave",
-		.audio = "data",
-		.type_at = 24,
-		.first_at = 40,
-		.id_bytes = 16,
-		.size_bytes = 8,
-		.size_counts_header = true,
-		.align = 8},
-	{.container = "aiff",
-		.magic = "FORM",
-		.type = "AIFF",
-		.audio = "SSND",
-		.type_at = 8,
-		.first_at = 12,
-		.id_bytes = 4,
-		.size_bytes = 4,
-		.big_endian = true,
-		.align = 2,
-		.preamble_bytes = 8},
-	{.container = "aiff",
-		.magic = "FORM",
-		.type = "AIFC",
-		.audio = "SSND",
-		.type_at = 8,
-		.first_at = 12,
-		.id_bytes = 4,
-		.size_bytes = 4,
-		.big_endian = true,
-		.align = 2,
-		.preamble_bytes = 8},
-	/* The version stands where others have a type. */
-	{.container = "caf",
-		.magic = "caff",
-		.type = "\0\1\0\0",
-		.audio = "data",
-		.type_at = 4,
-		.first_at = 8,
-		.id_bytes = 4,
-		.size_bytes = 8,
-		.big_endian = true,
-		.align = 1,
-		.preamble_bytes = 4},
+		{.container = "w64",
+				.magic = "riff",
+				.type = "wave",
+				.audio = "data",
+				.type_at = 24,
+				.first_at = 40,
+				.id_bytes = 16,
+				.size_bytes = 8,
+				.size_counts_header = true,
+				.align = 8},
+		{.container = "aiff",
+				.magic = "FORM",
+				.type = "AIFF",
+				.audio = "SSND",
+				.type_at = 8,
+				.first_at = 12,
+				.id_bytes = 4,
+				.size_bytes = 4,
+				.big_endian = true,
+				.align = 2,
+				.preamble_bytes = 8},
+		{.container = "aiff",
+				.magic = "FORM",
+				.type = "AIFC",
+				.audio = "SSND",
+				.type_at = 8,
+				.first_at = 12,
+				.id_bytes = 4,
+				.size_bytes = 4,
+				.big_endian = true,
+				.align = 2,
+				.preamble_bytes = 8},
+		/* The version stands where others have a type. */
+		{.container = "caf",
+				.magic = "caff",
+				.type = "\0\1\0\0",
+				.audio = "data",
+				.type_at = 4,
+				.first_at = 8,
+				.id_bytes = 4,
+				.size_bytes = 8,
+				.big_endian = true,
+				.align = 1,
+				.preamble_bytes = 4},
 };
 
 struct chunk {
@@ -97,8 +97,8 @@ static uint64_t read_size(const struct layout *layout, const uint8_t *p)
 }
 
 /* 0; 1 when the file ends before a whole chunk header. */
-static int read_chunk(
-	struct source *source, const struct layout *layout, uint64_t at, struct chunk *ret_chunk)
+static int read_chunk(struct source *source, const struct layout *layout, uint64_t at,
+		struct chunk *ret_chunk)
 {
 	size_t len = layout->id_bytes + layout->size_bytes;
 	uint8_t header[CHUNK_HEADER_MAX];
@@ -156,15 +156,16 @@ static bool never_filled_in(const struct layout *layout, const struct chunk *chu
 }
 
 static void judge_audio(struct source *source, const struct layout *layout,
-	const struct chunk *chunk, struct sized *sized)
+		const struct chunk *chunk, struct sized *sized)
 {
 	uint64_t remaining = source->size_bytes - chunk->at;
 	bool unclosed = never_filled_in(layout, chunk);
 
-	sized->claimed_bytes =
-		chunk->size > layout->preamble_bytes ? chunk->size - layout->preamble_bytes : 0;
+	sized->claimed_bytes = chunk->size > layout->preamble_bytes
+					       ? chunk->size - layout->preamble_bytes
+					       : 0;
 	sized->present_bytes =
-		remaining > layout->preamble_bytes ? remaining - layout->preamble_bytes : 0;
+			remaining > layout->preamble_bytes ? remaining - layout->preamble_bytes : 0;
 	if (sized->present_bytes == 0)
 		sized->state = RIFF_NO_AUDIO;
 	else if (chunk->size > remaining)
@@ -182,10 +183,10 @@ static void name_pcm(uint32_t flags, uint32_t bits, struct sized *sized)
 {
 	if (bits >= 8 && bits <= 64 && bits % 8 == 0)
 		snprintf(sized->codec, sizeof(sized->codec), "/pcm_%c%u%s",
-			flags & CAF_IS_FLOAT ? 'f' : 's', (unsigned)bits,
-			bits == 8                      ? ""
-			: flags & CAF_IS_LITTLE_ENDIAN ? "le"
-						       : "be");
+				flags & CAF_IS_FLOAT ? 'f' : 's', (unsigned)bits,
+				bits == 8                      ? ""
+				: flags & CAF_IS_LITTLE_ENDIAN ? "le"
+							       : "be");
 }
 
 /* CAF's description: rate as a double, id, flags, bytes and frames of a packet, channels, bits. */
@@ -196,7 +197,7 @@ static void read_desc(struct source *source, const struct chunk *chunk, struct s
 	double rate;
 
 	if (chunk->size < sizeof(desc) ||
-		source_read(source, desc, sizeof(desc), chunk->at) < sizeof(desc))
+			source_read(source, desc, sizeof(desc), chunk->at) < sizeof(desc))
 		return;
 	bits = get_be64(desc);
 	memcpy(&rate, &bits, sizeof(rate));
@@ -237,8 +238,8 @@ static void walk(struct source *source, const struct layout *layout, struct size
 }
 
 /* AU has no chunks: magic, where the audio begins, its size. */
-static void judge_au(
-	struct source *source, const uint8_t header[static AU_HEADER_BYTES], struct sized *sized)
+static void judge_au(struct source *source, const uint8_t header[static AU_HEADER_BYTES],
+		struct sized *sized)
 {
 	uint64_t at = get_be32(header + 4), claimed = get_be32(header + 8);
 

@@ -21,8 +21,8 @@
 /* A header of any format fits; more bytes than this, and no frames, is audio unaccounted for. */
 #define HEADER_MAX_BYTES 4096
 
-__attribute__((format(printf, 3, 4))) static void conclude(
-	struct probe_result *result, enum probe_condition condition, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void conclude(struct probe_result *result,
+		enum probe_condition condition, const char *format, ...)
 {
 	va_list arguments;
 
@@ -34,7 +34,7 @@ __attribute__((format(printf, 3, 4))) static void conclude(
 
 /* The same for what is damaged, and holds this much audio all the same. */
 __attribute__((format(printf, 3, 4))) static void conclude_damaged(
-	struct probe_result *result, uint64_t recoverable_bytes, const char *format, ...)
+		struct probe_result *result, uint64_t recoverable_bytes, const char *format, ...)
 {
 	va_list arguments;
 
@@ -78,7 +78,7 @@ static void take_riff_facts(const struct riff *riff, struct probe_result *result
 /* What the header claims of the audio, and what is there. why: libsndfile's reason not to open it, or
  * NULL. */
 static void conclude_claim(enum riff_state state, uint64_t claimed_bytes, uint64_t present_bytes,
-	const char *why, struct probe_result *result)
+		const char *why, struct probe_result *result)
 {
 	switch (state) {
 	case RIFF_COMPLETE:
@@ -93,18 +93,20 @@ static void conclude_claim(enum riff_state state, uint64_t claimed_bytes, uint64
 		break;
 	case RIFF_UNCLOSED:
 		conclude_damaged(result, present_bytes,
-			"never closed: header gives no size, %" PRIu64 " bytes of audio follow",
-			present_bytes);
+				"never closed: header gives no size, %" PRIu64
+				" bytes of audio follow",
+				present_bytes);
 		break;
 	case RIFF_CUT:
 		conclude_damaged(result, present_bytes,
-			"header claims %" PRIu64 " bytes of audio, %" PRIu64 " are there",
-			claimed_bytes, present_bytes);
+				"header claims %" PRIu64 " bytes of audio, %" PRIu64 " are there",
+				claimed_bytes, present_bytes);
 		break;
 	case RIFF_EXCESS:
 		conclude_damaged(result, present_bytes,
-			"header claims only %" PRIu64 " bytes of audio, %" PRIu64 " are there",
-			claimed_bytes, present_bytes);
+				"header claims only %" PRIu64 " bytes of audio, %" PRIu64
+				" are there",
+				claimed_bytes, present_bytes);
 		break;
 	case RIFF_BROKEN:
 		conclude(result, PROBE_DAMAGED, "broken header: no audio can be found");
@@ -113,18 +115,18 @@ static void conclude_claim(enum riff_state state, uint64_t claimed_bytes, uint64
 }
 
 static void sniff_riff(const struct riff *riff, const struct audio *audio, const char *why,
-	struct probe_result *result)
+		struct probe_result *result)
 {
 	if (!audio->file)
 		take_riff_facts(riff, result);
 	if (riff->state != RIFF_COMPLETE)
 		result->frames = riff_present_frames(riff);
 	conclude_claim(riff->state, riff->claimed_bytes, riff->present_bytes,
-		audio->file ? NULL : why, result);
+			audio->file ? NULL : why, result);
 }
 
 static void sniff_sized(const struct sized *sized, const struct audio *audio, const char *why,
-	struct probe_result *result)
+		struct probe_result *result)
 {
 	uint32_t block_bytes = audio->file ? audio_block_bytes(audio) : sized->block_bytes;
 
@@ -132,13 +134,13 @@ static void sniff_sized(const struct sized *sized, const struct audio *audio, co
 		result->channels = within(sized->channels, PROBE_CHANNELS_MAX);
 		result->sample_rate = within(sized->sample_rate, PROBE_SAMPLE_RATE_MAX);
 		snprintf(result->format, sizeof(result->format), "%s%s", sized->container,
-			sized->codec);
+				sized->codec);
 	}
 	if (sized->state != RIFF_COMPLETE)
-		result->frames =
-			block_bytes > 0 ? sized->present_bytes / block_bytes : PROBE_FRAMES_UNKNOWN;
+		result->frames = block_bytes > 0 ? sized->present_bytes / block_bytes
+						 : PROBE_FRAMES_UNKNOWN;
 	conclude_claim(sized->state, sized->claimed_bytes, sized->present_bytes,
-		audio->file ? NULL : why, result);
+			audio->file ? NULL : why, result);
 }
 
 /* Up to the last page that is whole; libsndfile counts up to whatever page it took for the last. */
@@ -155,7 +157,7 @@ static uint64_t ogg_whole_frames(const struct ogg_tail *tail, uint32_t sample_ra
 }
 
 static void sniff_ogg(const struct source *source, const struct ogg_tail *tail,
-	const struct audio *audio, const char *why, struct probe_result *result)
+		const struct audio *audio, const char *why, struct probe_result *result)
 {
 	if (!audio->file)
 		snprintf(result->format, sizeof(result->format), "ogg");
@@ -165,13 +167,13 @@ static void sniff_ogg(const struct source *source, const struct ogg_tail *tail,
 	} else if (!tail->whole) {
 		result->frames = ogg_whole_frames(tail, result->sample_rate);
 		conclude_damaged(result, tail->whole_bytes,
-			"cut off within a page, whole up to byte %" PRIu64 " of %" PRIu64,
-			tail->whole_bytes, source->size_bytes);
+				"cut off within a page, whole up to byte %" PRIu64 " of %" PRIu64,
+				tail->whole_bytes, source->size_bytes);
 	} else if (!audio->file) {
 		conclude(result, PROBE_UNPROBED, "%s", why);
 	} else if (!tail->end_of_stream) {
 		conclude_damaged(result, source->size_bytes,
-			"never closed: no end of stream after the last page");
+				"never closed: no end of stream after the last page");
 	} else if (result->frames == PROBE_FRAMES_UNKNOWN) {
 		conclude(result, PROBE_DAMAGED, "length not known");
 	} else {
@@ -186,16 +188,18 @@ static void sniff_flac(struct source *source, struct audio *audio, struct probe_
 
 	if (frames == PROBE_FRAMES_UNKNOWN && audible) {
 		conclude_damaged(result, bytes,
-			"never closed: header gives no length, %" PRIu64 " bytes of audio follow",
-			bytes);
+				"never closed: header gives no length, %" PRIu64
+				" bytes of audio follow",
+				bytes);
 	} else if (frames == PROBE_FRAMES_UNKNOWN) {
 		result->frames = 0;
 		conclude(result, PROBE_EMPTY, "header only, no audio");
 	} else if (frames > 0 && !(audible && audio_decodes_at(audio, frames - 1))) {
 		result->frames = PROBE_FRAMES_UNKNOWN;
 		conclude_damaged(result, bytes,
-			"cut short: header claims %" PRIu64 " frames, the last is not there",
-			frames);
+				"cut short: header claims %" PRIu64
+				" frames, the last is not there",
+				frames);
 	} else {
 		conclude_ok(result);
 	}
@@ -207,13 +211,13 @@ static void sniff_mp3(const struct mp3_head *head, struct probe_result *result)
 	if (head->unclosed) {
 		result->frames = PROBE_FRAMES_UNKNOWN;
 		conclude_damaged(result, head->present_bytes,
-			"never closed: header gives no length, %" PRIu64 " bytes are there",
-			head->present_bytes);
+				"never closed: header gives no length, %" PRIu64 " bytes are there",
+				head->present_bytes);
 	} else if (head->claimed_bytes > head->present_bytes) {
 		result->frames = PROBE_FRAMES_UNKNOWN;
 		conclude_damaged(result, head->present_bytes,
-			"cut short: header claims %" PRIu64 " bytes, %" PRIu64 " are there",
-			head->claimed_bytes, head->present_bytes);
+				"cut short: header claims %" PRIu64 " bytes, %" PRIu64 " are there",
+				head->claimed_bytes, head->present_bytes);
 	} else {
 		conclude_ok(result);
 	}
@@ -227,13 +231,13 @@ static void sniff_other(const struct source *source, struct probe_result *result
 		conclude(result, PROBE_DAMAGED, "header gives no length");
 	else if (result->frames == 0 && source->size_bytes > HEADER_MAX_BYTES)
 		conclude(result, PROBE_DAMAGED,
-			"header claims no audio, yet the file has %" PRIu64 " bytes",
-			source->size_bytes);
+				"header claims no audio, yet the file has %" PRIu64 " bytes",
+				source->size_bytes);
 	else if (result->frames == 0)
 		conclude(result, PROBE_EMPTY, "header only, no audio");
 	else
 		conclude(result, PROBE_UNPROBED,
-			"opens, but whether such a file is whole cannot be told");
+				"opens, but whether such a file is whole cannot be told");
 }
 
 static void sniff_media(const struct media *media, struct probe_result *result)
@@ -251,17 +255,18 @@ static void sniff_media(const struct media *media, struct probe_result *result)
 		break;
 	case MEDIA_UNCLOSED:
 		conclude_damaged(result, media->present_bytes,
-			"never closed: %s, %" PRIu64 " bytes of media are there", media->missing,
-			media->present_bytes);
+				"never closed: %s, %" PRIu64 " bytes of media are there",
+				media->missing, media->present_bytes);
 		break;
 	case MEDIA_CUT:
 		conclude_damaged(result, media->present_bytes,
-			"cut short: %" PRIu64 " bytes of media are there", media->present_bytes);
+				"cut short: %" PRIu64 " bytes of media are there",
+				media->present_bytes);
 		break;
 	case MEDIA_BROKEN:
 		conclude_damaged(result, media->present_bytes,
-			"broken structure: %" PRIu64 " bytes of media can be found",
-			media->present_bytes);
+				"broken structure: %" PRIu64 " bytes of media can be found",
+				media->present_bytes);
 		break;
 	}
 }
@@ -272,7 +277,7 @@ static void sniff_unopened(struct source *source, const char *why, struct probe_
 	char start[4];
 
 	if (source_read(source, start, sizeof(start), 0) == sizeof(start) &&
-		memcmp(start, "fLaC", sizeof(start)) == 0) {
+			memcmp(start, "fLaC", sizeof(start)) == 0) {
 		snprintf(result->format, sizeof(result->format), "flac");
 		conclude(result, PROBE_DAMAGED, "the header is cut or malformed");
 	} else {
@@ -326,8 +331,8 @@ static void sniff_container(struct source *source, struct probe_result *result)
 	else
 		sniff_unopened(source, why, result);
 	if (result->condition == PROBE_OK && (result->channels == 0 || result->sample_rate == 0))
-		conclude(
-			result, PROBE_DAMAGED, "header gives no plausible sample rate or channels");
+		conclude(result, PROBE_DAMAGED,
+				"header gives no plausible sample rate or channels");
 }
 
 void sniff(struct source *source, struct probe_result *ret_result)
@@ -344,13 +349,13 @@ void sniff(struct source *source, struct probe_result *ret_result)
 		probe_result_unprobed(ret_result, "too long a search: gave up");
 	else if (source->error < 0)
 		probe_result_unprobed(
-			ret_result, "cannot be read: %s", strerrordesc_np(-source->error));
+				ret_result, "cannot be read: %s", strerrordesc_np(-source->error));
 }
 
 /* The smallest WAV with audio: mono, 8 kHz, 16 bits, one frame. */
 static const uint8_t tiny_wav[] = {'R', 'I', 'F', 'F', 38, 0, 0, 0, 'W', 'A', 'V', 'E', 'f', 'm',
-	't', ' ', 16, 0, 0, 0, 1, 0, 1, 0, 0x40, 0x1f, 0, 0, 0x80, 0x3e, 0, 0, 2, 0, 16, 0, 'd',
-	'a', 't', 'a', 2, 0, 0, 0, 0, 0};
+		't', ' ', 16, 0, 0, 0, 1, 0, 1, 0, 0x40, 0x1f, 0, 0, 0x80, 0x3e, 0, 0, 2, 0, 16, 0,
+		'd', 'a', 't', 'a', 2, 0, 0, 0, 0, 0};
 
 void sniff_warm_up(void)
 {
@@ -359,7 +364,7 @@ void sniff_warm_up(void)
 	struct probe_result result;
 
 	if (fd < 0 || write(fd, tiny_wav, sizeof(tiny_wav)) != sizeof(tiny_wav) ||
-		source_init(fd, &source) < 0)
+			source_init(fd, &source) < 0)
 		return; /* only speed is lost */
 	sniff(&source, &result);
 }

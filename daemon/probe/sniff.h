@@ -5,7 +5,7 @@
  * at most a block of audio, never all of it. Meant to run inside the sandbox: source is hostile. */
 #pragma once
 
-#include "daemon/common/probe_wire.h"
+#include "daemon/common/wire/probe_wire.h"
 #include "daemon/probe/source.h"
 
 /* Always fills the result (its job field is 0). */

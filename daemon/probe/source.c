@@ -13,9 +13,9 @@ int source_init(int fd, struct source *ret_source)
 	if (!S_ISREG(st.st_mode))
 		return -ENOTSUP;
 	*ret_source = (struct source){
-		.fd = fd,
-		.size_bytes = (uint64_t)st.st_size,
-		.budget_bytes = SOURCE_BUDGET_BYTES,
+			.fd = fd,
+			.size_bytes = (uint64_t)st.st_size,
+			.budget_bytes = SOURCE_BUDGET_BYTES,
 	};
 	return 0;
 }
@@ -41,8 +41,8 @@ size_t source_read(struct source *source, void *buf, size_t len, uint64_t offset
 
 	len = source_clamp(source, len, offset);
 	while (done < len) {
-		ssize_t n =
-			pread(source->fd, (char *)buf + done, len - done, (off_t)(offset + done));
+		ssize_t n = pread(
+				source->fd, (char *)buf + done, len - done, (off_t)(offset + done));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && source->error == 0)

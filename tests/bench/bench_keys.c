@@ -18,13 +18,14 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "daemon/common/event.h"
-#include "daemon/keeper/accounts.h"
-#include "daemon/keeper/bury.h"
-#include "daemon/keeper/erasure.h"
-#include "daemon/keeper/keytree.h"
-#include "daemon/keeper/recordings.h"
-#include "daemon/keeper/retention.h"
-#include "storage/db_internal.h"
+#include "daemon/keeper/erasure/bury.h"
+#include "daemon/keeper/erasure/erasure.h"
+#include "daemon/keeper/erasure/retention.h"
+#include "daemon/keeper/keys/keytree.h"
+#include "daemon/keeper/vault/accounts.h"
+#include "daemon/keeper/vault/expiry.h"
+#include "daemon/keeper/vault/recordings.h"
+#include "storage/tables/db_internal.h"
 
 #define KEEP_US    (30 * US_PER_DAY)
 #define PER_COMMIT 1000
@@ -71,17 +72,17 @@ static void add_recording(struct vault *vault, int64_t account, uint64_t number,
 	char spool[] = "bridge";
 	uint8_t path[32], source[CATALOG_LOOKUP_BYTES];
 	struct recording_row row = {.account = account,
-		.state = RECORDING_SEALED,
-		.class = "default",
-		.format = "wav/pcm_s16le",
-		.recorded_us = now_us,
-		.sealed_us = now_us,
-		.expires_us = now_us + KEEP_US,
-		.plain_bytes = 160000,
-		.sealed_bytes = 160700,
-		.frames = 80000,
-		.channels = 1,
-		.sample_rate = 8000};
+			.state = RECORDING_SEALED,
+			.class = "default",
+			.format = "wav/pcm_s16le",
+			.recorded_us = now_us,
+			.sealed_us = now_us,
+			.expires_us = now_us + KEEP_US,
+			.plain_bytes = 160000,
+			.sealed_bytes = 160700,
+			.frames = 80000,
+			.channels = 1,
+			.sample_rate = 8000};
 	bool created;
 
 	check(key ? 0 : -RE_MLOCK, "secret memory");
@@ -91,16 +92,16 @@ static void add_recording(struct vault *vault, int64_t account, uint64_t number,
 	randombytes_buf(source, sizeof(source));
 	randombytes_buf(key, NODE_KEY_BYTES);
 	ulid_new(now_us, row.ulid);
-	check(group_for(vault->db, account, retention_bucket(row.expires_us, KEEP_US),
-		      row.expires_us, &row.group, &created),
-		"group");
+	check(group_for(vault->db, account, expiry_bucket(row.expires_us, KEEP_US), row.expires_us,
+			      &row.group, &created),
+			"group");
 	check(recording_add(vault->db, &row, source), "recording");
 	struct key_path at = key_path_recording(account, row.group, row.id);
 	check(keytree_add(vault->tree, &at, key, NULL), "key");
 	check(recordings_seal_private(&private, key, row.id, &row.private, &row.private_bytes),
-		"private data");
+			"private data");
 	check(recording_set_private(vault->db, row.id, row.private, row.private_bytes),
-		"private data");
+			"private data");
 	recording_row_clear(&row);
 }
 
@@ -179,8 +180,8 @@ static struct cost cost_now(void)
 	struct timespec cpu;
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-	return (struct cost){
-		(double)cpu.tv_sec * 1e3 + (double)cpu.tv_nsec / 1e6, bytes_written(), wal_bytes};
+	return (struct cost){(double)cpu.tv_sec * 1e3 + (double)cpu.tv_nsec / 1e6, bytes_written(),
+			wal_bytes};
 }
 
 static void print_cost(const char *what, struct cost before, unsigned n)
@@ -190,8 +191,8 @@ static void print_cost(const char *what, struct cost before, unsigned n)
 	double journal = (double)(after.journal - before.journal);
 
 	printf("%-34s %8.2f ms CPU %9.1f KiB written %9.1f KiB journal\n", what,
-		(after.cpu_ms - before.cpu_ms) / n, (written - journal) / 1024 / n,
-		journal / 1024 / n);
+			(after.cpu_ms - before.cpu_ms) / n, (written - journal) / 1024 / n,
+			journal / 1024 / n);
 	fflush(stdout);
 }
 
@@ -202,8 +203,8 @@ static struct recording_row any_recording(struct vault *vault, int64_t newest)
 
 	for (int tries = 0;; tries++) {
 		struct recording_filter filter = {
-			.after_id = (int64_t)(randombytes_random() % (uint64_t)newest),
-			.state = RECORDING_SEALED};
+				.after_id = (int64_t)(randombytes_random() % (uint64_t)newest),
+				.state = RECORDING_SEALED};
 		int r = recording_next(vault->db, &filter, &row);
 		if (r == 0)
 			return row;
@@ -223,10 +224,10 @@ static struct erasure_item any_item(struct vault *vault, int64_t newest, enum er
 {
 	struct recording_row row = any_recording(vault, newest);
 	struct erasure_item item = {.kind = kind,
-		.cause = CAUSE_SHRED,
-		.account = row.account,
-		.group = kind == ERASE_ACCOUNT ? 0 : row.group,
-		.recording = kind == ERASE_RECORDING ? row.id : 0};
+			.cause = CAUSE_SHRED,
+			.account = row.account,
+			.group = kind == ERASE_ACCOUNT ? 0 : row.group,
+			.recording = kind == ERASE_RECORDING ? row.id : 0};
 
 	recording_row_clear(&row);
 	return item;
@@ -240,8 +241,8 @@ static void erase_some(struct vault *vault, int64_t newest, enum erasure_kind ki
 	}
 }
 
-static void erase_batch(
-	struct vault *vault, size_t batch, int64_t newest, enum erasure_kind kind, const char *what)
+static void erase_batch(struct vault *vault, size_t batch, int64_t newest, enum erasure_kind kind,
+		const char *what)
 {
 	_cleanup_free_ struct erasure_item *items = calloc(batch, sizeof(*items));
 
@@ -314,7 +315,7 @@ static void measure_singles(struct vault *vault, int64_t newest, unsigned n)
 		enum erasure_kind kind;
 		const char *what;
 	} kinds[] = {{ERASE_RECORDING, "one recording"}, {ERASE_GROUP, "one expiry group"},
-		{ERASE_ACCOUNT, "one account"}};
+			{ERASE_ACCOUNT, "one account"}};
 
 	for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
 		struct cost before = cost_now();
@@ -350,11 +351,11 @@ int main(int argc, char **argv)
 		make(argv[2], strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
 	} else if (argc == 6 && strcmp(argv[1], "measure") == 0) {
 		measure(argv[2], (unsigned)strtoul(argv[3], NULL, 10), strtoull(argv[4], NULL, 10),
-			strtoull(argv[5], NULL, 10));
+				strtoull(argv[5], NULL, 10));
 	} else {
 		fputs("usage: bench_keys make DIR ACCOUNTS RECORDINGS | measure DIR SINGLES BATCH "
 		      "LARGE\n",
-			stderr);
+				stderr);
 		return 2;
 	}
 	return 0;

@@ -10,9 +10,9 @@
  *                                            their names; prints p50, p99 and greatest time from there to the removal
  *                                            of the name, microseconds
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <dirent.h>
 #include <poll.h>
 #include <sodium.h>
 #include <stdbool.h>
@@ -93,7 +93,7 @@ static int cipher(char **args)
 			n = len - at < CHUNK_BYTES ? len - at : CHUNK_BYTES;
 			sodium_increment(nonce, sizeof(nonce));
 			crypto_aead_chacha20poly1305_ietf_encrypt(
-				sealed, NULL, plain + at, n, NULL, 0, NULL, nonce, key);
+					sealed, NULL, plain + at, n, NULL, 0, NULL, nonce, key);
 		}
 	}
 	printf("%jd\n", (intmax_t)(cpu_us() - start_us));
@@ -107,7 +107,7 @@ static void copy_one(int from_dir, int to_dir, const char *name)
 	static uint8_t buf[1 << 20];
 	_cleanup_close_ int from = openat(from_dir, name, O_RDONLY | O_CLOEXEC);
 	_cleanup_close_ int to =
-		openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+			openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	ssize_t n;
 
 	if (from < 0 || to < 0)
@@ -141,7 +141,7 @@ static int copy(char **args)
 static uint8_t *make_wav(size_t bytes)
 {
 	static const uint8_t format[] = {'W', 'A', 'V', 'E', 'f', 'm', 't', ' ', 16, 0, 0, 0, 1, 0,
-		1, 0, 0x40, 0x1f, 0, 0, 0x80, 0x3e, 0, 0, 2, 0, 16, 0, 'd', 'a', 't', 'a'};
+			1, 0, 0x40, 0x1f, 0, 0, 0x80, 0x3e, 0, 0, 2, 0, 16, 0, 'd', 'a', 't', 'a'};
 	uint8_t *wav = malloc(bytes);
 
 	if (bytes < 44 || !wav)
@@ -205,7 +205,7 @@ static struct renamed *find_renamed(uint32_t cookie, const char *to)
 }
 
 static void note_event(const struct inotify_event *event,
-	void (*gone)(void *context, const char *name), void *context)
+		void (*gone)(void *context, const char *name), void *context)
 {
 	struct renamed *r;
 
@@ -341,10 +341,10 @@ static int feed(char **args)
 {
 	_cleanup_close_ int fd = watch_deletions(args[0]);
 	struct feed feed = {.dir = open(args[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-		.count = atoi(args[1]),
-		.left = atoi(args[1]),
-		.len = (size_t)atol(args[3]),
-		.by_rename = strcmp(args[4], "rename") == 0};
+			.count = atoi(args[1]),
+			.left = atoi(args[1]),
+			.len = (size_t)atol(args[3]),
+			.by_rename = strcmp(args[4], "rename") == 0};
 	int64_t start_us = now_us(CLOCK_MONOTONIC), step_us = 1000000 / atoi(args[2]);
 	_cleanup_free_ uint8_t *wav = make_wav(feed.len);
 	_cleanup_free_ int64_t *times_us = calloc((size_t)feed.count + 1, sizeof(*times_us));
@@ -362,7 +362,8 @@ static int feed(char **args)
 	close(feed.dir);
 	qsort(times_us, (size_t)feed.count, sizeof(*times_us), by_value);
 	printf("%jd %jd %jd\n", (intmax_t)times_us[feed.count / 2],
-		(intmax_t)times_us[feed.count * 99 / 100], (intmax_t)times_us[feed.count - 1]);
+			(intmax_t)times_us[feed.count * 99 / 100],
+			(intmax_t)times_us[feed.count - 1]);
 	return 0;
 }
 
@@ -373,11 +374,11 @@ int main(int argc, char **argv)
 		int n_args;
 		int (*run)(char **args);
 	} commands[] = {
-		{"cipher", 2, cipher},
-		{"copy", 2, copy},
-		{"fill", 3, fill},
-		{"drain", 2, drain},
-		{"feed", 5, feed},
+			{"cipher", 2, cipher},
+			{"copy", 2, copy},
+			{"fill", 3, fill},
+			{"drain", 2, drain},
+			{"feed", 5, feed},
 	};
 
 	if (sodium_init() < 0)

@@ -156,7 +156,7 @@ static int run_corpus(void)
 	for (int i = 0; i < n; i++) {
 		struct dice dice = {.state = (uint64_t)i};
 		if (entries[i]->d_type != DT_DIR && load(dir_fd, entries[i]->d_name, &seed) == 0 &&
-			seed.len > 0) {
+				seed.len > 0) {
 			LLVMFuzzerTestOneInput(seed.bytes, seed.len);
 			run_mutations(&seed, &dice);
 			files++;

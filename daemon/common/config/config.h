@@ -1,0 +1,118 @@
+/* The configuration of both daemons: /etc/recseal/recseal.conf, then recseal.conf.d/<any>.conf by
+ * name, or the embedded default below a state directory.
+ *
+ * `Key=value` in sections; an unknown section, an unknown or repeated key, and a bad value are
+ * fatal, with file and line. A later file may go on with a section, but no key is given twice, not
+ * even in two files: what holds is what any one line says. Keys:
+ *
+ *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s  StaleAfter=12h  LowSpace=5%
+ *                    Account=  Markers=  (the profile's)  Ignore=  AccountMap=  Discarded=seal
+ *     [profile NAME] Files=  Ignore=  Finished=  Unfinished=  Discard=  Account=  Sidecar=
+ *                    SidecarWait=0  Markers=      (daemon/common/profile/profile.h)
+ *     [class NAME]   Keep=                  ("default" is 30d unless it is given)
+ *     [keeper]       State=/var/lib/recseal-keeper  Objects=/var/lib/recseal/objects
+ *                    Sockets=/run/recseal  Intake=recseal (user)
+ *                    Viewers=recseal-viewer  Operators=recseal-operator
+ *                    Officers=recseal-officer (groups)
+ *                    Root=file  TpmDevice=/dev/tpmrm0
+ *                    EpochInterval=(0 with a file, 1h with a TPM)
+ *                    AwayLimit=7d
+ *                    RequireAssurance=(file, virtual-tpm, fw-tpm or hw-tpm)
+ *                    LowSpace=5%
+ *     [intake]       Jobs=16  Rescan=60s  ProbeTimeout=10s  Probe=(program)
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "daemon/common/profile/profile.h"
+
+#define CONFIG_NAME_MAX   64               /* of a spool or class: [a-z0-9_-]+ */
+#define CONFIG_SETTLE_US  INT64_C(1000000) /* of a spool that says nothing */
+#define CONFIG_SPOOLS_MAX 64               /* all are told of in one message (intake_wire.h) */
+
+struct config_spool {
+	char *name;
+	char *path;    /* absolute */
+	char *profile; /* "directory", another of profile_table.c, or a config_profile */
+	char *class;
+	char *account, *markers; /* instead of the profile's; NULL: the profile's */
+	char *ignore;            /* patterns besides the profile's; NULL: none */
+	char *account_map;       /* a file, absolute; NULL: none */
+	char *discarded;         /* "seal", "leave" or "delete" */
+	int64_t settle_us;
+	int64_t stale_after_us;
+	unsigned low_percent; /* the watermark of its filesystem; 0: none */
+	char *origin;         /* "FILE:LINE" or "--spool", for messages */
+};
+
+struct config_class {
+	char *name;
+	int64_t keep_us; /* from sealing to expiry; one second to 1000 years */
+	char *origin;
+};
+
+/* A [profile NAME]; texts that were not given are NULL. */
+struct config_profile {
+	char *name;
+	char *files, *ignore, *finished, *unfinished, *discard, *account, *sidecars, *markers;
+	int64_t sidecar_wait_us;
+	char *origin;
+};
+
+struct config {
+	struct config_spool *spools;
+	size_t n_spools;
+	struct config_profile *profiles;
+	size_t n_profiles;
+	struct config_class *classes; /* always contains "default" */
+	size_t n_classes;
+	char *keeper_dir; /* keeper.db, root.slots, lock */
+	char *objects_dir;
+	char *socket_dir;                     /* control, intake */
+	char *intake_user;                    /* NULL: the keeper's own user */
+	char *viewers, *operators, *officers; /* group names */
+	char *root;                           /* "file" or "tpm2" */
+	char *tpm_device; /* a device or TCTI string; NULL: what root.tpm2 says, or /dev/tpmrm0 */
+	int64_t epoch_interval_us;    /* between expiries; -1: by where the root is */
+	int64_t away_limit_us;        /* a root mirror is away before it may be given up */
+	char *require_assurance;      /* a label of root_slot.h; NULL: none */
+	unsigned objects_low_percent; /* the watermark of the objects' filesystem; 0: none */
+	unsigned jobs;                /* recordings in progress at once */
+	int64_t rescan_us, probe_timeout_us;
+	char *probe_program; /* NULL: beside the daemon */
+	bool embedded;       /* below a --state directory */
+};
+
+/* Reads path (NULL: /etc/recseal/recseal.conf), then path.d/<any>.conf by name, where there is such
+ * a folder. Errors are written to errors as "FILE:LINE: what is wrong and what to do", as many as
+ * there are. 0, -RE_CONFIG, -errno. */
+int config_load(const char *path_or_null, FILE *errors, struct config **ret_config);
+
+/* The embedded default: everything below state_dir (made absolute): keeper/, objects/, run/. Spools
+ * are added with config_add_spool(); a file may be given too, for classes and spools, whose places
+ * are then overridden. */
+int config_embedded(const char *state_dir, const char *path_or_null, FILE *errors,
+		struct config **ret_config);
+
+/* Adds a spool with default settings. "NAME=PATH", or "PATH" for the name "default"; a spec with a
+ * slash before its first "=" is a path. A relative path starts at the working directory. 0,
+ * -RE_CONFIG, -ENOMEM. */
+int config_add_spool(struct config *config, const char *spec, FILE *errors);
+
+/* Checks what only the whole can tell: classes exist; no spool is in another, or shares ground with
+ * the state, objects or sockets; no duplicates. To be called once the last spool is added. 0,
+ * -RE_CONFIG, -ENOMEM. */
+int config_check(const struct config *config, FILE *errors);
+
+const struct config_class *config_find_class(const struct config *config, const char *name);
+
+/* The spool's profile with the spool's own settings, for profile_compile(); its texts are the
+ * configuration's. -ENOENT when there is no profile of that name. */
+int config_profile_of(const struct config *config, const struct config_spool *spool,
+		struct profile_text *ret_text);
+struct config *config_free(struct config *config);

@@ -1,0 +1,434 @@
+/* inih splits the lines; what it would let pass is stopped before it sees it. It reports no
+ * sections of their own and no line numbers, cuts section names at 50 characters, joins indented
+ * lines to the value above and takes " ;" inside a value for a comment. So our reader counts the
+ * lines, enters the sections itself, and refuses what a strict file has no use for. */
+
+#include "daemon/common/config/config_parse.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "daemon/common/config/config_keys.h"
+#include "daemon/common/config/config_path.h"
+#include "daemon/common/watermark.h"
+
+#define LINE_MAX_BYTES 8192 /* what inih may hold of one line */
+
+/* One key that was set, and where. */
+struct seen {
+	const struct config_key *key;
+	size_t index;
+	char *origin;
+};
+
+struct parser {
+	struct config *config;
+	FILE *errors;
+	int r; /* the first failure that is not the file's, or -RE_CONFIG */
+	struct seen *seen;
+	size_t n_seen;
+
+	FILE *file;
+	const char *path;
+	unsigned line;
+	char *text; /* getline()'s */
+	size_t text_size;
+	enum config_section section; /* CONFIG_SECTIONS: none, or one that was refused */
+	bool refused;
+	size_t index; /* which spool or class */
+};
+
+static void fail(struct parser *p, int r)
+{
+	if (p->r == 0 || p->r == -RE_CONFIG)
+		p->r = r;
+}
+
+/* "FILE:LINE: message"; whatever the file holds is made printable. */
+__attribute__((format(printf, 2, 3))) static void complain(
+		struct parser *p, const char *format, ...)
+{
+	_cleanup_free_ char *message = NULL, *safe = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	int n = vasprintf(&message, format, arguments);
+	va_end(arguments);
+	safe = n < 0 ? NULL : text_printable(message, (size_t)n);
+	if (!safe) {
+		fail(p, -ENOMEM);
+		return;
+	}
+	fprintf(p->errors, "%s:%u: %s\n", p->path, p->line, safe);
+	fail(p, -RE_CONFIG);
+}
+
+int config_new_spool(struct config *config, const char *name, const char *origin)
+{
+	struct config_spool *spools = reallocarray(
+			config->spools, config->n_spools + 1, sizeof(struct config_spool));
+
+	if (!spools)
+		return -ENOMEM;
+	config->spools = spools;
+	struct config_spool *s = &spools[config->n_spools++];
+	*s = (struct config_spool){.name = strdup(name),
+			.profile = strdup("directory"),
+			.class = strdup("default"),
+			.discarded = strdup("seal"),
+			.settle_us = CONFIG_SETTLE_US,
+			.stale_after_us = US_PER_DAY / 2,
+			.low_percent = WATERMARK_PERCENT_DEFAULT,
+			.origin = strdup(origin)};
+	return s->name && s->profile && s->class && s->discarded && s->origin ? 0 : -ENOMEM;
+}
+
+int config_new_class(struct config *config, const char *name, const char *origin)
+{
+	struct config_class *classes = reallocarray(
+			config->classes, config->n_classes + 1, sizeof(struct config_class));
+
+	if (!classes)
+		return -ENOMEM;
+	config->classes = classes;
+	struct config_class *c = &classes[config->n_classes++];
+	*c = (struct config_class){.name = strdup(name), .origin = strdup(origin)};
+	return c->name && c->origin ? 0 : -ENOMEM;
+}
+
+int config_new_profile(struct config *config, const char *name, const char *origin)
+{
+	struct config_profile *profiles =
+			reallocarray(config->profiles, config->n_profiles + 1, sizeof(*profiles));
+
+	if (!profiles)
+		return -ENOMEM;
+	config->profiles = profiles;
+	struct config_profile *p = &profiles[config->n_profiles++];
+	*p = (struct config_profile){.name = strdup(name), .origin = strdup(origin)};
+	return p->name && p->origin ? 0 : -ENOMEM;
+}
+
+static size_t named_count(const struct parser *p)
+{
+	const struct config *c = p->config;
+
+	return p->section == CONFIG_SPOOL   ? c->n_spools
+	       : p->section == CONFIG_CLASS ? c->n_classes
+					    : c->n_profiles;
+}
+
+static const char *named_name(const struct parser *p, size_t i)
+{
+	const struct config *c = p->config;
+
+	return p->section == CONFIG_SPOOL   ? c->spools[i].name
+	       : p->section == CONFIG_CLASS ? c->classes[i].name
+					    : c->profiles[i].name;
+}
+
+/* Finds or adds what a named section is about. */
+static int enter_named(struct parser *p, const char *name)
+{
+	_cleanup_free_ char *origin = NULL;
+	size_t n = named_count(p);
+
+	for (p->index = 0; p->index < n; p->index++) {
+		if (strcmp(named_name(p, p->index), name) == 0)
+			return 0;
+	}
+	if (asprintf(&origin, "%s:%u", p->path, p->line) < 0)
+		return -ENOMEM;
+	switch (p->section) {
+	case CONFIG_SPOOL:
+		return config_new_spool(p->config, name, origin);
+	case CONFIG_CLASS:
+		return config_new_class(p->config, name, origin);
+	default:
+		return config_new_profile(p->config, name, origin);
+	}
+}
+
+static enum config_section section_of(const char *type)
+{
+	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++) {
+		if (strcmp(config_sections[s].name, type) == 0)
+			return s;
+	}
+	return CONFIG_SECTIONS;
+}
+
+/* Enters "[type]" or "[type NAME]". Until it is found good, keys below it are passed over: they are
+ * not mistakes of their own. */
+static void enter_section(struct parser *p, char *text)
+{
+	size_t len = strlen(text);
+	char *save, *type, *name, *more;
+
+	p->section = CONFIG_SECTIONS;
+	p->refused = true;
+	p->index = 0;
+	if (text[len - 1] != ']') {
+		complain(p, "a section is one line, [keeper] or [spool NAME], and nothing after it");
+		return;
+	}
+	text[len - 1] = '\0';
+	type = strtok_r(text + 1, " \t", &save);
+	name = strtok_r(NULL, " \t", &save);
+	more = strtok_r(NULL, " \t", &save);
+	enum config_section section = section_of(type ? type : "");
+	if (section == CONFIG_SECTIONS) {
+		complain(p,
+				"unknown section [%s]; known are [spool NAME], [class NAME], [keeper] and "
+				"[intake]",
+				type ? type : "");
+		return;
+	}
+	if (more || (!config_sections[section].named && name)) {
+		complain(p, "[%s] takes %s", type,
+				config_sections[section].named ? "one name" : "no name");
+		return;
+	}
+	if (config_sections[section].named && (!name || !config_name_valid(name))) {
+		complain(p, "[%s NAME] needs a name: 1 to 64 of a-z, 0-9, _ and -", type);
+		return;
+	}
+	p->section = section;
+	p->refused = false;
+	int r = name ? enter_named(p, name) : 0;
+	if (r < 0)
+		fail(p, r);
+}
+
+/* Whether a line is "Key=..." and free of what inih would read in its own way. */
+static bool is_assignment(struct parser *p, const char *text)
+{
+	size_t key = strcspn(text, "=:");
+
+	if (key == 0 || text[key] != '=') {
+		complain(p, "neither a section nor Key=value nor a comment");
+		return false;
+	}
+	for (const char *c = text + 1; *c; c++) {
+		if ((*c == ';' || *c == '#') && (c[-1] == ' ' || c[-1] == '\t')) {
+			complain(p, "a comment stands on a line of its own: move it above");
+			return false;
+		}
+	}
+	return true;
+}
+
+/* The line without its surroundings, or NULL when it cannot be text. */
+static char *clean_line(struct parser *p, size_t len)
+{
+	char *text = p->text;
+
+	if (p->line == 1 && len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+		text += 3; /* a byte order mark */
+		len -= 3;
+	}
+	while (len > 0 && strchr(" \t\r\n", text[len - 1]))
+		len--;
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+		if ((c < 0x20 && c != '\t') || c == 0x7f) {
+			complain(p, "a control character is in the line; write plain text");
+			return NULL;
+		}
+	}
+	text[len] = '\0';
+	return text + strspn(text, " \t");
+}
+
+/* ini_reader: gives inih one line with an assignment, or an empty one. */
+static char *next_line(char *buffer, int size, void *context)
+{
+	struct parser *p = context;
+	ssize_t len = getline(&p->text, &p->text_size, p->file);
+
+	if (len < 0) {
+		if (!feof(p->file))
+			fail(p, -errno);
+		return NULL;
+	}
+	p->line++;
+	char *text = clean_line(p, (size_t)len);
+	if (!text || *text == '\0' || *text == '#' || *text == ';') {
+		text = NULL;
+	} else if (strlen(text) >= (size_t)size) {
+		complain(p, "the line is too long: %d bytes at most", size - 1);
+		text = NULL;
+	} else if (*text == '[') {
+		enter_section(p, text);
+		text = NULL;
+	} else if (!is_assignment(p, text)) {
+		text = NULL;
+	}
+	strcpy(buffer, text ? text : "");
+	return buffer;
+}
+
+/* Notes that a key is set here; false when it already was. */
+static bool first_time(struct parser *p, const struct config_key *key)
+{
+	for (size_t i = 0; i < p->n_seen; i++) {
+		if (p->seen[i].key == key && p->seen[i].index == p->index) {
+			complain(p, "%s= is already set at %s; remove one of the two", key->name,
+					p->seen[i].origin);
+			return false;
+		}
+	}
+	struct seen *seen = reallocarray(p->seen, p->n_seen + 1, sizeof(struct seen));
+	if (seen) {
+		p->seen = seen;
+		seen[p->n_seen] = (struct seen){key, p->index, NULL};
+		if (asprintf(&seen[p->n_seen].origin, "%s:%u", p->path, p->line) >= 0) {
+			p->n_seen++;
+			return true;
+		}
+	}
+	fail(p, -ENOMEM);
+	return false;
+}
+
+static void *section_base(struct parser *p)
+{
+	switch (p->section) {
+	case CONFIG_SPOOL:
+		return &p->config->spools[p->index];
+	case CONFIG_CLASS:
+		return &p->config->classes[p->index];
+	case CONFIG_PROFILE:
+		return &p->config->profiles[p->index];
+	default:
+		return p->config;
+	}
+}
+
+static void set_key(struct parser *p, const struct config_key *key, const char *value)
+{
+	_cleanup_free_ char *why = NULL;
+	size_t why_len;
+	FILE *why_stream = open_memstream(&why, &why_len);
+
+	if (!why_stream) {
+		fail(p, -ENOMEM);
+		return;
+	}
+	int r = key->set(key, value, (char *)section_base(p) + key->offset, why_stream);
+	if (fclose(why_stream) != 0)
+		r = -ENOMEM;
+	if (r == -RE_CONFIG)
+		complain(p, "%s=%s %s", key->name, value, why);
+	else if (r < 0)
+		fail(p, r);
+}
+
+static void complain_unknown_key(struct parser *p, const char *name)
+{
+	const struct config_section_keys *s = &config_sections[p->section];
+	char known[256] = "";
+
+	for (size_t i = 0, n = 0; i < s->n_keys && n < sizeof(known); i++)
+		n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s=", i > 0 ? ", " : "",
+				s->keys[i].name);
+	complain(p, "unknown key %s= in [%s]; known: %s", name, s->name, known);
+}
+
+/* ini_handler. Always "success": the mistakes are counted by complain(). */
+static int handle(void *context, const char *section, const char *name, const char *value)
+{
+	struct parser *p = context;
+
+	if (p->section == CONFIG_SECTIONS) {
+		if (!p->refused)
+			complain(p, "%s= stands before any section", name);
+		return 1;
+	}
+	const struct config_key *key = config_key_find(p->section, name);
+	if (!key)
+		complain_unknown_key(p, name);
+	else if (*value == '\0')
+		complain(p, "%s= is empty; give it a value or remove the line", name);
+	else if (first_time(p, key))
+		set_key(p, key, value);
+	return 1;
+}
+
+static void parse_file(struct parser *p, const char *path)
+{
+	p->path = path;
+	p->line = 0;
+	p->section = CONFIG_SECTIONS;
+	p->refused = false;
+	p->file = fopen(path, "re");
+	if (!p->file) {
+		fail(p, -errno);
+		fprintf(p->errors, "%s: %s\n", path, strerror(errno));
+		return;
+	}
+	int before = p->r;
+	int r = ini_parse_stream(next_line, p, handle, p);
+	fclose(p->file);
+	if (p->r < 0 && p->r != before && p->r != -RE_CONFIG)
+		fprintf(p->errors, "%s: %s\n", path, re_strerror(p->r));
+	else if (r != 0 && p->r == 0)
+		complain(p, "not understood");
+}
+
+/* What every spool and class must have been given. */
+static int require_keys(const struct config *config, FILE *errors)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < config->n_spools; i++) {
+		const struct config_spool *s = &config->spools[i];
+		if (!s->path) {
+			fprintf(errors, "%s: [spool %s] has no Path=; add it\n", s->origin,
+					s->name);
+			r = -RE_CONFIG;
+		}
+	}
+	for (size_t i = 0; i < config->n_classes; i++) {
+		const struct config_class *c = &config->classes[i];
+		if (c->keep_us == 0) {
+			fprintf(errors, "%s: [class %s] has no Keep=; add it, as in Keep=30d\n",
+					c->origin, c->name);
+			r = -RE_CONFIG;
+		}
+	}
+	for (size_t i = 0; i < config->n_profiles; i++) {
+		const struct config_profile *p = &config->profiles[i];
+		if (!p->files) {
+			fprintf(errors, "%s: [profile %s] has no Files=; add it, as in Files=**\n",
+					p->origin, p->name);
+			r = -RE_CONFIG;
+		}
+	}
+	return r;
+}
+
+int config_parse(struct config *config, char *const *paths, size_t n_paths, FILE *errors)
+{
+	struct parser p = {.config = config, .errors = errors};
+	int line_max = ini_max_line;
+
+	ini_max_line = LINE_MAX_BYTES;
+	for (size_t i = 0; i < n_paths; i++)
+		parse_file(&p, paths[i]);
+	ini_max_line = line_max;
+	if (p.r == 0)
+		p.r = require_keys(config, errors);
+	for (size_t i = 0; i < p.n_seen; i++)
+		free(p.seen[i].origin);
+	free(p.seen);
+	free(p.text);
+	return p.r;
+}

@@ -1,0 +1,102 @@
+/* Bridge profiles: which files of a spool are recordings, whose they are, what says that they are
+ * finished or thrown away, and what lies beside them.
+ *
+ * A profile is a row of texts: of profile_table.c, or of a [profile NAME] section. All but files are
+ * lists separated by blanks, and may be NULL. Patterns are those of pattern.h; templates are the
+ * same, with the values of the recording's groups put in. A template without / is a name in the
+ * recording's own folder; "a/b" is a path from there; "/a/b" one from the markers' folder, or from
+ * the spool when there is none. Besides the groups, {name} is the recording's own name and {stem}
+ * the same without its last extension. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/common/profile/pattern.h"
+
+#define PROFILE_SIDECARS_MAX 4
+#define PROFILE_LIST_MAX     16
+
+struct profile_text {
+	const char *name;
+	const char *files;  /* patterns of recordings: the first that matches counts */
+	const char *ignore; /* patterns of what else the bridge leaves, passed over in silence */
+	const char *ignore_too; /* the same, of the spool */
+	const char *finished;   /* templates: a recording is finished once one of these is there */
+	const char *unfinished; /* templates: it is not while one of these is there */
+	const char *discard;    /* templates: the bridge wants it thrown away */
+	const char *sidecars; /* templates of what is sealed with it, and goes with it; one with a * is
+				   a pattern of names in its folder: the file that names it counts */
+	const char *accounts;    /* templates: the first whose values are all there is the account.
+				   {meta.key} is a member of a sidecar. */
+	const char *markers;     /* a folder, absolute */
+	int64_t sidecar_wait_us; /* how long a finished recording waits for a missing sidecar */
+};
+
+/* By name; NULL. */
+const struct profile_text *profile_builtin(const char *name);
+/* The i-th, from 0; NULL after the last. */
+const struct profile_text *profile_builtin_at(size_t i);
+
+struct profile;
+
+/* The text is borrowed, and must outlive the profile. 0; -ENOMEM; -RE_CONFIG with ret_why set to
+ * "Files=(wav: has a bracket ...", malloc'd. */
+int profile_compile(const struct profile_text *text, struct profile **ret_profile, char **ret_why);
+struct profile *profile_free(struct profile *profile);
+
+const struct profile_text *profile_text_of(const struct profile *profile);
+
+enum profile_kind {
+	PROFILE_RECORDING,
+	PROFILE_BESIDE,  /* a marker, a sidecar, or to be ignored */
+	PROFILE_FOREIGN, /* nothing the profile knows */
+};
+
+/* What a path below the spool is; the groups' values with PROFILE_RECORDING. */
+enum profile_kind profile_classify(
+		const struct profile *profile, const char *path, struct pattern_match *ret_match);
+
+enum profile_list {
+	PROFILE_FINISHED,
+	PROFILE_UNFINISHED,
+	PROFILE_DISCARD,
+	PROFILE_SIDECARS,
+	PROFILE_LISTS,
+};
+
+/* Whether the path may be one of these, of some recording. */
+bool profile_may_be(const struct profile *profile, enum profile_list list, const char *path);
+
+size_t profile_count(const struct profile *profile, enum profile_list list);
+
+/* Where the i-th of a list is for a recording: malloc'd, relative to the markers' folder when
+ * *ret_at_markers, else to the spool. 0; -ENOENT when a value is missing, or leads out of the folder
+ * of a sidecar; -ENOMEM. */
+int profile_place(const struct profile *profile, enum profile_list list, size_t i, const char *path,
+		const struct pattern_match *match, char **ret_place, bool *ret_at_markers);
+
+/* Whether the i-th sidecar is a pattern, of names that say nothing of the recording; and whether a
+ * file's own name matches it. */
+bool profile_sidecar_is_pattern(const struct profile *profile, size_t i);
+bool profile_sidecar_matches(const struct profile *profile, size_t i, const char *name);
+
+/* Which other recordings may have the same i-th sidecar. */
+enum profile_sharing {
+	PROFILE_UNSHARED,
+	PROFILE_SHARED_IN_FOLDER, /* those beside it */
+	PROFILE_SHARED_IN_SPOOL,
+};
+enum profile_sharing profile_sidecar_sharing(const struct profile *profile, size_t i);
+
+/* Looks a {meta.key} up, by the key alone: a malloc'd value, or NULL. */
+typedef char *(*profile_meta)(void *context, const char *key, size_t len);
+
+/* The account's name, malloc'd. 0; -ENOENT: none is to be had; -ENOMEM. */
+int profile_account(const struct profile *profile, const char *path,
+		const struct pattern_match *match, profile_meta meta, void *context,
+		char **ret_account);
+
+/* Whether profile_account() would ask for a meta. */
+bool profile_needs_meta(const struct profile *profile);

@@ -1,0 +1,71 @@
+/* The wire between intake and keeper: a SOCK_SEQPACKET socket, one JSON object a datagram (at most
+ * INTAKE_MESSAGE_MAX bytes), descriptors beside it. Both ends treat every byte from the other as
+ * hostile.
+ *
+ * intake -> keeper
+ *   {"op":"hello","version":2}
+ *   {"op":"begin","job":N,"spool":S,"account":A|null,"path":base64,"class":C,"source":base64 (32
+ * bytes), "recorded_us":N,"finished_us":N,"plain_bytes":N,
+ *    "probe":{"condition":"ok|damaged|empty|unprobed","damage":S?,"format":S?,"channels":N?,"sample_rate":N?,
+ *             "frames":N?},
+ *    "sidecars":[{"path":base64,"bytes":base64}],"discarded":bool}
+ *        account: base64 of the account's name bytes; null: the profile found none, quarantine it.
+ *        "probe" may have "recoverable_bytes":N, too (probe_wire.h).
+ *        path: the path below the spool, any bytes but NUL. source: hash of what identifies this
+ * very file in this very state (intake_source). finished_us: when the file was found finished (for
+ * exposure). sidecars: RECORDING_SIDECARS_MAX at most, with paths below the spool, to be kept with
+ * the recording's private data. discarded: the bridge marked it as not wanted.
+ *   {"op":"commit","job":N}     the object is written and synced, the source was unchanged when
+ * read to its end
+ *   {"op":"abort","job":N}      give the job up; its object is forgotten
+ *   {"op":"unlinked","job":N,"exposure_us":N}   the plaintext is gone (for the exposure figures)
+ *   {"op":"report","spools":[{"name":S,"path":S,"waiting":N,"refused":N,"oldest_finished_us":N?,
+ *    "stale":N?,"stale_since_us":N?,
+ *    "last_error":S?,"free_percent":N?,"low_space":bool?}]}         every few seconds
+ *
+ * keeper -> intake
+ *   {"op":"hello","version":2}
+ *   {"op":"begun","job":N,"recording":ULID,"header":base64,"nonce":base64 (16 bytes)}
+ *        with two descriptors: the object (unnamed, empty, writable) and a memfd of the payload key
+ * (32 bytes)
+ *   {"op":"already","job":N,"recording":ULID,"sidecars":bool}    this very file was committed
+ * before: only unlink it; sidecars: they were sealed with it, as they are now
+ *   {"op":"failed","job":N,"error":S,"retry":bool}    at begin or commit; keep the plaintext. retry
+ * false: do not try this file again until it changes or the service restarts
+ *   {"op":"committed","job":N,"recording":ULID}  durable and verified: the plaintext may go
+ *
+ * Each spool of a report also has "facts", for `recsealctl doctor`:
+ *   {"there":B,"uid":N,"gid":N,"mode":N,"filesystem":S?,"leases":"honoured|unsound|not allowed",
+ *    "no_access":S?,"free_bytes":N?,"total_bytes":N?,   these only if it is there
+ *    "profile":S,"class":S,"settle_us":N,"unleased":B,"watches":N,"watches_max":N,"unwatched":N}
+ * unleased: a file without a lease was met. watches: of all spools; watches_max 0: not known. unwatched:
+ * directories for which there was no watch.
+ *
+ * The intake writes header || nonce || STREAM chunks into the object, syncs it, and asks to commit.
+ * A lost connection aborts all its jobs. */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/socket.h"
+
+#define INTAKE_WIRE_VERSION 2
+#define INTAKE_MESSAGE_MAX  131072
+#define INTAKE_SOURCE_BYTES 32
+
+/* Sends one message; the descriptors stay the caller's. 0; -EAGAIN when the socket is full; -errno;
+ * -EMSGSIZE. */
+int intake_wire_send(int fd, json_t *message, const struct socket_fds *fds_or_null);
+
+/* Receives one message. 0; -EAGAIN; -ECONNRESET at end of stream; -RE_PROTOCOL for what is not a
+ * JSON object with "op". The descriptors are the caller's. */
+int intake_wire_receive(int fd, json_t **ret_message, struct socket_fds *ret_fds);
+
+/* base64 (RFC 4648, padded) to and from JSON strings. intake_wire_bytes() returns the malloc'd
+ * bytes (and a NUL after them, not counted); -RE_PROTOCOL when the member is missing, no base64 or
+ * longer than max. */
+json_t *intake_wire_base64(const void *bytes, size_t len);
+int intake_wire_bytes(const json_t *message, const char *key, size_t max, uint8_t **ret_bytes,
+		size_t *ret_len);

@@ -1,0 +1,323 @@
+#include "daemon/intake/source/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/durable.h"
+#include "daemon/intake/source/aside.h"
+#include "daemon/intake/source/beneath.h"
+
+const char *source_refusal(enum source_outcome outcome)
+{
+	static const char *const texts[SOURCE_OUTCOMES] = {
+			[SOURCE_SYMLINK] = "is a symbolic link",
+			[SOURCE_HARD_LINK] = "has more than one hard link",
+			[SOURCE_SPECIAL] = "is not a regular file",
+			[SOURCE_UNREADABLE] = "may not be read",
+			[SOURCE_TOO_DEEP] = "lies too deep",
+	};
+
+	return texts[outcome] ? texts[outcome] : "is not refused";
+}
+
+static int64_t timespec_ns(const struct timespec *ts)
+{
+	/* Unsigned, for a filesystem that hands out absurd times. */
+	return (int64_t)((uint64_t)ts->tv_sec * 1000000000U + (uint64_t)ts->tv_nsec);
+}
+
+void source_identify(const struct stat *st, struct source_identity *ret_identity)
+{
+	*ret_identity = (struct source_identity){
+			.device = st->st_dev,
+			.inode = st->st_ino,
+			.size = (uint64_t)st->st_size,
+			.mtime_ns = timespec_ns(&st->st_mtim),
+			.ctime_ns = timespec_ns(&st->st_ctim),
+	};
+}
+
+bool source_same(const struct source_identity *a, const struct source_identity *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+	       a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
+}
+
+int64_t source_changed_us(const struct source_identity *identity)
+{
+	int64_t later_ns = identity->mtime_ns > identity->ctime_ns ? identity->mtime_ns
+								   : identity->ctime_ns;
+
+	return later_ns / 1000;
+}
+
+int source_classify(const struct stat *st)
+{
+	if (S_ISLNK(st->st_mode))
+		return SOURCE_SYMLINK;
+	if (!S_ISREG(st->st_mode))
+		return SOURCE_SPECIAL;
+	if (st->st_nlink > 1)
+		return SOURCE_HARD_LINK;
+	return st->st_size == 0 ? SOURCE_EMPTY : 0;
+}
+
+/* What an error of a lookup says about the file. */
+static int lookup_outcome(int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -ELOOP: /* a directory on the way became a symbolic link; the scan reports it */
+	case -EXDEV: /* ... or was moved out of the spool */
+		return SOURCE_GONE;
+	case -ENAMETOOLONG:
+		return SOURCE_TOO_DEEP;
+	case -EACCES:
+	case -EPERM:
+		return SOURCE_UNREADABLE;
+	default:
+		return error;
+	}
+}
+
+/* Opens the directory that path lies in, and copies its last component. */
+static int find_parent(int root_fd, const char *path, struct source *source)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *directory =
+			slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+
+	source->name = strdup(slash ? slash + 1 : path);
+	if (!directory || !source->name)
+		return -ENOMEM;
+	source->parent_fd = beneath_open(root_fd, directory, O_PATH | O_DIRECTORY);
+	return source->parent_fd < 0 ? source->parent_fd : 0;
+}
+
+int source_find(int root_fd, const char *path, struct source *ret_source)
+{
+	struct source source = SOURCE_NONE;
+	struct stat st = {0};
+	int r = find_parent(root_fd, path, &source);
+
+	if (r == 0) {
+		source.fd = beneath_open(source.parent_fd, source.name, O_PATH | O_NOFOLLOW);
+		r = source.fd < 0 ? source.fd : fstat(source.fd, &st) < 0 ? -errno : 0;
+	}
+	if (r < 0)
+		r = lookup_outcome(r);
+	else
+		r = source_classify(&st);
+	if (r < 0 || r == SOURCE_GONE) {
+		source_close(&source);
+		return r;
+	}
+	source_identify(&st, &source.identity);
+	*ret_source = source;
+	return r;
+}
+
+/* The descriptor that was checked is the one that is opened: no name is looked up again. */
+static int reopen(int path_fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+#ifndef ZFS_SUPER_MAGIC
+#define ZFS_SUPER_MAGIC 0x2fc12fc1
+#endif
+
+/* On a filesystem of its own disks or memory. FUSE grants leases, but other hosts, or what is behind it, write all the same;
+ * NFS says EAGAIN for "no delegation" as for "somebody writes". */
+bool source_leases_are_sound(int fd)
+{
+	static const unsigned long local[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+			F2FS_SUPER_MAGIC, TMPFS_MAGIC, OVERLAYFS_SUPER_MAGIC, ZFS_SUPER_MAGIC};
+	struct statfs sf;
+
+	if (fstatfs(fd, &sf) < 0)
+		return false;
+	for (size_t i = 0; i < ELEMENTSOF(local); i++) {
+		if ((unsigned long)sf.f_type == local[i])
+			return true;
+	}
+	return false;
+}
+
+int source_claim(struct source *source)
+{
+	int fd = reopen(source->fd);
+
+	if (fd == -EWOULDBLOCK) /* somebody else holds a write lease */
+		return SOURCE_WRITER;
+	if (fd < 0)
+		return lookup_outcome(fd);
+	close(source->fd);
+	source->fd = fd;
+	if (source_leases_are_sound(fd)) {
+		source->leased = fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
+		if (!source->leased && errno == EAGAIN)
+			return SOURCE_WRITER;
+	}
+	if (!source_unchanged(fd, &source->identity))
+		return SOURCE_CHANGED;
+	return source->leased ? 0 : SOURCE_UNLEASED;
+}
+
+bool source_wanted(const struct source *source)
+{
+	return source->yielded || (source->leased && fcntl(source->fd, F_GETLEASE) != F_RDLCK);
+}
+
+void source_release(struct source *source)
+{
+	/* By name, not by close(): the probe may hold a duplicate, which would keep it. */
+	if (source->leased)
+		fcntl(source->fd, F_SETLEASE, F_UNLCK);
+	source->leased = false;
+}
+
+void source_yield(struct source *source)
+{
+	source_release(source);
+	source->yielded = true;
+}
+
+bool source_unchanged(int fd, const struct source_identity *identity)
+{
+	struct source_identity now;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)
+		return false;
+	source_identify(&st, &now);
+	return source_same(identity, &now);
+}
+
+/* Whether this name is this file's. 0; SOURCE_GONE or SOURCE_CHANGED; -errno. */
+static int check_name(const struct source *source, const char *name)
+{
+	_cleanup_close_ int named = beneath_open(source->parent_fd, name, O_PATH | O_NOFOLLOW);
+	struct stat st;
+
+	if (named == -ENOENT) /* deleted, or renamed */
+		return fstat(source->fd, &st) == 0 && st.st_nlink > 0 ? SOURCE_CHANGED
+								      : SOURCE_GONE;
+	if (named < 0)
+		return named;
+	if (fstat(named, &st) < 0)
+		return -errno;
+	return st.st_dev == source->identity.device && st.st_ino == source->identity.inode
+			       ? 0
+			       : SOURCE_CHANGED;
+}
+
+/* After a rename, which changes the ctime. */
+static bool unchanged_but_for_ctime(const struct source *source)
+{
+	struct source_identity now;
+	struct stat st;
+
+	if (fstat(source->fd, &st) < 0 || st.st_nlink != 1)
+		return false;
+	source_identify(&st, &now);
+	now.ctime_ns = source->identity.ctime_ns;
+	return source_same(&source->identity, &now);
+}
+
+/* What was moved to the private name is the sealed file, or what somebody has put in its place since
+ * it was checked. That gets its name back; if even that is taken again, a scan will find it where it
+ * is. A sealed file that cannot be removed stays there too: with its own name it would not be known
+ * again. */
+static int unlink_aside(struct source *source, const char *aside)
+{
+	int r = check_name(source, aside);
+
+	if (r == 0 && unchanged_but_for_ctime(source) && !source_wanted(source))
+		return durable_unlink(source->parent_fd, aside);
+	durable_rename_at_once(source->parent_fd, aside, source->name);
+	return r < 0 ? r : SOURCE_CHANGED;
+}
+
+int source_unlink(struct source *source)
+{
+	char name[ASIDE_NAME_BYTES];
+	struct aside aside;
+	int r = check_name(source, source->name);
+
+	if (r != 0)
+		return r;
+	if (!source_unchanged(source->fd, &source->identity) || source_wanted(source))
+		return SOURCE_CHANGED;
+	if (aside_read(source->name, &aside)) /* left by a crash: nobody else's name */
+		return durable_unlink(source->parent_fd, source->name);
+	aside_make(source->name, source->identity.ctime_ns, name);
+	r = durable_rename_at_once(source->parent_fd, source->name, name);
+	if (r == 0)
+		return unlink_aside(source, name);
+	if (r == -ENOENT)
+		return check_name(source, source->name);
+	/* The filesystem cannot, or has no room for one more name: then there is a moment in which
+	 * the name may come to mean another file. */
+	return durable_unlink(source->parent_fd, source->name);
+}
+
+void source_close(struct source *source)
+{
+	source_release(source);
+	if (source->fd >= 0)
+		close(source->fd);
+	if (source->parent_fd >= 0)
+		close(source->parent_fd);
+	free(source->name);
+	*source = (struct source)SOURCE_NONE;
+}
+
+static void hash_number(crypto_generichash_state *state, uint64_t number)
+{
+	uint8_t bytes[8];
+
+	put_le64(bytes, number);
+	crypto_generichash_update(state, bytes, sizeof(bytes));
+}
+
+void source_hash_of(const struct source *source, const char *spool,
+		uint8_t ret_hash[static SOURCE_HASH_BYTES])
+{
+	struct source_identity identity = source->identity;
+	struct aside aside;
+
+	if (aside_read(source->name, &aside))
+		identity.ctime_ns = aside.ctime_ns;
+	source_hash(&identity, spool, ret_hash);
+}
+
+void source_hash(const struct source_identity *identity, const char *spool,
+		uint8_t ret_hash[static SOURCE_HASH_BYTES])
+{
+	static const char domain[] = "recseal.org/v1/source";
+	crypto_generichash_state state;
+
+	crypto_generichash_init(&state, NULL, 0, SOURCE_HASH_BYTES);
+	crypto_generichash_update(&state, (const uint8_t *)domain, sizeof(domain));
+	crypto_generichash_update(&state, (const uint8_t *)spool, strlen(spool) + 1);
+	hash_number(&state, identity->inode);
+	hash_number(&state, identity->size);
+	hash_number(&state, (uint64_t)identity->mtime_ns);
+	hash_number(&state, (uint64_t)identity->ctime_ns);
+	crypto_generichash_final(&state, ret_hash, SOURCE_HASH_BYTES);
+}

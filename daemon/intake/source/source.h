@@ -1,0 +1,111 @@
+/* One file of a spool, opened so that neither its name nor its kind can trick us.
+ *
+ * The steps (Postfix, util/safe_open.c, is the model): its directory with openat2() beneath the
+ * spool and without symbolic links; the file with O_PATH, which opens nothing; fstat(); only a
+ * regular file with exactly one link is then opened, through its own descriptor, and held with a
+ * read lease, which cannot be had while anybody has the file open for writing. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+/* What says that a file is this very one in this very state. */
+struct source_identity {
+	uint64_t device, inode, size;
+	int64_t mtime_ns, ctime_ns;
+};
+
+struct source {
+	int fd; /* O_PATH after source_find(), readable after source_claim() */
+	int parent_fd;
+	char *name; /* in the parent */
+	struct source_identity identity;
+	bool leased;
+	bool yielded; /* the lease was given up to a writer: the file may change any moment */
+};
+
+#define SOURCE_NONE                                                                                \
+	{                                                                                          \
+		.fd = -1, .parent_fd = -1                                                          \
+	}
+
+enum source_outcome {
+	SOURCE_GONE = 1,   /* no such file (any more) */
+	SOURCE_EMPTY,      /* 0 bytes: waits for its writer */
+	SOURCE_WRITER,     /* somebody has it open for writing */
+	SOURCE_CHANGED,    /* it is not what it was */
+	SOURCE_UNLEASED,   /* open, but no lease is to be had on it */
+	SOURCE_SYMLINK,    /* from here on: refused for what it is, left in place */
+	SOURCE_HARD_LINK,  /* more than one name: the plaintext would outlive our unlink */
+	SOURCE_SPECIAL,    /* FIFO, device, socket */
+	SOURCE_UNREADABLE, /* no permission */
+	SOURCE_TOO_DEEP,   /* directories nested too deeply, or a path too long */
+	SOURCE_OUTCOMES,
+};
+
+/* "is a symbolic link": for the refusals. */
+const char *source_refusal(enum source_outcome outcome);
+
+void source_identify(const struct stat *st, struct source_identity *ret_identity);
+bool source_same(const struct source_identity *a, const struct source_identity *b);
+
+/* Later of mtime and ctime, microseconds: when the file was last changed by its own account. */
+int64_t source_changed_us(const struct source_identity *identity);
+
+/* 0 for what may be opened; SOURCE_EMPTY or one of the refusals. */
+int source_classify(const struct stat *st);
+
+/* Finds path (relative, below the spool's root) and fills *ret_source, which the caller closes
+ * with source_close() after 0 and after every outcome but SOURCE_GONE. 0, SOURCE_GONE,
+ * SOURCE_EMPTY, a refusal, or -errno. Never blocks on what it finds. */
+int source_find(int root_fd, const char *path, struct source *ret_source);
+
+/* Opens what was found for reading and takes the lease. 0; SOURCE_UNLEASED (open all the same);
+ * SOURCE_WRITER; SOURCE_CHANGED since it was found; SOURCE_UNREADABLE; or -errno.
+ *
+ * While the lease is held, another process's open for writing blocks until source_release(), and we
+ * get SIGIO. Call from the thread that is the process's first, to which the signal goes. */
+int source_claim(struct source *source);
+
+/* Whether a lease on this filesystem speaks for every writer: only where this kernel sees every open. */
+bool source_leases_are_sound(int fd);
+
+/* Whether somebody wants to write: the lease is being broken, or was lost. */
+bool source_wanted(const struct source *source);
+
+/* Gives the lease back, so that others may write. The descriptor stays open. */
+void source_release(struct source *source);
+
+/* The same, to a writer who waits: from now on source_unlink() finds the file changed. */
+void source_yield(struct source *source);
+
+/* Whether an open descriptor still shows this very state, under one name. May be called from any
+ * thread. */
+bool source_unchanged(int fd, const struct source_identity *identity);
+
+/* Removes the file if it still is this very file, in this very state, under this name, and (if it
+ * was leased) nobody wants to write to it. 0; SOURCE_GONE when the name is not there any more;
+ * SOURCE_CHANGED when something differs, and then nothing was removed; or -errno.
+ *
+ * It is moved to a private name first (aside.h), checked there and removed under it, so that another
+ * file that gets its name at any moment is not removed in its place. A filesystem without
+ * RENAME_NOREPLACE, or a full one, leaves that moment between check and removal.
+ *
+ * Not synced: should a power loss bring the name back, the keeper knows the file by its hash, since
+ * seal_run() has synced the state that was hashed. */
+int source_unlink(struct source *source);
+
+void source_close(struct source *source);
+
+/* BLAKE2b-256 of the spool's name and the file's state: how the keeper knows a file again. The
+ * device is left out, since its number may change with a reboot; the path, since the hash outlives
+ * a shred, and must not let anybody confirm a guessed name. */
+#define SOURCE_HASH_BYTES 32
+void source_hash(const struct source_identity *identity, const char *spool,
+		uint8_t ret_hash[static SOURCE_HASH_BYTES]);
+
+/* The same of a source, by the ctime that it was sealed with if a crash has left it aside. */
+void source_hash_of(const struct source *source, const char *spool,
+		uint8_t ret_hash[static SOURCE_HASH_BYTES]);

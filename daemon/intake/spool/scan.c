@@ -1,0 +1,174 @@
+#include "daemon/intake/spool/scan.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "daemon/intake/source/aside.h"
+#include "daemon/intake/source/beneath.h"
+
+struct level {
+	DIR *dir;
+	size_t path_len; /* of the directory's own path in scan->path */
+};
+
+struct scan {
+	struct scan_sink sink;
+	struct level levels[SCAN_DEPTH_MAX];
+	unsigned depth;
+	char path[PATH_MAX];
+};
+
+bool scan_takes_directory(const char *name)
+{
+	return name[0] != '.';
+}
+
+static bool ends_with(const char *name, const char *suffix)
+{
+	size_t len = strlen(name), suffix_len = strlen(suffix);
+
+	return len >= suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
+}
+
+bool scan_takes_file(const char *name)
+{
+	return name[0] != '.' && !ends_with(name, ".tmp") && !ends_with(name, ".part");
+}
+
+/* Takes the descriptor. The directory's path is in scan->path, path_len long. */
+static int push(struct scan *scan, int fd, size_t path_len)
+{
+	DIR *dir = fdopendir(fd);
+
+	if (!dir) {
+		int r = -errno;
+		close(fd);
+		return r;
+	}
+	scan->sink.directory(scan->sink.context, scan->path, fd);
+	scan->levels[scan->depth++] = (struct level){.dir = dir, .path_len = path_len};
+	return 0;
+}
+
+int scan_start(int root_fd, const char *below, const struct scan_sink *sink, struct scan **ret_scan)
+{
+	size_t len = strlen(below);
+	struct scan *scan;
+	int fd;
+
+	if (len >= sizeof(scan->path))
+		return -ENAMETOOLONG;
+	fd = beneath_open(root_fd, len ? below : ".", O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return fd;
+	scan = calloc(1, sizeof(*scan));
+	if (!scan) {
+		close(fd);
+		return -ENOMEM;
+	}
+	scan->sink = *sink;
+	memcpy(scan->path, below, len + 1);
+	int r = push(scan, fd, len);
+	if (r < 0) {
+		free(scan);
+		return r;
+	}
+	*ret_scan = scan;
+	return 0;
+}
+
+/* Makes scan->path the path of an entry of the top directory. False when it does not fit. */
+static bool name_entry(struct scan *scan, const char *name, size_t *ret_path_len)
+{
+	size_t at = scan->levels[scan->depth - 1].path_len, len = strlen(name);
+
+	if (at + 1 + len >= sizeof(scan->path))
+		return false;
+	if (at > 0)
+		scan->path[at++] = '/';
+	memcpy(scan->path + at, name, len + 1);
+	*ret_path_len = at + len;
+	return true;
+}
+
+static void descend(struct scan *scan, const char *name, size_t path_len, const struct stat *st)
+{
+	int dir_fd = dirfd(scan->levels[scan->depth - 1].dir);
+
+	if (scan->depth == SCAN_DEPTH_MAX) {
+		scan->sink.refused(scan->sink.context, st, SOURCE_TOO_DEEP);
+		return;
+	}
+	int fd = beneath_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
+	if (fd >= 0)
+		push(scan, fd, path_len);
+	else if (fd == -EACCES || fd == -EPERM)
+		scan->sink.refused(scan->sink.context, st, SOURCE_UNREADABLE);
+	/* else it is gone, or was replaced by something that a later walk will meet */
+}
+
+static void visit(struct scan *scan, const struct dirent *entry)
+{
+	int dir_fd = dirfd(scan->levels[scan->depth - 1].dir);
+	const char *name = entry->d_name;
+	struct stat st = {.st_ino = entry->d_ino};
+	size_t path_len;
+
+	bool aside = aside_read(name, &(struct aside){0});
+	if (name[0] == '.' && !aside)
+		return;
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
+		if (errno == EACCES) /* the directory may be listed, but not entered */
+			scan->sink.refused(scan->sink.context, &st, SOURCE_UNREADABLE);
+		return;
+	}
+	bool is_directory = S_ISDIR(st.st_mode);
+	if (is_directory ? aside : !aside && !scan_takes_file(name))
+		return;
+	if (!name_entry(scan, name, &path_len)) {
+		scan->sink.refused(scan->sink.context, &st, SOURCE_TOO_DEEP);
+		return;
+	}
+	if (is_directory) {
+		descend(scan, name, path_len, &st);
+		return;
+	}
+	int outcome = source_classify(&st);
+	if (outcome == 0)
+		scan->sink.file(scan->sink.context, scan->path, &st);
+	else if (outcome != SOURCE_EMPTY)
+		scan->sink.refused(scan->sink.context, &st, (enum source_outcome)outcome);
+}
+
+int scan_step(struct scan *scan, unsigned entries)
+{
+	while (scan->depth > 0) {
+		if (entries-- == 0)
+			return SCAN_MORE;
+		struct level *top = &scan->levels[scan->depth - 1];
+		const struct dirent *entry = readdir(top->dir);
+		if (entry) {
+			visit(scan, entry);
+		} else {
+			closedir(top->dir);
+			scan->depth--;
+		}
+	}
+	return 0;
+}
+
+struct scan *scan_free(struct scan *scan)
+{
+	if (!scan)
+		return NULL;
+	while (scan->depth > 0)
+		closedir(scan->levels[--scan->depth].dir);
+	free(scan);
+	return NULL;
+}

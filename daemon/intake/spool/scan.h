@@ -1,0 +1,42 @@
+/* A walk through a spool, in small steps so that the loop is never held up, with memory bounded by
+ * the depth and not by the number of files.
+ *
+ * Names that begin with a dot (files and directories) and files that end in ".tmp" or ".part" are
+ * left alone: tools that copy or transcode give them to what they have not finished. Files with a
+ * private name of ours (aside.h) are found all the same: a crash has left them. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "daemon/intake/source/source.h"
+
+#define SCAN_DEPTH_MAX 32
+
+struct scan_sink {
+	/* A directory, open, before it is read: what is created in it from now on must not be
+	 * missed. path is "" for the spool itself. */
+	void (*directory)(void *context, const char *path, int fd);
+	/* A non-empty regular file with one link. */
+	void (*file)(void *context, const char *path, const struct stat *st);
+	/* What will never be sealed, and why. */
+	void (*refused)(void *context, const struct stat *st, enum source_outcome why);
+	void *context;
+};
+
+struct scan;
+
+/* Begins a walk of the directory `below` (relative to root_fd; "" for all of it), which must still
+ * be there. The sink is copied; root_fd is not needed afterwards. -errno. */
+int scan_start(int root_fd, const char *below, const struct scan_sink *sink,
+		struct scan **ret_scan);
+
+/* Looks at up to `entries` directory entries. 0 when the walk is complete, SCAN_MORE when not. */
+enum { SCAN_MORE = 1 };
+int scan_step(struct scan *scan, unsigned entries);
+
+struct scan *scan_free(struct scan *scan);
+
+/* The naming rules above, by the last component. */
+bool scan_takes_directory(const char *name);
+bool scan_takes_file(const char *name);

@@ -1,0 +1,84 @@
+/* What a caller may be told. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <syslog.h>
+
+#include "base/error.h"
+#include "daemon/common/event.h"
+#include "daemon/keeper/control/control_method.h"
+
+#define ERROR(name) "org.recseal.control." name
+
+int control_answer_reply(struct control_call *call, json_t *parameters, struct socket_fds *fds)
+{
+	varlink_call_reply(call->varlink, parameters, fds);
+	return CONTROL_ANSWERED;
+}
+
+int control_answer_not_found(struct control_call *call, const char *kind, const char *what)
+{
+	varlink_call_error(call->varlink, ERROR("NotFound"),
+			json_pack("{s:o}", "what", json_sprintf("%s %s", kind, what)));
+	return CONTROL_ANSWERED;
+}
+
+int control_answer_gone(
+		struct control_call *call, const char *kind, const char *what, uint64_t epoch)
+{
+	varlink_call_error(call->varlink, ERROR("Gone"),
+			json_pack("{s:o, s:I}", "what", json_sprintf("%s %s", kind, what), "epoch",
+					(json_int_t)epoch));
+	return CONTROL_ANSWERED;
+}
+
+int control_answer_invalid(struct control_call *call, const char *parameter, const char *why)
+{
+	varlink_call_error(call->varlink, ERROR("Invalid"),
+			json_pack("{s:s, s:s}", "parameter", parameter, "why", why));
+	return CONTROL_ANSWERED;
+}
+
+int control_answer_refused(struct control_call *call, const char *format, ...)
+{
+	char why[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, sizeof(why), format, args);
+	va_end(args);
+	control_audit_refusal(call, why);
+	varlink_call_error(call->varlink, ERROR("Refused"), json_pack("{s:s}", "why", why));
+	return CONTROL_ANSWERED;
+}
+
+int control_answer_trouble(struct control_call *call, const char *why)
+{
+	vault_trouble(call->vault, "%s: %s", call->method->name, why);
+	event_log(LOG_ERR, EVENT_PLAIN, NULL, "%s, called by uid %u, failed: %s",
+			call->method->name, (unsigned)call->uid, why);
+	varlink_call_error(call->varlink, ERROR("Failed"), json_pack("{s:s}", "why", why));
+	return CONTROL_ANSWERED;
+}
+
+int control_answer_damaged(struct control_call *call, const char *id, const char *why)
+{
+	const struct event_fields fields = {.recording = id};
+
+	vault_trouble(call->vault, "recording %s is damaged: %s", id, why);
+	event_log(LOG_ERR, EVENT_DAMAGED, &fields, "recording %s cannot be opened: %s", id, why);
+	varlink_call_error(call->varlink, ERROR("Damaged"),
+			json_pack("{s:o, s:s}", "what", json_sprintf("recording %s", id), "why",
+					why));
+	return CONTROL_ANSWERED;
+}
+
+int control_answer_pending(struct control_call *call, const char *why)
+{
+	varlink_call_error(call->varlink, ERROR("Pending"), json_pack("{s:s}", "why", why));
+	return CONTROL_ANSWERED;
+}
+
+int control_answer_failed(struct control_call *call, int r)
+{
+	return control_answer_trouble(call, re_strerror(r));
+}

@@ -1,0 +1,132 @@
+/* What callers do and are refused, in the audit log. */
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "base/error.h"
+#include "daemon/common/event.h"
+#include "daemon/keeper/control/control_method.h"
+#include "daemon/keeper/vault/accounts.h"
+#include "storage/tables/audit.h"
+
+#define REFUSALS_PER_WINDOW 30
+#define WINDOW_US           (60 * US_PER_S)
+#define SUBJECT_UNKNOWN     "-"
+
+_Static_assert((int)ULID_TEXT_CHARS == (int)ACCOUNT_HANDLE_CHARS, "subjects are of one length");
+
+int control_audit_append(struct control_call *call, const char *action, const char *subject,
+		const char *reason)
+{
+	struct db *db = call->vault->db;
+	struct audit_record record = {
+			.at_us = clock_now_us(&call->vault->clock),
+			.uid = call->uid,
+			.action = action,
+			.subject = subject,
+			.reason = reason,
+			.epoch = vault_epoch(call->vault),
+	};
+	int r = db_begin(db);
+
+	if (r < 0)
+		return r;
+	r = audit_append(db, &record);
+	if (r == 0)
+		r = db_commit(db);
+	if (r < 0)
+		db_rollback(db);
+	else
+		event_log(LOG_INFO, EVENT_PLAIN, NULL, "%s %s by uid %u", action, subject,
+				(unsigned)call->uid);
+	return r;
+}
+
+/* A refused caller's parameters are not checked yet. */
+static const char *raw_text(const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	return text && strlen(text) <= CONTROL_TEXT_MAX ? text : NULL;
+}
+
+struct subject {
+	char text[ULID_TEXT_CHARS + 1]; /* recording id or account handle */
+	struct event_fields fields;
+};
+
+static bool recording_subject(const char *text, struct subject *subject)
+{
+	uint8_t ulid[ULID_BYTES];
+
+	if (!text || ulid_parse(text, ulid) < 0)
+		return false;
+	ulid_format(ulid, subject->text);
+	subject->fields.recording = subject->text;
+	return true;
+}
+
+static bool account_subject(struct vault *vault, const char *text, struct subject *subject)
+{
+	struct account_row row;
+
+	if (!text || accounts_find_typed(vault, text, &row) < 0)
+		return false;
+	account_handle_format(row.handle, subject->text);
+	subject->fields.account = subject->text;
+	account_row_clear(&row);
+	return true;
+}
+
+/* What the call was about: never what the caller wrote, but an id that stands for it. */
+static void find_subject(const struct control_call *call, struct subject *subject)
+{
+	const json_t *p = call->parameters;
+
+	*subject = (struct subject){.text = SUBJECT_UNKNOWN};
+	if (recording_subject(raw_text(json_object_get(p, "id")), subject) ||
+			recording_subject(raw_text(json_object_get(p, "recording")), subject) ||
+			recording_subject(raw_text(json_array_get(json_object_get(p, "args"), 0)),
+					subject))
+		return;
+	account_subject(call->vault, raw_text(json_object_get(p, "account")), subject);
+}
+
+static bool may_record(struct control_refusals *refusals, int64_t now_us)
+{
+	if (now_us - refusals->since_us >= WINDOW_US || now_us < refusals->since_us) {
+		refusals->since_us = now_us;
+		refusals->recorded = 0;
+	}
+	if (refusals->recorded >= REFUSALS_PER_WINDOW) {
+		refusals->skipped++;
+		return false;
+	}
+	refusals->recorded++;
+	return true;
+}
+
+void control_audit_refusal(struct control_call *call, const char *why)
+{
+	struct control_refusals *refusals = &call->control->refusals;
+	struct subject subject;
+	char reason[768];
+
+	if (!call->method->sensitive || !may_record(refusals, clock_now_us(&call->vault->clock)))
+		return;
+	find_subject(call, &subject);
+	int len = snprintf(reason, sizeof(reason), "%s: %s", call->method->name, why);
+	if (refusals->skipped > 0)
+		snprintf(reason + len, sizeof(reason) - (size_t)len,
+				"; %u refusals before it were too many to record",
+				refusals->skipped);
+	refusals->skipped = 0;
+	event_log(LOG_WARNING, EVENT_REFUSED, &subject.fields, "Refused uid %u: %s",
+			(unsigned)call->uid, reason);
+	int r = control_audit_append(call, "refused", subject.text, reason);
+	if (r < 0) {
+		vault_trouble(call->vault, "a refusal could not be recorded: %s", re_strerror(r));
+		event_log(LOG_ERR, EVENT_PLAIN, &subject.fields,
+				"A refusal could not be recorded: %s", re_strerror(r));
+	}
+}

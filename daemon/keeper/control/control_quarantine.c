@@ -1,0 +1,109 @@
+/* AssignRecording: out of quarantine, to the account it belongs to. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "daemon/keeper/control/control_method.h"
+#include "daemon/keeper/control/view.h"
+#include "daemon/keeper/erasure/assign.h"
+#include "daemon/keeper/vault/accounts.h"
+
+/* Whether recordings are sealed for this account. */
+static int check_account(struct control_call *call, const struct account_row *account)
+{
+	switch (account->state) {
+	case ACCOUNT_OPEN:
+	case ACCOUNT_RESTRICTED:
+		break;
+	case ACCOUNT_CLOSED:
+		return control_answer_refused(call, "the account is closed");
+	case ACCOUNT_DELETED:
+		return control_answer_gone(call, "account", control_text(call, "account"),
+				account->deleted_epoch);
+	case ACCOUNT_QUARANTINE:
+		return control_answer_refused(call, "the quarantine is not an account");
+	}
+	int noted = erasure_noted(call->vault->db, account->id);
+	return noted > 0 ? control_answer_refused(call, "the account is being shredded") : noted;
+}
+
+static int check_recording(struct control_call *call, const struct recording_row *row)
+{
+	int r = control_find_not_gone(call, row);
+
+	if (r != 0)
+		return r;
+	if (row->state == RECORDING_PENDING)
+		return control_answer_refused(call, "the recording is being shredded");
+	if (row->account != call->vault->quarantine_account || row->state != RECORDING_QUARANTINED)
+		return control_answer_refused(call,
+				"the recording is not in quarantine: it belongs to an account already");
+	return 0;
+}
+
+static int answer(struct control_call *call, const uint8_t ulid[static ULID_BYTES],
+		const struct erasure_result *result)
+{
+	struct view_account_cache cache = {0};
+	struct recording_row row;
+	json_t *view = NULL;
+	int r = recording_by_ulid(call->vault->db, ulid, &row);
+
+	if (r < 0)
+		return r;
+	r = view_recording(call->vault, &row, &cache, &view);
+	view_account_cache_clear(&cache);
+	recording_row_clear(&row);
+	if (r < 0)
+		return r;
+	return control_answer_reply(call,
+			json_pack("{s:o, s:I}", "recording", view, "epoch",
+					(json_int_t)result->epoch_after),
+			NULL);
+}
+
+static int assign(struct control_call *call, const struct recording_row *row,
+		const struct account_row *account)
+{
+	struct erasure_result result;
+	char why[sizeof(call->vault->last_error)];
+	int r = assign_recording(call->vault, row, account, call->uid, control_text(call, "reason"),
+			&result);
+
+	if (r == 0)
+		return answer(call, row->ulid, &result);
+	memcpy(why, call->vault->last_error, sizeof(why)); /* the next call may change it */
+	if (r != -RE_NOT_ERASED && assign_is_noted(call->vault, row) > 0)
+		return control_answer_pending(call, r == -RE_AWAY ? why : re_strerror(r));
+	if (r != -RE_CORRUPT)
+		return r;
+	return control_answer_trouble(call, why);
+}
+
+static int with_recording(struct control_call *call, const struct recording_row *row)
+{
+	struct account_row account;
+	int r = check_recording(call, row);
+
+	if (r == 0)
+		r = control_find_account(call, "account", &account);
+	if (r != 0)
+		return r;
+	r = check_account(call, &account);
+	if (r == 0)
+		r = assign(call, row, &account);
+	account_row_clear(&account);
+	return r;
+}
+
+int control_quarantine_assign(struct control_call *call)
+{
+	struct recording_row row;
+	int r = control_find_recording(call, "recording", &row);
+
+	if (r != 0)
+		return r;
+	r = with_recording(call, &row);
+	recording_row_clear(&row);
+	return r;
+}

@@ -1,0 +1,214 @@
+/* ShowRecording, OpenRecording, UnwrapFileKey. What gives out a key is in the audit log before the
+ * key leaves. */
+#include <errno.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "base/base64.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "daemon/keeper/control/control_method.h"
+#include "daemon/keeper/control/view.h"
+#include "daemon/keeper/vault/accounts.h"
+#include "daemon/keeper/vault/recordings.h"
+
+#define OBJECT_MISSING "the sealed object is missing from the object directory"
+
+static int show(struct control_call *call, const struct recording_row *row, json_t **ret_view)
+{
+	struct view_account_cache cache = {0};
+	int r = view_recording(call->vault, row, &cache, ret_view);
+
+	view_account_cache_clear(&cache);
+	return r;
+}
+
+int control_recordings_show(struct control_call *call)
+{
+	struct recording_row row;
+	json_t *view;
+	int r = control_find_recording(call, "id", &row);
+
+	if (r != 0)
+		return r;
+	r = show(call, &row, &view);
+	if (r == 0 && (r = view_add_sidecars(call->vault, &row, view)) < 0)
+		json_decref(view);
+	recording_row_clear(&row);
+	return r < 0 ? r : control_answer_reply(call, json_pack("{s:o}", "recording", view), NULL);
+}
+
+/* Nobody plays the recordings of a closed or restricted account. A purpose is only what the caller
+ * says, so verifying them, which takes the same key, is for officers. */
+static int check_account(struct control_call *call, int64_t account, const char *action)
+{
+	struct account_row row;
+	int r = account_by_id(call->vault->db, account, &row);
+
+	if (r < 0)
+		return r;
+	enum account_state state = row.state;
+	account_row_clear(&row);
+	/* Nobody knows whose these are; an officer has to find out. */
+	if (state == ACCOUNT_QUARANTINE && !(call->roles & ROLE_OFFICER))
+		return control_answer_refused(
+				call, "%s: only officers open what is in quarantine", action);
+	if (state != ACCOUNT_CLOSED && state != ACCOUNT_RESTRICTED)
+		return 0;
+	if (strcmp(action, "verify") == 0 && (call->roles & ROLE_OFFICER))
+		return 0;
+	return control_answer_refused(call, "%s: the recording's account is %s", action,
+			account_state_name(state));
+}
+
+static int check_readable(
+		struct control_call *call, const struct recording_row *row, const char *action)
+{
+	int r = control_find_not_gone(call, row);
+
+	if (r != 0)
+		return r;
+	if (!recording_is_live(row->state))
+		return control_answer_refused(call, "%s: the recording is %s", action,
+				recording_state_name(row->state));
+	return check_account(call, row->account, action);
+}
+
+static int audit(struct control_call *call, const struct recording_row *row, const char *action)
+{
+	char id[ULID_TEXT_CHARS + 1];
+
+	ulid_format(row->ulid, id);
+	return control_audit_append(call, action, id, control_text(call, "reason"));
+}
+
+static int open_failed(struct control_call *call, const struct recording_row *row, int r)
+{
+	char id[ULID_TEXT_CHARS + 1];
+
+	ulid_format(row->ulid, id);
+	if (r == -RE_GONE)
+		return control_answer_gone(call, "recording", id, row->destroyed_epoch);
+	if (r == -ENOENT)
+		return control_answer_damaged(call, id, OBJECT_MISSING);
+	if (r == -RE_CORRUPT || r == -RE_HEADER || r == -RE_HEADER_MAC || r == -RE_PAYLOAD ||
+			r == -RE_NO_MATCH || r == -ELOOP || r == -EIO)
+		return control_answer_damaged(call, id, re_strerror(r));
+	return r;
+}
+
+static int open_row(struct control_call *call, const struct recording_row *row, const char *purpose)
+{
+	struct recording_opened opened;
+	json_t *view;
+	int r = check_readable(call, row, purpose);
+
+	if (r != 0)
+		return r;
+	r = recordings_open(call->vault, row, &opened);
+	if (r < 0)
+		return open_failed(call, row, r);
+	struct socket_fds fds = {.fd = {opened.object_fd, opened.key_fd}, .count = 2};
+	r = audit(call, row, purpose);
+	if (r == 0)
+		r = show(call, row, &view);
+	if (r < 0) {
+		socket_fds_close(&fds);
+		return r;
+	}
+	return control_answer_reply(call,
+			json_pack("{s:o, s:i, s:i, s:I}", "recording", view, "object_fd", 0,
+					"key_fd", 1, "payload_offset",
+					(json_int_t)opened.payload_offset),
+			&fds);
+}
+
+int control_recordings_open(struct control_call *call)
+{
+	const char *purpose = control_text(call, "purpose");
+	struct recording_row row;
+
+	if (strcmp(purpose, "play") != 0 && strcmp(purpose, "verify") != 0)
+		return control_answer_invalid(call, "purpose", "must be play or verify");
+	int r = control_find_recording(call, "id", &row);
+	if (r != 0)
+		return r;
+	r = open_row(call, &row, purpose);
+	recording_row_clear(&row);
+	return r;
+}
+
+/* Standard base64, padded or, as age writes it, not. */
+static int decode(const char *text, void *ret_bytes, size_t room, size_t *ret_len)
+{
+	enum base64_padding padding = strchr(text, '=') ? BASE64_PADDED : BASE64_UNPADDED;
+
+	return base64_decode(text, strlen(text), padding, ret_bytes, room, ret_len);
+}
+
+static int read_stanza(struct control_call *call, struct rec_stanza *ret_stanza)
+{
+	const json_t *list = json_object_get(call->parameters, "args");
+	char *args[CONTROL_LIST_MAX];
+	uint8_t body[2 * REC_WRAPPED_BYTES], tag_hash[TAG_HASH_BYTES];
+	struct age_stanza age = {.args = args, .n_args = json_array_size(list), .body = body};
+	size_t tag_hash_len;
+
+	for (size_t i = 0; i < age.n_args; i++)
+		args[i] = (char *)(uintptr_t)json_string_value(json_array_get(list, i));
+	if (decode(control_text(call, "body"), body, sizeof(body), &age.body_len) < 0)
+		return control_answer_invalid(call, "body", "must be base64 of a stanza's body");
+	if (decode(control_text(call, "tag_sha256"), tag_hash, sizeof(tag_hash), &tag_hash_len) <
+					0 ||
+			tag_hash_len != sizeof(tag_hash))
+		return control_answer_invalid(call, "tag_sha256", "must be base64 of 32 bytes");
+	int r = rec_stanza_parse(&age, ret_stanza);
+	if (r == -RE_HEADER)
+		return control_answer_invalid(call, "args",
+				"this is not a well-formed " REC_STANZA_TYPE " stanza");
+	if (r == 0)
+		memcpy(ret_stanza->tag_hash, tag_hash, sizeof(tag_hash));
+	return r;
+}
+
+static int unwrap_row(struct control_call *call, const struct rec_stanza *stanza,
+		const struct recording_row *row, const char *id)
+{
+	_cleanup_close_ int key_fd = -1;
+	struct recording_row unwrapped;
+	int r = check_readable(call, row, "unwrap");
+
+	if (r != 0)
+		return r;
+	r = recordings_unwrap(call->vault, stanza, &unwrapped, &key_fd);
+	if (r == -RE_NO_MATCH)
+		return control_answer_invalid(
+				call, "body", "stanza, tag and recording do not belong together");
+	if (r < 0)
+		return open_failed(call, row, r);
+	recording_row_clear(&unwrapped);
+	r = audit(call, row, "unwrap");
+	if (r < 0)
+		return r;
+	struct socket_fds fds = {.fd = {TAKE_FD(key_fd)}, .count = 1};
+	return control_answer_reply(
+			call, json_pack("{s:s, s:i}", "recording", id, "key_fd", 0), &fds);
+}
+
+int control_recordings_unwrap(struct control_call *call)
+{
+	char id[ULID_TEXT_CHARS + 1];
+	struct recording_row row;
+	struct rec_stanza stanza;
+	int r = read_stanza(call, &stanza);
+
+	if (r != 0)
+		return r;
+	ulid_format(stanza.recording_id, id);
+	r = recording_by_ulid(call->vault->db, stanza.recording_id, &row);
+	if (r < 0)
+		return r == -ENOENT ? control_answer_not_found(call, "recording", id) : r;
+	r = unwrap_row(call, &stanza, &row, id);
+	recording_row_clear(&row);
+	return r;
+}

@@ -1,0 +1,224 @@
+/* ShowRoot, AddRootMirror, ReplaceRootMirror, DropRootMirror. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "daemon/keeper/control/control_method.h"
+#include "daemon/keeper/control/view.h"
+#include "daemon/keeper/erasure/erasure.h"
+#include "daemon/keeper/root/mirror_place.h"
+#include "daemon/keeper/root/mirrors.h"
+
+#define SENTENCE_BYTES 512
+
+static json_t *text_or_null(const char *text)
+{
+	return *text ? view_text(text) : json_null();
+}
+
+static json_t *time_or_null(int64_t at_us)
+{
+	return at_us > 0 ? view_time(at_us) : json_null();
+}
+
+static json_t *member_part(const struct root_member *member, const struct mirror_row *row)
+{
+	const char *state = row && row->state == MIRROR_UNSETTLED ? "unsettled"
+			    : member->provider                    ? "in use"
+								  : "away";
+
+	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:o}", "name", member->name, "place",
+			view_text(member->location), "assurance", member->assurance, "state", state,
+			"trouble", text_or_null(member->trouble), "added_at",
+			time_or_null(row ? row->added_us : 0), "away_since",
+			time_or_null(member->away_us));
+}
+
+static json_t *given_up_part(const struct mirror_row *row)
+{
+	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:I}", "name", row->name, "place",
+			view_text(row->place), "assurance", row->assurance, "state", "given up",
+			"added_at", time_or_null(row->added_us), "given_up_at",
+			time_or_null(row->given_up_us), "given_up_epoch",
+			(json_int_t)row->given_up_epoch);
+}
+
+static const struct mirror_row *row_of(const struct mirror_row *rows, size_t n, int64_t id)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].id == id)
+			return &rows[i];
+	}
+	return NULL;
+}
+
+static int places_part(struct vault *vault, json_t **ret_places)
+{
+	_cleanup_free_ struct mirror_row *rows = NULL;
+	size_t n = 0;
+	int r = mirror_list(vault->db, &rows, &n);
+
+	if (r < 0)
+		return r;
+	json_t *places = json_array();
+	for (size_t i = 0; i < vault->root->n; i++) {
+		const struct root_member *member = &vault->root->member[i];
+		json_array_append_new(places, member_part(member, row_of(rows, n, member->id)));
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].state == MIRROR_GIVEN_UP)
+			json_array_append_new(places, given_up_part(&rows[i]));
+	}
+	*ret_places = places;
+	return 0;
+}
+
+/* note: "" for none. */
+static int answer(struct control_call *call, const char *note)
+{
+	json_t *places;
+	int r = places_part(call->vault, &places);
+
+	if (r < 0)
+		return r;
+	return control_answer_reply(call,
+			json_pack("{s:o, s:o}", "places", places, "note", text_or_null(note)),
+			NULL);
+}
+
+int control_root_show(struct control_call *call)
+{
+	json_t *places;
+
+	/* What it finds is in the places; and what had to wait for one that is back is done now. */
+	if (!call->vault->stuck && mirrors_ready(call->vault) == 0)
+		(void)erasure_retry(call->vault);
+	int r = places_part(call->vault, &places);
+	if (r < 0)
+		return r;
+	return control_answer_reply(call, json_pack("{s:o}", "places", places), NULL);
+}
+
+static int failed(struct control_call *call, int r, const char *why)
+{
+	if (r == -RE_REFUSED || r == -EEXIST)
+		return control_answer_refused(call, "%s", why);
+	if (r == -ENOENT)
+		return control_answer_not_found(call, "root mirror", control_text(call, "name"));
+	return control_answer_trouble(call, why);
+}
+
+/* 0 or CONTROL_ANSWERED. */
+static int read_order(struct control_call *call, struct mirror_order *ret_order)
+{
+	const char *kind = control_text(call, "kind");
+	struct mirror_order order = {.name = control_text(call, "name"),
+			.reason = control_text(call, "reason"),
+			.place = control_text(call, "place"),
+			.uid = call->uid};
+
+	if (!kind != !order.place)
+		return control_answer_invalid(call, "place", "kind and place go together");
+	if (kind && strcmp(kind, "file") == 0)
+		order.kind = MIRROR_FILE;
+	else if (kind && strcmp(kind, "tpm2") == 0)
+		order.kind = MIRROR_TPM2;
+	else if (kind)
+		return control_answer_invalid(call, "kind", "file or tpm2");
+	*ret_order = order;
+	return 0;
+}
+
+/* A mirror beside the keeper's own place dies with it. */
+static void note_near(
+		struct vault *vault, const struct mirror_order *order, char *ret_note, size_t len)
+{
+	struct mirror_row row = {.kind = order->kind};
+
+	if (!order->place)
+		return;
+	snprintf(row.place, sizeof(row.place), "%s", order->place);
+	if (mirror_place_is_near(vault, &row))
+		snprintf(ret_note, len,
+				"%s is on the same filesystem as the keeper's own directory: the loss of "
+				"one is the loss of both",
+				order->place);
+}
+
+int control_root_add(struct control_call *call)
+{
+	char why[ROOT_TROUBLE_BYTES], note[SENTENCE_BYTES + ROOT_LOCATION_BYTES] = "";
+	struct mirror_order order;
+	int r = read_order(call, &order);
+
+	if (r != 0)
+		return r;
+	r = mirror_add_new(call->vault, &order, why);
+	if (r < 0)
+		return failed(call, r, why);
+	note_near(call->vault, &order, note, sizeof(note));
+	return answer(call, note);
+}
+
+int control_root_replace(struct control_call *call)
+{
+	char why[ROOT_TROUBLE_BYTES], note[SENTENCE_BYTES + ROOT_LOCATION_BYTES] = "";
+	struct mirror_order order;
+	int r = read_order(call, &order);
+
+	if (r != 0)
+		return r;
+	r = mirror_replace(call->vault, &order, why);
+	if (r < 0)
+		return failed(call, r, why);
+	note_near(call->vault, &order, note, sizeof(note));
+	return answer(call, note);
+}
+
+int control_root_drop(struct control_call *call)
+{
+	char why[ROOT_TROUBLE_BYTES];
+	struct mirror_order order;
+	int r = read_order(call, &order);
+
+	if (r != 0)
+		return r;
+	r = mirror_drop(call->vault, &order, why);
+	return r < 0 ? failed(call, r, why) : answer(call, "");
+}
+
+json_t *control_root_given_up(struct vault *vault)
+{
+	_cleanup_free_ struct mirror_row *rows = NULL;
+	size_t n = 0;
+	json_t *sentences = json_array();
+
+	if (mirror_list(vault->db, &rows, &n) < 0) {
+		n = 0;
+		json_array_append_new(sentences,
+				json_string("which copies of the root were given up cannot be read "
+					    "from keeper.db"));
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].state == MIRROR_GIVEN_UP)
+			json_array_append_new(sentences,
+					json_sprintf("the copy of the root at %s, given up at epoch %" PRIu64
+						     " while it was away: with it, and the storage of that "
+						     "time, what was sealed before opens",
+							rows[i].place, rows[i].given_up_epoch));
+	}
+	return sentences;
+}
+
+void control_root_warn(const struct vault *vault, json_t *warnings)
+{
+	char text[SENTENCE_BYTES + ROOT_LOCATION_BYTES];
+
+	mirrors_say_away(vault, text, sizeof(text));
+	if (*text)
+		json_array_append_new(warnings,
+				json_sprintf("nothing is erased until it is back: %s", text));
+}

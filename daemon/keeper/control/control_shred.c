@@ -1,0 +1,207 @@
+/* PlanShred and Shred: the same checks, and then a forecast or the deed. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "daemon/keeper/control/control_method.h"
+#include "daemon/keeper/control/view.h"
+#include "daemon/keeper/erasure/erasure.h"
+#include "daemon/keeper/vault/accounts.h"
+#include "daemon/keeper/vault/recordings.h"
+
+#define SENTENCE_BYTES 512
+
+/* What a shred would destroy. */
+struct target {
+	bool forecast; /* the span is wanted too, which takes a look at every recording */
+	struct erasure_item item;
+	char *account;                       /* printable name, NULL: not readable */
+	char recording[ULID_TEXT_CHARS + 1]; /* "": the whole account */
+	int64_t recordings, plain_bytes;
+	int64_t oldest_us, newest_us; /* 0: nothing there */
+};
+
+static void target_clear(struct target *target)
+{
+	free(target->account);
+}
+
+static int check_account(
+		struct control_call *call, const struct account_row *row, const struct tally *tally)
+{
+	if (row->state == ACCOUNT_DELETED)
+		return control_answer_gone(
+				call, "account", control_text(call, "account"), row->deleted_epoch);
+	if (row->state == ACCOUNT_QUARANTINE)
+		return control_answer_refused(call,
+				"the quarantine is not an account; shred its recordings one by one");
+	if (tally->count[RECORDING_HELD] > 0)
+		return control_answer_refused(call,
+				"a legal hold is on %" PRId64 " of the account's recordings",
+				tally->count[RECORDING_HELD]);
+	return 0;
+}
+
+static int aim_at_account_row(
+		struct control_call *call, const struct account_row *row, struct target *target)
+{
+	struct db *db = call->vault->db;
+	struct tally tally;
+	int r = recording_tally(db, row->id, &tally);
+
+	if (r == 0)
+		r = check_account(call, row, &tally);
+	if (r != 0)
+		return r;
+	target->item = (struct erasure_item){
+			.kind = ERASE_ACCOUNT, .cause = CAUSE_SHRED, .account = row->id};
+	struct share live = tally_live(&tally);
+	target->recordings = live.count;
+	target->plain_bytes = live.plain_bytes;
+	if (target->forecast)
+		r = recording_span(db, row->id, &target->oldest_us, &target->newest_us);
+	if (r == 0 || r == -ENOENT)
+		r = view_account_name(call->vault, row, &target->account);
+	return r;
+}
+
+static int aim_at_account(struct control_call *call, struct target *target)
+{
+	struct account_row row;
+	int r = control_find_account(call, "account", &row);
+
+	if (r != 0)
+		return r;
+	r = aim_at_account_row(call, &row, target);
+	account_row_clear(&row);
+	return r;
+}
+
+static int aim_at_recording_row(
+		struct control_call *call, const struct recording_row *row, struct target *target)
+{
+	struct account_row account;
+	int r = control_find_not_gone(call, row);
+
+	if (r != 0)
+		return r;
+	if (row->state == RECORDING_HELD)
+		return control_answer_refused(call, "a legal hold is on the recording");
+	target->item = (struct erasure_item){.kind = ERASE_RECORDING,
+			.cause = CAUSE_SHRED,
+			.account = row->account,
+			.group = row->group,
+			.recording = row->id};
+	target->recordings = 1;
+	target->plain_bytes = row->plain_bytes;
+	target->oldest_us = target->newest_us = row->recorded_us;
+	ulid_format(row->ulid, target->recording);
+	r = account_by_id(call->vault->db, row->account, &account);
+	if (r < 0)
+		return r;
+	r = view_account_name(call->vault, &account, &target->account);
+	account_row_clear(&account);
+	return r;
+}
+
+static int aim_at_recording(struct control_call *call, struct target *target)
+{
+	struct recording_row row;
+	int r = control_find_recording(call, "recording", &row);
+
+	if (r != 0)
+		return r;
+	r = aim_at_recording_row(call, &row, target);
+	recording_row_clear(&row);
+	return r;
+}
+
+/* 0, CONTROL_ANSWERED or negative; the target is cleared by the caller in any case. */
+static int aim(struct control_call *call, struct target *target)
+{
+	bool account = control_text(call, "account"), recording = control_text(call, "recording");
+
+	if (account == recording)
+		return control_answer_invalid(
+				call, "account", "give either an account or a recording");
+	return account ? aim_at_account(call, target) : aim_at_recording(call, target);
+}
+
+/* What can be said of the erasure that epoch completes. */
+static json_t *assurance_part(struct control_call *call, uint64_t epoch)
+{
+	const char *assurance = call->vault->root->assurance;
+	char sentence[SENTENCE_BYTES];
+
+	root_assurance_sentence(assurance, epoch, sentence, sizeof(sentence));
+	return json_pack("{s:s, s:s, s:o}", "assurance", assurance, "assurance_sentence", sentence,
+			"not_overwritten", control_root_given_up(call->vault));
+}
+
+/* Steals part; {member: part and what the assurance says}. */
+static int answer(struct control_call *call, const char *member, json_t *part, uint64_t epoch)
+{
+	json_t *assurance = assurance_part(call, epoch);
+
+	if (json_object_update(part, assurance) < 0) {
+		json_decref(part);
+		part = NULL;
+	}
+	json_decref(assurance);
+	return control_answer_reply(call, json_pack("{s:o}", member, part), NULL);
+}
+
+int control_shred_plan(struct control_call *call)
+{
+	_cleanup_(target_clear) struct target target = {.forecast = true};
+	int r = aim(call, &target);
+
+	if (r != 0)
+		return r;
+	return answer(call, "plan",
+			json_pack("{s:s*, s:s*, s:I, s:I, s:o*, s:o*}", "account", target.account,
+					"recording", *target.recording ? target.recording : NULL,
+					"recordings", (json_int_t)target.recordings,
+					"plaintext_bytes", (json_int_t)target.plain_bytes,
+					"oldest_at", view_time(target.oldest_us), "newest_at",
+					view_time(target.newest_us)),
+			vault_epoch(call->vault) + 1);
+}
+
+static int shred_failed(struct control_call *call, const struct target *target, int r)
+{
+	char why[sizeof(call->vault->last_error)];
+
+	memcpy(why, call->vault->last_error, sizeof(why)); /* the next call may change it */
+	if (r == -RE_AWAY)
+		return control_answer_pending(call, why);
+	if (r != -RE_NOT_ERASED && erasure_is_noted(call->vault->db, &target->item) > 0)
+		return control_answer_pending(call, re_strerror(r));
+	if (r != -RE_CORRUPT)
+		return r;
+	return control_answer_trouble(call, why);
+}
+
+int control_shred_run(struct control_call *call)
+{
+	_cleanup_(target_clear) struct target target = {0};
+	struct erasure_result result;
+	int r = aim(call, &target);
+
+	if (r != 0)
+		return r;
+	r = erasure_run(call->vault, &target.item, 1, call->uid, control_text(call, "reason"),
+			&result);
+	if (r < 0)
+		return shred_failed(call, &target, r);
+	return answer(call, "result",
+			json_pack("{s:I, s:I, s:I, s:I, s:o}", "recordings",
+					(json_int_t)result.recordings, "plaintext_bytes",
+					(json_int_t)result.plain_bytes, "epoch_before",
+					(json_int_t)result.epoch_before, "epoch_after",
+					(json_int_t)result.epoch_after, "destroyed_at",
+					view_time(result.destroyed_us)),
+			result.epoch_after);
+}

@@ -1,0 +1,259 @@
+/* Status: one look at everything an operator should worry about. Costs the same in any vault. */
+#include <errno.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "daemon/common/watermark.h"
+#include "daemon/keeper/control/control_method.h"
+#include "daemon/keeper/control/view.h"
+#include "daemon/keeper/root/preflight.h"
+#include "daemon/keeper/root/root_place.h"
+#include "storage/tpm2/root_tpm2.h"
+
+#define SENTENCE_BYTES 512
+#define COUNT_MAX      INT64_C(1000000000000)
+
+/* What the spools add up to. */
+struct waiting {
+	json_int_t waiting, refused;
+	int64_t oldest_us; /* 0: nothing waits */
+};
+
+static json_t *null_for_none(json_t *value)
+{
+	return value ? value : json_null();
+}
+
+/* Seconds since then; null for 0 (never). */
+static json_t *age(struct vault *vault, int64_t since_us)
+{
+	if (since_us <= 0)
+		return json_null();
+	int64_t us = clock_now_us(&vault->clock) - since_us;
+	return json_real((double)(us > 0 ? us : 0) / US_PER_S);
+}
+
+/* Within bounds that can be added up. */
+static json_int_t count_of(const json_t *spool, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(spool, key));
+
+	return n < 0 ? 0 : n > COUNT_MAX ? COUNT_MAX : n;
+}
+
+static json_t *free_percent(const json_t *spool)
+{
+	const json_t *percent = json_object_get(spool, "free_percent");
+	double value = json_number_value(percent);
+
+	return json_is_number(percent) && value >= 0 && value <= 100 ? json_real(value)
+								     : json_null();
+}
+
+/* The intake's report is another process's word: what is not as agreed is left out. */
+static json_t *spool_status(struct vault *vault, const json_t *spool, struct waiting *sum)
+{
+	json_int_t waiting = count_of(spool, "waiting"), refused = count_of(spool, "refused");
+	int64_t oldest_us = json_integer_value(json_object_get(spool, "oldest_finished_us"));
+
+	sum->waiting += waiting;
+	sum->refused += refused;
+	if (oldest_us > 0 && (sum->oldest_us == 0 || oldest_us < sum->oldest_us))
+		sum->oldest_us = oldest_us;
+	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:b}", "name",
+			view_text(json_string_value(json_object_get(spool, "name"))), "path",
+			view_text(json_string_value(json_object_get(spool, "path"))), "waiting",
+			waiting, "refused", refused, "stale", count_of(spool, "stale"),
+			"oldest_stale_s",
+			age(vault, json_integer_value(json_object_get(spool, "stale_since_us"))),
+			"oldest_unsealed_s", age(vault, oldest_us), "last_error",
+			null_for_none(view_text(
+					json_string_value(json_object_get(spool, "last_error")))),
+			"free_percent", free_percent(spool), "low_space",
+			json_is_true(json_object_get(spool, "low_space")));
+}
+
+static json_t *spools_status(struct control_call *call, struct waiting *sum)
+{
+	const json_t *report =
+			call->control->intake ? intake_server_spools(call->control->intake) : NULL;
+	json_t *spools = json_array();
+
+	for (size_t i = 0; i < json_array_size(report); i++) {
+		json_t *spool = spool_status(call->vault, json_array_get(report, i), sum);
+		if (spool)
+			json_array_append_new(spools, spool);
+	}
+	return spools;
+}
+
+static json_t *percentile(const struct exposure *exposure, unsigned p)
+{
+	int64_t us = exposure ? exposure_percentile_us(exposure, p) : -1;
+
+	return us >= 0 ? json_real((double)us / US_PER_S) : json_null();
+}
+
+static json_t *exposure_status(const struct control *control)
+{
+	const struct exposure *exposure =
+			control->intake ? intake_server_exposure(control->intake) : NULL;
+
+	return json_pack("{s:o, s:o}", "p50", percentile(exposure, 50), "p99",
+			percentile(exposure, 99));
+}
+
+static void warn(json_t *warnings, json_t *text)
+{
+	json_array_append_new(warnings, text);
+}
+
+static void warn_of_stale(const json_t *spool, const char *name, json_t *warnings)
+{
+	json_int_t stale = count_of(spool, "stale");
+	double age_s = json_number_value(json_object_get(spool, "oldest_stale_s"));
+
+	if (stale > 0)
+		warn(warnings, json_sprintf("spool %s: %lld recordings do not come to their end, the oldest "
+					    "begun %.0f min ago: still open, or not marked as finished",
+					       name, (long long)stale, age_s / 60));
+}
+
+static void warn_of_spools(const json_t *spools, json_t *warnings)
+{
+	for (size_t i = 0; i < json_array_size(spools); i++) {
+		const json_t *spool = json_array_get(spools, i);
+		const char *name = json_string_value(json_object_get(spool, "name"));
+		const char *error = json_string_value(json_object_get(spool, "last_error"));
+		json_int_t refused = count_of(spool, "refused");
+		if (error)
+			warn(warnings, json_sprintf("spool %s: %s", name, error));
+		warn_of_stale(spool, name, warnings);
+		if (json_is_true(json_object_get(spool, "low_space")))
+			warn(warnings, json_sprintf("spool %s: its filesystem has %.1f%% of its space left",
+						       name,
+						       json_number_value(json_object_get(
+								       spool, "free_percent"))));
+		if (refused > 0)
+			warn(warnings, json_sprintf("spool %s: %lld files cannot be sealed and stay there",
+						       name, (long long)refused));
+	}
+}
+
+static void warn_of_space(const struct config *config, json_t *warnings)
+{
+	struct watermark_space space;
+	struct statvfs st;
+
+	if (statvfs(config->objects_dir, &st) < 0)
+		return;
+	watermark_space(&st, &space);
+	if (space.free_percent < config->objects_low_percent)
+		warn(warnings, json_sprintf("the object directory has %.1f%% of its space left",
+					       space.free_percent));
+}
+
+static json_t *warnings_of(struct control_call *call, const json_t *spools)
+{
+	const struct intake_server *intake = call->control->intake;
+	json_t *warnings = json_array();
+
+	if (!intake || !intake_server_connected(intake))
+		warn(warnings, json_string("recseald is not connected: nothing is being sealed"));
+	if (call->vault->stuck)
+		warn(warnings, json_string("the keeper must be restarted to finish an erasure"));
+	control_root_warn(call->vault, warnings);
+	warn_of_spools(spools, warnings);
+	warn_of_space(call->vault->config, warnings);
+	return warnings;
+}
+
+static void note_of_host(void *context, const char *sentence)
+{
+	warn(context, json_string(sentence));
+}
+
+static json_t *host_part(const struct config *config)
+{
+	json_t *warnings = json_array();
+
+	preflight_check(config, "", note_of_host, warnings);
+	return json_pack("{s:o}", "host_warnings", warnings);
+}
+
+/* How much of a TPM's memory is spent; null for a file, or while it is away. */
+static json_t *root_writes(const struct vault *vault)
+{
+	const struct root_provider *own = vault->root->member[0].provider;
+
+	if (!own || root_place_is_file(vault))
+		return json_null();
+	return json_integer((json_int_t)root_tpm2_writes(own));
+}
+
+static json_t *vault_part(struct vault *vault)
+{
+	char id[ULID_TEXT_CHARS + 1], sentence[SENTENCE_BYTES];
+
+	ulid_format(vault->vault_id, id);
+	root_assurance_sentence(
+			vault->root->assurance, vault_epoch(vault), sentence, sizeof(sentence));
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "version", VERSION, "vault", id,
+			"assurance", vault->root->assurance, "assurance_sentence", sentence,
+			"epoch", (json_int_t)vault_epoch(vault), "root_writes", root_writes(vault),
+			"last_error",
+			null_for_none(*vault->last_error ? view_text(vault->last_error) : NULL));
+}
+
+static json_t *intake_part(struct control_call *call)
+{
+	const struct intake_server *intake = call->control->intake;
+	struct waiting sum = {0};
+	json_t *spools = spools_status(call, &sum);
+	json_t *warnings = warnings_of(call, spools);
+
+	return json_pack("{s:b, s:{s:o, s:I, s:I}, s:o, s:o, s:o}", "intake_connected",
+			intake && intake_server_connected(intake), "spool", "oldest_unsealed_s",
+			age(call->vault, sum.oldest_us), "waiting", sum.waiting, "refused",
+			sum.refused, "spools", spools, "exposure_s", exposure_status(call->control),
+			"warnings", warnings);
+}
+
+static int counts_part(struct vault *vault, json_t **ret_part)
+{
+	int64_t accounts[ACCOUNT_QUARANTINE + 1];
+	struct tally tally;
+	uint64_t free_bytes;
+	int r = recording_tally(vault->db, 0, &tally);
+
+	if (r == 0)
+		r = account_tally(vault->db, accounts);
+	if (r == 0)
+		r = vault->store->ops->free_bytes(vault->store, &free_bytes);
+	if (r < 0)
+		return r;
+	*ret_part = json_pack("{s:o, s:o, s:I}", "recordings", view_recording_counts(&tally),
+			"accounts", view_account_counts(accounts), "object_free_bytes",
+			(json_int_t)free_bytes);
+	return 0;
+}
+
+int control_status(struct control_call *call)
+{
+	json_t *counts;
+	int r = counts_part(call->vault, &counts);
+
+	if (r < 0)
+		return r;
+	json_t *status = vault_part(call->vault);
+	json_t *intake = intake_part(call), *host = host_part(call->vault->config);
+	if (json_object_update(status, counts) < 0 || json_object_update(status, intake) < 0 ||
+			json_object_update(status, host) < 0) {
+		json_decref(status);
+		status = NULL;
+	}
+	json_decref(counts);
+	json_decref(intake);
+	json_decref(host);
+	return control_answer_reply(call, json_pack("{s:o}", "status", status), NULL);
+}

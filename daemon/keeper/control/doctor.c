@@ -1,0 +1,270 @@
+#include "daemon/keeper/control/doctor.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/secret.h"
+#include "daemon/keeper/control/view.h"
+#include "daemon/keeper/root/epoch_slots.h"
+#include "daemon/keeper/root/preflight.h"
+#include "daemon/keeper/root/root_place.h"
+#include "storage/tpm2/root_tpm2.h"
+
+#define TEXT_BYTES      1024
+#define LOW_PERCENT     5
+#define ERASURE_BYTES   (UINT64_C(64) << 20) /* what an erasure may need in the keeper's folder */
+#define TPM_WRITES_MANY 50000                /* of some 100000 that such memory bears */
+#define CLOCK_SLACK_US  (60 * US_PER_S)
+#define KEEPER          "keeper"
+
+/* Steals nothing; advice NULL: it is fine. */
+static void append(json_t *checks, const char *where, const char *what, const char *finding,
+		const char *advice)
+{
+	json_t *check = json_pack("{s:o, s:s, s:b, s:o, s:o*}", "where", view_text(where), "what",
+			what, "fine", advice == NULL, "finding", view_text(finding), "advice",
+			view_text(advice));
+
+	if (check)
+		json_array_append_new(checks, check);
+}
+
+void doctor_fine(json_t *checks, const char *where, const char *what, const char *format, ...)
+{
+	char finding[TEXT_BYTES];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(finding, sizeof(finding), format, arguments);
+	va_end(arguments);
+	append(checks, where, what, finding, NULL);
+}
+
+void doctor_change(json_t *checks, const char *where, const char *what, const char *advice,
+		const char *format, ...)
+{
+	char finding[TEXT_BYTES];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(finding, sizeof(finding), format, arguments);
+	va_end(arguments);
+	append(checks, where, what, finding, advice);
+}
+
+void doctor_space(json_t *checks, const char *where, const char *of, uint64_t free_bytes,
+		uint64_t total_bytes)
+{
+	double percent = total_bytes > 0 ? 100.0 * (double)free_bytes / (double)total_bytes : 100;
+
+	if (percent < LOW_PERCENT)
+		doctor_change(checks, where, "free space",
+				"make room, or give it a larger volume: what cannot be sealed stays in "
+				"plaintext",
+				"%.1f%% of the filesystem of %s is free (%" PRIu64 " MiB)", percent,
+				of, free_bytes >> 20);
+	else
+		doctor_fine(checks, where, "free space",
+				"%.0f%% of the filesystem of %s is free (%" PRIu64 " MiB)", percent,
+				of, free_bytes >> 20);
+}
+
+/* The slot is read as the next erasure would read it. */
+static int read_root(struct vault *vault, size_t i)
+{
+	_cleanup_secret_ struct root_record *record = secret_new(sizeof(*record));
+	int r = record ? epoch_slot_get(vault, i, vault->root_slot, record) : -RE_MLOCK;
+
+	if (r >= 0 && (r == 0 || record->epoch != vault_epoch(vault)))
+		return -RE_CORRUPT;
+	return r < 0 ? r : 0;
+}
+
+static void check_place(json_t *checks, struct vault *vault, size_t i)
+{
+	const struct root_member *member = &vault->root->member[i];
+	int r = member->provider ? read_root(vault, i) : -RE_AWAY;
+
+	if (r == 0)
+		doctor_fine(checks, KEEPER, "root", "%s (%s) is readable, epoch %" PRIu64,
+				member->name, member->location, vault_epoch(vault));
+	else if (r == -RE_AWAY)
+		doctor_change(checks, KEEPER, "root",
+				"bring it back, or replace it (recsealctl root): nothing is erased without "
+				"it",
+				"%s (%s) is away: %s", member->name, member->location,
+				member->trouble);
+	else
+		doctor_change(checks, KEEPER, "root",
+				"see recseal-keeper(8) before anything is restarted: without its root the "
+				"vault does not open again",
+				"%s (%s) cannot be read: %s", member->name, member->location,
+				root_set_trouble(vault->root, i, r));
+}
+
+static void check_root(json_t *checks, struct vault *vault)
+{
+	const char *assurance = vault->root->assurance;
+
+	for (size_t i = 0; i < vault->root->n; i++)
+		check_place(checks, vault, i);
+	if (vault->root->n == 1)
+		doctor_fine(checks, KEEPER, "mirror",
+				"none: if the root is lost, so is every recording; recsealctl root add");
+	if (root_assurance_rank(assurance) == 0)
+		doctor_fine(checks, KEEPER, "assurance",
+				"%s: copies of root.slots made before a shred undo it; keep it out of "
+				"backups and snapshots, or move it to a TPM (Root=tpm2)",
+				assurance);
+	else
+		doctor_fine(checks, KEEPER, "assurance", "%s", assurance);
+}
+
+static void check_tpm(json_t *checks, const struct vault *vault)
+{
+	const struct root_provider *own = vault->root->member[0].provider;
+
+	if (!own || root_place_is_file(vault))
+		return;
+	uint64_t writes = root_tpm2_writes(own);
+	if (writes > TPM_WRITES_MANY)
+		doctor_change(checks, KEEPER, "TPM wear",
+				"lengthen EpochInterval=, and plan for another TPM: move the root to a "
+				"file, and to the new one",
+				"%" PRIu64 " writes of some 100000 that its memory bears", writes);
+	else
+		doctor_fine(checks, KEEPER, "TPM wear",
+				"%" PRIu64 " writes of some 100000 that its memory bears", writes);
+}
+
+/* Sentences of preflight.h end with what to do. */
+static void on_warning(void *context, const char *sentence)
+{
+	const char *end = strstr(sentence, ". ");
+
+	if (end)
+		doctor_change(context, "host", "keys", end + 2, "%.*s", (int)(end - sentence),
+				sentence);
+	else
+		doctor_change(context, "host", "keys", "see recseal(7)", "%s", sentence);
+}
+
+/* ProcSubset=pid hides it: what cannot be seen must not pass for not there. */
+static bool swap_is_visible(const char *host)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/proc/swaps", host);
+	return access(path, R_OK) == 0;
+}
+
+static void check_host(json_t *checks, const struct vault *vault, const char *host)
+{
+	size_t before = json_array_size(checks);
+
+	preflight_check(vault->config, host, on_warning, checks);
+	if (json_array_size(checks) == before)
+		doctor_fine(checks, "host", "keys",
+				"no hibernation, crash dumps, snapshots or copying filesystem found that "
+				"could keep them; %s",
+				swap_is_visible(host)
+						? "nor swap"
+						: "swap cannot be seen from within the unit (MemorySwapMax=0 "
+						  "there keeps them out of it)");
+}
+
+static void check_folder(json_t *checks, const char *of, const char *path, uint64_t least_bytes)
+{
+	struct statvfs sv;
+
+	if (statvfs(path, &sv) < 0) {
+		doctor_change(checks, KEEPER, "free space", "see that it is there and mounted",
+				"%s cannot be looked at", path);
+		return;
+	}
+	uint64_t free_bytes = (uint64_t)sv.f_bavail * sv.f_frsize;
+	if (free_bytes < least_bytes)
+		doctor_change(checks, KEEPER, "free space",
+				"make room: a shred waits until there is some",
+				"%" PRIu64 " MiB are free for %s (%s)", free_bytes >> 20, of, path);
+	else
+		doctor_space(checks, KEEPER, of, free_bytes, (uint64_t)sv.f_blocks * sv.f_frsize);
+}
+
+static void check_clock(json_t *checks, const struct vault *vault)
+{
+	int64_t behind_us = vault->latest_us - clock_now_us(&vault->clock);
+
+	if (behind_us > CLOCK_SLACK_US)
+		doctor_change(checks, KEEPER, "clock",
+				"set it, and have it kept right (systemd-timesyncd, chrony): nothing "
+				"expires in time until it has caught up",
+				"%" PRId64 " s behind what the vault has seen already",
+				behind_us / US_PER_S);
+	else
+		doctor_fine(checks, KEEPER, "clock", "not behind what the vault has seen");
+}
+
+static void check_erasures(json_t *checks, const struct vault *vault, const struct tally *tally)
+{
+	if (vault->stuck)
+		doctor_change(checks, KEEPER, "erasures", "restart recseal-keeper",
+				"one was interrupted, and only a restart can finish it");
+	else if (tally->count[RECORDING_PENDING] > 0)
+		doctor_change(checks, KEEPER, "erasures",
+				"see what hinders it: recsealctl status, journalctl -u recseal-keeper",
+				"%" PRId64
+				" recordings are to be destroyed, and still have their keys",
+				tally->count[RECORDING_PENDING]);
+	else
+		doctor_fine(checks, KEEPER, "erasures", "none is waiting");
+	if (vault->witness_owed)
+		doctor_change(checks, KEEPER, "epoch witness",
+				"make room, or make it writable for the keeper",
+				"the object folder could not take note of epoch %" PRIu64,
+				vault_epoch(vault));
+}
+
+static void check_quarantine(json_t *checks, const struct tally *tally)
+{
+	if (tally->count[RECORDING_QUARANTINED] > 0)
+		doctor_change(checks, KEEPER, "quarantine",
+				"see recsealctl list --state quarantined, then quarantine assign or shred "
+				"recording",
+				"%" PRId64 " recordings belong to no account",
+				tally->count[RECORDING_QUARANTINED]);
+	else
+		doctor_fine(checks, KEEPER, "quarantine", "empty");
+}
+
+static void check_catalog(json_t *checks, struct vault *vault)
+{
+	struct tally tally;
+	int r = recording_tally(vault->db, 0, &tally);
+
+	if (r < 0) {
+		doctor_change(checks, KEEPER, "catalog",
+				"restore keeper.db from a copy made after the last erasure",
+				"it cannot be read: %s", re_strerror(r));
+		return;
+	}
+	check_erasures(checks, vault, &tally);
+	check_quarantine(checks, &tally);
+}
+
+void doctor_keeper(json_t *checks, struct vault *vault, const char *host)
+{
+	check_root(checks, vault);
+	check_tpm(checks, vault);
+	check_host(checks, vault, host);
+	check_folder(checks, "the keeper's state", vault->config->keeper_dir, ERASURE_BYTES);
+	check_folder(checks, "sealed objects", vault->config->objects_dir, 0);
+	check_clock(checks, vault);
+	check_catalog(checks, vault);
+}

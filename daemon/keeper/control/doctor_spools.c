@@ -1,0 +1,196 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/keeper/control/doctor.h"
+
+#define NUMBER_MAX      INT64_C(1000000000000000000)
+#define WATCHES_PERCENT 90
+#define OTHERS_WRITE    0002
+#define STICKY          01000
+
+/* One spool as reported. */
+struct report {
+	json_t *checks;
+	const struct vault *vault;
+	const json_t *spool, *facts;
+	char where[96];
+};
+
+static const char *text(const json_t *object, const char *key, const char *otherwise)
+{
+	const char *value = json_string_value(json_object_get(object, key));
+
+	return value ? value : otherwise;
+}
+
+/* Never negative. */
+static int64_t number(const json_t *object, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(object, key));
+
+	return n < 0 ? 0 : n > NUMBER_MAX ? NUMBER_MAX : n;
+}
+
+static void check_owner(const struct report *r)
+{
+	int64_t mode = number(r->facts, "mode"), uid = number(r->facts, "uid");
+	int64_t gid = number(r->facts, "gid");
+
+	if (mode & OTHERS_WRITE)
+		doctor_change(r->checks, r->where, "owner",
+				mode & STICKY ? "chmod o-w: anybody can put recordings there"
+					      : "chmod o-w: anybody can put recordings there, and take "
+						"them away",
+				"uid %" PRId64 ", gid %" PRId64 ", mode %04" PRIo64
+				": writable by all",
+				uid, gid, (uint64_t)mode);
+	else
+		doctor_fine(r->checks, r->where, "owner",
+				"uid %" PRId64 ", gid %" PRId64 ", mode %04" PRIo64, uid, gid,
+				(uint64_t)mode);
+}
+
+static void check_access(const struct report *r)
+{
+	const char *why = text(r->facts, "no_access", NULL);
+
+	if (why)
+		doctor_change(r->checks, r->where, "access",
+				"put user recseal into a group that may read and write there "
+				"(SupplementaryGroups=), and name the folder in ReadWritePaths=",
+				"recseald cannot take recordings away: %s", why);
+	else
+		doctor_fine(r->checks, r->where, "access", "recseald may read and remove there");
+}
+
+static void check_leases(const struct report *r)
+{
+	const char *filesystem = text(r->facts, "filesystem", "not known");
+	const char *leases = text(r->facts, "leases", "");
+
+	if (strcmp(leases, "honoured") == 0 &&
+			!json_is_true(json_object_get(r->facts, "unleased"))) {
+		doctor_fine(r->checks, r->where, "filesystem",
+				"%s: leases tell when a recording is finished", filesystem);
+	} else if (strcmp(leases, "unsound") == 0) {
+		doctor_change(r->checks, r->where, "filesystem",
+				"put the spool on a local filesystem: until then a file is taken once it "
+				"was quiet for a minute",
+				"%s: a lease does not tell whether somebody writes", filesystem);
+	} else {
+		doctor_change(r->checks, r->where, "filesystem",
+				"give recseald CAP_LEASE (AmbientCapabilities=), as its unit does: until "
+				"then a file is taken once it was quiet for a minute",
+				"%s: recseald may not take leases on the bridge's files",
+				filesystem);
+	}
+}
+
+static void check_watches(const struct report *r)
+{
+	int64_t watches = number(r->facts, "watches"), max = number(r->facts, "watches_max");
+	int64_t unwatched = number(r->facts, "unwatched");
+	const char *advice = "raise fs.inotify.max_user_watches (sysctl.d)";
+
+	if (unwatched > 0)
+		doctor_change(r->checks, r->where, "watches", advice,
+				"%" PRId64
+				" directories are not watched, and seen only by a rescan",
+				unwatched);
+	else if (max > 0 && watches > max / 100 * WATCHES_PERCENT)
+		doctor_change(r->checks, r->where, "watches", advice,
+				"%" PRId64 " of %" PRId64 " are in use", watches, max);
+	else if (max > 0)
+		doctor_fine(r->checks, r->where, "watches", "%" PRId64 " of %" PRId64 " are in use",
+				watches, max);
+	else /* ProcSubset=pid hides the limit; what counts is that none was missing */
+		doctor_fine(r->checks, r->where, "watches", "%" PRId64 " are in use, none missing",
+				watches);
+}
+
+static void check_class(const struct report *r)
+{
+	const char *name = text(r->facts, "class", "");
+	const struct config_class *class = config_find_class(r->vault->config, name);
+
+	if (!class)
+		doctor_change(r->checks, r->where, "class",
+				"have both daemons read one configuration, and restart them",
+				"the keeper knows no class %s: nothing of this spool is sealed",
+				name);
+	else
+		doctor_fine(r->checks, r->where, "class", "%s: kept for %.4g days", name,
+				(double)class->keep_us / US_PER_DAY);
+	doctor_fine(r->checks, r->where, "profile", "%s, settle time %.1f s",
+			text(r->facts, "profile", "not known"),
+			(double)number(r->facts, "settle_us") / US_PER_S);
+}
+
+static void check_files(const struct report *r)
+{
+	int64_t refused = number(r->spool, "refused");
+	const char *error = text(r->spool, "last_error", NULL);
+
+	if (refused > 0)
+		doctor_change(r->checks, r->where, "files",
+				"journalctl -u recseald names them by inode: links, pipes and the like do "
+				"not belong into a spool",
+				"%" PRId64 " cannot be sealed and stay there", refused);
+	if (error)
+		doctor_change(r->checks, r->where, "sealing", "see journalctl -u recseald",
+				"the last attempt failed: %s", error);
+	if (refused == 0 && !error)
+		doctor_fine(r->checks, r->where, "files", "%" PRId64 " wait to be sealed",
+				number(r->spool, "waiting"));
+}
+
+static void check_there(const struct report *r)
+{
+	check_owner(r);
+	check_access(r);
+	check_leases(r);
+	check_watches(r);
+	if (number(r->facts, "total_bytes") > 0)
+		doctor_space(r->checks, r->where, "the spool",
+				(uint64_t)number(r->facts, "free_bytes"),
+				(uint64_t)number(r->facts, "total_bytes"));
+	check_class(r);
+	check_files(r);
+}
+
+static void check_spool(json_t *checks, const struct vault *vault, const json_t *spool)
+{
+	struct report r = {.checks = checks,
+			.vault = vault,
+			.spool = spool,
+			.facts = json_object_get(spool, "facts")};
+
+	snprintf(r.where, sizeof(r.where), "spool %.64s", text(spool, "name", "?"));
+	if (!json_is_object(r.facts))
+		doctor_change(checks, r.where, "report",
+				"have recseald and recseal-keeper be of one version",
+				"recseald tells nothing about it");
+	else if (!json_is_true(json_object_get(r.facts, "there")))
+		doctor_change(checks, r.where, "folder",
+				"make it, or mount it, or put Path= right: nothing is sealed from it",
+				"%s cannot be opened", text(spool, "path", "its folder"));
+	else
+		check_there(&r);
+}
+
+void doctor_spools(json_t *checks, const struct vault *vault, const json_t *spools_or_null)
+{
+	if (!spools_or_null) {
+		doctor_change(checks, "intake", "connection",
+				"start recseald; journalctl -u recseald says why it is not there",
+				"recseald is not connected: nothing is being sealed");
+		return;
+	}
+	doctor_fine(checks, "intake", "connection", "recseald is connected");
+	if (json_array_size(spools_or_null) == 0)
+		doctor_change(checks, "intake", "spools",
+				"add a [spool NAME] section with Path=", "there is none");
+	for (size_t i = 0; i < json_array_size(spools_or_null); i++)
+		check_spool(checks, vault, json_array_get(spools_or_null, i));
+}

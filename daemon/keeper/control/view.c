@@ -1,0 +1,286 @@
+#include "daemon/keeper/control/view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "daemon/common/wire/intake_wire.h"
+#include "daemon/common/wire/probe_wire.h"
+#include "daemon/keeper/vault/accounts.h"
+#include "daemon/keeper/vault/recordings.h"
+
+#define OBJECT_PLACE_BYTES 128
+#define SIDECAR_PATH_MAX   4096
+
+void view_account_cache_clear(struct view_account_cache *cache)
+{
+	free(cache->name);
+	*cache = (struct view_account_cache){0};
+}
+
+json_t *view_time(int64_t t_us)
+{
+	char text[RFC3339_BYTES];
+
+	if (t_us == 0)
+		return NULL;
+	rfc3339_format(t_us, text);
+	return json_string(text);
+}
+
+static json_t *printable(const void *bytes, size_t len)
+{
+	_cleanup_free_ char *text = text_printable(bytes, len);
+
+	return text ? json_string(text) : NULL;
+}
+
+json_t *view_text(const char *text)
+{
+	return text ? printable(text, strlen(text)) : NULL;
+}
+
+static json_t *positive(int64_t n)
+{
+	return n > 0 ? json_integer(n) : NULL;
+}
+
+int view_account_name(struct vault *vault, const struct account_row *row, char **ret_name)
+{
+	char *name = NULL;
+	char handle[ACCOUNT_HANDLE_CHARS + 1];
+	int r = accounts_name(vault, row, &name);
+
+	if (r == -RE_CORRUPT) {
+		account_handle_format(row->handle, handle);
+		vault_trouble(vault, "the name of account %s is damaged", handle);
+	} else if (r < 0 && r != -RE_GONE) {
+		return r;
+	}
+	*ret_name = name;
+	return 0;
+}
+
+static int cache_account(struct vault *vault, int64_t id, struct view_account_cache *cache)
+{
+	struct account_row row;
+
+	if (cache->id == id)
+		return 0;
+	int r = account_by_id(vault->db, id, &row);
+	if (r < 0)
+		return r;
+	view_account_cache_clear(cache);
+	r = view_account_name(vault, &row, &cache->name);
+	if (r == 0) {
+		cache->id = id;
+		account_handle_format(row.handle, cache->handle);
+	}
+	account_row_clear(&row);
+	return r;
+}
+
+static int read_private(struct vault *vault, const struct recording_row *row,
+		struct recording_private *ret_private)
+{
+	char id[ULID_TEXT_CHARS + 1];
+	int r = row->private ? recordings_private(vault, row, ret_private) : -RE_GONE;
+
+	if (r == -RE_CORRUPT) {
+		ulid_format(row->ulid, id);
+		vault_trouble(vault, "the private data of recording %s is damaged", id);
+	} else if (r < 0 && r != -RE_GONE) {
+		return r;
+	}
+	return 0;
+}
+
+static const char *condition_name(int condition)
+{
+	return condition >= 0 && condition < PROBE_CONDITIONS
+			       ? probe_condition_name((enum probe_condition)condition)
+			       : probe_condition_name(PROBE_UNPROBED);
+}
+
+static json_t *duration(const struct recording_row *row)
+{
+	return row->frames >= 0 && row->sample_rate > 0
+			       ? json_real((double)row->frames / (double)row->sample_rate)
+			       : NULL;
+}
+
+/* The facts that outlive a shred. */
+static json_t *public_part(struct vault *vault, const struct recording_row *row)
+{
+	char id[ULID_TEXT_CHARS + 1], object[OBJECT_PLACE_BYTES];
+
+	ulid_format(row->ulid, id);
+	vault->store->ops->describe(row->ulid, object, sizeof(object));
+	return json_pack("{s:s, s:s, s:s, s:o, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, "
+			 "s:o*, s:I, s:I, s:s}",
+			"id", id, "state", recording_state_name(row->state), "condition",
+			condition_name(row->condition), "class", view_text(row->class),
+			"recorded_at", view_time(row->recorded_us), "sealed_at",
+			view_time(row->sealed_us), "expires_at", view_time(row->expires_us),
+			"destroyed_at", view_time(row->destroyed_us), "destroyed_epoch",
+			positive((int64_t)row->destroyed_epoch), "duration_s", duration(row),
+			"format", *row->format ? view_text(row->format) : NULL, "channels",
+			positive(row->channels), "sample_rate", positive(row->sample_rate),
+			"plaintext_bytes", (json_int_t)row->plain_bytes, "sealed_bytes",
+			(json_int_t)row->sealed_bytes, "object", object);
+}
+
+/* Texts that may be absent, of the private part. */
+static json_t *private_texts(const struct recording_private *private)
+{
+	return json_pack("{s:o*, s:o*, s:o*, s:o*, s:o*}", "spool", view_text(private->spool),
+			"damage", view_text(private->damage), "quarantine_reason",
+			view_text(private->quarantine_reason), "follows",
+			view_text(private->follows), "discarded",
+			private->discarded ? json_true() : NULL);
+}
+
+static json_t *private_part(const struct recording_private *private)
+{
+	const uint8_t *name = private->path;
+	size_t len = private->path_len;
+
+	if (!name)
+		return private_texts(private);
+	const uint8_t *slash = memrchr(private->path, '/', private->path_len);
+	if (slash) {
+		name = slash + 1;
+		len = private->path_len - (size_t)(name - private->path);
+	}
+	json_t *part = private_texts(private);
+	if (json_object_set_new(part, "path", printable(private->path, private->path_len)) |
+			json_object_set_new(part, "name", printable(name, len))) {
+		json_decref(part);
+		return NULL;
+	}
+	return part;
+}
+
+/* How much of the audio of a damaged one is there: in seconds where its frames could be counted. */
+static int add_recoverable(const struct recording_row *row, int64_t bytes, json_t *view)
+{
+	json_t *length = row->condition == PROBE_DAMAGED ? duration(row) : NULL;
+	int r = length ? json_object_set_new(view, "recoverable_s", length) : 0;
+
+	if (r == 0 && bytes > 0)
+		r = json_object_set_new(view, "recoverable_bytes", json_integer((json_int_t)bytes));
+	return r;
+}
+
+int view_recording(struct vault *vault, const struct recording_row *row,
+		struct view_account_cache *cache, json_t **ret_view)
+{
+	struct recording_private private = {0};
+	int r = cache_account(vault, row->account, cache);
+
+	if (r == 0)
+		r = read_private(vault, row, &private);
+	if (r < 0)
+		return r;
+	json_t *view = public_part(vault, row);
+	int64_t recoverable_bytes = private.recoverable_bytes;
+	json_t *more = private_part(&private);
+	json_t *account = json_pack(
+			"{s:s*, s:s}", "account", cache->name, "account_handle", cache->handle);
+	recording_private_clear(&private);
+	if (json_object_update(view, account) < 0 || json_object_update(view, more) < 0 ||
+			add_recoverable(row, recoverable_bytes, view) < 0) {
+		json_decref(view);
+		view = NULL;
+	}
+	json_decref(account);
+	json_decref(more);
+	if (!view)
+		return -ENOMEM;
+	*ret_view = view;
+	return 0;
+}
+
+static json_t *sidecar_view(const json_t *sidecar)
+{
+	_cleanup_free_ uint8_t *path = NULL, *bytes = NULL;
+	size_t path_len, len;
+
+	if (intake_wire_bytes(sidecar, "path", SIDECAR_PATH_MAX, &path, &path_len) < 0 ||
+			intake_wire_bytes(sidecar, "bytes", RECORDING_SIDECAR_BYTES_MAX, &bytes,
+					&len) < 0)
+		return NULL;
+	return json_pack("{s:o, s:o}", "path", printable(path, path_len), "text",
+			printable(bytes, len));
+}
+
+int view_add_sidecars(struct vault *vault, const struct recording_row *row, json_t *view)
+{
+	struct recording_private private = {0};
+	int r = read_private(vault, row, &private);
+
+	if (r < 0 || json_array_size(private.sidecars) == 0) {
+		recording_private_clear(&private);
+		return r;
+	}
+	json_t *list = json_array();
+	for (size_t i = 0; i < json_array_size(private.sidecars) && r == 0; i++)
+		r = json_array_append_new(list, sidecar_view(json_array_get(private.sidecars, i)));
+	recording_private_clear(&private);
+	if (r == 0)
+		return json_object_set_new(view, "sidecars", list) < 0 ? -ENOMEM : 0;
+	json_decref(list);
+	return -ENOMEM;
+}
+
+json_t *view_recording_counts(const struct tally *tally)
+{
+	json_t *counts = json_object();
+
+	for (int state = RECORDING_SEALED; state < RECORDING_STATES; state++)
+		json_object_set_new(counts, recording_state_name((enum recording_state)state),
+				json_integer(tally->count[state]));
+	return counts;
+}
+
+json_t *view_account_counts(const int64_t count[static ACCOUNT_QUARANTINE + 1])
+{
+	json_t *counts = json_object();
+
+	for (int state = ACCOUNT_OPEN; state <= ACCOUNT_QUARANTINE; state++)
+		json_object_set_new(counts, account_state_name((enum account_state)state),
+				json_integer(count[state]));
+	return counts;
+}
+
+int view_account(struct vault *vault, const struct account_row *row, json_t **ret_view)
+{
+	char handle[ACCOUNT_HANDLE_CHARS + 1];
+	_cleanup_free_ char *name = NULL;
+	int64_t oldest_us = 0, newest_us = 0;
+	struct tally tally;
+	int r = view_account_name(vault, row, &name);
+
+	if (r == 0)
+		r = recording_tally(vault->db, row->id, &tally);
+	if (r == 0)
+		r = recording_span(vault->db, row->id, &oldest_us, &newest_us);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	account_handle_format(row->handle, handle);
+	json_t *view = json_pack("{s:s, s:s*, s:s, s:o*, s:o*, s:o*, s:o, s:I, s:o*, s:o*}",
+			"handle", handle, "name", name, "state", account_state_name(row->state),
+			"created_at", view_time(row->created_us), "deleted_at",
+			view_time(row->deleted_us), "deleted_epoch",
+			positive((int64_t)row->deleted_epoch), "recordings",
+			view_recording_counts(&tally), "plaintext_bytes",
+			(json_int_t)tally_live(&tally).plain_bytes, "oldest_at",
+			view_time(oldest_us), "newest_at", view_time(newest_us));
+	if (!view)
+		return -ENOMEM;
+	*ret_view = view;
+	return 0;
+}

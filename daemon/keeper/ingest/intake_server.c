@@ -1,0 +1,478 @@
+#include "daemon/keeper/ingest/intake_server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/secret.h"
+#include "base/socket.h"
+#include "daemon/common/event.h"
+#include "daemon/common/wire/intake_wire.h"
+#include "daemon/keeper/ingest/ingest.h"
+#include "daemon/keeper/ingest/intake_replies.h"
+#include "daemon/keeper/ingest/intake_request.h"
+
+#define JOBS_MAX     256
+#define MESSAGES_MAX 512 /* handled before the loop gets its turn */
+#define JOB_MAX      UINT32_MAX
+#define EXPOSURE_MAX (INT64_MAX / 2)
+
+struct open_job {
+	int64_t number;
+	struct ingest_job *job;
+};
+
+/* One connected intake; a second one is turned away, so that one spool is not worked on twice. */
+struct session {
+	uv_poll_t poll;
+	struct intake_server *server;
+	int fd;
+	bool greeted;
+	struct open_job jobs[JOBS_MAX];
+	size_t n_jobs;
+	/* Jobs whose commit was asked for in this turn of the loop: they share one directory sync
+	 * and one transaction. */
+	struct open_job commits[JOBS_MAX];
+	size_t n_commits;
+	struct intake_replies replies;
+};
+_Static_assert(INTAKE_REPLIES_MAX > JOBS_MAX, "one turn's commits are answered at once");
+
+struct intake_server {
+	uv_poll_t poll;
+	uv_loop_t *loop;
+	struct vault *vault;
+	int listen_fd;
+	uid_t intake_uid;
+	struct session *session;
+	json_t *spools;
+	bool told_refused; /* once until an intake is accepted */
+	struct exposure exposure;
+};
+
+static void session_closed(uv_handle_t *handle)
+{
+	struct session *session = handle->data;
+
+	close(session->fd);
+	free(session);
+}
+
+/* A lost connection aborts its jobs: their objects vanish, the plaintext is still in the spool. */
+static void session_end(struct session *session)
+{
+	session->server->session = NULL;
+	for (size_t i = 0; i < session->n_jobs; i++)
+		ingest_abort(session->jobs[i].job);
+	session->n_jobs = 0;
+	intake_replies_clear(&session->replies);
+	uv_close((uv_handle_t *)&session->poll, session_closed);
+}
+
+static int reply(struct session *session, json_t *message, const struct socket_fds *fds)
+{
+	int r = message ? intake_replies_send(&session->replies, session->fd, message, fds)
+			: -ENOMEM;
+
+	json_decref(message);
+	return r;
+}
+
+static int reply_failed(struct session *session, int64_t job, int error, bool retry)
+{
+	return reply(session,
+			json_pack("{s:s, s:I, s:s, s:b}", "op", "failed", "job", (json_int_t)job,
+					"error", re_strerror(error), "retry", retry),
+			NULL);
+}
+
+static int reply_recording(
+		struct session *session, const char *op, int64_t job, const uint8_t *ulid)
+{
+	char id[ULID_TEXT_CHARS + 1];
+
+	ulid_format(ulid, id);
+	return reply(session,
+			json_pack("{s:s, s:I, s:s}", "op", op, "job", (json_int_t)job, "recording",
+					id),
+			NULL);
+}
+
+static int reply_already(struct session *session, int64_t job,
+		const uint8_t ulid[static ULID_BYTES], bool sidecars)
+{
+	char id[ULID_TEXT_CHARS + 1];
+
+	ulid_format(ulid, id);
+	return reply(session,
+			json_pack("{s:s, s:I, s:s, s:b}", "op", "already", "job", (json_int_t)job,
+					"recording", id, "sidecars", sidecars),
+			NULL);
+}
+
+static int reply_begun(struct session *session, int64_t number, const struct ingest_job *job)
+{
+	struct ingest_start start;
+	char id[ULID_TEXT_CHARS + 1];
+
+	ingest_start(job, &start);
+	ulid_format(start.recording_id, id);
+	_cleanup_close_ int key_fd = secret_to_fd(start.payload_key, AGE_PAYLOAD_KEY_BYTES);
+	if (key_fd < 0)
+		return key_fd;
+	struct socket_fds fds = {.fd = {start.object_fd, key_fd}, .count = 2};
+	return reply(session,
+			json_pack("{s:s, s:I, s:s, s:o, s:o}", "op", "begun", "job",
+					(json_int_t)number, "recording", id, "header",
+					intake_wire_base64(start.header, start.header_bytes),
+					"nonce",
+					intake_wire_base64(start.nonce, AGE_PAYLOAD_NONCE_BYTES)),
+			&fds);
+}
+
+static struct open_job *find_job(struct session *session, int64_t number)
+{
+	for (size_t i = 0; i < session->n_jobs; i++) {
+		if (session->jobs[i].number == number)
+			return &session->jobs[i];
+	}
+	return NULL;
+}
+
+static struct ingest_job *take_job(struct session *session, struct open_job *open)
+{
+	struct ingest_job *job = open->job;
+
+	*open = session->jobs[--session->n_jobs];
+	return job;
+}
+
+/* Another class would keep it too short or too long. */
+static int reply_unknown_class(struct session *session, int64_t number, const char *class)
+{
+	vault_trouble(session->server->vault,
+			"a recording cannot be sealed: the keeper's configuration has no class %s; start "
+			"recseal-keeper again with the configuration that recseald has",
+			class);
+	return reply_failed(session, number, -RE_CONFIG, true);
+}
+
+static uint64_t promised_bytes(const struct session *session)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < session->n_jobs; i++)
+		sum += ingest_unwritten_bytes(session->jobs[i].job);
+	return sum;
+}
+
+static int on_begin(struct session *session, const json_t *message, int64_t number)
+{
+	struct vault *vault = session->server->vault;
+	uint8_t existing[ULID_BYTES];
+	struct intake_request request;
+	struct ingest_job *job;
+
+	if (session->n_jobs == JOBS_MAX || find_job(session, number))
+		return -RE_PROTOCOL;
+	int r = intake_request_read(message, &request);
+	if (r < 0)
+		return r;
+	if (!config_find_class(vault->config, request.ingest.class)) {
+		r = reply_unknown_class(session, number, request.ingest.class);
+		intake_request_clear(&request);
+		return r;
+	}
+	request.ingest.promised_bytes = promised_bytes(session);
+	r = vault->stuck ? -RE_BUSY : ingest_begin(vault, &request.ingest, &job, existing);
+	intake_request_clear(&request);
+	if (r > 0)
+		return reply_already(session, number, existing, r == INGEST_EXISTS);
+	if (r < 0) {
+		vault_trouble(vault, "a recording cannot be sealed: %s", re_strerror(r));
+		return reply_failed(session, number, r, r != -EFBIG);
+	}
+	session->jobs[session->n_jobs++] = (struct open_job){number, job};
+	return reply_begun(session, number, job);
+}
+
+static int on_commit(struct session *session, const json_t *message, int64_t number)
+{
+	struct open_job *open = find_job(session, number);
+
+	if (!open)
+		return -RE_PROTOCOL;
+	session->commits[session->n_commits++] = (struct open_job){number, take_job(session, open)};
+	return 0;
+}
+
+static int on_abort(struct session *session, const json_t *message, int64_t number)
+{
+	struct open_job *open = find_job(session, number);
+
+	if (open)
+		ingest_abort(take_job(session, open));
+	return 0;
+}
+
+static int on_unlinked(struct session *session, const json_t *message, int64_t number)
+{
+	int64_t exposure_us;
+	int r = intake_request_number(message, "exposure_us", EXPOSURE_MAX, &exposure_us);
+
+	if (r == 0)
+		exposure_add(&session->server->exposure, exposure_us);
+	return r;
+}
+
+static int on_report(struct session *session, const json_t *message, int64_t number)
+{
+	json_t *spools = json_object_get(message, "spools");
+
+	if (!json_is_array(spools))
+		return -RE_PROTOCOL;
+	json_decref(session->server->spools);
+	session->server->spools = json_incref(spools);
+	return 0;
+}
+
+static int on_hello(struct session *session, const json_t *message, int64_t number)
+{
+	int64_t version;
+	int r = intake_request_number(message, "version", INT64_MAX, &version);
+
+	if (r == 0 && version != INTAKE_WIRE_VERSION)
+		r = -RE_PROTOCOL;
+	if (r < 0)
+		return r;
+	session->greeted = true;
+	return reply(session,
+			json_pack("{s:s, s:i}", "op", "hello", "version", INTAKE_WIRE_VERSION),
+			NULL);
+}
+
+static int handle(struct session *session, const json_t *message)
+{
+	static const struct {
+		const char *op;
+		bool has_job, before_hello;
+		int (*handler)(struct session *session, const json_t *message, int64_t number);
+	} operations[] = {
+			{"hello", false, true, on_hello},
+			{"begin", true, false, on_begin},
+			{"commit", true, false, on_commit},
+			{"abort", true, false, on_abort},
+			{"unlinked", true, false, on_unlinked},
+			{"report", false, false, on_report},
+	};
+	const char *op = json_string_value(json_object_get(message, "op"));
+	int64_t number = 0;
+
+	for (size_t i = 0; op && i < ELEMENTSOF(operations); i++) {
+		if (strcmp(op, operations[i].op) != 0)
+			continue;
+		if (session->greeted == operations[i].before_hello)
+			return -RE_PROTOCOL;
+		int r = operations[i].has_job
+					? intake_request_number(message, "job", JOB_MAX, &number)
+					: 0;
+		return r < 0 ? r : operations[i].handler(session, message, number);
+	}
+	return -RE_PROTOCOL;
+}
+
+static int reply_commit(struct session *session, int64_t number,
+		const uint8_t ulid[static ULID_BYTES], int result)
+{
+	return result == 0 ? reply_recording(session, "committed", number, ulid)
+			   : reply_failed(session, number, result, true);
+}
+
+/* All commits of this turn together; each reply waits for its own durability. */
+static int flush_commits(struct session *session)
+{
+	struct ingest_job *jobs[JOBS_MAX];
+	uint8_t ulids[JOBS_MAX][ULID_BYTES];
+	int results[JOBS_MAX], r = 0;
+	size_t n = session->n_commits;
+
+	if (n == 0)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		jobs[i] = session->commits[i].job;
+		memcpy(ulids[i], ingest_recording_id(jobs[i]), ULID_BYTES);
+	}
+	ingest_commit(session->server->vault, jobs, n, results);
+	session->n_commits = 0;
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = reply_commit(session, session->commits[i].number, ulids[i], results[i]);
+	return r;
+}
+
+/* 1 when a message was read and handled, 0 when there is none. The intake sends no descriptors; any
+ * that come are closed. */
+static int handle_next(struct session *session)
+{
+	struct socket_fds fds = {.count = 0};
+	json_t *message = NULL;
+	int r = intake_wire_receive(session->fd, &message, &fds);
+
+	socket_fds_close(&fds);
+	if (r < 0)
+		return r == -EAGAIN ? 0 : r;
+	r = handle(session, message);
+	json_decref(message);
+	return r < 0 ? r : 1;
+}
+
+/* An intake that does not read its replies is not read from; and one turn has an end. */
+static bool may_read(const struct session *session)
+{
+	return session->n_commits < JOBS_MAX && session->replies.count == 0;
+}
+
+static int serve(struct session *session)
+{
+	int r = intake_replies_flush(&session->replies, session->fd);
+
+	if (r < 0)
+		return r;
+	r = 1;
+	for (int i = 0; i < MESSAGES_MAX && may_read(session) && r > 0; i++)
+		r = handle_next(session);
+	int flushed = flush_commits(session);
+	return r < 0 ? r : flushed;
+}
+
+static void on_session_ready(uv_poll_t *poll, int status, int events);
+
+static void wait_for_peer(struct session *session)
+{
+	uv_poll_start(&session->poll, session->replies.count > 0 ? UV_WRITABLE : UV_READABLE,
+			on_session_ready);
+}
+
+static void on_session_ready(uv_poll_t *poll, int status, int events)
+{
+	struct session *session = poll->data;
+	int r = status < 0 ? status : serve(session);
+
+	if (r == 0) {
+		wait_for_peer(session);
+		return;
+	}
+	if (r != -ECONNRESET && r != -EPIPE)
+		event_log(LOG_ERR, EVENT_PLAIN, NULL, "closing the connection to the intake: %s",
+				re_strerror(r));
+	session_end(session);
+}
+
+static int check_peer(const struct intake_server *server, int fd)
+{
+	struct peer peer;
+	int r = socket_peer(fd, &peer);
+
+	if (r < 0)
+		return r;
+	return peer.uid == server->intake_uid || peer.uid == 0 ? 0 : -EACCES;
+}
+
+static int session_begin(struct intake_server *server, int fd)
+{
+	struct session *session = calloc(1, sizeof(*session));
+
+	if (!session)
+		return -ENOMEM;
+	session->server = server;
+	session->fd = fd;
+	int r = uv_poll_init(server->loop, &session->poll, fd);
+	if (r < 0) {
+		free(session);
+		return r;
+	}
+	session->poll.data = session;
+	wait_for_peer(session);
+	server->session = session;
+	return 0;
+}
+
+static void on_listen_readable(uv_poll_t *poll, int status, int events)
+{
+	struct intake_server *server = poll->data;
+	int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	int r = server->session ? -RE_BUSY : check_peer(server, fd);
+	if (r == 0)
+		r = session_begin(server, fd);
+	if (r < 0) {
+		if (!server->told_refused)
+			event_log(LOG_WARNING, EVENT_REFUSED, NULL, "intake connection refused: %s",
+					r == -RE_BUSY ? "another recseald is connected"
+						      : re_strerror(r));
+		close(fd);
+	}
+	server->told_refused = r < 0;
+}
+
+int intake_server_start(uv_loop_t *loop, struct vault *vault, int listen_fd, uid_t intake_uid,
+		struct intake_server **ret_server)
+{
+	struct intake_server *server = calloc(1, sizeof(*server));
+
+	if (!server)
+		return -ENOMEM;
+	server->loop = loop;
+	server->vault = vault;
+	server->listen_fd = listen_fd;
+	server->intake_uid = intake_uid;
+	int r = uv_poll_init(loop, &server->poll, listen_fd);
+	if (r < 0) {
+		free(server);
+		return r;
+	}
+	server->poll.data = server;
+	uv_poll_start(&server->poll, UV_READABLE, on_listen_readable);
+	*ret_server = server;
+	return 0;
+}
+
+static void server_closed(uv_handle_t *handle)
+{
+	struct intake_server *server = handle->data;
+
+	close(server->listen_fd);
+	json_decref(server->spools);
+	free(server);
+}
+
+struct intake_server *intake_server_stop(struct intake_server *server)
+{
+	if (!server)
+		return NULL;
+	if (server->session)
+		session_end(server->session);
+	uv_close((uv_handle_t *)&server->poll, server_closed);
+	return NULL;
+}
+
+bool intake_server_connected(const struct intake_server *server)
+{
+	return server->session && server->session->greeted;
+}
+
+json_t *intake_server_spools(const struct intake_server *server)
+{
+	return server->spools;
+}
+
+const struct exposure *intake_server_exposure(const struct intake_server *server)
+{
+	return &server->exposure;
+}

@@ -1,0 +1,22 @@
+/* The keeper's end of intake_wire.h. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <uv.h>
+
+#include "daemon/keeper/ingest/exposure.h"
+#include "daemon/keeper/vault/vault.h"
+
+struct intake_server;
+
+/* Serves on a listening SOCK_SEQPACKET socket, which it takes over. Peers must have this uid (or be
+ * root). */
+int intake_server_start(uv_loop_t *loop, struct vault *vault, int listen_fd, uid_t intake_uid,
+		struct intake_server **ret_server);
+struct intake_server *intake_server_stop(struct intake_server *server);
+
+bool intake_server_connected(const struct intake_server *server);
+/* The last report's "spools" array (borrowed), or NULL. */
+json_t *intake_server_spools(const struct intake_server *server);
+const struct exposure *intake_server_exposure(const struct intake_server *server);

@@ -1,0 +1,65 @@
+/* The epoch commit: how a fresh root takes the place of the present one, and the present one ceases
+ * to exist.
+ *
+ *     1  stage     (transaction)  new rows beside the old, top sealed under R'          epoch_stage
+ *     2  write     inactive slot := R' of epoch e+1                                     epoch_write
+ *     3  read back inactive slot, open the staged top with it                           epoch_write
+ *     4  overwrite the active slot, read back: THE ERASURE POINT                        epoch_write
+ *     5  apply     (transaction)  staged rows replace the old, tombstones, audit        epoch_apply
+ *
+ * What a crash leaves, and what epoch_recover() makes of it (active slot / inactive slot / stage):
+ *
+ *     e     / -     / empty    nothing was under way
+ *     e     / -     / staged   before 2 was complete: back to e, stage discarded
+ *     e     / e+1   / staged   before 4: forward; the active slot is overwritten now
+ *     torn  / e+1   / staged   during 4: forward; likewise
+ *     -     / e+1   / staged   after 4: forward; apply
+ *     -     / e+1   / empty    after 5: nothing to do (e+1 is the present epoch)
+ *
+ * Anything else is not a crash but another state put back: refused.
+ *
+ * With mirrors (mirrors.h) each slot is that slot of every member: 2 is complete when all have been
+ * written and read back, 4 when all have been overwritten. A member that fails in between is away, and
+ * no erasure is final without it: past 2 the new root and its rows are taken, for they are the only
+ * ones that open for sure, and what was to be erased stays pending for a later epoch
+ * (EPOCH_ENTERED). */
+#pragma once
+
+#include "daemon/keeper/keys/key_path.h"
+#include "daemon/keeper/vault/vault.h"
+
+/* Step 1: in the caller's transaction. *ret_next (secret memory, free with secret_free()) is for
+ * the other steps. */
+int epoch_stage(struct vault *vault, struct key_path *victims, size_t n,
+		struct root_record **ret_next);
+
+/* Steps 2 to 4; returns 0 only after the erasure point. EPOCH_ENTERED: the new root is in place, but
+ * not every old one could be overwritten; the caller applies the rows and leaves the notes. On a
+ * negative result the present root is still the valid one and the caller discards the stage; unless
+ * *ret_stuck is set: then the slots are in a state that only a restart can sort out, and the keeper
+ * must stop. */
+#define EPOCH_ENTERED 1
+int epoch_write(struct vault *vault, const struct root_record *next, bool *ret_stuck);
+
+/* The stage is void: in the caller's transaction. */
+int epoch_discard(struct vault *vault);
+
+/* Step 5's part: in the caller's transaction. */
+int epoch_apply(struct vault *vault, const struct root_record *next);
+
+/* After the transaction of step 5: the new root is the tree's, and the object store witnesses its
+ * epoch. */
+int epoch_enter(struct vault *vault, const struct root_record *next);
+
+/* At start: reads the slots and brings slots and database together as the table says. A sentence
+ * for the administrator goes to errors. Either the tree is open, or the table says "apply": then
+ * *ret_forward (secret memory, the caller's) is the root to go forward with, and the caller does
+ * step 5; past its erasure point if no member is away, else as for EPOCH_ENTERED. -RE_EPOCH, -RE_NO_ROOT, -errno. */
+int epoch_recover(struct vault *vault, FILE *errors, struct root_record **ret_forward);
+
+/* The first epoch of a new vault: writes slot 0. Inside the transaction that made the tree. */
+int epoch_first(struct vault *vault, const uint8_t root[static ROOT_KEY_BYTES],
+		struct root_record *ret_record);
+
+/* Notes the present epoch in the object folder; where that fails, vault->witness_owed. */
+void epoch_witness(struct vault *vault);

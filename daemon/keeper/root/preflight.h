@@ -1,0 +1,19 @@
+/* What on this machine could keep keys that are to be forgotten, as far as it can be told: swap,
+ * hibernation, crash dumps, filesystems and volumes that never write in place. And whether the root
+ * is kept well enough for this vault (RequireAssurance=).
+ *
+ * Warnings do not stop the keeper: an operator may know better, and recordings must go on. */
+#pragma once
+
+#include <stdio.h>
+
+#include "daemon/keeper/vault/vault.h"
+
+/* Calls warn for each, with a sentence that says what it is and what to do. host is where the
+ * machine's /proc and /sys are: "" (tests: a folder). Cheap: some small files are read. */
+typedef void (*preflight_warn)(void *context, const char *sentence);
+void preflight_check(
+		const struct config *config, const char *host, preflight_warn warn, void *context);
+
+/* 0, or -RE_REFUSED after a sentence on errors when the root's assurance is below what is required. */
+int preflight_assurance(const struct vault *vault, FILE *errors);

@@ -1,0 +1,352 @@
+#include "daemon/keeper/varlink/varlink.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "daemon/keeper/varlink/varlink_call.h"
+
+#define HOUSEKEEPING_MS       1000
+#define ACCEPT_AT_ONCE        8
+#define DEFAULT_REQUEST_BYTES (256 * 1024)
+#define DEFAULT_CONNECTIONS   64
+#define DEFAULT_PATIENCE_MS   (5 * 60 * 1000)
+
+const struct varlink_limits varlink_limits_default = {
+		.request_bytes = DEFAULT_REQUEST_BYTES,
+		.connections = DEFAULT_CONNECTIONS,
+		.patience_ms = DEFAULT_PATIENCE_MS,
+};
+
+struct connection {
+	uv_poll_t poll;
+	int poll_events; /* asked for at present */
+	struct varlink_server *server;
+	struct connection *next;
+	struct varlink_io io;
+	struct varlink_call call;
+	uid_t uid;
+	uint64_t seen_moved_bytes, seen_ms; /* when it last moved a byte */
+};
+
+struct varlink_server {
+	uv_loop_t *loop;
+	uv_poll_t listener;
+	uv_timer_t timer; /* runs while there are connections, or no descriptors to accept with */
+	unsigned open_handles;
+	int listen_fd;
+	bool accept_paused;
+	const struct varlink_service *service;
+	struct varlink_limits limits;
+	struct connection *connections; /* newest first */
+	unsigned n_connections;
+};
+
+static void on_connection_closed(uv_handle_t *handle)
+{
+	struct connection *c = handle->data;
+
+	close(c->io.fd);
+	free(c);
+}
+
+/* The struct lives on until the loop has run the close callback. */
+static void connection_close(struct connection *c)
+{
+	struct connection **link = &c->server->connections;
+
+	while (*link != c)
+		link = &(*link)->next;
+	*link = c->next;
+	c->server->n_connections--;
+	varlink_call_end(&c->call);
+	varlink_io_clear(&c->io);
+	uv_close((uv_handle_t *)&c->poll, on_connection_closed);
+}
+
+static bool connection_has_work(struct connection *c)
+{
+	return c->io.out || c->call.stream || varlink_io_waiting(&c->io);
+}
+
+/* Takes the next request. 1 when there is one. */
+static int connection_take_call(struct connection *c)
+{
+	const struct varlink_service *service = c->server->service;
+	const char *text;
+	size_t len;
+	int r = varlink_io_take(&c->io, &text, &len);
+
+	if (r <= 0)
+		return r;
+	r = varlink_call_begin(&c->call, &c->io, text, len);
+	if (r < 0)
+		return r;
+	if (strcmp(c->call.interface, service->interface) == 0)
+		service->call(service->context, &c->call);
+	else
+		varlink_call_introspect(&c->call, service);
+	return 1;
+}
+
+/* One step: the next piece of a stream, or the next call. */
+static int connection_advance(struct connection *c)
+{
+	struct varlink_call *call = &c->call;
+
+	if (call->stream) {
+		call->stream->next(call, call->stream_state);
+		if (!c->io.out && !call->answered)
+			return -RE_PROTOCOL;
+	} else {
+		int r = connection_take_call(c);
+		if (r <= 0)
+			return r;
+	}
+	if (call->broken || (!call->answered && !call->stream))
+		return -RE_PROTOCOL;
+	if (call->answered)
+		varlink_call_end(call);
+	return 0;
+}
+
+static void on_connection_event(uv_poll_t *poll, int status, int events);
+
+/* Waits for room in the socket while there is work, and only else for another request: a peer that
+ * does not read its replies is not read either. */
+static int connection_wait(struct connection *c)
+{
+	int events = connection_has_work(c) ? UV_WRITABLE : UV_READABLE;
+
+	if (events == UV_READABLE && c->io.end_of_stream)
+		return -ECONNRESET;
+	if (events == c->poll_events)
+		return 0;
+	c->poll_events = events;
+	return uv_poll_start(&c->poll, events, on_connection_event);
+}
+
+static int connection_step(struct connection *c, int events)
+{
+	int r = events & UV_READABLE ? varlink_io_read(&c->io) : 0;
+
+	if (r == 0)
+		r = varlink_io_flush(&c->io);
+	if (r == 0 && !c->io.out)
+		r = connection_advance(c);
+	if (r == 0)
+		r = varlink_io_flush(&c->io);
+	if (r == 0)
+		r = connection_wait(c);
+	return r;
+}
+
+static void on_connection_event(uv_poll_t *poll, int status, int events)
+{
+	struct connection *c = poll->data;
+
+	if (status < 0 || connection_step(c, events) < 0) {
+		connection_close(c);
+		return;
+	}
+	if (c->io.moved_bytes != c->seen_moved_bytes) {
+		c->seen_moved_bytes = c->io.moved_bytes;
+		c->seen_ms = uv_now(c->server->loop);
+	}
+}
+
+static void close_stalled(struct varlink_server *server)
+{
+	uint64_t now_ms = uv_now(server->loop);
+
+	for (struct connection *c = server->connections, *next; c; c = next) {
+		next = c->next;
+		if ((connection_has_work(c) || varlink_io_partial(&c->io)) &&
+				now_ms - c->seen_ms >= server->limits.patience_ms)
+			connection_close(c);
+	}
+}
+
+static void on_listener(uv_poll_t *poll, int status, int events);
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct varlink_server *server = timer->data;
+
+	close_stalled(server);
+	if (server->accept_paused) {
+		server->accept_paused = false;
+		uv_poll_start(&server->listener, UV_READABLE, on_listener);
+	}
+	if (server->n_connections == 0)
+		uv_timer_stop(timer);
+}
+
+static void start_timer(struct varlink_server *server)
+{
+	uint64_t period_ms = server->limits.patience_ms / 4 + 1;
+
+	if (period_ms > HOUSEKEEPING_MS)
+		period_ms = HOUSEKEEPING_MS;
+	if (!uv_is_active((uv_handle_t *)&server->timer))
+		uv_timer_start(&server->timer, on_timer, period_ms, period_ms);
+}
+
+static unsigned seats_of(const struct varlink_server *server, uid_t uid)
+{
+	unsigned seats = 0;
+
+	for (const struct connection *c = server->connections; c; c = c->next)
+		seats += c->uid == uid;
+	return seats;
+}
+
+/* Of the connections of whoever holds most seats, the one that was silent for longest. */
+static struct connection *least_deserving(struct varlink_server *server)
+{
+	struct connection *worst = NULL;
+	unsigned worst_seats = 0;
+
+	for (struct connection *c = server->connections; c; c = c->next) {
+		unsigned seats = seats_of(server, c->uid);
+		if (!worst || seats > worst_seats ||
+				(seats == worst_seats && c->seen_ms <= worst->seen_ms)) {
+			worst = c;
+			worst_seats = seats;
+		}
+	}
+	return worst;
+}
+
+/* 0, or -EBUSY when the newcomer must go. */
+static int find_seat(struct varlink_server *server, uid_t uid)
+{
+	if (server->n_connections < server->limits.connections)
+		return 0;
+	struct connection *worst = least_deserving(server);
+	if (!worst || seats_of(server, uid) >= seats_of(server, worst->uid))
+		return -EBUSY;
+	connection_close(worst);
+	return 0;
+}
+
+static int connection_new(struct varlink_server *server, int fd, uid_t uid)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	int r = uv_poll_init(server->loop, &c->poll, fd);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	c->poll.data = c;
+	c->server = server;
+	c->io.fd = fd;
+	c->io.request_bytes = server->limits.request_bytes;
+	c->uid = uid;
+	c->seen_ms = uv_now(server->loop);
+	c->next = server->connections;
+	server->connections = c;
+	server->n_connections++;
+	start_timer(server);
+	if (connection_wait(c) < 0)
+		connection_close(c);
+	return 0;
+}
+
+/* 1 when somebody was there, seated or not. */
+static int accept_one(struct varlink_server *server)
+{
+	_cleanup_close_ int fd =
+			accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct peer peer;
+
+	if (fd < 0)
+		return errno == EINTR || errno == ECONNABORTED ? 1 : -errno;
+	if (socket_peer(fd, &peer) == 0 && find_seat(server, peer.uid) == 0 &&
+			connection_new(server, fd, peer.uid) == 0)
+		fd = -1;
+	return 1;
+}
+
+/* Out of descriptors or memory: whoever waits stays in the backlog for a while, instead of waking
+ * the loop again and again. */
+static void pause_accepting(struct varlink_server *server)
+{
+	server->accept_paused = true;
+	uv_poll_stop(&server->listener);
+	start_timer(server);
+}
+
+static void on_listener(uv_poll_t *poll, int status, int events)
+{
+	struct varlink_server *server = poll->data;
+	int r = status < 0 ? status : 1;
+
+	for (int i = 0; i < ACCEPT_AT_ONCE && r > 0; i++)
+		r = accept_one(server);
+	if (r < 0 && r != -EAGAIN)
+		pause_accepting(server);
+}
+
+int varlink_server_start(uv_loop_t *loop, const struct varlink_service *service,
+		const struct varlink_limits *limits, int listen_fd,
+		struct varlink_server **ret_server)
+{
+	_cleanup_close_ int owned_fd = listen_fd;
+	struct varlink_server *server = calloc(1, sizeof(*server));
+
+	if (!server)
+		return -ENOMEM;
+	server->loop = loop;
+	server->service = service;
+	server->limits = limits ? *limits : varlink_limits_default;
+	server->listen_fd = listen_fd;
+	int r = uv_poll_init(loop, &server->listener, listen_fd);
+	if (r < 0) {
+		free(server);
+		return r;
+	}
+	uv_timer_init(loop, &server->timer);
+	server->listener.data = server->timer.data = server;
+	server->open_handles = 2;
+	owned_fd = -1;
+	r = uv_poll_start(&server->listener, UV_READABLE, on_listener);
+	if (r < 0) {
+		varlink_server_stop(server);
+		return r;
+	}
+	*ret_server = server;
+	return 0;
+}
+
+static void on_server_handle_closed(uv_handle_t *handle)
+{
+	struct varlink_server *server = handle->data;
+
+	if (--server->open_handles > 0)
+		return;
+	close(server->listen_fd);
+	free(server);
+}
+
+struct varlink_server *varlink_server_stop(struct varlink_server *server)
+{
+	if (!server)
+		return NULL;
+	while (server->connections)
+		connection_close(server->connections);
+	uv_close((uv_handle_t *)&server->timer, on_server_handle_closed);
+	uv_close((uv_handle_t *)&server->listener, on_server_handle_closed);
+	return NULL;
+}
+
+unsigned varlink_server_connections(const struct varlink_server *server)
+{
+	return server->n_connections;
+}

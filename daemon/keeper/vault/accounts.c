@@ -1,0 +1,209 @@
+#include "daemon/keeper/vault/accounts.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "base/ulid.h"
+#include "daemon/keeper/keys/keytree.h"
+
+_Static_assert(ACCOUNT_HANDLE_CHARS == ULID_TEXT_CHARS, "a handle is written like a ULID");
+_Static_assert(CATALOG_HANDLE_BYTES == ULID_BYTES, "a handle is written like a ULID");
+
+/* A profile: version byte, then the name. */
+#define PROFILE_VERSION 1
+
+void account_handle_format(const uint8_t handle[static CATALOG_HANDLE_BYTES],
+		char ret_text[static ACCOUNT_HANDLE_CHARS + 1])
+{
+	ulid_format(handle, ret_text);
+}
+
+const char *account_state_name(enum account_state state)
+{
+	static const char *const names[] = {[ACCOUNT_OPEN] = "open",
+			[ACCOUNT_CLOSED] = "closed",
+			[ACCOUNT_RESTRICTED] = "restricted",
+			[ACCOUNT_DELETED] = "deleted",
+			[ACCOUNT_QUARANTINE] = "quarantine"};
+
+	return names[state];
+}
+
+static int hash_name(struct vault *vault, const char *domain, const void *name, size_t len,
+		uint8_t ret_lookup[static CATALOG_LOOKUP_BYTES])
+{
+	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
+	struct key_path path = key_path_lookup();
+	int r = key ? keytree_open(vault->tree, &path, key) : -RE_MLOCK;
+
+	if (r == 0)
+		lookup_hash(key, domain, name, len, ret_lookup);
+	return r;
+}
+
+int accounts_find(struct vault *vault, const void *name, size_t len, struct account_row *ret_row)
+{
+	uint8_t lookup[CATALOG_LOOKUP_BYTES];
+	int r = hash_name(vault, "account", name, len, lookup);
+
+	return r < 0 ? r : account_by_lookup(vault->db, lookup, ret_row);
+}
+
+/* Undoes text_printable(): \xNN and \\. Returns the length, or -EINVAL. */
+static ssize_t unescape(const char *text, uint8_t *ret_bytes, size_t room)
+{
+	size_t n = 0;
+
+	for (; *text; n++) {
+		if (n == room)
+			return -EINVAL;
+		if (*text != '\\') {
+			ret_bytes[n] = (uint8_t)*text++;
+		} else if (text[1] == '\\') {
+			ret_bytes[n] = '\\';
+			text += 2;
+		} else if (text[1] == 'x' && isxdigit((unsigned char)text[2]) &&
+				isxdigit((unsigned char)text[3])) {
+			char digits[3] = {text[2], text[3], 0};
+			ret_bytes[n] = (uint8_t)strtoul(digits, NULL, 16);
+			text += 4;
+		} else {
+			return -EINVAL;
+		}
+	}
+	return (ssize_t)n;
+}
+
+int accounts_find_typed(struct vault *vault, const char *text, struct account_row *ret_row)
+{
+	uint8_t name[ACCOUNT_NAME_MAX], handle[CATALOG_HANDLE_BYTES];
+	ssize_t len = unescape(text, name, sizeof(name));
+	int r = len > 0 ? accounts_find(vault, name, (size_t)len, ret_row) : -ENOENT;
+
+	if ((r != 0 && r != -ENOENT) || ulid_parse(text, handle) < 0)
+		return r;
+	/* A handle is what is printed; a spool's folder may be named like somebody else's. */
+	struct account_row by_handle;
+	int found = account_by_handle(vault->db, handle, &by_handle);
+	if (found == -ENOENT)
+		return r;
+	if (r == 0)
+		account_row_clear(ret_row);
+	if (found == 0)
+		*ret_row = by_handle;
+	return found;
+}
+
+/* Adds the row, then the profile's key, then the profile, which is bound to the row's id. */
+static int add_with_profile(
+		struct vault *vault, struct account_row *row, const void *name, size_t len)
+{
+	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
+	uint8_t plain[1 + ACCOUNT_NAME_MAX], sealed[sizeof(plain) + SEAL_OVERHEAD_BYTES];
+	int r = key ? account_add(vault->db, row) : -RE_MLOCK;
+
+	if (r < 0)
+		return r;
+	struct key_path path = key_path_profile(row->id);
+	r = keytree_add(vault->tree, &path, NULL, key);
+	if (r < 0)
+		return r;
+	plain[0] = PROFILE_VERSION;
+	memcpy(plain + 1, name, len);
+	record_seal(key, RECORD_ACCOUNT_PROFILE, (uint64_t)row->id, plain, 1 + len, sealed);
+	sodium_memzero(plain, sizeof(plain));
+	return account_set_profile(vault->db, row->id, sealed, 1 + len + SEAL_OVERHEAD_BYTES);
+}
+
+int accounts_add(struct vault *vault, const void *name, size_t len, struct account_row *ret_row)
+{
+	struct account_row row = {.state = ACCOUNT_OPEN, .created_us = clock_now_us(&vault->clock)};
+
+	if (len == 0 || len > ACCOUNT_NAME_MAX)
+		return -EINVAL;
+	int r = hash_name(vault, "account", name, len, row.lookup);
+	if (r < 0)
+		return r;
+	randombytes_buf(row.handle, sizeof(row.handle));
+	r = add_with_profile(vault, &row, name, len);
+	return r < 0 ? r : account_by_id(vault->db, row.id, ret_row);
+}
+
+int accounts_create(struct vault *vault, const void *name, size_t len, struct account_row *ret_row)
+{
+	struct account_row row = {0};
+	int r = db_begin(vault->db);
+
+	if (r == 0)
+		r = accounts_add(vault, name, len, &row);
+	if (r == 0)
+		r = db_commit(vault->db);
+	if (r < 0) {
+		db_rollback(vault->db);
+		account_row_clear(&row);
+		return r;
+	}
+	*ret_row = row;
+	return 0;
+}
+
+int accounts_create_quarantine(struct vault *vault, int64_t *ret_id)
+{
+	static const char name[] = "(quarantine)";
+	struct account_row row = {
+			.state = ACCOUNT_QUARANTINE, .created_us = clock_now_us(&vault->clock)};
+	int r = hash_name(vault, "quarantine", "", 0, row.lookup);
+
+	if (r == 0) {
+		randombytes_buf(row.handle, sizeof(row.handle));
+		r = add_with_profile(vault, &row, name, sizeof(name) - 1);
+	}
+	if (r == 0)
+		*ret_id = row.id;
+	return r;
+}
+
+int accounts_find_quarantine(struct vault *vault, int64_t *ret_id)
+{
+	uint8_t lookup[CATALOG_LOOKUP_BYTES];
+	struct account_row row;
+	int r = hash_name(vault, "quarantine", "", 0, lookup);
+
+	if (r == 0)
+		r = account_by_lookup(vault->db, lookup, &row);
+	if (r < 0)
+		return r == -ENOENT ? -RE_CORRUPT : r;
+	*ret_id = row.id;
+	account_row_clear(&row);
+	return 0;
+}
+
+int accounts_name(struct vault *vault, const struct account_row *row, char **ret_name)
+{
+	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
+	uint8_t plain[1 + ACCOUNT_NAME_MAX];
+	struct key_path path = key_path_profile(row->id);
+
+	if (!row->profile)
+		return -RE_GONE;
+	if (row->profile_bytes < 1 + SEAL_OVERHEAD_BYTES ||
+			row->profile_bytes > sizeof(plain) + SEAL_OVERHEAD_BYTES)
+		return -RE_CORRUPT;
+	int r = key ? keytree_open(vault->tree, &path, key) : -RE_MLOCK;
+	if (r == 0)
+		r = record_open(key, RECORD_ACCOUNT_PROFILE, (uint64_t)row->id, row->profile,
+				row->profile_bytes, plain);
+	if (r < 0)
+		return r == -ENOENT ? -RE_GONE : r;
+	if (plain[0] != PROFILE_VERSION)
+		return -RE_CORRUPT;
+	*ret_name = text_printable(plain + 1, row->profile_bytes - SEAL_OVERHEAD_BYTES - 1);
+	return *ret_name ? 0 : -ENOMEM;
+}

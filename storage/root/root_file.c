@@ -1,0 +1,249 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/durable.h"
+#include "base/error.h"
+#include "base/secret.h"
+#include "storage/root/root_slot.h"
+
+/* The file: a block per slot, then the place block. */
+#define FILE_NAME   "root.slots"
+#define BLOCK_BYTES 4096
+#define PLACE_BLOCK ROOT_SLOTS
+#define FILE_BYTES  ((ROOT_SLOTS + 1) * BLOCK_BYTES)
+
+/* The place block: magic, le64 inode, le64 birth seconds, le64 birth nanoseconds, BLAKE2b-256 of
+ * these. */
+#define PLACE_BYTES    32
+#define PLACE_CHECKSUM 32
+static const uint8_t place_magic[8] = {'R', 'S', 'P', 'L', 'A', 'C', 'E', 1};
+
+struct root_file {
+	struct root_provider provider;
+	int fd;         /* O_DSYNC: a write is durable on return */
+	int direct_fd;  /* O_DIRECT, so that reading back asks the medium; -1 where there is none */
+	uint8_t *block; /* secret, BLOCK_BYTES; page-aligned, because sodium_malloc ends at a page */
+};
+
+static struct root_file *of(struct root_provider *provider)
+{
+	return (struct root_file *)provider;
+}
+
+static int read_block(struct root_file *file, unsigned index)
+{
+	size_t n;
+	int r = -EINVAL;
+
+	if (file->direct_fd >= 0)
+		r = pread_full(file->direct_fd, file->block, BLOCK_BYTES, index * BLOCK_BYTES, &n);
+	if (r < 0) {
+		posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+		r = pread_full(file->fd, file->block, BLOCK_BYTES, index * BLOCK_BYTES, &n);
+	}
+	return r < 0 ? r : n == BLOCK_BYTES ? 0 : -RE_CORRUPT;
+}
+
+static int file_read(struct root_provider *provider, unsigned slot,
+		uint8_t ret_image[static ROOT_IMAGE_BYTES])
+{
+	struct root_file *file = of(provider);
+	int r = read_block(file, slot);
+
+	if (r == 0)
+		memcpy(ret_image, file->block, ROOT_IMAGE_BYTES);
+	sodium_memzero(file->block, BLOCK_BYTES);
+	return r;
+}
+
+static int file_write(struct root_provider *provider, unsigned slot,
+		const uint8_t image[static ROOT_IMAGE_BYTES])
+{
+	struct root_file *file = of(provider);
+
+	memset(file->block, 0, BLOCK_BYTES);
+	memcpy(file->block, image, ROOT_IMAGE_BYTES);
+	int r = pwrite_all(file->fd, file->block, BLOCK_BYTES, slot * BLOCK_BYTES);
+	sodium_memzero(file->block, BLOCK_BYTES);
+	return r;
+}
+
+static void file_free(struct root_provider *provider)
+{
+	struct root_file *file = of(provider);
+
+	if (file->fd >= 0)
+		close(file->fd);
+	if (file->direct_fd >= 0)
+		close(file->direct_fd);
+	secret_free(file->block);
+	free(file);
+}
+
+static const struct root_provider_ops file_ops = {
+		.read = file_read, .write = file_write, .free = file_free};
+
+/* What no copying tool carries over: which inode this is, and when it was born. */
+static int place_of(int fd, uint8_t ret_place[static PLACE_BYTES])
+{
+	struct statx sx;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &sx) < 0)
+		return -errno;
+	bool born = sx.stx_mask & STATX_BTIME;
+	memcpy(ret_place, place_magic, sizeof(place_magic));
+	put_le64(ret_place + 8, sx.stx_ino);
+	put_le64(ret_place + 16, born ? (uint64_t)sx.stx_btime.tv_sec : 0);
+	put_le64(ret_place + 24, born ? sx.stx_btime.tv_nsec : 0);
+	return 0;
+}
+
+static int write_place(struct root_file *file)
+{
+	memset(file->block, 0, BLOCK_BYTES);
+	int r = place_of(file->fd, file->block);
+	if (r < 0)
+		return r;
+	crypto_generichash(file->block + PLACE_BYTES, PLACE_CHECKSUM, file->block, PLACE_BYTES,
+			NULL, 0);
+	return pwrite_all(file->fd, file->block, BLOCK_BYTES, PLACE_BLOCK * BLOCK_BYTES);
+}
+
+static int check_place(struct root_file *file)
+{
+	uint8_t checksum[PLACE_CHECKSUM], here[PLACE_BYTES];
+	int r = read_block(file, PLACE_BLOCK);
+
+	if (r == 0)
+		r = place_of(file->fd, here);
+	if (r < 0)
+		return r;
+	crypto_generichash(checksum, sizeof(checksum), file->block, PLACE_BYTES, NULL, 0);
+	if (memcmp(file->block, place_magic, sizeof(place_magic)) != 0 ||
+			memcmp(checksum, file->block + PLACE_BYTES, sizeof(checksum)) != 0)
+		return -RE_CORRUPT;
+	return memcmp(here, file->block, sizeof(here)) == 0 ? 0 : -RE_MOVED;
+}
+
+static int allocate(struct root_file **ret_file)
+{
+	struct root_file *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return -ENOMEM;
+	*file = (struct root_file){.provider = {.ops = &file_ops, .assurance = "file"},
+			.fd = -1,
+			.direct_fd = -1};
+	file->block = secret_new(BLOCK_BYTES);
+	if (!file->block) {
+		free(file);
+		return -RE_MLOCK;
+	}
+	*ret_file = file;
+	return 0;
+}
+
+/* On a copy-on-write filesystem an overwrite would leave the old root behind; where the filesystem
+ * can be told to write this file in place (btrfs), it is, while the file is still empty. */
+static void ask_for_overwrite_in_place(int fd)
+{
+	int flags;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
+		flags |= FS_NOCOW_FL;
+		(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	}
+}
+
+static int fill_new(struct root_file *file, int dir_fd)
+{
+	ask_for_overwrite_in_place(file->fd);
+	memset(file->block, 0, BLOCK_BYTES);
+	for (unsigned i = 0; i < FILE_BYTES / BLOCK_BYTES; i++) {
+		int r = pwrite_all(file->fd, file->block, BLOCK_BYTES, i * BLOCK_BYTES);
+		if (r < 0)
+			return r;
+	}
+	int r = write_place(file);
+	if (r == 0)
+		r = durable_sync(file->fd);
+	return r < 0 ? r : durable_sync(dir_fd);
+}
+
+int root_file_create(int dir_fd, struct root_provider **ret_provider)
+{
+	struct root_file *file;
+	int r = allocate(&file);
+
+	if (r < 0)
+		return r;
+	file->fd = openat(dir_fd, FILE_NAME,
+			O_CREAT | O_EXCL | O_RDWR | O_DSYNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	r = file->fd < 0 ? -errno : fill_new(file, dir_fd);
+	if (r < 0) {
+		file_free(&file->provider);
+		return r;
+	}
+	file->direct_fd = openat(dir_fd, FILE_NAME, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NOFOLLOW);
+	*ret_provider = &file->provider;
+	return 0;
+}
+
+static int check_file(struct root_file *file, bool adopt)
+{
+	struct stat st;
+
+	if (fstat(file->fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size != FILE_BYTES)
+		return -RE_CORRUPT;
+	int r = check_place(file);
+	/* Also a torn place block: a crash may have come between its writing here and the slots
+	 * need nothing of it. */
+	return adopt && (r == -RE_MOVED || r == -RE_CORRUPT) ? write_place(file) : r;
+}
+
+int root_file_open(int dir_fd, bool adopt, struct root_provider **ret_provider)
+{
+	struct root_file *file;
+	int r = allocate(&file);
+
+	if (r < 0)
+		return r;
+	file->fd = openat(dir_fd, FILE_NAME, O_RDWR | O_DSYNC | O_CLOEXEC | O_NOFOLLOW);
+	if (file->fd < 0)
+		r = -errno;
+	if (r == 0) {
+		file->direct_fd = openat(
+				dir_fd, FILE_NAME, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NOFOLLOW);
+		r = check_file(file, adopt);
+	}
+	if (r < 0) {
+		file_free(&file->provider);
+		return r;
+	}
+	*ret_provider = &file->provider;
+	return 0;
+}
+
+int root_file_check(const struct root_provider *provider, int dir_fd)
+{
+	const struct root_file *file = (const struct root_file *)provider;
+	struct stat here, there;
+
+	if (provider->ops != &file_ops)
+		return 0;
+	if (fstat(file->fd, &here) < 0 ||
+			fstatat(dir_fd, FILE_NAME, &there, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return here.st_dev == there.st_dev && here.st_ino == there.st_ino ? 0 : -ENOENT;
+}

@@ -1,0 +1,128 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "storage/tables/catalog.h"
+#include "storage/tables/db_internal.h"
+
+#define COLUMNS "id, handle, lookup, state, created_us, deleted_us, deleted_epoch, profile"
+
+void account_row_clear(struct account_row *row)
+{
+	free(row->profile);
+	memset(row, 0, sizeof(*row));
+}
+
+int account_add(struct db *db, struct account_row *row)
+{
+	int r = db_run(db,
+			"INSERT INTO account(handle, lookup, state, created_us, deleted_us, deleted_epoch, "
+			"profile)"
+			" VALUES (?, ?, ?, ?, 0, 0, ?)",
+			"bbiib", row->handle, sizeof(row->handle), row->lookup, sizeof(row->lookup),
+			(int64_t)row->state, row->created_us, row->profile, row->profile_bytes);
+
+	if (r < 0)
+		return r;
+	row->id = db_last_id(db);
+	return 0;
+}
+
+int account_set_profile(struct db *db, int64_t id, const void *sealed, size_t bytes)
+{
+	return db_run(db, "UPDATE account SET profile = ? WHERE id = ?", "bi", sealed, bytes, id);
+}
+
+static int read_account(sqlite3_stmt *q, struct account_row *ret_row)
+{
+	int64_t state = sqlite3_column_int64(q, 3);
+	struct account_row row = {
+			.id = sqlite3_column_int64(q, 0),
+			.state = (enum account_state)state,
+			.created_us = sqlite3_column_int64(q, 4),
+			.deleted_us = sqlite3_column_int64(q, 5),
+			.deleted_epoch = (uint64_t)sqlite3_column_int64(q, 6),
+	};
+	int r = state >= ACCOUNT_OPEN && state <= ACCOUNT_QUARANTINE ? 0 : -RE_CORRUPT;
+
+	if (r == 0)
+		r = db_column_exact(q, 1, row.handle, sizeof(row.handle));
+	if (r == 0)
+		r = db_column_exact(q, 2, row.lookup, sizeof(row.lookup));
+	if (r == 0)
+		r = db_column_copy(q, 7, &row.profile, &row.profile_bytes);
+	if (r == 0)
+		*ret_row = row;
+	return r;
+}
+
+static int one(struct db *db, sqlite3_stmt *q, struct account_row *ret_row)
+{
+	int r = db_next(db, q);
+
+	return r < 0 ? r : r == 0 ? -ENOENT : read_account(q, ret_row);
+}
+
+int account_by_id(struct db *db, int64_t id, struct account_row *ret_row)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE id = ?", "i", id);
+
+	return r < 0 ? r : one(db, q, ret_row);
+}
+
+int account_by_lookup(struct db *db, const uint8_t lookup[static CATALOG_LOOKUP_BYTES],
+		struct account_row *ret_row)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE lookup = ?", "b", lookup,
+			(size_t)CATALOG_LOOKUP_BYTES);
+
+	return r < 0 ? r : one(db, q, ret_row);
+}
+
+int account_by_handle(struct db *db, const uint8_t handle[static CATALOG_HANDLE_BYTES],
+		struct account_row *ret_row)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE handle = ?", "b", handle,
+			(size_t)CATALOG_HANDLE_BYTES);
+
+	return r < 0 ? r : one(db, q, ret_row);
+}
+
+int account_next(struct db *db, int64_t after_id, struct account_row *ret_row)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE id > ? ORDER BY id LIMIT 1",
+			"i", after_id);
+
+	return r < 0 ? r : one(db, q, ret_row);
+}
+
+int account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1])
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT state, count FROM account_count", "");
+
+	if (r < 0)
+		return r;
+	memset(ret_count, 0, sizeof(*ret_count) * (ACCOUNT_QUARANTINE + 1));
+	while ((r = db_next(db, q)) > 0) {
+		int64_t state = sqlite3_column_int64(q, 0);
+		if (state >= ACCOUNT_OPEN && state <= ACCOUNT_QUARANTINE)
+			ret_count[state] = sqlite3_column_int64(q, 1);
+	}
+	return r;
+}
+
+int account_bury(struct db *db, int64_t id, int64_t now_us, uint64_t epoch)
+{
+	int r = db_run(db,
+			"UPDATE account SET state = ?2, deleted_us = ?3, deleted_epoch = ?4, profile = NULL"
+			" WHERE id = ?1 AND state <> ?2",
+			"iiii", id, (int64_t)ACCOUNT_DELETED, now_us, (int64_t)epoch);
+
+	return r < 0 ? r : db_changes(db) == 0;
+}

@@ -1,0 +1,115 @@
+#include <errno.h>
+
+#include "base/error.h"
+#include "storage/tables/db_internal.h"
+#include "storage/tables/erasure_table.h"
+
+/* Neither itself about to be erased, nor what is left of an erased account. */
+_Static_assert(ERASE_ACCOUNT == 1 && ERASE_GROUP == 2, "as the statements say");
+#define STANDS                                                                                     \
+	" NOT EXISTS (SELECT 1 FROM erasure e"                                                     \
+	" WHERE e.kind = 2 AND e.account = g.account AND e.grp = g.id)"                            \
+	" AND NOT EXISTS (SELECT 1 FROM burial b WHERE b.kind = 1 AND b.id = g.account)"
+
+/* The newest group of this bucket that has room. */
+static int find_open_group(struct db *db, int64_t account, int64_t bucket, int64_t *ret_group)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q,
+			"SELECT id FROM expiry_group g WHERE account = ? AND bucket = ? AND members < ? "
+			"AND" STANDS " ORDER BY id DESC LIMIT 1",
+			"iii", account, bucket, (int64_t)GROUP_MEMBERS_MAX);
+
+	if (r == 0)
+		r = db_next(db, q);
+	if (r > 0)
+		*ret_group = sqlite3_column_int64(q, 0);
+	return r;
+}
+
+int group_for(struct db *db, int64_t account, int64_t bucket, int64_t expires_us,
+		int64_t *ret_group, bool *ret_created)
+{
+	int64_t group = 0;
+	int found = find_open_group(db, account, bucket, &group);
+
+	if (found < 0)
+		return found;
+	int r = found ? db_run(db,
+					"UPDATE expiry_group SET members = members + 1, due_us = "
+					"max(due_us, ?)"
+					" WHERE id = ?",
+					"ii", expires_us, group)
+		      : db_run(db,
+					"INSERT INTO expiry_group(account, bucket, due_us, members)"
+					" VALUES (?, ?, ?, 1)",
+					"iii", account, bucket, expires_us);
+	if (r < 0)
+		return r;
+	*ret_group = found ? group : db_last_id(db);
+	*ret_created = !found;
+	return 0;
+}
+
+int group_leave(struct db *db, int64_t group)
+{
+	return db_run(db, "UPDATE expiry_group SET members = members - 1 WHERE id = ?", "i", group);
+}
+
+int group_drop(struct db *db, int64_t group)
+{
+	int r = db_run(db, "DELETE FROM expiry_group WHERE id = ?", "i", group);
+
+	return r < 0 ? r : db_changes(db) == 0;
+}
+
+int group_some(struct db *db, int64_t account, int64_t *ret_groups, size_t max, size_t *ret_count)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	size_t n = 0;
+	int r = db_start(db, &q, "SELECT id FROM expiry_group WHERE account = ? LIMIT ?", "ii",
+			account, (int64_t)max);
+
+	while (r == 0 && (r = db_next(db, q)) > 0) {
+		ret_groups[n++] = sqlite3_column_int64(q, 0);
+		r = 0;
+	}
+	if (r == 0)
+		*ret_count = n;
+	return r;
+}
+
+int group_due(struct db *db, int64_t now_us, struct due_group *ret_groups, size_t max,
+		size_t *ret_count)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	size_t n = 0;
+	int r = db_start(db, &q,
+			"SELECT id, account FROM expiry_group g WHERE due_us <= ? AND" STANDS
+			" ORDER BY due_us LIMIT ?",
+			"ii", now_us, (int64_t)max);
+
+	while (r == 0 && (r = db_next(db, q)) > 0) {
+		ret_groups[n].group = sqlite3_column_int64(q, 0);
+		ret_groups[n++].account = sqlite3_column_int64(q, 1);
+		r = 0;
+	}
+	if (r == 0)
+		*ret_count = n;
+	return r;
+}
+
+int group_next_due(struct db *db, int64_t *ret_due_us)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q,
+			"SELECT due_us FROM expiry_group g WHERE" STANDS " ORDER BY due_us LIMIT 1",
+			"");
+
+	if (r == 0)
+		r = db_next(db, q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	*ret_due_us = sqlite3_column_int64(q, 0);
+	return 0;
+}

@@ -1,0 +1,30 @@
+#include "storage/tables/catalog_recent.h"
+
+#include <errno.h>
+
+#include "base/cleanup.h"
+#include "storage/tables/db_internal.h"
+
+static int ulid_before(
+		struct db *db, int64_t account, int64_t id, uint8_t ret_ulid[static ULID_BYTES])
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q,
+			"SELECT ulid FROM recording_now WHERE account = ? AND id < ? AND destroyed_us = 0"
+			" ORDER BY id DESC LIMIT 1",
+			"ii", account, id);
+
+	if (r == 0)
+		r = db_next(db, q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	return db_column_exact(q, 0, ret_ulid, ULID_BYTES);
+}
+
+int recording_before(struct db *db, int64_t account, int64_t id, struct recording_row *ret_row)
+{
+	uint8_t ulid[ULID_BYTES];
+	int r = ulid_before(db, account, id, ulid);
+
+	return r < 0 ? r : recording_by_ulid(db, ulid, ret_row);
+}

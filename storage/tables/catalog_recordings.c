@@ -1,0 +1,223 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "storage/tables/catalog.h"
+#include "storage/tables/db_internal.h"
+
+#define COLUMNS                                                                                    \
+	"id, ulid, account, grp, state, condition, class, format, recorded_us, sealed_us, "        \
+	"expires_us,"                                                                              \
+	" destroyed_us, destroyed_epoch, plain_bytes, sealed_bytes, frames, channels, "            \
+	"sample_rate, private"
+
+void recording_row_clear(struct recording_row *row)
+{
+	free(row->private);
+	memset(row, 0, sizeof(*row));
+}
+
+int recording_add(struct db *db, struct recording_row *row,
+		const uint8_t source[static CATALOG_LOOKUP_BYTES])
+{
+	int r = db_run(db,
+			"INSERT INTO recording(ulid, account, grp, state, condition, class, format, "
+			"recorded_us,"
+			" sealed_us, expires_us, destroyed_us, destroyed_epoch, plain_bytes, sealed_bytes, "
+			"frames, channels,"
+			" sample_rate, private) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, "
+			"?)",
+			"biiiittiiiiiiiib", row->ulid, sizeof(row->ulid), row->account, row->group,
+			(int64_t)row->state, (int64_t)row->condition, row->class, row->format,
+			row->recorded_us, row->sealed_us, row->expires_us, row->plain_bytes,
+			row->sealed_bytes, row->frames, row->channels, row->sample_rate,
+			row->private, row->private_bytes);
+
+	if (r < 0)
+		return r;
+	row->id = db_last_id(db);
+	r = db_run(db, "INSERT INTO source(hash, recording) VALUES (?, ?)", "bi", source,
+			(size_t)CATALOG_LOOKUP_BYTES, row->id);
+	return r;
+}
+
+int recording_set_private(struct db *db, int64_t id, const void *sealed, size_t bytes)
+{
+	return db_run(db, "UPDATE recording SET private = ? WHERE id = ?", "bi", sealed, bytes, id);
+}
+
+static int read_recording(sqlite3_stmt *q, struct recording_row *ret_row)
+{
+	struct recording_row row = {
+			.id = sqlite3_column_int64(q, 0),
+			.account = sqlite3_column_int64(q, 2),
+			.group = sqlite3_column_int64(q, 3),
+			.state = (enum recording_state)sqlite3_column_int64(q, 4),
+			.condition = sqlite3_column_int(q, 5),
+			.recorded_us = sqlite3_column_int64(q, 8),
+			.sealed_us = sqlite3_column_int64(q, 9),
+			.expires_us = sqlite3_column_int64(q, 10),
+			.destroyed_us = sqlite3_column_int64(q, 11),
+			.destroyed_epoch = (uint64_t)sqlite3_column_int64(q, 12),
+			.plain_bytes = sqlite3_column_int64(q, 13),
+			.sealed_bytes = sqlite3_column_int64(q, 14),
+			.frames = sqlite3_column_int64(q, 15),
+			.channels = sqlite3_column_int64(q, 16),
+			.sample_rate = sqlite3_column_int64(q, 17),
+	};
+	int64_t state = sqlite3_column_int64(q, 4);
+	int r = state >= RECORDING_SEALED && state < RECORDING_STATES ? 0 : -RE_CORRUPT;
+
+	if (r == 0)
+		r = db_column_exact(q, 1, row.ulid, sizeof(row.ulid));
+	if (r == 0)
+		r = db_column_text(q, 6, row.class, sizeof(row.class));
+	if (r == 0)
+		r = db_column_text(q, 7, row.format, sizeof(row.format));
+	if (r == 0)
+		r = db_column_copy(q, 18, &row.private, &row.private_bytes);
+	if (r == 0)
+		*ret_row = row;
+	return r;
+}
+
+static int one(struct db *db, sqlite3_stmt *q, struct recording_row *ret_row)
+{
+	int r = db_next(db, q);
+
+	return r < 0 ? r : r == 0 ? -ENOENT : read_recording(q, ret_row);
+}
+
+int recording_by_ulid(
+		struct db *db, const uint8_t ulid[static ULID_BYTES], struct recording_row *ret_row)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT " COLUMNS " FROM recording_now WHERE ulid = ?", "b", ulid,
+			(size_t)ULID_BYTES);
+
+	return r < 0 ? r : one(db, q, ret_row);
+}
+
+int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES],
+		struct recording_row *ret_row)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q,
+			"SELECT " COLUMNS " FROM recording_now"
+			" WHERE id = (SELECT recording FROM source WHERE hash = ?)",
+			"b", source, (size_t)CATALOG_LOOKUP_BYTES);
+
+	return r < 0 ? r : one(db, q, ret_row);
+}
+
+int recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES])
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT ulid FROM recording WHERE id = ?", "i", id);
+
+	if (r == 0)
+		r = db_next(db, q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	return db_column_exact(q, 0, ret_ulid, ULID_BYTES);
+}
+
+int recording_newest(struct db *db, uint8_t ret_ulid[static ULID_BYTES])
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT ulid FROM recording ORDER BY id DESC LIMIT 1", "");
+
+	if (r == 0)
+		r = db_next(db, q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	return db_column_exact(q, 0, ret_ulid, ULID_BYTES);
+}
+
+/* Nothing matched up to last_id: moves on, unless that was the end. */
+static int skip_to(struct db *db, struct recording_filter *filter, int64_t last_id)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT 1 FROM recording WHERE id > ? LIMIT 1", "i", last_id);
+
+	if (r == 0)
+		r = db_next(db, q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	filter->after_id = last_id;
+	return -EAGAIN;
+}
+
+/* A row that cannot be in this state, by what it says itself, is passed over without a look at burials
+ * and notes: it says a live state, and there are none of them, or it says another. */
+#define MAY_MATCH                                                                                  \
+	" AND (?3 = 0 OR row_state = ?3 OR (?3 >= 4 AND row_state < 4 AND"                         \
+	" (EXISTS (SELECT 1 FROM burial) OR EXISTS (SELECT 1 FROM erasure))))"
+#define MATCHING                                                                                   \
+	MAY_MATCH                                                                                  \
+	" AND (?3 = 0 OR state = ?3) AND recorded_us >= ?4 AND recorded_us < ?5 ORDER BY id LIMIT 1"
+_Static_assert(RECORDING_PENDING == 4 && RECORDING_HELD < 4, "live states are below that");
+
+int recording_next(struct db *db, struct recording_filter *filter, struct recording_row *ret_row)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int64_t until_us = filter->until_us ? filter->until_us : INT64_MAX;
+	int64_t since_us = filter->since_us ? filter->since_us : INT64_MIN;
+	/* One account's recordings lie together in its index; others are looked for in strides. */
+	int64_t bound = filter->account ? filter->account : filter->after_id + RECORDING_STRIDE;
+	int r = db_start(db, &q,
+			filter->account ? "SELECT " COLUMNS
+					  " FROM recording_now WHERE id > ?1 AND account = ?2" MATCHING
+					: "SELECT " COLUMNS
+					  " FROM recording_now WHERE id > ?1 AND id <= ?2" MATCHING,
+			"iiiii", filter->after_id, bound, (int64_t)filter->state, since_us,
+			until_us);
+
+	if (r == 0)
+		r = one(db, q, ret_row);
+	if (r == 0)
+		filter->after_id = ret_row->id;
+	return r == -ENOENT && !filter->account ? skip_to(db, filter, bound) : r;
+}
+
+/* Asks the tally first: those of a large account that was shredded need not be looked through. */
+int recording_span(struct db *db, int64_t account, int64_t *ret_oldest_us, int64_t *ret_newest_us)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	struct tally tally;
+	int r = recording_tally(db, account, &tally);
+
+	if (r == 0 && tally_live(&tally).count == 0)
+		return -ENOENT;
+	if (r == 0)
+		r = db_start(db, &q,
+				"SELECT min(recorded_us), max(recorded_us) FROM recording_now"
+				" WHERE account = ? AND destroyed_us = 0",
+				"i", account);
+	if (r == 0)
+		r = db_next(db, q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	if (sqlite3_column_type(q, 0) == SQLITE_NULL)
+		return -ENOENT;
+	*ret_oldest_us = sqlite3_column_int64(q, 0);
+	*ret_newest_us = sqlite3_column_int64(q, 1);
+	return 0;
+}
+
+int recording_bury(struct db *db, int64_t id, enum recording_state state, int64_t now_us,
+		uint64_t epoch)
+{
+	int r = db_run(db,
+			"INSERT OR IGNORE INTO removal(ulid)"
+			" SELECT ulid FROM recording WHERE id = ? AND destroyed_us = 0",
+			"i", id);
+
+	return r < 0 ? r
+		     : db_run(db,
+				       "UPDATE recording SET state = ?2, destroyed_us = ?3, destroyed_epoch = ?4,"
+				       " private = NULL WHERE id = ?1 AND destroyed_us = 0",
+				       "iiii", id, (int64_t)state, now_us, (int64_t)epoch);
+}

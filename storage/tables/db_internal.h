@@ -1,0 +1,42 @@
+/* SQLite, for the files of this folder only. */
+#pragma once
+
+#include <sqlite3.h>
+
+#include "storage/tables/db.h"
+
+/* A prepared statement for this text (cached for the life of the database), reset and bound.
+ *
+ * types has a letter per parameter: 'i' int64_t; 'b' const void *, size_t (NULL pointer: SQL NULL);
+ * 't' const char * (may be NULL). Blobs and texts must stay until the statement is reset. sql must
+ * be a string literal. */
+int db_start(struct db *db, sqlite3_stmt **ret_statement, const char *sql, const char *types, ...);
+
+/* 1 a row, 0 no more (and then the statement is reset), <0. */
+int db_next(struct db *db, sqlite3_stmt *statement);
+
+static inline void db_end_p(sqlite3_stmt **statement)
+{
+	if (*statement)
+		sqlite3_reset(*statement);
+}
+/* Resets, so that a SELECT left early does not keep its read transaction. */
+#define _cleanup_query_ __attribute__((cleanup(db_end_p)))
+
+/* db_start, one step, reset: for statements that give no rows. */
+int db_run(struct db *db, const char *sql, const char *types, ...);
+
+sqlite3 *db_handle(struct db *db);
+/* Rows changed by the last statement; rowid of the last insert. */
+int64_t db_changes(struct db *db);
+int64_t db_last_id(struct db *db);
+
+/* A column as a blob of exactly this size: 0, or -RE_CORRUPT. */
+int db_column_exact(sqlite3_stmt *statement, int column, void *ret_bytes, size_t bytes);
+/* A column as a malloc'd copy; NULL and 0 for SQL NULL. */
+int db_column_copy(sqlite3_stmt *statement, int column, uint8_t **ret_bytes, size_t *ret_len);
+/* A column as text that fits len with its NUL: 0, or -RE_CORRUPT. */
+int db_column_text(sqlite3_stmt *statement, int column, char *ret_text, size_t len);
+
+/* From an SQLite result code. */
+int db_error(int sqlite_result);

@@ -1,0 +1,46 @@
+/* Erasures under way, so that a crash between any two steps can be finished, and objects still to
+ * be removed. All in the caller's transaction. What noting and finishing cost goes with the items, not
+ * with the recordings below them (a group's members are counted once, when it is noted). */
+#pragma once
+
+#include "storage/tables/catalog.h"
+
+enum erasure_kind {
+	ERASE_ACCOUNT = 1,
+	ERASE_GROUP,
+	ERASE_RECORDING,
+};
+
+enum erasure_cause {
+	CAUSE_SHRED = 1,
+	CAUSE_EXPIRY,
+};
+
+/* Ids are of the catalog; those above the thing itself come along (a group's account, a recording's
+ * group). */
+struct erasure_item {
+	enum erasure_kind kind;
+	enum erasure_cause cause;
+	int64_t account, group, recording;
+};
+
+/* Notes the item. What it covers is pending from now on, and counted so. */
+int erasure_note(struct db *db, const struct erasure_item *item);
+int erasure_each(struct db *db, int (*visit)(void *context, const struct erasure_item *item),
+		void *context);
+
+/* Whether this very item is noted: 1, 0. */
+int erasure_is_noted(struct db *db, const struct erasure_item *item);
+/* 1 when the account itself is noted and so as good as gone, 0 when not. */
+int erasure_noted(struct db *db, int64_t account);
+
+/* Makes every noted item final, and clears the notes: accounts and single recordings become
+ * tombstones, and the recordings of an account or a group are destroyed for every reader. Their own
+ * rows, the account's groups, and the node rows below the erased are left to burials
+ * (burial_table.h). */
+int erasure_finish(struct db *db, int64_t now_us, uint64_t epoch, int64_t *ret_recordings,
+		int64_t *ret_plain_bytes);
+
+/* Objects whose keys are gone: up to max ids; then removal_done() for each that was unlinked. */
+int removal_list(struct db *db, uint8_t (*ret_ulids)[ULID_BYTES], size_t max, size_t *ret_count);
+int removal_done(struct db *db, const uint8_t ulid[static ULID_BYTES]);

@@ -1,0 +1,19 @@
+/* Places in the key tree that recordings' keys have left: a recording was given to another account, its
+ * key hangs there now, and its former node is still to be erased. Nothing of the catalog goes with
+ * one, so that these are no erasures (erasure_table.h), though every epoch carries out both. All in
+ * the caller's transaction. */
+#pragma once
+
+#include "storage/tables/catalog.h"
+
+struct former_place {
+	int64_t account, group, recording;
+};
+
+int former_place_add(struct db *db, const struct former_place *place);
+/* 1 when it is still to be erased, 0 when not. */
+int former_place_is_noted(struct db *db, const struct former_place *place);
+int former_place_each(struct db *db, int (*visit)(void *context, const struct former_place *place),
+		void *context);
+/* All of them are erased: their groups have a member less each, and nothing is noted any more. */
+int former_place_finish(struct db *db);

@@ -1,0 +1,53 @@
+/* The mirrors of the root: where else it is kept, or was. All writing is in the caller's transaction.
+ * A row is there before its place holds a root, and goes only after that was overwritten: so there is
+ * never a copy that nobody knows of. Only the row can say that a place is empty: where a medium is not
+ * mounted, nothing is to be found either. */
+#pragma once
+
+#include "storage/root/root_set.h"
+#include "storage/tables/db.h"
+
+enum mirror_kind {
+	MIRROR_FILE = 1, /* place: a directory */
+	MIRROR_TPM2,     /* place: a device or TCTI */
+};
+
+enum mirror_state {
+	MIRROR_IN_USE = 1,
+	MIRROR_UNSETTLED, /* being added or removed: may hold the root, and is not relied on */
+	MIRROR_GIVEN_UP,  /* dropped while it was away: holds the root of given_up_epoch */
+	MIRROR_EMPTY,     /* being made or removed: holds no root yet, or none any more */
+};
+
+struct mirror_row {
+	int64_t id;                 /* 0 when not yet stored; never used again */
+	char name[ROOT_NAME_BYTES]; /* [a-z0-9_-]+ */
+	enum mirror_kind kind;
+	char place[ROOT_LOCATION_BYTES];
+	enum mirror_state state;
+	char assurance[ROOT_NAME_BYTES]; /* last known label */
+	int64_t added_us;
+	int64_t away_us; /* since when it is away; 0: it is not */
+	int64_t given_up_us;
+	uint64_t given_up_epoch;
+};
+
+/* Stores a new row, and sets its id. */
+int mirror_add(struct db *db, struct mirror_row *row);
+int mirror_put(struct db *db, const struct mirror_row *row);
+int mirror_remove(struct db *db, int64_t id);
+int mirror_by_id(struct db *db, int64_t id, struct mirror_row *ret_row);
+/* The newest of this name that is in this state. 0, -ENOENT. */
+int mirror_find(struct db *db, const char *name, enum mirror_state state,
+		struct mirror_row *ret_row);
+/* All, in the order they were added: an array to free(). */
+int mirror_list(struct db *db, struct mirror_row **ret_rows, size_t *ret_count);
+
+/* Since when the keeper's own place is away; 0: it is not. */
+int mirror_main_away(struct db *db, int64_t *ret_away_us);
+int mirror_set_main_away(struct db *db, int64_t away_us);
+
+/* The top digest (struct root_record) of a stage that was given up while a member was away: should it
+ * come back with the root of that stage, that one is void. NULL: none. get: 1, or 0 for none. */
+int mirror_set_void(struct db *db, const uint8_t *digest);
+int mirror_get_void(struct db *db, uint8_t ret_digest[static DB_DIGEST_BYTES]);

@@ -1,0 +1,408 @@
+#include "storage/tpm2/root_tpm2.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/secret.h"
+#include "storage/tpm2/root_tpm2_nv.h"
+#include "storage/tpm2/root_tpm2_place.h"
+
+#define TROUBLE_BYTES 512
+#define PICKS         64 /* tries for a free handle, of four million */
+
+struct root_tpm2 {
+	struct root_provider provider;
+	struct root_tpm2_place *place; /* secret */
+	int place_fd;
+	struct root_tpm2_nv *nv; /* NULL while there is no connection */
+	uint32_t timeout_ms;
+	uint64_t writes;
+	char trouble[TROUBLE_BYTES];
+};
+
+static struct root_tpm2 *of(struct root_provider *provider)
+{
+	return (struct root_tpm2 *)provider;
+}
+
+uint64_t root_tpm2_writes(const struct root_provider *provider)
+{
+	return ((const struct root_tpm2 *)provider)->writes;
+}
+
+const char *root_tpm2_trouble(const struct root_provider *provider)
+{
+	return ((const struct root_tpm2 *)provider)->trouble;
+}
+
+/* The connection. */
+
+static int trouble(struct root_tpm2 *tpm, int r, const char *text)
+{
+	snprintf(tpm->trouble, sizeof(tpm->trouble), "%s", text);
+	return r;
+}
+
+/* Keeps the sentence, and no connection that is of no more use. */
+static int take_trouble(struct root_tpm2 *tpm, int r)
+{
+	if (!tpm->nv)
+		return trouble(tpm, r, re_strerror(r));
+	if (r < 0)
+		trouble(tpm, r, root_tpm2_nv_trouble(tpm->nv));
+	if (r < 0 && root_tpm2_nv_lost(tpm->nv))
+		tpm->nv = root_tpm2_nv_close(tpm->nv);
+	return r;
+}
+
+/* Connects and starts the session. */
+static int reach(struct root_tpm2 *tpm, uint32_t timeout_ms, bool pin)
+{
+	tpm->nv = root_tpm2_nv_close(tpm->nv);
+	int r = root_tpm2_nv_open(tpm->place->tcti, timeout_ms, &tpm->nv);
+
+	if (r == 0)
+		r = root_tpm2_nv_start(tpm->nv, tpm->place, pin);
+	if (r < 0) {
+		take_trouble(tpm, r);
+		tpm->nv = root_tpm2_nv_close(tpm->nv);
+	}
+	return r;
+}
+
+static int reach_slots(struct root_tpm2 *tpm, uint32_t timeout_ms)
+{
+	int r = reach(tpm, timeout_ms, false);
+
+	for (unsigned i = 0; i < ROOT_SLOTS && r == 0; i++)
+		r = root_tpm2_nv_attach(tpm->nv, tpm->place, i);
+	if (r < 0 && tpm->nv) {
+		take_trouble(tpm, r);
+		tpm->nv = root_tpm2_nv_close(tpm->nv);
+	}
+	return r;
+}
+
+/* Operations. */
+
+typedef int operation(struct root_tpm2 *tpm, unsigned slot, void *image);
+
+static int do_read(struct root_tpm2 *tpm, unsigned slot, void *image)
+{
+	int r = root_tpm2_nv_read(tpm->nv, slot, image);
+
+	if (r > 0)
+		memset(image, 0, ROOT_IMAGE_BYTES); /* defined, and then there was a crash */
+	return r < 0 ? r : 0;
+}
+
+static int do_write(struct root_tpm2 *tpm, unsigned slot, void *image)
+{
+	return root_tpm2_nv_write(tpm->nv, slot, image, &tpm->writes);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* With the connection there is, or else a new one: a TPM that was restarted has forgotten the
+ * session. Images are whole, so doing it twice is doing it once. */
+static int operate(struct root_tpm2 *tpm, operation *op, unsigned slot, void *image)
+{
+	int64_t until_ms = now_ms() + tpm->timeout_ms;
+	int r = -ENODEV;
+
+	if (tpm->nv) {
+		root_tpm2_nv_restart_time(tpm->nv, tpm->timeout_ms);
+		r = take_trouble(tpm, op(tpm, slot, image));
+	}
+	if (!tpm->nv && r != -ETIMEDOUT) {
+		int64_t left_ms = until_ms - now_ms();
+		r = reach_slots(tpm, left_ms > 0 ? (uint32_t)left_ms : 0);
+		if (r == 0)
+			r = take_trouble(tpm, op(tpm, slot, image));
+	}
+	if (r == 0)
+		tpm->trouble[0] = '\0';
+	return r;
+}
+
+static int tpm2_read(struct root_provider *provider, unsigned slot,
+		uint8_t ret_image[static ROOT_IMAGE_BYTES])
+{
+	return operate(of(provider), do_read, slot, ret_image);
+}
+
+static int tpm2_write(struct root_provider *provider, unsigned slot,
+		const uint8_t image[static ROOT_IMAGE_BYTES])
+{
+	struct root_tpm2 *tpm = of(provider);
+	_cleanup_secret_ uint8_t *copy = secret_new(ROOT_IMAGE_BYTES);
+
+	if (!copy)
+		return trouble(tpm, -RE_MLOCK, re_strerror(-RE_MLOCK));
+	memcpy(copy, image, ROOT_IMAGE_BYTES);
+	int r = operate(tpm, do_write, slot, copy);
+	/* The count is for looking at: not worth failing for. */
+	(void)root_tpm2_place_count(tpm->place_fd, tpm->writes);
+	return r;
+}
+
+static void tpm2_free(struct root_provider *provider)
+{
+	struct root_tpm2 *tpm = of(provider);
+
+	if (tpm->nv)
+		root_tpm2_nv_restart_time(tpm->nv, tpm->timeout_ms);
+	root_tpm2_nv_close(tpm->nv);
+	secret_free(tpm->place);
+	if (tpm->place_fd >= 0)
+		close(tpm->place_fd);
+	free(tpm);
+}
+
+static const struct root_provider_ops tpm2_ops = {
+		.read = tpm2_read,
+		.write = tpm2_write,
+		.free = tpm2_free,
+		.trouble = root_tpm2_trouble,
+};
+
+/* Creating, opening, removing. */
+
+static int allocate(const struct root_tpm2_options *options, struct root_tpm2 **ret_tpm)
+{
+	struct root_tpm2 *tpm = calloc(1, sizeof(*tpm));
+
+	if (!tpm)
+		return -ENOMEM;
+	tpm->provider = (struct root_provider){.ops = &tpm2_ops, .assurance = "virtual-tpm"};
+	tpm->place_fd = -1;
+	tpm->timeout_ms = options->timeout_ms ? options->timeout_ms : ROOT_TPM2_TIMEOUT_MS;
+	tpm->place = secret_new(sizeof(*tpm->place));
+	if (!tpm->place) {
+		free(tpm);
+		return -RE_MLOCK;
+	}
+	*ret_tpm = tpm;
+	return 0;
+}
+
+static int set_tcti(struct root_tpm2 *tpm, const char *tcti)
+{
+	struct root_tpm2_place *place = tpm->place;
+	const char *prefix = tcti && tcti[0] == '/' ? "device:" : "";
+
+	if (!tcti || !tcti[0])
+		tcti = place->tcti[0] ? NULL : ROOT_TPM2_TCTI;
+	if (!tcti)
+		return 0;
+	if (strlen(prefix) + strlen(tcti) >= sizeof(place->tcti))
+		return trouble(tpm, -EINVAL, "the name of the TPM device is too long");
+	snprintf(place->tcti, sizeof(place->tcti), "%s%s", prefix, tcti);
+	return 0;
+}
+
+static int say(int r, const struct root_tpm2_options *options, const char *text)
+{
+	if (r < 0 && options->errors)
+		fprintf(options->errors, "%s\n", text);
+	return r;
+}
+
+/* Gives the provider to the caller, or says what is wrong and frees it. */
+static int hand_out(struct root_tpm2 *tpm, int r, const struct root_tpm2_options *options,
+		struct root_provider **ret_provider)
+{
+	if (r < 0) {
+		say(r, options, tpm->trouble[0] ? tpm->trouble : re_strerror(r));
+		tpm2_free(&tpm->provider);
+		return r;
+	}
+	tpm->provider.assurance = root_tpm2_kind(root_tpm2_nv_identity(tpm->nv));
+	tpm->trouble[0] = '\0';
+	*ret_provider = &tpm->provider;
+	return 0;
+}
+
+static int pick_handles(struct root_tpm2 *tpm)
+{
+	uint32_t *index = tpm->place->index;
+
+	for (unsigned slot = 0, picks = 0; slot < ROOT_SLOTS; picks++) {
+		uint32_t handle = ROOT_TPM2_NV_FIRST + randombytes_uniform(ROOT_TPM2_NV_COUNT);
+		if (picks == PICKS)
+			return trouble(tpm, -ENOSPC, "no handle for an NV index is free");
+		int r = root_tpm2_nv_is_free(tpm->nv, handle);
+		if (r < 0)
+			return take_trouble(tpm, r);
+		if (r == 0 || (slot > 0 && index[0] == handle))
+			continue;
+		index[slot++] = handle;
+	}
+	return 0;
+}
+
+static int define_slots(struct root_tpm2 *tpm, const char *owner_auth)
+{
+	_cleanup_secret_ uint8_t *zeros = secret_new(ROOT_IMAGE_BYTES);
+	int r = zeros ? 0 : -RE_MLOCK;
+
+	for (unsigned i = 0; i < ROOT_SLOTS && r == 0; i++) {
+		root_tpm2_nv_restart_time(tpm->nv, tpm->timeout_ms);
+		r = root_tpm2_nv_define(tpm->nv, tpm->place, i, owner_auth);
+		if (r == 0)
+			r = root_tpm2_nv_write(tpm->nv, i, zeros, &tpm->writes);
+	}
+	if (r == 0)
+		r = root_tpm2_place_count(tpm->place_fd, tpm->writes);
+	return r;
+}
+
+/* root.tpm2 before the indices: a crash must not leave any that nobody knows of. */
+static int make_slots(struct root_tpm2 *tpm, int dir_fd, const struct root_tpm2_options *options)
+{
+	int r = pick_handles(tpm);
+
+	randombytes_buf(tpm->place->auth, sizeof(tpm->place->auth));
+	if (r == 0)
+		r = root_tpm2_place_create(dir_fd, tpm->place);
+	if (r < 0)
+		return r;
+	r = root_tpm2_place_read(dir_fd, tpm->place, &tpm->place_fd, &tpm->writes);
+	if (r == 0)
+		r = take_trouble(tpm, define_slots(tpm, options->owner_auth));
+	if (r < 0) {
+		struct root_tpm2_options quiet = *options;
+		quiet.errors = NULL;
+		tpm->nv = root_tpm2_nv_close(tpm->nv);
+		(void)root_tpm2_remove(dir_fd, &quiet);
+	}
+	return r;
+}
+
+int root_tpm2_create(int dir_fd, const struct root_tpm2_options *options,
+		struct root_provider **ret_provider)
+{
+	struct root_tpm2 *tpm;
+	struct stat st;
+
+	if (fstatat(dir_fd, ROOT_TPM2_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return say(-EEXIST, options,
+				ROOT_TPM2_FILE " exists: this vault's root is in a TPM already");
+	int r = allocate(options, &tpm);
+	if (r < 0)
+		return say(r, options, re_strerror(r));
+	r = set_tcti(tpm, options->tcti);
+	if (r == 0)
+		r = reach(tpm, tpm->timeout_ms, true);
+	if (r == 0)
+		r = make_slots(tpm, dir_fd, options);
+	return hand_out(tpm, r, options, ret_provider);
+}
+
+static int read_place(struct root_tpm2 *tpm, int dir_fd)
+{
+	int r = root_tpm2_place_read(dir_fd, tpm->place, &tpm->place_fd, &tpm->writes);
+
+	if (r == -RE_CORRUPT)
+		return trouble(tpm, r,
+				ROOT_TPM2_FILE
+				" is damaged: restore it from any backup; it stays the same "
+				"as long as the vault does");
+	if (r == -ENOENT)
+		return trouble(tpm, r,
+				"there is no " ROOT_TPM2_FILE
+				": restore it from any backup; it stays the "
+				"same as long as the vault does");
+	return r;
+}
+
+int root_tpm2_open(int dir_fd, const struct root_tpm2_options *options,
+		struct root_provider **ret_provider)
+{
+	struct root_tpm2 *tpm;
+	int r = allocate(options, &tpm);
+
+	if (r < 0)
+		return say(r, options, re_strerror(r));
+	r = read_place(tpm, dir_fd);
+	if (r == 0)
+		r = set_tcti(tpm, options->tcti);
+	if (r == 0)
+		r = reach_slots(tpm, tpm->timeout_ms);
+	return hand_out(tpm, r, options, ret_provider);
+}
+
+/* 1 when the index is there and ours, which its authorisation value tells from one that somebody
+ * else defined at this handle; 0 when there is none. */
+static int check_ours(struct root_tpm2 *tpm, unsigned slot)
+{
+	_cleanup_secret_ uint8_t *image = secret_new(ROOT_IMAGE_BYTES);
+
+	root_tpm2_nv_restart_time(tpm->nv, tpm->timeout_ms);
+	int r = image ? root_tpm2_nv_is_free(tpm->nv, tpm->place->index[slot]) : -RE_MLOCK;
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = root_tpm2_nv_attach(tpm->nv, tpm->place, slot);
+	if (r == 0)
+		r = root_tpm2_nv_read(tpm->nv, slot, image);
+	return r < 0 ? r : 1;
+}
+
+/* All or none. */
+static int remove_slots(struct root_tpm2 *tpm, const char *owner_auth)
+{
+	int r[ROOT_SLOTS];
+
+	for (unsigned i = 0; i < ROOT_SLOTS; i++) {
+		r[i] = check_ours(tpm, i);
+		if (r[i] < 0)
+			return r[i];
+	}
+	for (unsigned i = 0; i < ROOT_SLOTS; i++) {
+		if (r[i] > 0)
+			r[i] = root_tpm2_nv_undefine(tpm->nv, i, owner_auth);
+		if (r[i] < 0)
+			return r[i];
+	}
+	return 0;
+}
+
+int root_tpm2_remove(int dir_fd, const struct root_tpm2_options *options)
+{
+	struct root_tpm2 *tpm;
+	int r = allocate(options, &tpm);
+
+	if (r < 0)
+		return say(r, options, re_strerror(r));
+	r = read_place(tpm, dir_fd);
+	if (r == -ENOENT) {
+		tpm2_free(&tpm->provider);
+		return 0;
+	}
+	if (r == 0)
+		r = set_tcti(tpm, options->tcti);
+	if (r == 0)
+		r = reach(tpm, tpm->timeout_ms, false);
+	if (r == 0)
+		r = take_trouble(tpm, remove_slots(tpm, options->owner_auth));
+	if (r == 0)
+		r = root_tpm2_place_remove(dir_fd);
+	if (r < 0)
+		say(r, options, tpm->trouble[0] ? tpm->trouble : re_strerror(r));
+	tpm2_free(&tpm->provider);
+	return r;
+}

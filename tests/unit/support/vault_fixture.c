@@ -1,0 +1,225 @@
+#include "tests/unit/support/vault_fixture.h"
+
+#include <ftw.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/durable.h"
+#include "crypto/age_stream.h"
+#include "daemon/keeper/erasure/erasure.h"
+#include "daemon/keeper/ingest/ingest.h"
+
+#define START_US (INT64_C(1790000000) * US_PER_S)
+#define BATCH    64
+
+static int64_t fixture_now(void *context)
+{
+	return ((struct vault_fixture *)context)->now_us;
+}
+
+void vault_fixture_open(struct vault_fixture *fixture)
+{
+	struct clock clock = {.now_us = fixture_now, .context = fixture};
+
+	assert_true(sodium_init() >= 0);
+	*fixture = (struct vault_fixture){.dir = "/tmp/recseal-vault.XXXXXX", .now_us = START_US};
+	assert_non_null(mkdtemp(fixture->dir));
+	assert_int_equal(chmod(fixture->dir, 0755), 0);
+	assert_int_equal(config_embedded(fixture->dir, NULL, stderr, &fixture->config), 0);
+	assert_int_equal(vault_open(fixture->config, clock, 0, stderr, &fixture->vault), 0);
+}
+
+void vault_fixture_shut(struct vault_fixture *fixture)
+{
+	fixture->vault = vault_close(fixture->vault);
+}
+
+int vault_fixture_reopen(struct vault_fixture *fixture, uint64_t accept_restored, char **ret_text)
+{
+	struct clock clock = {.now_us = fixture_now, .context = fixture};
+	char *text = NULL;
+	size_t len;
+
+	vault_fixture_shut(fixture);
+	FILE *errors = open_memstream(&text, &len);
+	assert_non_null(errors);
+	int r = vault_open(fixture->config, clock, accept_restored, errors, &fixture->vault);
+	fclose(errors);
+	if (ret_text)
+		*ret_text = text;
+	else
+		free(text);
+	return r;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+void vault_fixture_close(struct vault_fixture *fixture)
+{
+	vault_close(fixture->vault);
+	config_free(fixture->config);
+	nftw(fixture->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+int vault_fixture_setup(void **state)
+{
+	struct vault_fixture *vault = calloc(1, sizeof(*vault));
+
+	vault_fixture_open(vault);
+	*state = vault;
+	return 0;
+}
+
+int vault_fixture_teardown(void **state)
+{
+	vault_fixture_close(*state);
+	free(*state);
+	return 0;
+}
+
+uint8_t vault_fixture_byte(size_t offset)
+{
+	return (uint8_t)(offset * 31 + offset / 251);
+}
+
+static void write_payload(const struct ingest_start *start, size_t bytes)
+{
+	_cleanup_free_ uint8_t *plain = malloc(AGE_CHUNK_BYTES);
+	_cleanup_free_ uint8_t *sealed = malloc(AGE_SEALED_CHUNK_BYTES);
+	size_t at = 0;
+
+	for (uint64_t counter = 0; counter == 0 || at < bytes; counter++) {
+		size_t len = bytes - at < AGE_CHUNK_BYTES ? bytes - at : AGE_CHUNK_BYTES;
+		for (size_t i = 0; i < len; i++)
+			plain[i] = vault_fixture_byte(at + i);
+		at += len;
+		age_chunk_seal(start->payload_key, counter, at == bytes, plain, len, sealed);
+		assert_int_equal(write_all(start->object_fd, sealed, len + AGE_TAG_BYTES), 0);
+	}
+}
+
+void vault_fixture_write(const struct ingest_start *start, size_t bytes)
+{
+	assert_int_equal(write_all(start->object_fd, start->header, start->header_bytes), 0);
+	assert_int_equal(write_all(start->object_fd, start->nonce, AGE_PAYLOAD_NONCE_BYTES), 0);
+	write_payload(start, bytes);
+	assert_int_equal(durable_sync(start->object_fd), 0);
+}
+
+struct ingest_request vault_fixture_request(
+		struct vault_fixture *fixture, const char *account, const char *path, size_t bytes)
+{
+	struct ingest_request request = {
+			.account = (const uint8_t *)account,
+			.account_len = account ? strlen(account) : 0,
+			.spool = "bridge",
+			.class = "default",
+			.path = (const uint8_t *)path,
+			.path_len = strlen(path),
+			.recorded_us = fixture->now_us,
+			.plain_bytes = bytes,
+			.probe = {.condition = PROBE_OK,
+					.channels = 1,
+					.sample_rate = 8000,
+					.frames = 12000,
+					.format = "wav/pcm_s16le"},
+	};
+
+	randombytes_buf(request.source, sizeof(request.source));
+	return request;
+}
+
+struct ingest_job *vault_fixture_begin(
+		struct vault_fixture *fixture, const struct ingest_request *request)
+{
+	uint8_t existing[ULID_BYTES];
+	struct ingest_job *job;
+	struct ingest_start start;
+
+	assert_int_equal(ingest_begin(fixture->vault, request, &job, existing), 0);
+	ingest_start(job, &start);
+	vault_fixture_write(&start, request->plain_bytes);
+	return job;
+}
+
+void vault_fixture_seal(struct vault_fixture *fixture, const char *account, const char *path,
+		size_t bytes, size_t n, vault_fixture_id *ret_ids)
+{
+	struct ingest_job *jobs[BATCH];
+	int results[BATCH];
+
+	for (size_t done = 0; done < n;) {
+		size_t batch = n - done < BATCH ? n - done : BATCH;
+		for (size_t i = 0; i < batch; i++) {
+			struct ingest_request request =
+					vault_fixture_request(fixture, account, path, bytes);
+			jobs[i] = vault_fixture_begin(fixture, &request);
+			if (ret_ids)
+				ulid_format(ingest_recording_id(jobs[i]), ret_ids[done + i]);
+		}
+		ingest_commit(fixture->vault, jobs, batch, results);
+		for (size_t i = 0; i < batch; i++)
+			assert_int_equal(results[i], 0);
+		done += batch;
+	}
+}
+
+void vault_fixture_row(struct vault_fixture *fixture, const char *id, struct recording_row *ret_row)
+{
+	uint8_t ulid[ULID_BYTES];
+
+	assert_int_equal(ulid_parse(id, ulid), 0);
+	assert_int_equal(recording_by_ulid(fixture->vault->db, ulid, ret_row), 0);
+}
+
+enum recording_state vault_fixture_state(struct vault_fixture *fixture, const char *id)
+{
+	struct recording_row row;
+
+	vault_fixture_row(fixture, id, &row);
+	enum recording_state state = row.state;
+	recording_row_clear(&row);
+	return state;
+}
+
+struct erasure_item vault_fixture_item(
+		struct vault_fixture *fixture, enum erasure_kind kind, const char *id)
+{
+	struct recording_row row;
+
+	vault_fixture_row(fixture, id, &row);
+	struct erasure_item item = {.kind = kind,
+			.cause = CAUSE_SHRED,
+			.account = row.account,
+			.group = kind == ERASE_ACCOUNT ? 0 : row.group,
+			.recording = kind == ERASE_RECORDING ? row.id : 0};
+	recording_row_clear(&row);
+	return item;
+}
+
+int vault_fixture_erase(struct vault_fixture *fixture, enum erasure_kind kind, const char *id)
+{
+	struct erasure_item item = vault_fixture_item(fixture, kind, id);
+	struct erasure_result result;
+
+	return erasure_run(fixture->vault, &item, 1, 0, "a test", &result);
+}
+
+void vault_fixture_shell(struct vault_fixture *fixture, const char *command)
+{
+	assert_int_equal(setenv("D", fixture->dir, 1), 0);
+	assert_int_equal(system(command), 0);
+}

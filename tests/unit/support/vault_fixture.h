@@ -1,0 +1,63 @@
+/* A real vault in a folder of its own, for tests of the keeper, with a clock that stands still
+ * until it is moved. */
+#pragma once
+
+#include "base/ulid.h"
+#include "daemon/keeper/ingest/ingest.h"
+#include "daemon/keeper/vault_open.h"
+#include "storage/tables/erasure_table.h"
+
+struct vault_fixture {
+	char dir[64];
+	int64_t now_us;
+	struct config *config;
+	struct vault *vault; /* NULL while it is shut */
+};
+
+typedef char vault_fixture_id[ULID_TEXT_CHARS + 1];
+
+void vault_fixture_open(struct vault_fixture *fixture);
+void vault_fixture_close(struct vault_fixture *fixture); /* and removes the folder */
+
+/* A test with a vault of its own for its state. */
+int vault_fixture_setup(void **state);
+int vault_fixture_teardown(void **state);
+#define IN_VAULT(test)                                                                             \
+	cmocka_unit_test_setup_teardown(test, vault_fixture_setup, vault_fixture_teardown)
+
+/* Closes the vault, and opens it once more. ret_text (may be NULL) receives what was said about a
+ * failure, to be freed. */
+void vault_fixture_shut(struct vault_fixture *fixture);
+int vault_fixture_reopen(struct vault_fixture *fixture, uint64_t accept_restored, char **ret_text);
+
+/* A request as an intake makes it, of a source never seen before; account NULL: none was found. */
+struct ingest_request vault_fixture_request(
+		struct vault_fixture *fixture, const char *account, const char *path, size_t bytes);
+/* Begins it, which must succeed, and writes the whole object. */
+struct ingest_job *vault_fixture_begin(
+		struct vault_fixture *fixture, const struct ingest_request *request);
+
+/* Header, nonce and `bytes` bytes of sealed plaintext into a started object. */
+void vault_fixture_write(const struct ingest_start *start, size_t bytes);
+
+/* Seals n recordings of `bytes` bytes each, as an intake would; account NULL: to quarantine. All of
+ * one path. ret_ids may be NULL. */
+void vault_fixture_seal(struct vault_fixture *fixture, const char *account, const char *path,
+		size_t bytes, size_t n, vault_fixture_id *ret_ids);
+
+/* The catalog's row, to be cleared; and only its state. */
+void vault_fixture_row(
+		struct vault_fixture *fixture, const char *id, struct recording_row *ret_row);
+enum recording_state vault_fixture_state(struct vault_fixture *fixture, const char *id);
+
+/* What to erase for this recording: itself, its group or its account. */
+struct erasure_item vault_fixture_item(
+		struct vault_fixture *fixture, enum erasure_kind kind, const char *id);
+/* Erases it; erasure_run()'s result. */
+int vault_fixture_erase(struct vault_fixture *fixture, enum erasure_kind kind, const char *id);
+
+/* Runs a shell command with $D as the fixture's folder; it must succeed. */
+void vault_fixture_shell(struct vault_fixture *fixture, const char *command);
+
+/* The plaintext byte at an offset of every recording sealed so. */
+uint8_t vault_fixture_byte(size_t offset);
