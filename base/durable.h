@@ -23,8 +23,8 @@ int pread_full(int fd, void *buf, size_t len, off_t offset, size_t *ret_len);
 /* Writes all len bytes at offset. -errno. */
 int pwrite_all(int fd, const void *data, size_t len, off_t offset);
 
-/* Starts writing to disk what was written to the file so far, and does not wait: the sync at the end
- * then has less to wait for. Promises nothing; errors show in durable_sync(). */
+/* Starts writing to disk what was written to the file so far, and does not wait: the sync at the
+ * end then has less to wait for. Promises nothing; errors show in durable_sync(). */
 void durable_write_behind(int fd);
 
 /* Switches O_DIRECT, for all who share the open file: reads and writes past the page cache, with
@@ -62,8 +62,8 @@ int durable_unlink(int dir_fd, const char *name);
  * durable_sync(dir_fd). */
 int durable_rename(int dir_fd, const char *from, const char *to);
 
-/* The same, but never without either name and never with both, as seen by others. -EINVAL or -ENOSYS
- * where the filesystem has no RENAME_NOREPLACE. */
+/* The same, but never without either name and never with both, as seen by others. -EINVAL or
+ * -ENOSYS where the filesystem has no RENAME_NOREPLACE. */
 int durable_rename_at_once(int dir_fd, const char *from, const char *to);
 
 /* Opens, creating it when missing (durably: the parent's entry is synced), a directory. Refuses a

@@ -1,12 +1,12 @@
 /* Why something failed, in words for a person.
  *
- * The call that fails knows what it was doing, to what, and what to do about it: it fills a reason in.
- * The layers above hand it up, and may put their own words before it; only the top layer of a program
- * prints or logs it, once. A reason without text means that the return value says all there is
- * (re_strerror()); reason_text() gives words for both.
+ * The call that fails knows what it was doing, to what, and what to do about it: it fills a reason
+ * in. The layers above hand it up, and may put their own words before it; only the top layer of a
+ * program prints or logs it, once. A reason without text means that the return value says all there
+ * is (re_strerror()); reason_text() gives words for both.
  *
- * Every function takes NULL for a reason that nobody wants to know. Text that does not fit is cut at
- * a character's end and closed with "...". Never secrets. */
+ * Every function takes NULL for a reason that nobody wants to know. Text that does not fit is cut
+ * at a character's end and closed with "...". Never secrets. */
 #pragma once
 
 #define REASON_BYTES 2048
@@ -15,7 +15,8 @@ struct reason {
 	char text[REASON_BYTES]; /* UTF-8, NUL-ended; "" for none */
 };
 
-/* Replaces the text. Returns r, so that a failure is one line: return reason_set(reason, -EIO, ...). */
+/* Replaces the text. Returns r, so that a failure is one line: return reason_set(reason, -EIO,
+ * ...). */
 int reason_set(struct reason *reason, int r, const char *format, ...)
 		__attribute__((format(printf, 3, 4)));
 

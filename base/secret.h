@@ -12,8 +12,8 @@
 int secret_process_init(void);
 
 /* size_bytes of zeroed secret memory (sodium_malloc; small ones share a region). NULL with errno
- * ENOMEM when there is none, or when it could not be locked: fail closed, see RLIMIT_MEMLOCK. May be
- * called from any thread. */
+ * ENOMEM when there is none, or when it could not be locked: fail closed, see RLIMIT_MEMLOCK. May
+ * be called from any thread. */
 void *secret_new(size_t size_bytes);
 
 /* Wipes and frees; takes NULL; returns NULL. */

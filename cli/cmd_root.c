@@ -114,7 +114,8 @@ static enum cli_exit run_test(const struct arguments *arguments)
 	return CLI_DONE;
 }
 
-/* --file or --tpm2, as "kind" and "place". Neither is for the keeper to judge; both are a mistake. */
+/* --file or --tpm2, as "kind" and "place". Neither is for the keeper to judge; both are a mistake.
+ */
 static enum cli_exit add_place(const struct arguments *arguments, json_t *parameters)
 {
 	const char *file = arguments->options->value[OPTION_FILE];

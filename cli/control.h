@@ -1,5 +1,5 @@
-/* The keeper's control interface (daemon/keeper/control/org.recseal.control.varlink), seen from a client:
- * its errors in words and exit codes. */
+/* The keeper's control interface (daemon/keeper/control/org.recseal.control.varlink), seen from a
+ * client: its errors in words and exit codes. */
 #pragma once
 
 #include "cli/exit.h"

@@ -30,8 +30,8 @@ int node_key_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct 
 		const uint8_t sealed[static SEALED_KEY_BYTES],
 		uint8_t ret_key[static NODE_KEY_BYTES]);
 
-/* Several children of one parent in one box. place.id is the first child's; plain is for each of them
- * le64 id || key, NODE_ENTRY_BYTES, len bytes in all; ret_sealed has room for len +
+/* Several children of one parent in one box. place.id is the first child's; plain is for each of
+ * them le64 id || key, NODE_ENTRY_BYTES, len bytes in all; ret_sealed has room for len +
  * SEAL_OVERHEAD_BYTES. */
 #define NODE_ENTRY_BYTES (8 + NODE_KEY_BYTES)
 void node_keys_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,

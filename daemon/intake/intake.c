@@ -47,7 +47,8 @@ static bool may_take(const struct intake *intake, const struct spool *spool, int
 	       brake_allows(&spool->brake, jobs_of(intake->jobs, spool->index), now_us);
 }
 
-/* Those that were deferred come first: there are few places for them, and others take none of these.
+/* Those that were deferred come first: there are few places for them, and others take none of
+ * these.
  */
 static struct candidate *take_from(struct intake *intake, struct spool *spool, int64_t now_us)
 {

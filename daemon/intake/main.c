@@ -178,7 +178,8 @@ static int prepare_process(void)
 {
 	if (setenv("UV_THREADPOOL_SIZE", "8", 0) < 0)
 		return -errno;
-	/* What whoever started us left open is not for the probe, which would refuse to run with it. */
+	/* What whoever started us left open is not for the probe, which would refuse to run with
+	 * it. */
 	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	/* Descriptors are opened, and leases taken, by way of it. */
 	if (access("/proc/self/fd", F_OK) < 0)

@@ -1,5 +1,5 @@
-/* The watermark on the objects' filesystem: looked at every few seconds, told of in the journal when
- * it is crossed. */
+/* The watermark on the objects' filesystem: looked at every few seconds, told of in the journal
+ * when it is crossed. */
 #pragma once
 
 #include <uv.h>

@@ -1,7 +1,8 @@
 /* Containers that libsndfile does not know, and bridges write: is such a file whole?
  *
- * ISO base media files (ISO/IEC 14496-12; Jibri, LiveKit), Matroska and WebM (RFC 9559), and the packet
- * dumps of Janus (its record.c). Only their outermost structure is followed, never what is in it. */
+ * ISO base media files (ISO/IEC 14496-12; Jibri, LiveKit), Matroska and WebM (RFC 9559), and the
+ * packet dumps of Janus (its record.c). Only their outermost structure is followed, never what is
+ * in it. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-/* ISO base media files: boxes of size, type, content. The index (moov) is what makes one playable; a
- * writer that is no streamer puts it there when it closes the file. */
+/* ISO base media files: boxes of size, type, content. The index (moov) is what makes one playable;
+ * a writer that is no streamer puts it there when it closes the file. */
 #include <stdio.h>
 #include <string.h>
 

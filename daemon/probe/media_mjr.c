@@ -1,6 +1,6 @@
-/* Janus's packet dumps: "MJR00002", a length and a description in JSON, then packets, each after "MEET",
- * be32 milliseconds since the first and a be16 length. There is no end mark: one that ends where a
- * packet does counts as whole. */
+/* Janus's packet dumps: "MJR00002", a length and a description in JSON, then packets, each after
+ * "MEET", be32 milliseconds since the first and a be16 length. There is no end mark: one that ends
+ * where a packet does counts as whole. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,8 +71,8 @@ struct last_packet {
 	bool found, whole; /* whole: it ends where the file does */
 };
 
-/* The last packet that ends with the file, or else the last one that begins in it. Media may contain
- * the mark by chance; one that also ends exactly at the end is no chance. */
+/* The last packet that ends with the file, or else the last one that begins in it. Media may
+ * contain the mark by chance; one that also ends exactly at the end is no chance. */
 static void find_last(const uint8_t *buf, size_t len, struct last_packet *ret_last)
 {
 	*ret_last = (struct last_packet){.found = false};

@@ -13,8 +13,8 @@ struct ogg_tail {
 	bool whole;         /* the last page ends where the file does */
 	bool end_of_stream; /* it carries the end-of-stream flag */
 	int64_t granule;    /* its granule position; <= 0: no audio ended on or before it */
-	/* Where the last page is cut: the granule position of the one before, 0 when not found, and the
-	 * bytes up to its end. */
+	/* Where the last page is cut: the granule position of the one before, 0 when not found, and
+	 * the bytes up to its end. */
 	int64_t whole_granule;
 	uint64_t whole_bytes;
 	uint16_t opus_skip; /* samples at 48 kHz to leave out of any count; 0: no Opus (RFC 7845) */

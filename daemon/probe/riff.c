@@ -127,8 +127,8 @@ static void read_ds64(struct source *source, const struct chunk *chunk, uint64_t
 		*ret_data_bytes = get_le64(ds64 + 8);
 }
 
-/* Janus counts the file's own header in (audiobridge.c): its size of the audio is that of the file, and
- * the RIFF size fits the file, so it was closed. */
+/* Janus counts the file's own header in (audiobridge.c): its size of the audio is that of the file,
+ * and the RIFF size fits the file, so it was closed. */
 static bool counts_header(struct source *source, uint64_t claimed)
 {
 	uint8_t riff_size[4];

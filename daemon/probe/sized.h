@@ -1,10 +1,10 @@
 /* Containers beside WAV whose header names the audio's size: Sony Wave64, AIFF and AIFF-C, Sun/NeXT
- * AU, and CAF. A writer fills the size in when it closes the file, so that it tells a whole file from
- * one whose writer was killed; libsndfile takes what it finds and does not tell.
+ * AU, and CAF. A writer fills the size in when it closes the file, so that it tells a whole file
+ * from one whose writer was killed; libsndfile takes what it finds and does not tell.
  *
- * Sony Wave64 File Format (Sonic Foundry, 2003); AIFF 1.3 (Apple, 1989); Audio Interchange File Format
- * "AIFC" (Apple, 1991); the AU header of audio.h (Sun); Core Audio Format 1.0 (Apple). Reads headers
- * only, and at most RIFF_CHUNKS_MAX of them. */
+ * Sony Wave64 File Format (Sonic Foundry, 2003); AIFF 1.3 (Apple, 1989); Audio Interchange File
+ * Format "AIFC" (Apple, 1991); the AU header of audio.h (Sun); Core Audio Format 1.0 (Apple). Reads
+ * headers only, and at most RIFF_CHUNKS_MAX of them. */
 #pragma once
 
 #include <stdint.h>

@@ -75,8 +75,8 @@ static void take_riff_facts(const struct riff *riff, struct probe_result *result
 	snprintf(result->format, sizeof(result->format), "%s", riff->rf64 ? "rf64" : "wav");
 }
 
-/* What the header claims of the audio, and what is there. why: libsndfile's reason not to open it, or
- * NULL. */
+/* What the header claims of the audio, and what is there. why: libsndfile's reason not to open it,
+ * or NULL. */
 static void conclude_claim(enum riff_state state, uint64_t claimed_bytes, uint64_t present_bytes,
 		const char *why, struct probe_result *result)
 {
@@ -223,8 +223,8 @@ static void sniff_mp3(const struct mp3_head *head, struct probe_result *result)
 	}
 }
 
-/* Containers that no scanner here knows: libsndfile opens what a killed writer left of them without a
- * word, so that its word is not enough for "ok". */
+/* Containers that no scanner here knows: libsndfile opens what a killed writer left of them without
+ * a word, so that its word is not enough for "ok". */
 static void sniff_other(const struct source *source, struct probe_result *result)
 {
 	if (result->frames == PROBE_FRAMES_UNKNOWN)

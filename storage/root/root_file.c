@@ -31,7 +31,8 @@ struct root_file {
 	struct root_provider provider;
 	int fd;         /* O_DSYNC: a write is durable on return */
 	int direct_fd;  /* O_DIRECT, so that reading back asks the medium; -1 where there is none */
-	uint8_t *block; /* secret, BLOCK_BYTES; page-aligned, because sodium_malloc ends at a page */
+	uint8_t *block; /* secret, BLOCK_BYTES; page-aligned, because sodium_malloc ends at a page
+			 */
 };
 
 static struct root_file *of(struct root_provider *provider)

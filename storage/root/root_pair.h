@@ -1,7 +1,7 @@
 /* Two root providers seen as one while a root moves from one to the other: the pair's slots are one
  * slot of each. So a move is an ordinary epoch commit, whose fresh root is written to the one
- * provider and whose old one is overwritten in the other; and a move that was cut short is recovered
- * like any commit. */
+ * provider and whose old one is overwritten in the other; and a move that was cut short is
+ * recovered like any commit. */
 #pragma once
 
 #include "storage/root/root_slot.h"

@@ -1,8 +1,8 @@
-/* The places that hold the root, each a provider with slots of its own: the keeper's, which is member 0,
- * and its mirrors ("any of"). Slot i of one is slot i of all.
+/* The places that hold the root, each a provider with slots of its own: the keeper's, which is
+ * member 0, and its mirrors ("any of"). Slot i of one is slot i of all.
  *
- * A member that cannot be reached is away (no provider). An epoch commit needs all of them, for each
- * must overwrite its copy; opening the vault needs one. */
+ * A member that cannot be reached is away (no provider). An epoch commit needs all of them, for
+ * each must overwrite its copy; opening the vault needs one. */
 #pragma once
 
 #include <stddef.h>
@@ -35,8 +35,8 @@ struct root_set *root_set_new(void);
 /* Frees the providers too. Takes NULL; returns NULL. */
 struct root_set *root_set_free(struct root_set *set);
 
-/* Adds a member, and takes its provider. -ENOSPC when the set is full: the provider is then still the
- * caller's. */
+/* Adds a member, and takes its provider. -ENOSPC when the set is full: the provider is then still
+ * the caller's. */
 int root_set_add(struct root_set *set, const struct root_member *member);
 /* Takes a member out; its provider (or NULL) is the caller's. */
 struct root_provider *root_set_take(struct root_set *set, size_t i);
@@ -51,8 +51,9 @@ void root_set_regain(struct root_set *set, size_t i, struct root_provider *provi
 const struct root_member *root_set_away(const struct root_set *set);
 size_t root_set_present(const struct root_set *set);
 
-/* One slot of a member that is present; images in secret memory. put reads back: 0 only when the medium
- * now holds the image. clear puts random bytes: a device may keep zeros without writing them. */
+/* One slot of a member that is present; images in secret memory. put reads back: 0 only when the
+ * medium now holds the image. clear puts random bytes: a device may keep zeros without writing
+ * them. */
 int root_set_get(struct root_set *set, size_t i, unsigned slot,
 		uint8_t ret_image[static ROOT_IMAGE_BYTES]);
 int root_set_put(struct root_set *set, size_t i, unsigned slot,

@@ -51,7 +51,8 @@ struct root_provider {
 	const char *assurance; /* "file", ... */
 };
 
-/* Labels in order of strength: "file" 0, "virtual-tpm" 1, "fw-tpm" 2, "hw-tpm" 3; -1 for no label. */
+/* Labels in order of strength: "file" 0, "virtual-tpm" 1, "fw-tpm" 2, "hw-tpm" 3; -1 for no label.
+ */
 int root_assurance_rank(const char *assurance);
 /* The label itself, in static storage; NULL for no label. */
 const char *root_assurance_label(const char *assurance);
@@ -65,7 +66,7 @@ void root_assurance_sentence(const char *assurance, uint64_t epoch, char *ret_te
  * the file is a copy; with adopt set, a copy is accepted and its place block rewritten. */
 int root_file_create(int dir_fd, struct root_provider **ret_provider);
 int root_file_open(int dir_fd, bool adopt, struct root_provider **ret_provider);
-/* Whether DIR/root.slots is still the very file that this `file` provider has open: 0, or -ENOENT when it
- * was removed, or another is there. 0 for other providers. */
+/* Whether DIR/root.slots is still the very file that this `file` provider has open: 0, or -ENOENT
+ * when it was removed, or another is there. 0 for other providers. */
 int root_file_check(const struct root_provider *provider, int dir_fd);
 struct root_provider *root_provider_free(struct root_provider *provider);

@@ -1,8 +1,8 @@
 /* The audit log: hash-chained records, appended in the transaction of what they tell.
  *
  * hash_n = SHA-256(hash_{n-1} || record n, length-prefixed fields); hash_0 is the vault id,
- * zero-padded. Where the chain ends is kept beside it. The hash has no key: who rewrites all of it is
- * found by comparing with the journal, or with the anchor that each epoch's root carries. */
+ * zero-padded. Where the chain ends is kept beside it. The hash has no key: who rewrites all of it
+ * is found by comparing with the journal, or with the anchor that each epoch's root carries. */
 #pragma once
 
 #include <sys/types.h>

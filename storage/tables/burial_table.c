@@ -53,8 +53,8 @@ int burial_next(struct db *db, struct burial *ret_burial)
 	return 1;
 }
 
-/* Statements that work on an account's or a group's recordings: one literal for each, so that each is
- * prepared once. Both are in the order of ids in their indexes. */
+/* Statements that work on an account's or a group's recordings: one literal for each, so that each
+ * is prepared once. Both are in the order of ids in their indexes. */
 #define FOR_BOTH(before, after)                                                                    \
 	{                                                                                          \
 		[ERASE_ACCOUNT] = before "account = ?1" after, [ERASE_GROUP] = before              \

@@ -78,8 +78,8 @@ struct recording_row {
  * bring back what was shredded since. -EEXIST. */
 int recording_add(struct db *db, struct recording_row *row,
 		const uint8_t source[static CATALOG_LOOKUP_BYTES]);
-/* Makes one recording a tombstone of this state, and queues its object for removal (erasure_table.h).
- * The tally is the caller's. */
+/* Makes one recording a tombstone of this state, and queues its object for removal
+ * (erasure_table.h). The tally is the caller's. */
 int recording_bury(struct db *db, int64_t id, enum recording_state state, int64_t now_us,
 		uint64_t epoch);
 int recording_set_private(struct db *db, int64_t id, const void *sealed, size_t bytes);
@@ -102,8 +102,8 @@ int recording_move(struct db *db, int64_t id, int64_t account, int64_t group,
 void recording_row_clear(struct recording_row *row);
 
 /* Pages through recordings in id order (the order of sealing). Zero fields of the filter do not
- * filter; since_us and until_us are about recorded_us, until exclusive. Returns 0, or -ENOENT at the
- * end, or -EAGAIN when none of the next RECORDING_STRIDE matches: so that no call takes long,
+ * filter; since_us and until_us are about recorded_us, until exclusive. Returns 0, or -ENOENT at
+ * the end, or -EAGAIN when none of the next RECORDING_STRIDE matches: so that no call takes long,
  * however few there are. After 0 and -EAGAIN the filter's after_id has moved on. */
 #define RECORDING_STRIDE 20000
 struct recording_filter {

@@ -150,8 +150,8 @@ static int skip_to(struct db *db, struct recording_filter *filter, int64_t last_
 	return -EAGAIN;
 }
 
-/* A row that cannot be in this state, by what it says itself, is passed over without a look at burials
- * and notes: it says a live state, and there are none of them, or it says another. */
+/* A row that cannot be in this state, by what it says itself, is passed over without a look at
+ * burials and notes: it says a live state, and there are none of them, or it says another. */
 #define MAY_MATCH                                                                                  \
 	" AND (?3 = 0 OR row_state = ?3 OR (?3 >= 4 AND row_state < 4 AND"                         \
 	" (EXISTS (SELECT 1 FROM burial) OR EXISTS (SELECT 1 FROM erasure))))"

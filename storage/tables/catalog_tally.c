@@ -1,5 +1,5 @@
-/* How many recordings are in which state. Additions are counted by a trigger (schema.h); moves, which
- * may be of a million at once, here. */
+/* How many recordings are in which state. Additions are counted by a trigger (schema.h); moves,
+ * which may be of a million at once, here. */
 #include <errno.h>
 
 #include "base/cleanup.h"

@@ -1,6 +1,6 @@
 /* Erasures under way, so that a crash between any two steps can be finished, and objects still to
- * be removed. All in the caller's transaction. What noting and finishing cost goes with the items, not
- * with the recordings below them (a group's members are counted once, when it is noted). */
+ * be removed. All in the caller's transaction. What noting and finishing cost goes with the items,
+ * not with the recordings below them (a group's members are counted once, when it is noted). */
 #pragma once
 
 #include "storage/tables/catalog.h"

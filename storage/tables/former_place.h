@@ -1,7 +1,7 @@
-/* Places in the key tree that recordings' keys have left: a recording was given to another account, its
- * key hangs there now, and its former node is still to be erased. Nothing of the catalog goes with
- * one, so that these are no erasures (erasure_table.h), though every epoch carries out both. All in
- * the caller's transaction. */
+/* Places in the key tree that recordings' keys have left: a recording was given to another account,
+ * its key hangs there now, and its former node is still to be erased. Nothing of the catalog goes
+ * with one, so that these are no erasures (erasure_table.h), though every epoch carries out both.
+ * All in the caller's transaction. */
 #pragma once
 
 #include "storage/tables/catalog.h"

@@ -1,7 +1,7 @@
-/* The mirrors of the root: where else it is kept, or was. All writing is in the caller's transaction.
- * A row is there before its place holds a root, and goes only after that was overwritten: so there is
- * never a copy that nobody knows of. Only the row can say that a place is empty: where a medium is not
- * mounted, nothing is to be found either. */
+/* The mirrors of the root: where else it is kept, or was. All writing is in the caller's
+ * transaction. A row is there before its place holds a root, and goes only after that was
+ * overwritten: so there is never a copy that nobody knows of. Only the row can say that a place is
+ * empty: where a medium is not mounted, nothing is to be found either. */
 #pragma once
 
 #include "storage/root/root_set.h"
@@ -47,7 +47,7 @@ int mirror_list(struct db *db, struct mirror_row **ret_rows, size_t *ret_count);
 int mirror_main_away(struct db *db, int64_t *ret_away_us);
 int mirror_set_main_away(struct db *db, int64_t away_us);
 
-/* The top digest (struct root_record) of a stage that was given up while a member was away: should it
- * come back with the root of that stage, that one is void. NULL: none. get: 1, or 0 for none. */
+/* The top digest (struct root_record) of a stage that was given up while a member was away: should
+ * it come back with the root of that stage, that one is void. NULL: none. get: 1, or 0 for none. */
 int mirror_set_void(struct db *db, const uint8_t *digest);
 int mirror_get_void(struct db *db, uint8_t ret_digest[static DB_DIGEST_BYTES]);

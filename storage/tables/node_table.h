@@ -1,11 +1,11 @@
 /* The key tree's rows: each node's key, sealed under its parent's.
  *
- * A child that was added since its parent was last re-keyed has a row of its own. Those that were there
- * are sealed together, in packs of at most NODE_PACK_CHILDREN in id order: the first pack has the least
- * ids, and so on. Re-keying a parent leaves packs only.
+ * A child that was added since its parent was last re-keyed has a row of its own. Those that were
+ * there are sealed together, in packs of at most NODE_PACK_CHILDREN in id order: the first pack has
+ * the least ids, and so on. Re-keying a parent leaves packs only.
  *
- * Two sets of packs: the present one, and the staged one of an epoch commit under way, told apart by
- * the epoch of the staging, so that applying it writes none of them again. */
+ * Two sets of packs: the present one, and the staged one of an epoch commit under way, told apart
+ * by the epoch of the staging, so that applying it writes none of them again. */
 #pragma once
 
 #include <stddef.h>
@@ -58,16 +58,16 @@ int node_pack_find(struct db *db, enum node_set set, uint64_t parent, uint64_t i
 int node_pack_next(struct db *db, enum node_set set, uint64_t parent, uint64_t from,
 		struct node_pack *ret_pack);
 
-/* Staging, in the caller's transaction: names a parent as re-keyed for this epoch, the same for all and
- * later than that of anything present; and adds its packs, of that epoch too. */
+/* Staging, in the caller's transaction: names a parent as re-keyed for this epoch, the same for all
+ * and later than that of anything present; and adds its packs, of that epoch too. */
 int node_stage_parent(struct db *db, uint64_t parent, uint64_t epoch);
 int node_stage_pack(struct db *db, const struct node_pack *pack);
 
 /* 1 when anything is staged, 0 when not. */
 int node_any_staged(struct db *db);
 
-/* Replaces the rows and packs of every re-keyed parent by the staged packs, and empties the stage. Or
- * empties it. */
+/* Replaces the rows and packs of every re-keyed parent by the staged packs, and empties the stage.
+ * Or empties it. */
 int node_apply_staged(struct db *db);
 int node_discard_staged(struct db *db);
 

@@ -9,7 +9,8 @@ static const char *const schema[] = {
 		"CREATE TABLE vault(id INTEGER PRIMARY KEY CHECK (id = 1), vault_id BLOB NOT NULL,"
 		" epoch INTEGER NOT NULL, anchor BLOB NOT NULL, created_us INTEGER NOT NULL)",
 
-		/* Children of one parent lie together: re-keying a parent touches neighbouring pages only. */
+		/* Children of one parent lie together: re-keying a parent touches neighbouring
+		   pages only. */
 		"CREATE TABLE node(parent INTEGER NOT NULL, id INTEGER NOT NULL, epoch INTEGER NOT NULL,"
 		" sealed BLOB NOT NULL, PRIMARY KEY (parent, id)) WITHOUT ROWID",
 		"CREATE TABLE node_pack(parent INTEGER NOT NULL, first INTEGER NOT NULL,"
@@ -39,8 +40,8 @@ static const char *const schema[] = {
 		"CREATE INDEX recording_by_group ON recording(grp)",
 		"CREATE TABLE source(hash BLOB PRIMARY KEY, recording INTEGER NOT NULL) WITHOUT ROWID",
 
-		/* Additions are counted by the database itself; moves of recordings, which come by the thousand,
-	 * in catalog_recordings.c. */
+		/* Additions are counted by the database itself; moves of recordings, which come by
+		 * the thousand, in catalog_recordings.c. */
 		"CREATE TABLE tally(account INTEGER NOT NULL, state INTEGER NOT NULL,"
 		" count INTEGER NOT NULL, plain_bytes INTEGER NOT NULL,"
 		" PRIMARY KEY (account, state)) WITHOUT ROWID",
@@ -67,8 +68,9 @@ static const char *const schema[] = {
 		" destroyed_us INTEGER NOT NULL, epoch INTEGER NOT NULL, after_id INTEGER NOT NULL,"
 		" PRIMARY KEY (kind, id)) WITHOUT ROWID",
 		"CREATE TABLE removal(ulid BLOB PRIMARY KEY) WITHOUT ROWID",
-		/* What is true of a recording. Its own row is right once it is a tombstone itself; until then a
-	 * burial of its group or account (burial_table.h), or else a note, is. Readers read this. */
+		/* What is true of a recording. Its own row is right once it is a tombstone itself;
+		 * until then a burial of its group or account (burial_table.h), or else a note, is.
+		 * Readers read this. */
 		"CREATE VIEW recording_now AS SELECT r.id, r.ulid, r.account, r.grp,"
 		" CASE WHEN r.destroyed_us <> 0 THEN r.state"
 		" WHEN g.id IS NOT NULL THEN g.state WHEN a.id IS NOT NULL THEN a.state"

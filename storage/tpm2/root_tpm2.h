@@ -15,8 +15,8 @@
  *
  * Every read and write, and every authorisation value, goes through an HMAC session salted to a
  * storage primary key, with AES-128-CFB encryption of the parameters (Part 1, "Session-based
- * encryption"): nothing readable crosses the bus. The salt key's name is pinned when the indices are
- * made, so that who sits on the bus later cannot put a key of his own in its place; the making
+ * encryption"): nothing readable crosses the bus. The salt key's name is pinned when the indices
+ * are made, so that who sits on the bus later cannot put a key of his own in its place; the making
  * itself must be out of his reach.
  *
  * DIR/root.tpm2 (0600) holds where the indices are and their authorisation values. It is no secret
@@ -44,8 +44,8 @@ struct root_tpm2_options {
 	/* The owner hierarchy's password, for create and remove; NULL for none. */
 	const char *owner_auth;
 	/* For each operation as a whole, connecting and retries included; 0: ROOT_TPM2_TIMEOUT_MS.
-	 * Where the TCTI cannot wait with a limit (those over sockets do not), an operation lasts as
-	 * long as the peer keeps the connection open. */
+	 * Where the TCTI cannot wait with a limit (those over sockets do not), an operation lasts
+	 * as long as the peer keeps the connection open. */
 	uint32_t timeout_ms;
 	/* Receives a sentence for the administrator on failure. May be NULL. */
 	FILE *errors;
@@ -74,9 +74,9 @@ struct root_tpm2_options {
  * one that was away is usable again in the next operation. */
 
 /* Defines two indices at free handles in the owner's range (0x01800000 to 0x01bfffff, TCG "Registry
- * of Reserved TPM 2.0 Handles and Localities"), fills them with zeros and makes root.tpm2. All of it
- * is durable on return. -EEXIST when there is a root.tpm2. A crash or failure in between may leave
- * root.tpm2 with one index or none; root_tpm2_remove() clears that up. */
+ * of Reserved TPM 2.0 Handles and Localities"), fills them with zeros and makes root.tpm2. All of
+ * it is durable on return. -EEXIST when there is a root.tpm2. A crash or failure in between may
+ * leave root.tpm2 with one index or none; root_tpm2_remove() clears that up. */
 int root_tpm2_create(int dir_fd, const struct root_tpm2_options *options,
 		struct root_provider **ret_provider);
 

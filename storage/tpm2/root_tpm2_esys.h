@@ -70,7 +70,8 @@ int64_t root_tpm2_esys_now_ms(void);
 int root_tpm2_esys_fail(struct root_tpm2_esys *esys, int r, const char *format, ...)
 		__attribute__((format(printf, 3, 4)));
 
-/* What a response code means, as -errno with a sentence that begins "cannot <what>: ". Sets lost. */
+/* What a response code means, as -errno with a sentence that begins "cannot <what>: ". Sets lost.
+ */
 int root_tpm2_esys_error(struct root_tpm2_esys *esys, TSS2_RC rc, const char *what);
 
 /* The TPM's own code without parameter or handle number, or 0 when the TPM is not who speaks. */

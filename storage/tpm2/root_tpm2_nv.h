@@ -1,6 +1,6 @@
-/* A TPM as the root provider needs it: a salted session, and NV indices read and written through it.
- * Every function but open and close fails with one of the errors of root_tpm2.h and leaves a sentence
- * in root_tpm2_nv_trouble(). */
+/* A TPM as the root provider needs it: a salted session, and NV indices read and written through
+ * it. Every function but open and close fails with one of the errors of root_tpm2.h and leaves a
+ * sentence in root_tpm2_nv_trouble(). */
 #pragma once
 
 #include <stdbool.h>

@@ -21,8 +21,8 @@ struct root_tpm2_place {
 /* A new file, durable on return, 0600. -EEXIST, -errno, -RE_MLOCK. */
 int root_tpm2_place_create(int dir_fd, const struct root_tpm2_place *place);
 
-/* -ENOENT, -RE_CORRUPT, -RE_MLOCK, -errno. ret_fd is for root_tpm2_place_count() and the caller's to
- * close; ret_writes is what was counted last, 0 when that cannot be told. */
+/* -ENOENT, -RE_CORRUPT, -RE_MLOCK, -errno. ret_fd is for root_tpm2_place_count() and the caller's
+ * to close; ret_writes is what was counted last, 0 when that cannot be told. */
 int root_tpm2_place_read(
 		int dir_fd, struct root_tpm2_place *ret_place, int *ret_fd, uint64_t *ret_writes);
 

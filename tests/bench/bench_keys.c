@@ -1,11 +1,12 @@
 /* Large vaults without audio, and what erasures in them cost.
  *
  *     bench_keys make DIR ACCOUNTS RECORDINGS     a new vault below DIR (as --state takes it)
- *     bench_keys measure DIR SINGLES BATCH LARGE  erases in it, and prints what that cost: SINGLES times a
- *                                                 recording, a group, an account; then BATCH of both at once;
- *                                                 then an account of LARGE recordings; and what burying costs
+ *     bench_keys measure DIR SINGLES BATCH LARGE  erases in it, and prints what that cost: SINGLES
+ * times a recording, a group, an account; then BATCH of both at once; then an account of LARGE
+ * recordings; and what burying costs
  *
- * The vault is made with the keeper's own tree and tables, unsynced, and is an ordinary one afterwards. */
+ * The vault is made with the keeper's own tree and tables, unsynced, and is an ordinary one
+ * afterwards. */
 #include <errno.h>
 #include <inttypes.h>
 #include <sodium.h>

@@ -1,14 +1,12 @@
 /* What run.sh needs that a shell would be too slow or too coarse for.
  *
- *   bench_tool cipher FILE TIMES             CPU microseconds of ChaCha20-Poly1305 alone over the file's bytes
- *   bench_tool copy FROM TO                  copies and fsyncs each file of a folder, in one process
- *   bench_tool fill FOLDER COUNT BYTES       makes files
- *   bench_tool drain FOLDER COUNT            waits until that many names are gone from the folder;
- *                                            prints when the first and the last went, microseconds of the wall clock
- *   bench_tool feed FOLDER COUNT RATE BYTES close|rename
- *                                            finishes RATE files a second, by closing them or by renaming them to
- *                                            their names; prints p50, p99 and greatest time from there to the removal
- *                                            of the name, microseconds
+ *   bench_tool cipher FILE TIMES             CPU microseconds of ChaCha20-Poly1305 alone over the
+ * file's bytes bench_tool copy FROM TO                  copies and fsyncs each file of a folder, in
+ * one process bench_tool fill FOLDER COUNT BYTES       makes files bench_tool drain FOLDER COUNT
+ * waits until that many names are gone from the folder; prints when the first and the last went,
+ * microseconds of the wall clock bench_tool feed FOLDER COUNT RATE BYTES close|rename finishes RATE
+ * files a second, by closing them or by renaming them to their names; prints p50, p99 and greatest
+ * time from there to the removal of the name, microseconds
  */
 #include <dirent.h>
 #include <errno.h>
@@ -225,8 +223,8 @@ static void note_event(const struct inotify_event *event,
 	}
 }
 
-/* Calls gone() for each file that went since the last call, with its own name where it was renamed just
- * before, as recseal does. */
+/* Calls gone() for each file that went since the last call, with its own name where it was renamed
+ * just before, as recseal does. */
 static void each_deletion(int fd, void (*gone)(void *context, const char *name), void *context)
 {
 	_Alignas(struct inotify_event) static char buf[65536];

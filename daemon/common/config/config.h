@@ -5,7 +5,7 @@
  * fatal, with file and line. A later file may go on with a section, but no key is given twice, not
  * even in two files: what holds is what any one line says. Keys:
  *
- *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s  StaleAfter=12h  LowSpace=5%
+ *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s  StaleAfter=12h LowSpace=5%
  *                    Account=  Markers=  (the profile's)  Ignore=  AccountMap=  Discarded=seal
  *     [profile NAME] Files=  Ignore=  Finished=  Unfinished=  Discard=  Account=  Sidecar=
  *                    SidecarWait=0  Markers=      (daemon/common/profile/profile.h)

@@ -11,8 +11,8 @@
  * errors. 0, -RE_CONFIG, -errno; config is then half filled and only fit to be freed. */
 int config_parse(struct config *config, char *const *paths, size_t n_paths, FILE *errors);
 
-/* Adds a spool, class or profile with default settings, which belongs to config. origin says where it comes
- * from, for messages. -ENOMEM. */
+/* Adds a spool, class or profile with default settings, which belongs to config. origin says where
+ * it comes from, for messages. -ENOMEM. */
 int config_new_spool(struct config *config, const char *name, const char *origin);
 int config_new_class(struct config *config, const char *name, const char *origin);
 int config_new_profile(struct config *config, const char *name, const char *origin);

@@ -281,8 +281,8 @@ static void put_example(FILE *f, const struct pattern_token *token, size_t i)
 		fputs(token->kind == PATTERN_DEEP && i % 2 ? "some/example" : "example", f);
 }
 
-/* A path that the pattern matches, with the i-th of each choice, each second one in a folder when it
- * may be; malloc'd, NULL: no memory. */
+/* A path that the pattern matches, with the i-th of each choice, each second one in a folder when
+ * it may be; malloc'd, NULL: no memory. */
 static char *example_of(const struct pattern *pattern, size_t i)
 {
 	char *text = NULL;

@@ -1,9 +1,9 @@
 /* Bridge profiles: which files of a spool are recordings, whose they are, what says that they are
  * finished or thrown away, and what lies beside them.
  *
- * A profile is a row of texts: of profile_table.c, or of a [profile NAME] section. All but files are
- * lists separated by blanks, and may be NULL. Patterns are those of pattern.h; templates are the
- * same, with the values of the recording's groups put in. A template without / is a name in the
+ * A profile is a row of texts: of profile_table.c, or of a [profile NAME] section. All but files
+ * are lists separated by blanks, and may be NULL. Patterns are those of pattern.h; templates are
+ * the same, with the values of the recording's groups put in. A template without / is a name in the
  * recording's own folder; "a/b" is a path from there; "/a/b" one from the markers' folder, or from
  * the spool when there is none. Besides the groups, {name} is the recording's own name and {stem}
  * the same without its last extension. */
@@ -26,11 +26,12 @@ struct profile_text {
 	const char *finished;   /* templates: a recording is finished once one of these is there */
 	const char *unfinished; /* templates: it is not while one of these is there */
 	const char *discard;    /* templates: the bridge wants it thrown away */
-	const char *sidecars; /* templates of what is sealed with it, and goes with it; one with a * is
-				   a pattern of names in its folder: the file that names it counts */
-	const char *accounts;    /* templates: the first whose values are all there is the account.
-				   {meta.key} is a member of a sidecar. */
-	const char *markers;     /* a folder, absolute */
+	const char *sidecars; /* templates of what is sealed with it, and goes with it; one with a *
+				 is a pattern of names in its folder: the file that names it counts
+			       */
+	const char *accounts; /* templates: the first whose values are all there is the account.
+				{meta.key} is a member of a sidecar. */
+	const char *markers;  /* a folder, absolute */
 	int64_t sidecar_wait_us; /* how long a finished recording waits for a missing sidecar */
 };
 
@@ -72,8 +73,8 @@ bool profile_may_be(const struct profile *profile, enum profile_list list, const
 size_t profile_count(const struct profile *profile, enum profile_list list);
 
 /* Where the i-th of a list is for a recording: malloc'd, relative to the markers' folder when
- * *ret_at_markers, else to the spool. 0; -ENOENT when a value is missing, or leads out of the folder
- * of a sidecar; -ENOMEM. */
+ * *ret_at_markers, else to the spool. 0; -ENOENT when a value is missing, or leads out of the
+ * folder of a sidecar; -ENOMEM. */
 int profile_place(const struct profile *profile, enum profile_list list, size_t i, const char *path,
 		const struct pattern_match *match, char **ret_place, bool *ret_at_markers);
 

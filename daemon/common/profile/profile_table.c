@@ -13,38 +13,39 @@ static const struct profile_text profiles[] = {
 		/* The first folder below the spool is the account. */
 		{.name = "directory", .files = "/{account}/** **", .accounts = "{account}"},
 
-		/* mod_dptools record_session and mod_conference, in place, with a placeholder of 0 bytes.
-	 * <domain>/archive/2026/Nov/23/<uuid>.wav, or <conference>_<time>.wav. */
+		/* mod_dptools record_session and mod_conference, in place, with a placeholder of 0
+		 * bytes. <domain>/archive/2026/Nov/23/<uuid>.wav, or <conference>_<time>.wav. */
 		{.name = "freeswitch",
 				.files = "/{domain}/archive/**" AUDIO " {conference}_{time}" AUDIO
 					 " **" AUDIO,
 				.accounts = "{domain} {conference}"},
 
-		/* ConfBridge: confbridge-<name>-<epoch>.wav, in place; MixMonitor: whatever the dialplan
-	 * says, so that whose it is must be said by Account= of the spool. */
+		/* ConfBridge: confbridge-<name>-<epoch>.wav, in place; MixMonitor: whatever the
+		 * dialplan says, so that whose it is must be said by Account= of the spool. */
 		{.name = "asterisk",
 				.files = "confbridge-{conference}-{epoch:d}" AUDIO " **" AUDIO,
 				.accounts = "{conference}"},
 
-		/* <call id>-<random>-<stream>.wav, in place; -1, -2 after a change of format. The daemon's
-	 * own <call id>-<random>.meta is in its spool, not in the output folder (Markers=), grows
-	 * while the call lasts, and is gone at its end: no sidecar. .meta.DISCARD is a call whose
-	 * recording nobody wants. */
+		/* <call id>-<random>-<stream>.wav, in place; -1, -2 after a change of format. The
+		 * daemon's own <call id>-<random>.meta is in its spool, not in the output folder
+		 * (Markers=), grows while the call lasts, and is gone at its end: no sidecar.
+		 * .meta.DISCARD is a call whose recording nobody wants. */
 		{.name = "rtpengine",
 				.files = "{call}-{random:16}-{stream}.(wav|mp3|spx) *.(wav|mp3|spx|pcap)",
 				.ignore = "*.meta *.meta.DISCARD",
 				.discard = "/{call}-{random}.meta.DISCARD"},
 
-		/* <session>/<call>_<time>.mp4, in place by ffmpeg; metadata.json comes when the capture has
-	 * ended. */
+		/* <session>/<call>_<time>.mp4, in place by ffmpeg; metadata.json comes when the
+		 * capture has ended. */
 		{.name = "jibri",
 				.files = "{call}_{time}.(mp4|mkv|webm) *.(mp4|mkv|webm)",
 				.finished = "metadata.json",
 				.sidecars = "metadata.json",
 				.accounts = "{call}"},
 
-		/* FreeSWITCH's originals, <room>-<created>-<time>.opus: BigBlueButton still needs them until
-	 * they are in its raw archive. A meeting's .norecord says that nobody pressed record. */
+		/* FreeSWITCH's originals, <room>-<created>-<time>.opus: BigBlueButton still needs
+		 * them until they are in its raw archive. A meeting's .norecord says that nobody
+		 * pressed record. */
 		{.name = "bbb",
 				.files = "{room:40}-{created:13d}-{time:d}.(opus|wav|ogg|webm) "
 					 "/{room:40}-{created:13d}/audio/**.(opus|wav|ogg|webm) "
@@ -54,9 +55,10 @@ static const struct profile_text profiles[] = {
 				.accounts = "{room}",
 				.markers = "/var/bigbluebutton/recording"},
 
-		/* The AudioBridge's mix, and .mjr streams of its participants and of the VideoRoom, whose
-	 * rooms are only told from the name when they are numbers: a participant may have chosen
-	 * what follows. With record_tmp_ext=tmp the name is given shortly before the close. */
+		/* The AudioBridge's mix, and .mjr streams of its participants and of the VideoRoom,
+		 * whose rooms are only told from the name when they are numbers: a participant may
+		 * have chosen what follows. With record_tmp_ext=tmp the name is given shortly
+		 * before the close. */
 		{.name = "janus",
 				.files = "janus-audioroom-{room}-{time:16d}.wav "
 					 "janus-audioroom-{room}-{time:10d}.wav janus-audioroom-{room:d}.wav "
@@ -64,9 +66,10 @@ static const struct profile_text profiles[] = {
 					 "*.(wav|mjr)",
 				.accounts = "{room}"},
 
-		/* <room>-<2006-01-02T150405>.mp4, copied to its final name. The manifest comes last, is
-	 * optional, and is named after the egress, not after the file: it is found by what it says.
-	 */
+		/* <room>-<2006-01-02T150405>.mp4, copied to its final name. The manifest comes
+		 * last, is optional, and is named after the egress, not after the file: it is found
+		 * by what it says.
+		 */
 		{.name = "livekit",
 				.files = "{room}-{date:10}T{clock:6d}.(mp4|ogg|mp3|webm) *.(mp4|ogg|mp3|webm)",
 				.ignore = "*.json",

@@ -38,8 +38,8 @@
  *   {"there":B,"uid":N,"gid":N,"mode":N,"filesystem":S?,"leases":"honoured|unsound|not allowed",
  *    "no_access":S?,"free_bytes":N?,"total_bytes":N?,   these only if it is there
  *    "profile":S,"class":S,"settle_us":N,"unleased":B,"watches":N,"watches_max":N,"unwatched":N}
- * unleased: a file without a lease was met. watches: of all spools; watches_max 0: not known. unwatched:
- * directories for which there was no watch.
+ * unleased: a file without a lease was met. watches: of all spools; watches_max 0: not known.
+ * unwatched: directories for which there was no watch.
  *
  * The intake writes header || nonce || STREAM chunks into the object, syncs it, and asks to commit.
  * A lost connection aborts all its jobs. */

@@ -15,9 +15,9 @@ struct bundle {
 };
 
 /* Gathers it for a finished recording, which became so at finished_us. BUNDLE_WAIT with ret_wait_us
- * when a sidecar is still to come, or being written; BUNDLE_NO_MAP when AccountMap= cannot be read, which
- * has been told; else 0 and a bundle for bundle_free(), however
- * bad the sidecars are. -errno. */
+ * when a sidecar is still to come, or being written; BUNDLE_NO_MAP when AccountMap= cannot be read,
+ * which has been told; else 0 and a bundle for bundle_free(), however bad the sidecars are. -errno.
+ */
 enum { BUNDLE_WAIT = 1, BUNDLE_NO_MAP };
 int bundle_gather(struct spool *spool, const char *path, const struct pattern_match *match,
 		bool discarded, int64_t finished_us, int64_t now_us, struct bundle **ret_bundle,

@@ -34,8 +34,8 @@ bool manifest_names(const struct sidecar *sidecar, const char *name)
 	return false;
 }
 
-/* One that may be it. A folder may hold the manifests of a day, of which few are read: those that were
- * written nearest to the recording's end, since its own comes right after it. */
+/* One that may be it. A folder may hold the manifests of a day, of which few are read: those that
+ * were written nearest to the recording's end, since its own comes right after it. */
 struct nearby {
 	int64_t away_us;
 	char *path;

@@ -1,5 +1,5 @@
-/* Sidecars whose names say nothing of their recording (LiveKit's EG_<id>.json): they are found by what
- * they say, which is the recording's name, as the last part of a path in quotes. */
+/* Sidecars whose names say nothing of their recording (LiveKit's EG_<id>.json): they are found by
+ * what they say, which is the recording's name, as the last part of a path in quotes. */
 #pragma once
 
 #include "daemon/common/profile/profile.h"

@@ -1,4 +1,5 @@
-/* What the bridge says about a recording by files that are there or not: the markers of its profile. */
+/* What the bridge says about a recording by files that are there or not: the markers of its
+ * profile. */
 #pragma once
 
 #include "daemon/intake/spool/spool.h"

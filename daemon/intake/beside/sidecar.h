@@ -1,6 +1,6 @@
-/* A sidecar: a small file beside a recording that says something about it. Its bytes are sealed with
- * the recording as they are, and it is removed after the recording. Whatever it is, it never stops
- * the recording: what cannot be taken stays where it is. */
+/* A sidecar: a small file beside a recording that says something about it. Its bytes are sealed
+ * with the recording as they are, and it is removed after the recording. Whatever it is, it never
+ * stops the recording: what cannot be taken stays where it is. */
 #pragma once
 
 #include <stddef.h>
@@ -28,8 +28,9 @@ struct sidecar_about {
 	int64_t since_us; /* when it appeared, as far as known: stale_since_us() */
 };
 
-/* Reads the file at path below root_fd. 0 with a sidecar for sidecar_clear(); a sidecar_outcome or a
- * refusal of source.h; -errno. *ret_about is about whatever there is. Never blocks on what it finds.
+/* Reads the file at path below root_fd. 0 with a sidecar for sidecar_clear(); a sidecar_outcome or
+ * a refusal of source.h; -errno. *ret_about is about whatever there is. Never blocks on what it
+ * finds.
  */
 int sidecar_read(int root_fd, const char *path, int64_t now_us, int64_t settle_us,
 		struct sidecar *ret_sidecar, struct sidecar_about *ret_about);

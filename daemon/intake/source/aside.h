@@ -3,8 +3,8 @@
  *     .recseal-<random, 16 hex>-<ctime when it was sealed, ns, 16 hex>-<its name>
  *
  * unlinkat(2) goes by name, and a bridge may rename a new recording over the old one at any moment.
- * Nobody else uses the private name, so what is looked at there is what is removed (qmail and Maildir
- * settle it with unique names as well). Of a name that is too long its end is kept.
+ * Nobody else uses the private name, so what is looked at there is what is removed (qmail and
+ * Maildir settle it with unique names as well). Of a name that is too long its end is kept.
  *
  * After a crash in between, the name says all that is needed to know the file again: the rename has
  * changed its ctime, which is part of its hash (source.h), and its own name is for the catalog

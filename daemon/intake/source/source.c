@@ -141,8 +141,8 @@ static int reopen(int path_fd)
 #define ZFS_SUPER_MAGIC 0x2fc12fc1
 #endif
 
-/* On a filesystem of its own disks or memory. FUSE grants leases, but other hosts, or what is behind it, write all the same;
- * NFS says EAGAIN for "no delegation" as for "somebody writes". */
+/* On a filesystem of its own disks or memory. FUSE grants leases, but other hosts, or what is
+ * behind it, write all the same; NFS says EAGAIN for "no delegation" as for "somebody writes". */
 bool source_leases_are_sound(int fd)
 {
 	static const unsigned long local[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
@@ -239,10 +239,10 @@ static bool unchanged_but_for_ctime(const struct source *source)
 	return source_same(&source->identity, &now);
 }
 
-/* What was moved to the private name is the sealed file, or what somebody has put in its place since
- * it was checked. That gets its name back; if even that is taken again, a scan will find it where it
- * is. A sealed file that cannot be removed stays there too: with its own name it would not be known
- * again. */
+/* What was moved to the private name is the sealed file, or what somebody has put in its place
+ * since it was checked. That gets its name back; if even that is taken again, a scan will find it
+ * where it is. A sealed file that cannot be removed stays there too: with its own name it would not
+ * be known again. */
 static int unlink_aside(struct source *source, const char *aside)
 {
 	int r = check_name(source, aside);

@@ -69,7 +69,8 @@ int source_find(int root_fd, const char *path, struct source *ret_source);
  * get SIGIO. Call from the thread that is the process's first, to which the signal goes. */
 int source_claim(struct source *source);
 
-/* Whether a lease on this filesystem speaks for every writer: only where this kernel sees every open. */
+/* Whether a lease on this filesystem speaks for every writer: only where this kernel sees every
+ * open. */
 bool source_leases_are_sound(int fd);
 
 /* Whether somebody wants to write: the lease is being broken, or was lost. */
@@ -89,8 +90,8 @@ bool source_unchanged(int fd, const struct source_identity *identity);
  * was leased) nobody wants to write to it. 0; SOURCE_GONE when the name is not there any more;
  * SOURCE_CHANGED when something differs, and then nothing was removed; or -errno.
  *
- * It is moved to a private name first (aside.h), checked there and removed under it, so that another
- * file that gets its name at any moment is not removed in its place. A filesystem without
+ * It is moved to a private name first (aside.h), checked there and removed under it, so that
+ * another file that gets its name at any moment is not removed in its place. A filesystem without
  * RENAME_NOREPLACE, or a full one, leaves that moment between check and removal.
  *
  * Not synced: should a power loss bring the name back, the keeper knows the file by its hash, since

@@ -16,9 +16,9 @@ struct account_map {
 };
 
 /* Looks a key up, and reads the file again when it has changed. Malloc'd. 0; ACCOUNT_MAP_FRESH when
- * somebody has written to it within the last second, and may not be done; ACCOUNT_MAP_UNKNOWN when the
- * key is not in the file; -errno when the file cannot be read (-EFBIG: too large), and then an older
- * content does not count. */
+ * somebody has written to it within the last second, and may not be done; ACCOUNT_MAP_UNKNOWN when
+ * the key is not in the file; -errno when the file cannot be read (-EFBIG: too large), and then an
+ * older content does not count. */
 enum { ACCOUNT_MAP_FRESH = 1, ACCOUNT_MAP_UNKNOWN };
 int account_map_find(struct account_map *map, const char *path, const char *key, int64_t now_us,
 		char **ret_account);

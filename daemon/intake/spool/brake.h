@@ -1,6 +1,6 @@
 /* When one recording after another fails for a reason that the next would meet as well (the object
- * disk full, no descriptors left), there is no sense in trying the rest of a long queue: a spool then
- * tries one recording at a time, with growing pauses, until one succeeds. */
+ * disk full, no descriptors left), there is no sense in trying the rest of a long queue: a spool
+ * then tries one recording at a time, with growing pauses, until one succeeds. */
 #pragma once
 
 #include <stdbool.h>

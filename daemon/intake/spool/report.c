@@ -6,7 +6,8 @@
 #include "base/text.h"
 #include "daemon/intake/spool/facts.h"
 
-/* Of all spools together: what cannot be sent in one message would break the connection for good. */
+/* Of all spools together: what cannot be sent in one message would break the connection for good.
+ */
 #define PATH_BYTES_ALL 32768
 
 static json_t *printable(const char *text)

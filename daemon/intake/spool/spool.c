@@ -191,8 +191,8 @@ static void root_missing(struct spool *spool, int r)
 				spool->config->name, spool->config->path, re_strerror(r));
 }
 
-/* What the path means is settled once. A link that is put in the spool's place later, by whoever may
- * write to the folder above, would have us seal, and remove, files of others. */
+/* What the path means is settled once. A link that is put in the spool's place later, by whoever
+ * may write to the folder above, would have us seal, and remove, files of others. */
 static int open_real(struct spool *spool)
 {
 	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,

@@ -62,8 +62,8 @@ struct spool {
 	double free_percent; /* of its filesystem, of what is scarcer; <0: not known */
 };
 
-/* candidates, a power of two, is how many it remembers. -RE_CONFIG for a profile that config_check()
- * would not have let pass; -ENOMEM. For spool_free() either way. */
+/* candidates, a power of two, is how many it remembers. -RE_CONFIG for a profile that
+ * config_check() would not have let pass; -ENOMEM. For spool_free() either way. */
 int spool_init(struct spool *spool, size_t index, const struct config *config,
 		const struct spool_tools *tools, size_t candidates);
 
@@ -87,10 +87,11 @@ void spool_scan_step(struct spool *spool);
 /* A new turn of the loop: events may again have new directories looked into at once. */
 void spool_turn(struct spool *spool);
 
-/* How long a file must not have changed. A bridge that writes a file under one name and renames it to
- * another says thereby that it is finished: such a one needs to wait only for the rest of what the
- * script that moves it does (owner, mode). One that is renamed while it is open waits for its writer,
- * whose close is an event of its own; an operator who asked for longer than the default gets it. */
+/* How long a file must not have changed. A bridge that writes a file under one name and renames it
+ * to another says thereby that it is finished: such a one needs to wait only for the rest of what
+ * the script that moves it does (owner, mode). One that is renamed while it is open waits for its
+ * writer, whose close is an event of its own; an operator who asked for longer than the default
+ * gets it. */
 int64_t spool_settle_us(const struct config_spool *config, bool arrived);
 
 /* A watch_event other than WATCH_OVERFLOW. */
@@ -103,8 +104,8 @@ void spool_refuse(struct spool *spool, uint64_t inode, enum source_outcome why);
  * never its name. True when it was news. */
 bool spool_tell(struct spool *spool, uint64_t inode, unsigned kind, const char *what);
 
-/* A recording that is still in progress, because somebody writes to it or (`unfinished`) because its
- * markers say so: tells once when that has lasted for StaleAfter=. */
+/* A recording that is still in progress, because somebody writes to it or (`unfinished`) because
+ * its markers say so: tells once when that has lasted for StaleAfter=. */
 void spool_in_progress(struct spool *spool, const struct source *source, bool unfinished);
 
 /* A recording could not be sealed, and will be tried again; or one was sealed. */

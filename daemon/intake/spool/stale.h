@@ -18,8 +18,8 @@ struct stale_files {
 	unsigned n;
 };
 
-/* Since when, wall clock, the file has been in progress: its birth, where the filesystem keeps it and
- * it can be believed; else its last change. */
+/* Since when, wall clock, the file has been in progress: its birth, where the filesystem keeps it
+ * and it can be believed; else its last change. */
 int64_t stale_since_us(const struct source *source, int64_t now_us);
 
 /* Notes a file in this round of the spool's scans. True when it is new, and there is room. */

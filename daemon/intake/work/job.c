@@ -347,8 +347,8 @@ int jobs_message(struct jobs *jobs, json_t *message, struct socket_fds *fds)
 
 /* ---- The probe, and whose turn it is ---- */
 
-/* The one that has waited longest of the spool that has the least in progress. With more spools than
- * one, none may take every place. */
+/* The one that has waited longest of the spool that has the least in progress. With more spools
+ * than one, none may take every place. */
 static struct job *next_to_begin(const struct jobs *jobs)
 {
 	size_t active_max = share_active_max(jobs->setup.max, jobs->setup.n_spools);

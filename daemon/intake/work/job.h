@@ -11,14 +11,14 @@
  *      (its end)  plaintext aside (aside.h), committed object   the same
  *     ended       committed object
  *
- * The plaintext is unlinked in one place only, and only after `committed` or `already`; but for what
- * a bridge has discarded, where the operator says Discarded=delete (look.c).
+ * The plaintext is unlinked in one place only, and only after `committed` or `already`; but for
+ * what a bridge has discarded, where the operator says Discarded=delete (look.c).
  *
- * No spool keeps another one waiting. Each may have a few files before the probe, beside the sealing;
- * where one after the other takes the probe long, the next ones go without. What the probe is done with is sealed for the
- * spool that has the least in progress. Large files have a few places of their own, so that small
- * ones do not wait for them; and these are for nobody else, so that they are not kept waiting by
- * small ones. */
+ * No spool keeps another one waiting. Each may have a few files before the probe, beside the
+ * sealing; where one after the other takes the probe long, the next ones go without. What the probe
+ * is done with is sealed for the spool that has the least in progress. Large files have a few
+ * places of their own, so that small ones do not wait for them; and these are for nobody else, so
+ * that they are not kept waiting by small ones. */
 #pragma once
 
 #include <jansson.h>

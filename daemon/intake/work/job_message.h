@@ -1,5 +1,5 @@
-/* The messages of a job, as JSON (daemon/common/wire/intake_wire.h). All makers return NULL when out of
- * memory. */
+/* The messages of a job, as JSON (daemon/common/wire/intake_wire.h). All makers return NULL when
+ * out of memory. */
 #pragma once
 
 #include <jansson.h>

@@ -1,12 +1,12 @@
 /* Writes an object front to back, in blocks as large as the disk likes them.
  *
  * A large object goes past the page cache (O_DIRECT) where the filesystem can do that: nobody reads
- * it soon, and copying it into the cache, to be written out of it later, costs as much processor time
- * as a third of the sealing, and pushes out of memory what others need. Where it cannot, and for small
- * objects, the cache is written behind.
+ * it soon, and copying it into the cache, to be written out of it later, costs as much processor
+ * time as a third of the sealing, and pushes out of memory what others need. Where it cannot, and
+ * for small objects, the cache is written behind.
  *
- * Nothing here is durable: that is durable_sync()'s work. The descriptor must be positioned nowhere in
- * particular; it is no longer in direct mode after object_writer_end(). */
+ * Nothing here is durable: that is durable_sync()'s work. The descriptor must be positioned nowhere
+ * in particular; it is no longer in direct mode after object_writer_end(). */
 #pragma once
 
 #include <stdbool.h>
@@ -29,12 +29,13 @@ struct object_writer {
 /* How large the block must be for an object of this size, given in pieces of piece_max at most. */
 size_t object_writer_block(uint64_t object_bytes, size_t piece_max);
 
-/* For an empty object that will have this many bytes; block is aligned to OBJECT_WRITER_ALIGN_BYTES. */
+/* For an empty object that will have this many bytes; block is aligned to
+ * OBJECT_WRITER_ALIGN_BYTES. */
 void object_writer_begin(
 		struct object_writer *writer, int fd, uint64_t object_bytes, uint8_t *block);
 
-/* Where the next piece, of up to piece_max bytes, is to be put; it counts once object_writer_added()
- * has told its length. */
+/* Where the next piece, of up to piece_max bytes, is to be put; it counts once
+ * object_writer_added() has told its length. */
 uint8_t *object_writer_place(struct object_writer *writer);
 
 /* Writes when there is a block's worth. -errno. */

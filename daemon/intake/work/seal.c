@@ -50,7 +50,8 @@ static int buffers_new(const struct seal *seal, struct buffers *ret_buffers)
 	return 0;
 }
 
-/* Seals the len bytes in b->memory.plain, whose first is at offset. offset is a multiple of a chunk. */
+/* Seals the len bytes in b->memory.plain, whose first is at offset. offset is a multiple of a
+ * chunk. */
 static int seal_chunks(const struct seal *seal, const uint8_t *key, struct buffers *b,
 		uint64_t offset, size_t len)
 {
@@ -127,8 +128,8 @@ static int write_payload(struct seal *seal)
 	return r < 0 ? r : write_object(seal, key, &b);
 }
 
-/* Bridges do not sync. Should a power loss bring the name back after the unlink, it must be with the
- * very state that the keeper knows it by, or a shredded recording could return in part. */
+/* Bridges do not sync. Should a power loss bring the name back after the unlink, it must be with
+ * the very state that the keeper knows it by, or a shredded recording could return in part. */
 static int sync_source(struct seal *seal)
 {
 	seal->doing = SYNCING;

@@ -38,5 +38,6 @@ enum {
  * -RE_PROTOCOL (a key descriptor that is none), with seal->doing. Blocks; any thread. */
 int seal_run(struct seal *seal);
 
-/* Whether it was the source that could not be read, and not the object that could not be written. */
+/* Whether it was the source that could not be read, and not the object that could not be written.
+ */
 bool seal_failed_at_source(const struct seal *seal);

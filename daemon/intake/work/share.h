@@ -1,4 +1,5 @@
-/* What the jobs of one spool take, and what they may take, so that no spool keeps another waiting. */
+/* What the jobs of one spool take, and what they may take, so that no spool keeps another waiting.
+ */
 #pragma once
 
 #include <stdbool.h>

@@ -1,5 +1,6 @@
-/* Memory for sealing one recording. That of small ones is kept for the next: to get it from the kernel,
- * page by page, and give it back costs as much processor time as sealing them. Any thread. */
+/* Memory for sealing one recording. That of small ones is kept for the next: to get it from the
+ * kernel, page by page, and give it back costs as much processor time as sealing them. Any thread.
+ */
 #pragma once
 
 #include <stdbool.h>

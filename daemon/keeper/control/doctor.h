@@ -1,9 +1,9 @@
-/* What `recsealctl doctor` says: everything that could be set up better, and what is fine, each with
- * where it is and what to do. It judges and never repairs.
+/* What `recsealctl doctor` says: everything that could be set up better, and what is fine, each
+ * with where it is and what to do. It judges and never repairs.
  *
- * Checks are an array of the interface's type Check. The keeper looks at itself and its host; spools
- * it knows only by the facts that the intake reports (intake_wire.h), another process's word: what is
- * not as agreed counts as not known. */
+ * Checks are an array of the interface's type Check. The keeper looks at itself and its host;
+ * spools it knows only by the facts that the intake reports (intake_wire.h), another process's
+ * word: what is not as agreed counts as not known. */
 #pragma once
 
 #include <jansson.h>
@@ -11,7 +11,8 @@
 #include "daemon/keeper/vault/vault.h"
 
 /* Appends checks of the keeper: root, host, space, clock, what is under way. host as for
- * preflight_check(). Reads the root once: with a TPM that may take as long as an operation there. */
+ * preflight_check(). Reads the root once: with a TPM that may take as long as an operation there.
+ */
 void doctor_keeper(json_t *checks, struct vault *vault, const char *host);
 
 /* Appends checks of the spools in an intake's report; NULL: no intake is connected. */

@@ -26,8 +26,8 @@ static struct former_place former_place(const struct recording_row *row)
 	return (struct former_place){row->account, row->group, row->id};
 }
 
-/* Why it was in quarantine is past. Damaged private data stays as it is: it is no reason to keep the
- * recording from its account. */
+/* Why it was in quarantine is past. Damaged private data stays as it is: it is no reason to keep
+ * the recording from its account. */
 static int forget_quarantine(
 		struct vault *vault, const struct recording_row *row, const uint8_t *key)
 {
@@ -69,7 +69,8 @@ static int audit_both(struct vault *vault, const struct assignment *a)
 	return r < 0 ? r : audit(vault, a, "assign to account", handle);
 }
 
-/* In the transaction that stages the epoch: the key's new place, the catalog, and the former place. */
+/* In the transaction that stages the epoch: the key's new place, the catalog, and the former place.
+ */
 static int move(struct vault *vault, void *context)
 {
 	const struct assignment *a = context;

@@ -1,7 +1,8 @@
-/* What comes after an erasure, when all is destroyed and said: tombstones are written, private data,
- * keys' rows and expiry groups are cleared away, objects removed. In strides, so that an account of a
- * million recordings holds nothing up; what is left for a later stride is unreadable, and no reader of
- * the catalog sees a difference (burial_table.h). Strides go on after a crash where they were. */
+/* What comes after an erasure, when all is destroyed and said: tombstones are written, private
+ * data, keys' rows and expiry groups are cleared away, objects removed. In strides, so that an
+ * account of a million recordings holds nothing up; what is left for a later stride is unreadable,
+ * and no reader of the catalog sees a difference (burial_table.h). Strides go on after a crash
+ * where they were. */
 #pragma once
 
 #include "daemon/keeper/vault/vault.h"

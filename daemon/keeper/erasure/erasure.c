@@ -289,8 +289,8 @@ static int complete(struct vault *vault, const struct root_record *next,
 #define ROOM_ADDED    512 /* about an item: a burial, a removal */
 #define ROOM_FIXED    (16 << 20)
 
-/* But no more than all there is: each page once in the journal, and once where it belongs, for what is
- * added about an item. Many are noted while a place of the root is away. */
+/* But no more than all there is: each page once in the journal, and once where it belongs, for what
+ * is added about an item. Many are noted while a place of the root is away. */
 static uint64_t room_for_all(struct vault *vault, size_t items)
 {
 	static const char *const names[] = {"keeper.db", "keeper.db-wal"};
@@ -316,8 +316,8 @@ static int check_room(struct vault *vault, size_t items)
 	return (uint64_t)sv.f_bavail * sv.f_frsize < needed + ROOM_FIXED ? -ENOSPC : 0;
 }
 
-/* The new root is in place, but an old one may be left: the tree goes on without what is to be erased,
- * and the notes stay, so that only a later epoch makes it final. */
+/* The new root is in place, but an old one may be left: the tree goes on without what is to be
+ * erased, and the notes stay, so that only a later epoch makes it final. */
 static int enter(struct vault *vault, const struct root_record *next)
 {
 	int r = db_begin(vault->db);
@@ -370,9 +370,9 @@ static int carry_out(struct vault *vault, const struct root_record *next,
 	return r;
 }
 
-/* What lies beside the victims has to be sealed anew, so it must open. It is not given up here: a copy
- * of the database made since the last erasure may have it whole, and would be of no use after this
- * one. */
+/* What lies beside the victims has to be sealed anew, so it must open. It is not given up here: a
+ * copy of the database made since the last erasure may have it whole, and would be of no use after
+ * this one. */
 static void tell_of_damage(struct vault *vault)
 {
 	uint64_t damaged;

@@ -2,11 +2,11 @@
  *
  * The five steps of an epoch commit (epoch.h) around the catalog: note the items and stage the
  * re-keyed tree (one transaction), write the new root, overwrite the old one (the erasure point),
- * and only then say so in catalog and audit, and reply. Once past the erasure point the keeper tries
- * to open what it destroyed; success is an alarm (-RE_NOT_ERASED, with everything else done).
+ * and only then say so in catalog and audit, and reply. Once past the erasure point the keeper
+ * tries to open what it destroyed; success is an alarm (-RE_NOT_ERASED, with everything else done).
  *
- * All this costs as much as the items do, however many recordings are below them. Rows and objects of
- * what is destroyed, unreadable by then, are cleared away afterwards (bury.h). */
+ * All this costs as much as the items do, however many recordings are below them. Rows and objects
+ * of what is destroyed, unreadable by then, are cleared away afterwards (bury.h). */
 #pragma once
 
 #include <sys/types.h>
@@ -21,12 +21,12 @@ struct erasure_result {
 	bool only_moves; /* nothing was destroyed: keys only left former places */
 };
 
-/* Erases n items in one epoch. Returns only when the erasure point is passed, and the catalog durably
- * says for all that was below them that it is destroyed.
- * uid and reason go to the audit log. -errno or -RE_*: then nothing is destroyed yet; but
- * what is noted by then (erasure_is_noted) is carried out later, or (after the erasure point) said
- * to be destroyed at the next start. With -RE_CORRUPT the vault's trouble
- * says what is damaged; with -RE_AWAY, which mirror of the root it waits for. */
+/* Erases n items in one epoch. Returns only when the erasure point is passed, and the catalog
+ * durably says for all that was below them that it is destroyed. uid and reason go to the audit
+ * log. -errno or -RE_*: then nothing is destroyed yet; but what is noted by then (erasure_is_noted)
+ * is carried out later, or (after the erasure point) said to be destroyed at the next start. With
+ * -RE_CORRUPT the vault's trouble says what is damaged; with -RE_AWAY, which mirror of the root it
+ * waits for. */
 int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
 		const char *reason, struct erasure_result *ret_result);
 

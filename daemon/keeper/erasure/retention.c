@@ -67,8 +67,8 @@ int retention_run(struct vault *vault, size_t max, bool *ret_more)
 	return r;
 }
 
-/* A clock that jumps ahead would make everything due at once, for good. It is believed again after a
- * restart, for somebody to have looked at it. Behind what the vault has seen it must catch up
+/* A clock that jumps ahead would make everything due at once, for good. It is believed again after
+ * a restart, for somebody to have looked at it. Behind what the vault has seen it must catch up
  * first. */
 static bool clock_jumped(struct retention *retention)
 {
@@ -97,8 +97,8 @@ static int64_t interval_us(const struct vault *vault)
 	return root_place_is_file(vault) ? 0 : 3600 * US_PER_S;
 }
 
-/* While a place of the root is away what falls due is only noted, and what is noted already has to be
- * passed over to find it: that may be much by and by. */
+/* While a place of the root is away what falls due is only noted, and what is noted already has to
+ * be passed over to find it: that may be much by and by. */
 static bool is_noting_time(const struct retention *retention)
 {
 	return !root_set_away(retention->vault->root) || retention->ticks % RETRY_TICKS == 0;

@@ -1,4 +1,5 @@
-/* Moves the root from its file to a TPM, or back, as one epoch over both (storage/root/root_pair.h). */
+/* Moves the root from its file to a TPM, or back, as one epoch over both
+ * (storage/root/root_pair.h). */
 #pragma once
 
 #include <stdio.h>

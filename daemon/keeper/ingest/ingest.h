@@ -4,7 +4,8 @@
  *
  *     plaintext in spool                       found again
  *     + unnamed object                         vanishes with its last descriptor; found again
- *     + named object, no catalog row           set aside at start, its key was never stored; found again
+ *     + named object, no catalog row           set aside at start, its key was never stored; found
+ * again
  *     + catalog row, node rows, source hash    found again, known by its source hash: only unlinked
  *     plaintext unlinked                       done
  */
@@ -43,9 +44,9 @@ struct ingest_start {
 
 /* 0: *ret_job is open, until commit or abort. 1: this very file is catalogued already, as
  * ret_existing; INGEST_OTHER_SIDECARS: it is, but not with these sidecars. <0: keep the plaintext;
- * -RE_PAYLOAD when it is catalogued, but its object is missing or damaged; -RE_CONFIG when there is no
- * such class; -ENOSPC when there is no room for the object: a sparse file may claim more than any disk
- * has, and is not to fill it up for the others before it fails. */
+ * -RE_PAYLOAD when it is catalogued, but its object is missing or damaged; -RE_CONFIG when there is
+ * no such class; -ENOSPC when there is no room for the object: a sparse file may claim more than
+ * any disk has, and is not to fill it up for the others before it fails. */
 enum { INGEST_EXISTS = 1, INGEST_OTHER_SIDECARS };
 int ingest_begin(struct vault *vault, const struct ingest_request *request,
 		struct ingest_job **ret_job, uint8_t ret_existing[static ULID_BYTES]);

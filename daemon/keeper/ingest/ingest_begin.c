@@ -209,8 +209,8 @@ static int fill(struct vault *vault, struct ingest_job *job, const struct ingest
 	return r;
 }
 
-/* The plaintext may be the last good copy: is the sealed one there, whole, and does its key open its
- * header? */
+/* The plaintext may be the last good copy: is the sealed one there, whole, and does its key open
+ * its header? */
 static int check_existing(struct vault *vault, const struct recording_row *row)
 {
 	struct recording_opened opened;
@@ -244,8 +244,8 @@ static int compare_sidecars(struct vault *vault, const struct recording_row *row
 	return r;
 }
 
-/* INGEST_EXISTS, ... when this very file is catalogued, 0 when not. One that was destroyed since counts: its
- * plaintext must not come back. */
+/* INGEST_EXISTS, ... when this very file is catalogued, 0 when not. One that was destroyed since
+ * counts: its plaintext must not come back. */
 static int find_existing(struct vault *vault, const struct ingest_request *request,
 		uint8_t ret_existing[static ULID_BYTES])
 {

@@ -1,5 +1,5 @@
-/* The keys of several children of one node, sealed together: what an erasure makes of all children of
- * every node it re-keys. Opened packs are in secret memory only. */
+/* The keys of several children of one node, sealed together: what an erasure makes of all children
+ * of every node it re-keys. Opened packs are in secret memory only. */
 #pragma once
 
 #include "crypto/key_seal.h"
@@ -27,7 +27,7 @@ void key_pack_seal(const struct key_pack *pack, uint64_t parent, uint64_t epoch,
 int key_pack_open(struct key_pack *pack, const struct node_pack *sealed,
 		const uint8_t parent_key[static NODE_KEY_BYTES]);
 
-/* Opens the one pack that a child can be in. 0, -ENOENT when the parent has none for it, -RE_CORRUPT;
- * the pack is empty unless 0. */
+/* Opens the one pack that a child can be in. 0, -ENOENT when the parent has none for it,
+ * -RE_CORRUPT; the pack is empty unless 0. */
 int key_pack_load(struct key_pack *pack, struct db *db, enum node_set set, uint64_t parent,
 		uint64_t id, const uint8_t parent_key[static NODE_KEY_BYTES]);

@@ -6,9 +6,9 @@
  * means giving every key above it a fresh value and re-sealing what stays; whoever has all versions
  * of the rows but only the new root can open none of the old ones.
  *
- * What is re-sealed is sealed together (key_pack.h): in a large tree an erasure re-seals hundreds of
- * keys at each of its upper levels, which one by one would be most of what it costs. Rows of single
- * keys are those added since.
+ * What is re-sealed is sealed together (key_pack.h): in a large tree an erasure re-seals hundreds
+ * of keys at each of its upper levels, which one by one would be most of what it costs. Rows of
+ * single keys are those added since.
  *
  * Keys are opened along their path each time and kept nowhere, so there is no cache that could
  * outlive an erasure. */
@@ -20,8 +20,8 @@
 
 struct keytree;
 
-/* A tree over what is stored and present, with its root (copied into secret memory). NULL when out of secret
- * memory. */
+/* A tree over what is stored and present, with its root (copied into secret memory). NULL when out
+ * of secret memory. */
 struct keytree *keytree_new(
 		struct db *db, const uint8_t root[static NODE_KEY_BYTES], uint64_t epoch);
 struct keytree *keytree_free(struct keytree *tree);
@@ -64,11 +64,11 @@ int keytree_top_digest(struct db *db, bool staged, uint8_t ret_digest[static DB_
 int keytree_check_top(struct db *db, bool staged, const uint8_t root[static NODE_KEY_BYTES],
 		const uint8_t digest[static DB_DIGEST_BYTES]);
 
-/* For the proof of an erasure: follows this root along the paths through every row and pack there is,
- * staged and present, under every key it has led to. Between the erasure point and the apply that
- * finds a victim that is still in the staged tree, and any key above it that did not change and would
- * open what is old. -ENOENT is as it must be; 0 means that the key of one of them still opens;
- * anything else that it could not be tried. Quick for many paths in tree order, as keytree_stage()
- * leaves them: what they share is followed once. */
+/* For the proof of an erasure: follows this root along the paths through every row and pack there
+ * is, staged and present, under every key it has led to. Between the erasure point and the apply
+ * that finds a victim that is still in the staged tree, and any key above it that did not change
+ * and would open what is old. -ENOENT is as it must be; 0 means that the key of one of them still
+ * opens; anything else that it could not be tried. Quick for many paths in tree order, as
+ * keytree_stage() leaves them: what they share is followed once. */
 int keytree_try(struct db *db, const uint8_t root[static NODE_KEY_BYTES],
 		const struct key_path *paths, size_t n);

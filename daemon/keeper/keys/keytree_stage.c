@@ -9,8 +9,8 @@
 #include "base/secret.h"
 #include "daemon/keeper/keys/keytree_internal.h"
 
-/* Of the node that the walk has reached at a depth: its old key, under which its children are opened,
- * and its fresh one, under which those that stay are sealed. */
+/* Of the node that the walk has reached at a depth: its old key, under which its children are
+ * opened, and its fresh one, under which those that stay are sealed. */
 struct level {
 	uint8_t old[NODE_KEY_BYTES], fresh[NODE_KEY_BYTES];
 	struct key_pack in, out;
@@ -125,7 +125,8 @@ static int keep(struct visit *visit, uint64_t id, const uint8_t key[static NODE_
 	return r;
 }
 
-/* Victims are sorted as the children are: those at or below this child are the next ones, if any. */
+/* Victims are sorted as the children are: those at or below this child are the next ones, if any.
+ */
 static size_t count_at(struct visit *visit, uint64_t child)
 {
 	const struct key_path *victims = visit->staging->victims;

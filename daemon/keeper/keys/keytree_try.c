@@ -16,8 +16,8 @@ struct looked {
 	struct key_pack pack; /* empty if none of them opens it */
 };
 
-/* Everything of one node that the root leads to: its key by the present row, by the present pack, by
- * the staged one. */
+/* Everything of one node that the root leads to: its key by the present row, by the present pack,
+ * by the staged one. */
 struct reach {
 	uint64_t id;
 	uint8_t key[1 + SETS][NODE_KEY_BYTES];
@@ -99,8 +99,8 @@ static int reach_child(struct db *db, struct reach *parent, uint64_t id, struct 
 	return child->n > 0 ? 0 : -ENOENT;
 }
 
-/* reach[0] to reach[*reached] hold the way down an earlier path, and afterwards down this one, as far
- * as it goes. */
+/* reach[0] to reach[*reached] hold the way down an earlier path, and afterwards down this one, as
+ * far as it goes. */
 static int try_path(
 		struct db *db, struct reach *reach, unsigned *reached, const struct key_path *path)
 {

@@ -95,8 +95,8 @@ static bool take_back(struct vault *vault, unsigned slot)
 	return ok;
 }
 
-/* Step 4. False when an old root may be left. There is no way back from here: an overwriting that was
- * refused may yet come to pass. */
+/* Step 4. False when an old root may be left. There is no way back from here: an overwriting that
+ * was refused may yet come to pass. */
 static bool overwrite_old(struct vault *vault, unsigned slot)
 {
 	bool all = true;

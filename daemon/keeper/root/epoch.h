@@ -19,9 +19,9 @@
  * Anything else is not a crash but another state put back: refused.
  *
  * With mirrors (mirrors.h) each slot is that slot of every member: 2 is complete when all have been
- * written and read back, 4 when all have been overwritten. A member that fails in between is away, and
- * no erasure is final without it: past 2 the new root and its rows are taken, for they are the only
- * ones that open for sure, and what was to be erased stays pending for a later epoch
+ * written and read back, 4 when all have been overwritten. A member that fails in between is away,
+ * and no erasure is final without it: past 2 the new root and its rows are taken, for they are the
+ * only ones that open for sure, and what was to be erased stays pending for a later epoch
  * (EPOCH_ENTERED). */
 #pragma once
 
@@ -33,11 +33,11 @@
 int epoch_stage(struct vault *vault, struct key_path *victims, size_t n,
 		struct root_record **ret_next);
 
-/* Steps 2 to 4; returns 0 only after the erasure point. EPOCH_ENTERED: the new root is in place, but
- * not every old one could be overwritten; the caller applies the rows and leaves the notes. On a
- * negative result the present root is still the valid one and the caller discards the stage; unless
- * *ret_stuck is set: then the slots are in a state that only a restart can sort out, and the keeper
- * must stop. */
+/* Steps 2 to 4; returns 0 only after the erasure point. EPOCH_ENTERED: the new root is in place,
+ * but not every old one could be overwritten; the caller applies the rows and leaves the notes. On
+ * a negative result the present root is still the valid one and the caller discards the stage;
+ * unless *ret_stuck is set: then the slots are in a state that only a restart can sort out, and the
+ * keeper must stop. */
 #define EPOCH_ENTERED 1
 int epoch_write(struct vault *vault, const struct root_record *next, bool *ret_stuck);
 
@@ -54,7 +54,8 @@ int epoch_enter(struct vault *vault, const struct root_record *next);
 /* At start: reads the slots and brings slots and database together as the table says. A sentence
  * for the administrator goes to errors. Either the tree is open, or the table says "apply": then
  * *ret_forward (secret memory, the caller's) is the root to go forward with, and the caller does
- * step 5; past its erasure point if no member is away, else as for EPOCH_ENTERED. -RE_EPOCH, -RE_NO_ROOT, -errno. */
+ * step 5; past its erasure point if no member is away, else as for EPOCH_ENTERED. -RE_EPOCH,
+ * -RE_NO_ROOT, -errno. */
 int epoch_recover(struct vault *vault, FILE *errors, struct root_record **ret_forward);
 
 /* The first epoch of a new vault: writes slot 0. Inside the transaction that made the tree. */

@@ -125,8 +125,8 @@ static int choose(struct vault *vault, const struct vault_row *row, const struct
 	return 0;
 }
 
-/* A root from after this database's epoch, that is not of a stage which was given up: the database is
- * an old one. */
+/* A root from after this database's epoch, that is not of a stage which was given up: the database
+ * is an old one. */
 static int check_newer(struct vault *vault, const struct slots *slots,
 		const struct root_record *chosen, FILE *errors)
 {

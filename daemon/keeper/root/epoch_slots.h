@@ -6,7 +6,8 @@
 /* Writes a record into one member's slot and reads it back. */
 int epoch_slot_put(struct vault *vault, size_t i, unsigned slot, const struct root_record *record);
 
-/* 1 and the record when the member's slot holds a valid one, 0 when not, or an error of the medium. */
+/* 1 and the record when the member's slot holds a valid one, 0 when not, or an error of the medium.
+ */
 int epoch_slot_get(struct vault *vault, size_t i, unsigned slot, struct root_record *ret_record);
 
 /* Whether the member can be reached. */

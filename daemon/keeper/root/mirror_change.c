@@ -148,8 +148,8 @@ static bool is_too_weak(const struct vault *vault, const struct root_provider *p
 	return required && root_assurance_rank(provider->assurance) < root_assurance_rank(required);
 }
 
-/* The place is made, filled and relied on; or it is gone again; or, where that failed, it is a member
- * that is away. */
+/* The place is made, filled and relied on; or it is gone again; or, where that failed, it is a
+ * member that is away. */
 static int settle_new(struct vault *vault, struct mirror_row *row, const struct mirror_order *order,
 		char why[static ROOT_TROUBLE_BYTES])
 {
@@ -308,8 +308,8 @@ static int check_not_in_use(struct vault *vault, const struct mirror_row *row,
 	return 0;
 }
 
-/* One of this name that was given up: if there is any that is back, that one. 0, also when it is not
- * back, with why; -ENOENT. */
+/* One of this name that was given up: if there is any that is back, that one. 0, also when it is
+ * not back, with why; -ENOENT. */
 static int find_given_up(struct vault *vault, const char *name, struct mirror_row *ret_row,
 		char why[static ROOT_TROUBLE_BYTES], bool *ret_back)
 {
@@ -330,8 +330,8 @@ static int find_given_up(struct vault *vault, const char *name, struct mirror_ro
 	return r < 0 ? r : found ? 0 : -ENOENT;
 }
 
-/* A copy that was given up and is back goes before one in use under the same name: that may have replaced
- * it, and must not be taken for it. */
+/* A copy that was given up and is back goes before one in use under the same name: that may have
+ * replaced it, and must not be taken for it. */
 int mirror_drop(struct vault *vault, const struct mirror_order *order,
 		char why[static ROOT_TROUBLE_BYTES])
 {

@@ -210,7 +210,8 @@ int mirror_place_create(struct vault *vault, const struct mirror_row *row,
 	return r;
 }
 
-/* A file without a root; or half made. One with a root has come there since, and is somebody else's. */
+/* A file without a root; or half made. One with a root has come there since, and is somebody
+ * else's. */
 static int remove_file(int fd, const struct mirror_row *row, char why[static ROOT_TROUBLE_BYTES])
 {
 	struct root_provider *provider;

@@ -1,7 +1,8 @@
 /* Where one mirror of the root is: made, opened, and overwritten and removed.
  *
- * A mirror in a file is DIR/root.slots, made and guarded as the keeper's own (storage/root/root_slot.h). One
- * in a TPM has its root.tpm2 in the keeper's directory, in mirror-ID/. */
+ * A mirror in a file is DIR/root.slots, made and guarded as the keeper's own
+ * (storage/root/root_slot.h). One in a TPM has its root.tpm2 in the keeper's directory, in
+ * mirror-ID/. */
 #pragma once
 
 #include "daemon/keeper/vault/vault.h"
@@ -13,8 +14,8 @@ int mirror_say(int r, char why[static ROOT_TROUBLE_BYTES], const char *format, .
 
 /* Each writes a sentence on failure to why. -errno or -RE_*. */
 
-/* Makes the place, with empty slots. -EEXIST when there is a root file already. A failure leaves nothing
- * behind that ever held a root. */
+/* Makes the place, with empty slots. -EEXIST when there is a root file already. A failure leaves
+ * nothing behind that ever held a root. */
 int mirror_place_create(struct vault *vault, const struct mirror_row *row,
 		char why[static ROOT_TROUBLE_BYTES], struct root_provider **ret_provider);
 
@@ -32,9 +33,9 @@ int mirror_place_note(struct vault *vault, struct mirror_row *row, enum mirror_s
 int mirror_place_is_back(struct vault *vault, const struct mirror_row *row,
 		char why[static ROOT_TROUBLE_BYTES]);
 
-/* Overwrites all that is there, notes that as MIRROR_EMPTY, then removes the place; the row stays. It
- * must be found, unless it is empty on record: the medium may not be mounted. Where only the removal
- * fails, row->state is MIRROR_EMPTY afterwards. */
+/* Overwrites all that is there, notes that as MIRROR_EMPTY, then removes the place; the row stays.
+ * It must be found, unless it is empty on record: the medium may not be mounted. Where only the
+ * removal fails, row->state is MIRROR_EMPTY afterwards. */
 int mirror_place_retire(
 		struct vault *vault, struct mirror_row *row, char why[static ROOT_TROUBLE_BYTES]);
 

@@ -124,8 +124,8 @@ static int forget(struct vault *vault, int64_t id)
 	return r;
 }
 
-/* Being added or removed when the keeper last stopped: it goes. An empty one that cannot be removed is
- * in nobody's way until the next start. */
+/* Being added or removed when the keeper last stopped: it goes. An empty one that cannot be removed
+ * is in nobody's way until the next start. */
 static int clear_up(
 		struct vault *vault, struct mirror_row *row, char why[static ROOT_TROUBLE_BYTES])
 {

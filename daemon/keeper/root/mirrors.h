@@ -2,13 +2,14 @@
  * that the loss of one does not lose the living.
  *
  * A vault opens with whatever member of the set can be reached. An epoch waits for all: until each
- * has overwritten its copy, nothing is destroyed. What must never be is a copy that nobody knows of;
- * so a mirror is on record (mirror_table.h) before it holds a root, until it was overwritten, or an
- * officer gave it up.
+ * has overwritten its copy, nothing is destroyed. What must never be is a copy that nobody knows
+ * of; so a mirror is on record (mirror_table.h) before it holds a root, until it was overwritten,
+ * or an officer gave it up.
  *
- * A member that was away is brought in line when it is back: as no epoch passed meanwhile it holds the
- * present root, unless a commit was cut short just then; what else it holds that is of the past is
- * overwritten. One that holds a root from a later epoch stays away: the database is an old one. */
+ * A member that was away is brought in line when it is back: as no epoch passed meanwhile it holds
+ * the present root, unless a commit was cut short just then; what else it holds that is of the past
+ * is overwritten. One that holds a root from a later epoch stays away: the database is an old one.
+ */
 #pragma once
 
 #include <stdio.h>
@@ -23,13 +24,13 @@
 /* For a new vault: makes the keeper's own place. -errno, with a sentence on errors. */
 int mirrors_create(struct vault *vault, FILE *errors);
 
-/* Opens the places there are; adopt as for root_file_open(). 0 when one or more can be reached, else
- * -errno or -RE_*, with a sentence on errors. */
+/* Opens the places there are; adopt as for root_file_open(). 0 when one or more can be reached,
+ * else -errno or -RE_*, with a sentence on errors. */
 int mirrors_open(struct vault *vault, bool adopt, FILE *errors);
 
-/* Before an epoch, and now and then: looks at every member, takes back those that can be reached again,
- * and notes which cannot. 0 when all are there and hold the present root and no other, else -RE_AWAY,
- * told of with vault_trouble(). A vault without mirrors is always ready. */
+/* Before an epoch, and now and then: looks at every member, takes back those that can be reached
+ * again, and notes which cannot. 0 when all are there and hold the present root and no other, else
+ * -RE_AWAY, told of with vault_trouble(). A vault without mirrors is always ready. */
 int mirrors_ready(struct vault *vault);
 
 /* "the root mirror usb (/media/usb): why", for the first that is away. */
@@ -52,12 +53,12 @@ struct mirror_order {
 int mirror_add_new(struct vault *vault, const struct mirror_order *order,
 		char why[static ROOT_TROUBLE_BYTES]);
 
-/* Overwrites the mirror and forgets it; or, when it has been away for AwayLimit=, gives it up, which
- * stays on record until it is dropped again with the mirror back. */
+/* Overwrites the mirror and forgets it; or, when it has been away for AwayLimit=, gives it up,
+ * which stays on record until it is dropped again with the mirror back. */
 int mirror_drop(struct vault *vault, const struct mirror_order *order,
 		char why[static ROOT_TROUBLE_BYTES]);
 
-/* A new place instead of the old one, under the same name. The keeper's own can be replaced only when it
- * is lost: away for AwayLimit=; the new one is where the configuration says (Root=). */
+/* A new place instead of the old one, under the same name. The keeper's own can be replaced only
+ * when it is lost: away for AwayLimit=; the new one is where the configuration says (Root=). */
 int mirror_replace(struct vault *vault, const struct mirror_order *order,
 		char why[static ROOT_TROUBLE_BYTES]);

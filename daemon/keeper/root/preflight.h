@@ -15,5 +15,6 @@ typedef void (*preflight_warn)(void *context, const char *sentence);
 void preflight_check(
 		const struct config *config, const char *host, preflight_warn warn, void *context);
 
-/* 0, or -RE_REFUSED after a sentence on errors when the root's assurance is below what is required. */
+/* 0, or -RE_REFUSED after a sentence on errors when the root's assurance is below what is required.
+ */
 int preflight_assurance(const struct vault *vault, FILE *errors);

@@ -102,8 +102,8 @@ static int open_file(struct vault *vault, bool adopt, struct root_provider **ret
 	return r;
 }
 
-/* Which of the provider's slots holds a root: 1, or 0 when none does, and then the first is as good as
- * any. */
+/* Which of the provider's slots holds a root: 1, or 0 when none does, and then the first is as good
+ * as any. */
 static int valid_slot(struct root_provider *provider, unsigned *ret_slot)
 {
 	_cleanup_secret_ struct root_record *record = secret_new(sizeof(*record));

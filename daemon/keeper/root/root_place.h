@@ -1,9 +1,9 @@
 /* Where the root is kept: in root.slots (Root=file) or in a TPM (Root=tpm2), and how it moves from
  * one to the other.
  *
- * A move is an epoch of its own (storage/root/root_pair.h): the fresh root is written to the new place,
- * then the old one is overwritten and removed. While both places exist a move is under way, or was
- * cut short: root_place_open() pairs them, recovery goes on as after any crash, and
+ * A move is an epoch of its own (storage/root/root_pair.h): the fresh root is written to the new
+ * place, then the old one is overwritten and removed. While both places exist a move is under way,
+ * or was cut short: root_place_open() pairs them, recovery goes on as after any crash, and
  * root_place_settle() removes the place that does not hold the root. */
 #pragma once
 

@@ -61,8 +61,8 @@ void recording_private_clear(struct recording_private *private)
 	memset(private, 0, sizeof(*private));
 }
 
-/* Opens the recording's key; -RE_GONE when it was destroyed. A live one without a key is damage, and
- * must not pass for a destruction. */
+/* Opens the recording's key; -RE_GONE when it was destroyed. A live one without a key is damage,
+ * and must not pass for a destruction. */
 static int open_key(struct vault *vault, const struct recording_row *row,
 		uint8_t key[static REC_KEY_BYTES])
 {
@@ -224,8 +224,8 @@ static int unwrap_for(struct vault *vault, const struct recording_row *row, int6
 	return rec_stanza_unwrap(stanza, &binding, key, ret_file_key);
 }
 
-/* Unwraps a stanza of this recording. One that was assigned from quarantine (assign.h) is still bound
- * to the handle of that: the only other account that a recording may have been sealed for. */
+/* Unwraps a stanza of this recording. One that was assigned from quarantine (assign.h) is still
+ * bound to the handle of that: the only other account that a recording may have been sealed for. */
 static int unwrap(struct vault *vault, const struct recording_row *row,
 		const struct rec_stanza *stanza, uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
 {

@@ -1,11 +1,12 @@
-/* Recordings that had the same place in a spool: a file that was written on, or written anew under its
- * name, after it was sealed is a second recording, and says which one it follows.
+/* Recordings that had the same place in a spool: a file that was written on, or written anew under
+ * its name, after it was sealed is a second recording, and says which one it follows.
  *
- * Which recording had a place is known in memory only, by hashes under a key that is nowhere else, and
- * forgotten at the erasure point. On disk such a hash would let whoever has an old copy of it, and the
- * account's living keys, confirm a guessed file name of a recording that was shredded. So it is
- * bounded: the last SPOOL_PLACES_MAX recordings that were sealed since the start, and of each account that
- * is sealed for, the SPOOL_PLACES_RECALLED before them. What is older is not linked. */
+ * Which recording had a place is known in memory only, by hashes under a key that is nowhere else,
+ * and forgotten at the erasure point. On disk such a hash would let whoever has an old copy of it,
+ * and the account's living keys, confirm a guessed file name of a recording that was shredded. So
+ * it is bounded: the last SPOOL_PLACES_MAX recordings that were sealed since the start, and of each
+ * account that is sealed for, the SPOOL_PLACES_RECALLED before them. What is older is not linked.
+ */
 #pragma once
 
 #include "daemon/keeper/keys/key_path.h"
@@ -20,8 +21,8 @@ struct spool_places;
 struct spool_places *spool_places_new(void);
 struct spool_places *spool_places_free(struct spool_places *places);
 
-/* Takes the place for a recording that is about to be committed, and sets private->follows when another
- * live one of its account had it. -ENOMEM; what cannot be read is not linked. */
+/* Takes the place for a recording that is about to be committed, and sets private->follows when
+ * another live one of its account had it. -ENOMEM; what cannot be read is not linked. */
 int spool_places_take(struct vault *vault, const struct recording_row *row,
 		struct recording_private *private);
 

@@ -1,4 +1,5 @@
-/* The real recseald with a profile, for tests: its spool's keys, and what came with each recording. */
+/* The real recseald with a profile, for tests: its spool's keys, and what came with each recording.
+ */
 #pragma once
 
 #include "tests/unit/support/intake_daemon.h"

@@ -1,5 +1,5 @@
-/* recseald, whole: neither many files nor large ones, nor a probe that hangs, nor a keeper that fails
- * keep other recordings waiting, and none of it makes it busy in vain. */
+/* recseald, whole: neither many files nor large ones, nor a probe that hangs, nor a keeper that
+ * fails keep other recordings waiting, and none of it makes it busy in vain. */
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -318,8 +318,8 @@ static bool storm_is_over(struct fake_keeper *keeper, const void *argument)
 	return sealed == STORM && spool_is_empty(&d->spool);
 }
 
-/* In the middle of a storm of renames in a deep tree nothing is lost, and others are sealed. Each is
- * known by its size. */
+/* In the middle of a storm of renames in a deep tree nothing is lost, and others are sealed. Each
+ * is known by its size. */
 static void a_storm_of_renames_loses_nothing(void **state)
 {
 	static const char bytes[STORM];

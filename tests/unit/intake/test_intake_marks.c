@@ -1,4 +1,5 @@
-/* recseald with profiles: markers and discards, whose a recording is, and what never comes to its end. */
+/* recseald with profiles: markers and discards, whose a recording is, and what never comes to its
+ * end. */
 #include "tests/unit/intake/profile_daemon.h"
 
 /* ---- Discards ---- */

@@ -1,5 +1,5 @@
-/* recseald with profiles: recordings with what lies beside them as bridges leave it, and enemies among
- * that, against a keeper that does as it is told. */
+/* recseald with profiles: recordings with what lies beside them as bridges leave it, and enemies
+ * among that, against a keeper that does as it is told. */
 #include "tests/unit/intake/profile_daemon.h"
 
 #include <time.h>

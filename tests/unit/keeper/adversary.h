@@ -1,5 +1,6 @@
-/* Whom the guarantee is about: has every version of everything that was ever sealed in the database,
- * wherever in the files it lay, and some roots; and looks for keys by trying everything. */
+/* Whom the guarantee is about: has every version of everything that was ever sealed in the
+ * database, wherever in the files it lay, and some roots; and looks for keys by trying everything.
+ */
 #pragma once
 
 #include <stdbool.h>

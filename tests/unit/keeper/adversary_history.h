@@ -1,5 +1,5 @@
-/* A random but reproducible history of a real vault, with an adversary who looks at it all the time,
- * and a record of what there was to find: every key of every node, everything sealed under
+/* A random but reproducible history of a real vault, with an adversary who looks at it all the
+ * time, and a record of what there was to find: every key of every node, everything sealed under
  * recordings' keys, every root. */
 #pragma once
 
@@ -53,7 +53,8 @@ struct history {
 struct history *history_open(uint64_t seed);
 void history_close(struct history *history);
 
-/* A seal, a shred, a move out of quarantine, an expiry or a new start, at random; the epoch grows by at most one. */
+/* A seal, a shred, a move out of quarantine, an expiry or a new start, at random; the epoch grows
+ * by at most one. */
 void history_operate(struct history *history);
 
 /* After any change: takes note of the root, of keys that changed or went, and lets the adversary

@@ -1,5 +1,5 @@
-/* Rows and packs in the bytes of a database: also those that SQL does not find, on pages and in parts of
- * pages that are free, and in all that the log holds. */
+/* Rows and packs in the bytes of a database: also those that SQL does not find, on pages and in
+ * parts of pages that are free, and in all that the log holds. */
 #include "tests/unit/keeper/adversary.h"
 
 #include <stdlib.h>
@@ -15,7 +15,8 @@
 
 /* A record (SQLite file format, section 2.1) is a serial type for each column, then the columns:
  * parent 6 (8 bytes) or 8 (the number 0), id 6, epoch 1 or 2 (bytes) or 9 (the number 1), sealed
- * 12 + 2 * its length. Where a cell was freed the first of them are overwritten, so those are guessed. */
+ * 12 + 2 * its length. Where a cell was freed the first of them are overwritten, so those are
+ * guessed. */
 
 #define PAGE_BYTES   4096u
 #define LOG_HEADER   32u
@@ -138,8 +139,8 @@ static void read_record(struct adversary *a, const struct pages *pages, size_t n
 		a->by_bytes += adversary_take(a, place, sealed, record->sealed_bytes);
 }
 
-/* The length of what is sealed, by its type, a big-endian number of 7 bits a byte: that of a row or of
- * a pack, or 0. */
+/* The length of what is sealed, by its type, a big-endian number of 7 bits a byte: that of a row or
+ * of a pack, or 0. */
 static size_t sealed_length(const uint8_t *at, const uint8_t *end, size_t *ret_type_bytes)
 {
 	uint64_t type = 0;

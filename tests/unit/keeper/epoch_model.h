@@ -7,8 +7,8 @@
  * in it. Tree: root -> L -> two accounts -> two recordings each.
  *
  * The medium: a transaction is atomic (one that fails and yet turns up at the next start is a crash
- * right after it); a slot write is done, or not done, or torn, and may be reported as failed in each
- * case; a read is true or fails. What that leaves out is a set of its own, enum model_medium,
+ * right after it); a slot write is done, or not done, or torn, and may be reported as failed in
+ * each case; a read is true or fails. What that leaves out is a set of its own, enum model_medium,
  * and what depends on it is tested as well. */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* The guarantee, against somebody who tries everything: many epochs of a real vault, every version
- * of all it ever stored, and for each erasure the roots from its epoch on. No key that was destroyed
- * or replaced comes out, nor what it sealed; and with one root more, from right before, all of it
- * does: so the search would have found it. */
+ * of all it ever stored, and for each erasure the roots from its epoch on. No key that was
+ * destroyed or replaced comes out, nor what it sealed; and with one root more, from right before,
+ * all of it does: so the search would have found it. */
 #include "tests/unit/keeper/adversary_history.h"
 
 #include <fcntl.h>
@@ -193,8 +193,8 @@ static void learn_live_root(struct history *h)
 }
 
 /* One of four recordings is shredded, but its ancestor at this depth (0: the root; that of the
- * recording itself: none) keeps its key. Whether the adversary then finds the recording's, which lay in
- * a row of its own as did those above it, or, all of them, in packs. */
+ * recording itself: none) keeps its key. Whether the adversary then finds the recording's, which
+ * lay in a row of its own as did those above it, or, all of them, in packs. */
 static bool finds_shredded(unsigned depth, bool packed)
 {
 	struct history *h = history_open(1);

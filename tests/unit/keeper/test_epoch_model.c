@@ -220,8 +220,8 @@ static void test_reading_back_is_for_lies(void **state)
 	assert_int_equal(search(&config, P_ALL).broken, 0);
 }
 
-/* What the design rests on: that a medium does not give back what it never stored, which is why slots
- * are read past the page cache (storage/root/root_file.c). */
+/* What the design rests on: that a medium does not give back what it never stored, which is why
+ * slots are read past the page cache (storage/root/root_file.c). */
 static void test_what_is_assumed_of_the_medium(void **state)
 {
 	struct model_config config = {.medium = MEDIUM_LIES | MEDIUM_CACHED,
@@ -231,8 +231,8 @@ static void test_what_is_assumed_of_the_medium(void **state)
 	assert_true(search(&config, P2_DESTROYED_STAYS).broken & P2_DESTROYED_STAYS);
 }
 
-/* But it may store later what it refused: there is no way back from an overwriting that was begun. (P4
- * is about who writes roots, and here one lands by itself.) */
+/* But it may store later what it refused: there is no way back from an overwriting that was begun.
+ * (P4 is about who writes roots, and here one lands by itself.) */
 static void test_late_writes_do_no_harm(void **state)
 {
 	struct model_config config = {

@@ -1,7 +1,7 @@
-/* Random histories of all that meets in an erasure: shreds and expiry, moves out of quarantine, places of
- * the root that are away, fail, come and go, burial in strides, restarts, and ends of the process at any
- * write; against what must be true after each step (history.h). HISTORY_SEED=N for one of them, and
- * HISTORIES=N for more. */
+/* Random histories of all that meets in an erasure: shreds and expiry, moves out of quarantine,
+ * places of the root that are away, fail, come and go, burial in strides, restarts, and ends of the
+ * process at any write; against what must be true after each step (history.h). HISTORY_SEED=N for
+ * one of them, and HISTORIES=N for more. */
 #include "tests/unit/keeper/history.h"
 #include "tests/unit/support/faults.h"
 
@@ -57,7 +57,8 @@ int __wrap_recording_move(struct db *db, int64_t id, int64_t account, int64_t gr
 	return __real_recording_move(db, id, account, group, state);
 }
 
-/* The first mirror cannot overwrite: with the new root entered upon, or not yet, the rest goes on. */
+/* The first mirror cannot overwrite: with the new root entered upon, or not yet, the rest goes on.
+ */
 static bool refusing;
 
 int __real_root_set_clear(struct root_set *set, size_t i, unsigned slot);

@@ -1,6 +1,6 @@
 /* The judgement on what real programs leave behind: sox, ffmpeg and flac, finished, killed with
- * SIGKILL in the middle of a recording, and cut short afterwards. A program that is not installed is
- * passed over with a message. */
+ * SIGKILL in the middle of a recording, and cut short afterwards. A program that is not installed
+ * is passed over with a message. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -367,8 +367,8 @@ static void test_mjr(void **state)
 	assert_int_equal(result.condition, PROBE_EMPTY);
 }
 
-/* Every prefix of what a real writer made is judged without a reading past its end, and none but the
- * whole is "ok": the control that the closed ones above are not merely never found out. */
+/* Every prefix of what a real writer made is judged without a reading past its end, and none but
+ * the whole is "ok": the control that the closed ones above are not merely never found out. */
 static void test_every_cut(void **state)
 {
 	static const int sf_formats[] = {SF_FORMAT_W64 | SF_FORMAT_PCM_16,
@@ -410,8 +410,8 @@ static void mutate(const struct builder *whole, uint32_t *noise, struct builder 
 	}
 }
 
-/* Our scanners alone: what libsndfile and the decoders below it make of it is not ours to test here,
- * and the sandbox's to contain. */
+/* Our scanners alone: what libsndfile and the decoders below it make of it is not ours to test
+ * here, and the sandbox's to contain. */
 static void scan_mutant(struct source *source)
 {
 	struct media media;

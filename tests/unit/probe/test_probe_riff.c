@@ -71,7 +71,8 @@ static void test_complete_with_tail(void **state)
 	expect(&b, RIFF_COMPLETE, 999);
 }
 
-/* Janus counts its header in, when it closes; a file that was cut to that size has another RIFF size. */
+/* Janus counts its header in, when it closes; a file that was cut to that size has another RIFF
+ * size. */
 static void test_complete_by_janus(void **state)
 {
 	struct builder b = {.len = 0};

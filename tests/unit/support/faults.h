@@ -23,8 +23,8 @@ void faults_arm(enum fault fault, unsigned at, unsigned n);
 /* Operations since then; no more faults. */
 unsigned faults_disarm(void);
 
-/* Puts the faulty medium between the vault and its root slots, until the vault is closed: those of the
- * keeper's own place, or of one member. */
+/* Puts the faulty medium between the vault and its root slots, until the vault is closed: those of
+ * the keeper's own place, or of one member. */
 void faults_on_root(struct vault *vault);
 void faults_on_member(struct vault *vault, size_t i);
 /* Makes the faulty medium SQLite's own, for databases opened from now on: writes, truncations and

@@ -1,5 +1,5 @@
-/* A vault with recordings of alice and bob, and its root in two places: the keeper's own, and a mirror
- * called usb in a folder of that name. */
+/* A vault with recordings of alice and bob, and its root in two places: the keeper's own, and a
+ * mirror called usb in a folder of that name. */
 #pragma once
 
 #include "daemon/keeper/root/mirrors.h"

@@ -1,5 +1,5 @@
-/* A software TPM in a folder of its own, for tests; and a tap on the wire to it that keeps every byte
- * and can answer in the TPM's place. */
+/* A software TPM in a folder of its own, for tests; and a tap on the wire to it that keeps every
+ * byte and can answer in the TPM's place. */
 #pragma once
 
 #include <pthread.h>

@@ -408,7 +408,8 @@ static void test_profiles(void **state)
 	assert_null(text.ignore);
 	assert_true(c->spools[0].stale_after_us == 7200 * US_PER_S);
 	assert_string_equal(c->spools[0].discarded, "leave");
-	/* A profile of the operator's goes before the bridge's, the spool's own words before both. */
+	/* A profile of the operator's goes before the bridge's, the spool's own words before both.
+	 */
 	assert_int_equal(config_profile_of(c, &c->spools[1], &text), 0);
 	assert_string_equal(text.files, "*.mp4");
 	assert_string_equal(text.accounts, "acme");

@@ -1,5 +1,5 @@
-/* daemon/common/pattern and profile: what strangers' names match, what is taken out of them, and what
- * each bridge's profile makes of the files that bridge leaves. */
+/* daemon/common/pattern and profile: what strangers' names match, what is taken out of them, and
+ * what each bridge's profile makes of the files that bridge leaves. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,8 +56,8 @@ static void patterns_match(void **state)
 			{"*.(wav|mp3)", "a.mp3", ""},
 			{"*.(wav|mp3)", "a.mp", "no"},
 			{"a(|b)c", "ac", ""},
-			{"(a|ab)c", "abc",
-					""}, /* the first choice that leads on, not the first that fits */
+			{"(a|ab)c", "abc", ""}, /* the first choice that leads on, not the first
+						   that fits */
 			{"{a}", "x", "a=x"},
 			{"{a}", "", "no"},
 			{"{a}-{b}", "x-y-z", "a=x-y b=z"}, /* the leftmost takes most */
@@ -332,7 +332,8 @@ static void janus(void **state)
 			{"janus-audioroom-my-room.wav", "-;;;;"},
 			{"videoroom-1234-user-77-1764000000000000-audio-0.mjr", "1234;;;;"},
 			{"audiobridge-1234-user-a-user-9-1764000000000000-audio.mjr", "1234;;;;"},
-			/* a room that is no number and a participant of any name cannot be told apart */
+			/* a room that is no number and a participant of any name cannot be told
+			   apart */
 			{"audiobridge-my-user-x-user-y-1764000000000000-audio.mjr", "-;;;;"},
 			{"x.json", "foreign"});
 }

@@ -1,5 +1,5 @@
-/* What lies beside recordings, read as if by an enemy: sidecars, account maps; and the memory of what
- * does not come to its end. */
+/* What lies beside recordings, read as if by an enemy: sidecars, account maps; and the memory of
+ * what does not come to its end. */
 #include "tests/unit/support/spool_fixture.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* The removal of a sealed recording: whatever happens meanwhile, and wherever it is cut off, another file
- * of its name is not lost, and it is known again. */
+/* The removal of a sealed recording: whatever happens meanwhile, and wherever it is cut off,
+ * another file of its name is not lost, and it is known again. */
 #include <errno.h>
 #include <signal.h>
 #include <sodium.h>

@@ -368,8 +368,8 @@ static void the_walk_does_not_follow_a_swapped_directory(void **state)
 	assert_int_equal(walked.n_directories, 0);
 }
 
-/* While the walk is in it, a directory becomes a link to elsewhere, and something else elsewhere: what
- * is found is what was in it, and nothing is found through the link. */
+/* While the walk is in it, a directory becomes a link to elsewhere, and something else elsewhere:
+ * what is found is what was in it, and nothing is found through the link. */
 static void a_directory_swapped_during_the_walk(void **state)
 {
 	struct walked walked = {0};
@@ -412,7 +412,8 @@ static void a_name_swapped_between_check_and_opening(void **state)
 			assert_int_equal(symlinkat("/etc/passwd", spool.fd, "file"), 0);
 		else
 			put_text(&spool, "file", "AUDIO");
-		/* What was checked is what is opened; without a name it is no recording any more. */
+		/* What was checked is what is opened; without a name it is no recording any more.
+		 */
 		assert_int_equal(source_claim(&source), SOURCE_CHANGED);
 		assert_int_equal(pread_full(source.fd, text, sizeof(text), 0, &len), 0);
 		assert_string_equal(text, "audio");

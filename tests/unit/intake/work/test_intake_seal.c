@@ -151,8 +151,8 @@ static void the_source_is_synced_too(void **state)
 }
 
 /* Large objects are written past the page cache; a filesystem may take the mode and then refuse the
- * writes, at once or in the middle. Whatever came of it, the keeper, who shares the open file, can read
- * it as it likes afterwards. */
+ * writes, at once or in the middle. Whatever came of it, the keeper, who shares the open file, can
+ * read it as it likes afterwards. */
 int __real_pwrite_all(int fd, const void *data, size_t len, off_t offset);
 int __wrap_pwrite_all(int fd, const void *data, size_t len, off_t offset);
 static int direct_writes, direct_writes_max = INT_MAX;

@@ -361,8 +361,8 @@ static void assert_states(struct fixture *f, const char *account, size_t sealed,
 			NULL);
 }
 
-/* Whatever is asked, the answers are those of a shred that is complete, before its rows are written and
- * after each of them. */
+/* Whatever is asked, the answers are those of a shred that is complete, before its rows are written
+ * and after each of them. */
 static void test_a_shred_is_seen_at_once(void **state)
 {
 	struct fixture *f = *state;

@@ -1,5 +1,5 @@
-/* The doctor: a healthy vault with healthy spools needs nothing; each thing that is not as it should
- * be is said, and only that; and a report of any shape is survived. */
+/* The doctor: a healthy vault with healthy spools needs nothing; each thing that is not as it
+ * should be is said, and only that; and a report of any shape is survived. */
 #include <stdlib.h>
 #include <string.h>
 

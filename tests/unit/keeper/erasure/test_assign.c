@@ -1,5 +1,6 @@
 /* Recordings moved out of quarantine: they are the account's then, and only the account's; whatever
- * fails or ends on the way, none is lost, and a shred of the account leaves no key of one behind. */
+ * fails or ends on the way, none is lost, and a shred of the account leaves no key of one behind.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -263,7 +264,8 @@ static void test_it_expires_with_its_account(void **state)
 	check_opens(vault, stray.beside);
 }
 
-/* The epoch cannot be committed: it is the account's, and a shred meanwhile destroys both places. */
+/* The epoch cannot be committed: it is the account's, and a shred meanwhile destroys both places.
+ */
 static void test_a_shred_while_the_former_place_waits(void **state)
 {
 	struct fixture *f = *state;

@@ -1,5 +1,5 @@
-/* An account of thousands of recordings: noted, destroyed, and buried in many strides, with crashes in
- * between, while others are played. */
+/* An account of thousands of recordings: noted, destroyed, and buried in many strides, with crashes
+ * in between, while others are played. */
 #include "tests/unit/support/erasure_fixture.h"
 #include "tests/unit/support/faults.h"
 

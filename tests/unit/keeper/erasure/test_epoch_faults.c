@@ -48,8 +48,9 @@ static const struct {
 		{FAULT_LIE, CLEAR_OLD, 1, DONE},
 		{FAULT_EIO, READ_OLD, 1, DONE},
 		{FAULT_LIE, READ_OLD, 1, DONE},
-		/* Nothing can be done any more from here on: only a restart can tell what the slots hold.
-	 */
+		/* Nothing can be done any more from here on: only a restart can tell what the slots
+		 * hold.
+		 */
 		{FAULT_EIO, WRITE_NEW, FAULTS_ALWAYS, STUCK},
 		{FAULT_EIO_TORN, WRITE_NEW, FAULTS_ALWAYS, STUCK},
 		{FAULT_EIO_AFTER, WRITE_NEW, FAULTS_ALWAYS, STUCK},
@@ -85,7 +86,8 @@ static void check_pending(struct erasure_fixture *scene)
 	assert_int_equal(erasure_retry(vault), 0); /* nothing to do: no further epoch */
 }
 
-/* Others live on at the new epoch; the erasure is for the next one, which overwrites what was left. */
+/* Others live on at the new epoch; the erasure is for the next one, which overwrites what was left.
+ */
 static void check_entered(struct erasure_fixture *scene)
 {
 	struct vault *vault = scene->vault.vault;

@@ -127,7 +127,8 @@ static void test_an_erasure(void **state)
 	close_scene(&s);
 }
 
-/* Dies at the k-th read or write of an erasure, and comes back; then the keeper is started again. */
+/* Dies at the k-th read or write of an erasure, and comes back; then the keeper is started again.
+ */
 static bool survives(uint32_t command, unsigned k)
 {
 	struct erasure_fixture s;

@@ -18,7 +18,8 @@ static const char *const pack_edits[] = {
 		"UPDATE node_pack SET sealed = zeroblob(100000) WHERE parent = (4 << 56) + 11",
 		"UPDATE node_pack SET sealed = CAST(sealed AS TEXT) WHERE parent = (4 << 56) + 11",
 		"UPDATE node_pack SET sealed = 5 WHERE parent = (4 << 56) + 11",
-		"UPDATE node_pack SET sealed = x'' WHERE parent = (4 << 56) + 11 AND 0", /* control */
+		"UPDATE node_pack SET sealed = x'' WHERE parent = (4 << 56) + 11 AND 0", /* control
+											  */
 		"DELETE FROM node_pack WHERE parent = (4 << 56) + 11",
 		/* a row in its place: a single key's box is none of several */
 		("INSERT INTO node(parent, id, epoch, sealed) SELECT parent, first, epoch,"
@@ -45,8 +46,8 @@ static void test_edited_packs(void **state)
 	}
 }
 
-/* What has to stay and does not open stops a staging, which says what it is; what is not needed for it
- * does not. */
+/* What has to stay and does not open stops a staging, which says what it is; what is not needed for
+ * it does not. */
 static void test_damage_is_named(void **state)
 {
 	static const struct {

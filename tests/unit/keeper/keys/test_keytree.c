@@ -72,7 +72,8 @@ static const char *const edits[] = {
 		"UPDATE node SET epoch = epoch - 1 WHERE id = (4 << 56) + 11",
 		"UPDATE node SET sealed = zeroblob(72) WHERE id = (3 << 56) + 1",
 		"UPDATE node SET sealed = zeroblob(71) WHERE id = (2 << 56) + 1",
-		"UPDATE node SET sealed = NULL WHERE id = (1 << 56) AND 0", /* changes nothing: control */
+		"UPDATE node SET sealed = NULL WHERE id = (1 << 56) AND 0", /* changes nothing:
+									       control */
 		"UPDATE node SET sealed = substr(sealed, 1, 71) || x'00' WHERE id = (1 << 56)",
 		"DELETE FROM node WHERE id = (5 << 56) + 111;",
 };

@@ -26,8 +26,8 @@ int tree_open(void **state);
 int tree_close(void **state);
 #define in_tree(test) cmocka_unit_test_setup_teardown(test, tree_open, tree_close)
 
-/* The same nodes one epoch on, in packs; but the second recording of each group has a row of its own
- * again. */
+/* The same nodes one epoch on, in packs; but the second recording of each group has a row of its
+ * own again. */
 int tree_open_packed(void **state);
 #define in_packed_tree(test)                                                                       \
 	{                                                                                          \

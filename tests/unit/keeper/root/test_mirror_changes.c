@@ -1,4 +1,5 @@
-/* Mirrors of the root are added, dropped, replaced and given up: never a copy that is on no record. */
+/* Mirrors of the root are added, dropped, replaced and given up: never a copy that is on no record.
+ */
 #include "tests/unit/support/mirror_fixture.h"
 
 #include <errno.h>
@@ -183,7 +184,8 @@ static void test_another_medium_is_there(void **state)
 	mirror_fixture_close(&s);
 }
 
-/* Lost, replaced under its name, and found again: that one is what is dropped, not what replaced it. */
+/* Lost, replaced under its name, and found again: that one is what is dropped, not what replaced
+ * it. */
 static void test_lost_one_is_found_again(void **state)
 {
 	char why[ROOT_TROUBLE_BYTES];
@@ -208,8 +210,8 @@ static void test_lost_one_is_found_again(void **state)
 	mirror_fixture_close(&s);
 }
 
-/* The keeper died between the note and the end of adding: the copy goes, and so does the note; but no
- * sooner. */
+/* The keeper died between the note and the end of adding: the copy goes, and so does the note; but
+ * no sooner. */
 static void test_adding_is_cut_short(void **state)
 {
 	struct mirror_row row = {.kind = MIRROR_FILE,

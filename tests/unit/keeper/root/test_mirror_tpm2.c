@@ -1,5 +1,5 @@
-/* A mirror of the root in a TPM comes and goes, and the keeper ends at every write of its database on the
- * way: the mirror is whole and in use afterwards, or nothing is left of it. */
+/* A mirror of the root in a TPM comes and goes, and the keeper ends at every write of its database
+ * on the way: the mirror is whole and in use afterwards, or nothing is left of it. */
 #include "tests/unit/support/faults.h"
 #include "tests/unit/support/mirror_fixture.h"
 #include "tests/unit/support/swtpm.h"

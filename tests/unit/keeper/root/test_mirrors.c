@@ -122,7 +122,8 @@ static void test_the_only_file_is_removed(void **state)
 	mirror_fixture_close(&s);
 }
 
-/* Both removed under the running keeper: it holds the root in memory, but has no place for a new one. */
+/* Both removed under the running keeper: it holds the root in memory, but has no place for a new
+ * one. */
 static void test_both_are_removed(void **state)
 {
 	char why[ROOT_TROUBLE_BYTES];
@@ -215,8 +216,8 @@ static void test_a_crash_at_every_slot_operation(void **state)
 	}
 }
 
-/* And one of the two is away at the next start: whatever it holds, nothing is final without it, nothing
- * that lives is lost, and all is done when it is back. */
+/* And one of the two is away at the next start: whatever it holds, nothing is final without it,
+ * nothing that lives is lost, and all is done when it is back. */
 static void crash_and_away(
 		enum fault fault, unsigned at, const char *away, const char *back, bool *ret_more)
 {
@@ -298,8 +299,8 @@ static void test_every_fault_of_one_member(void **state)
 
 /* --- An old state --- */
 
-/* Database and own root file, the very same, from before the erasure; and the object folder's witness
- * gone: the mirror tells. */
+/* Database and own root file, the very same, from before the erasure; and the object folder's
+ * witness gone: the mirror tells. */
 static void test_an_old_state_is_refused(void **state)
 {
 	char *text = NULL;

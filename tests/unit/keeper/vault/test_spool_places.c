@@ -1,5 +1,5 @@
-/* What the keeper keeps with a recording: which one it follows, what lay beside it, and that its bridge
- * did not want it; all of it sealed, and gone with its keys. */
+/* What the keeper keeps with a recording: which one it follows, what lay beside it, and that its
+ * bridge did not want it; all of it sealed, and gone with its keys. */
 #include "tests/unit/support/control_fixture.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* What readers see of recordings whose account or group is noted, destroyed, half buried, buried. */
+/* What readers see of recordings whose account or group is noted, destroyed, half buried, buried.
+ */
 #include "tests/unit/support/storage_fixture.h"
 
 #include <errno.h>
@@ -127,8 +128,8 @@ static void reopen(struct store *s)
 
 #define UNBURIED "SELECT count(*) FROM recording WHERE destroyed_us = 0 OR private IS NOT NULL"
 
-/* Pending when it is noted, destroyed from the one transaction on, and nothing else after each stride,
- * also when the database was closed in between. */
+/* Pending when it is noted, destroyed from the one transaction on, and nothing else after each
+ * stride, also when the database was closed in between. */
 static void test_an_account(void **state)
 {
 	struct store *s = *state;

@@ -84,8 +84,8 @@ static void test_a_restarted_tpm(void **state)
 	close_scene(&s);
 }
 
-/* Killed with a session open, more often than a TPM has room for. No tap: its connections would be the
- * children's too. */
+/* Killed with a session open, more often than a TPM has room for. No tap: its connections would be
+ * the children's too. */
 static void test_killed_processes(void **state)
 {
 	struct erasure_fixture s = {.folder = *state};

@@ -1,5 +1,5 @@
-/* Root slots in a TPM: what shows on the wire and in memory, ways to reach a TPM, and the parts that
- * need none. */
+/* Root slots in a TPM: what shows on the wire and in memory, ways to reach a TPM, and the parts
+ * that need none. */
 #include "tests/unit/storage/tpm2/tpm2_fixture.h"
 
 #include <sys/stat.h>
