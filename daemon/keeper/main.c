@@ -22,10 +22,10 @@
 #include "daemon/keeper/erasure/retention.h"
 #include "daemon/keeper/erasure/root_move.h"
 #include "daemon/keeper/ingest/intake_server.h"
+#include "daemon/keeper/open/vault_open.h"
 #include "daemon/keeper/root/preflight.h"
-#include "daemon/keeper/root/root_place.h"
+#include "daemon/keeper/root/root_main.h"
 #include "daemon/keeper/space.h"
-#include "daemon/keeper/vault_open.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -131,40 +131,41 @@ static int load_config(struct config **ret_config)
 	return r;
 }
 
-/* Says what the vault said, in the journal if there is one. */
-static void report_open_failure(int r, const char *sentence)
+/* Here, on the top floor, what the floors below have to tell goes to the journal. */
+static void keeper_tell(void *context, int priority, enum event event,
+		const struct event_fields *fields, const char *text)
+{
+	event_log(priority, event, fields, "%s", text);
+}
+
+/* Says why the vault cannot be opened, in the journal if there is one. */
+static void report_open_failure(int r, const struct reason *reason)
 {
 	enum event event = r == -RE_EPOCH || r == -RE_MOVED       ? EVENT_RESURRECTION_REFUSED
 			   : r == -RE_NO_ROOT || r == -RE_CORRUPT ? EVENT_KEY_TROUBLE
 								  : EVENT_PLAIN;
-	size_t len = strcspn(sentence, "\n");
 
-	event_log(LOG_CRIT, event, NULL, "%.*s", len ? (int)len : 80,
-			len ? sentence : re_strerror(r));
+	event_log(LOG_CRIT, event, NULL, "%s", reason_text(reason, r));
 }
 
 static int open_vault(struct keeper *keeper)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *errors = open_memstream(&text, &len);
-
-	if (!errors)
-		return -ENOMEM;
-	int r = vault_open(
-			keeper->config, clock_system, arg_accept_restored, errors, &keeper->vault);
+	const struct vault_setup setup = {.config = keeper->config,
+			.clock = clock_system,
+			.notices = {.tell = keeper_tell},
+			.accept_restored = arg_accept_restored};
+	struct reason reason = {""};
+	int r = vault_open(&setup, &keeper->vault, &reason);
 	if (r == 0 && arg_move_root)
-		r = root_move(keeper->vault, errors);
+		r = root_move(&keeper->vault->eraser, &reason);
 	if (r == 0)
-		r = root_place_check(keeper->vault, errors);
+		r = root_main_check(&keeper->vault->root, &reason);
 	if (r == 0)
-		r = preflight_assurance(keeper->vault, errors);
-	fclose(errors);
+		r = preflight_assurance(&keeper->vault->root, &reason);
 	if (r < 0) {
-		report_open_failure(r, text);
+		report_open_failure(r, &reason);
 		keeper->vault = vault_close(keeper->vault);
 	}
-	free(text);
 	return r;
 }
 
@@ -238,7 +239,8 @@ static int serve(struct keeper *keeper)
 	control_fd = listen_on(keeper->config, "control", SOCK_STREAM);
 	if (intake_fd < 0 || control_fd < 0)
 		return intake_fd < 0 ? intake_fd : control_fd;
-	r = intake_server_start(&keeper->loop, keeper->vault, intake_fd, uid, &keeper->intake);
+	r = intake_server_start(
+			&keeper->loop, &keeper->vault->ingest, intake_fd, uid, &keeper->intake);
 	if (r < 0)
 		return r;
 	TAKE_FD(intake_fd);
@@ -249,7 +251,12 @@ static int serve(struct keeper *keeper)
 	r = space_start(&keeper->loop, keeper->vault, &keeper->space);
 	if (r < 0)
 		return r;
-	return retention_start(&keeper->loop, keeper->vault, stuck, keeper, &keeper->retention);
+	const struct retention_setup retention = {.eraser = &keeper->vault->eraser,
+			.clock = &keeper->vault->clock,
+			.epoch_interval_us = keeper->config->epoch_interval_us,
+			.stuck = stuck,
+			.context = keeper};
+	return retention_start(&keeper->loop, &retention, &keeper->retention);
 }
 
 static void tell_of_host(void *context, const char *sentence)
@@ -262,12 +269,13 @@ static void announce(struct keeper *keeper)
 	struct event_fields fields = {.epoch = (int64_t)vault_epoch(keeper->vault)};
 	char sentence[256];
 
-	root_assurance_sentence(keeper->vault->root->assurance, vault_epoch(keeper->vault),
+	root_assurance_sentence(keeper->vault->root.copies->assurance, vault_epoch(keeper->vault),
 			sentence, sizeof(sentence));
 	event_log(LOG_INFO, EVENT_STARTED, &fields,
 			"vault open at epoch %" PRIu64 ", assurance %s: %s",
-			vault_epoch(keeper->vault), keeper->vault->root->assurance, sentence);
-	preflight_check(keeper->config, "", tell_of_host, NULL);
+			vault_epoch(keeper->vault), keeper->vault->root.copies->assurance,
+			sentence);
+	preflight_check(keeper->config->keeper_dir, "", tell_of_host, NULL);
 	service_ready(keeper->service, "serving");
 }
 
@@ -279,7 +287,7 @@ static int run(struct keeper *keeper)
 		return r;
 	if (arg_move_root) {
 		printf("The root is kept with assurance %s, at epoch %" PRIu64 ".\n",
-				keeper->vault->root->assurance, vault_epoch(keeper->vault));
+				keeper->vault->root.copies->assurance, vault_epoch(keeper->vault));
 		keeper->vault = vault_close(keeper->vault);
 		return 0;
 	}

@@ -20,7 +20,7 @@ int control_audit_append(struct control_call *call, const char *action, const ch
 {
 	struct db *db = call->vault->db;
 	struct audit_record record = {
-			.at_us = clock_now_us(&call->vault->clock),
+			.at_us = clock_now_us(&call->vault->clock.clock),
 			.uid = call->uid,
 			.action = action,
 			.subject = subject,
@@ -37,8 +37,8 @@ int control_audit_append(struct control_call *call, const char *action, const ch
 	if (r < 0)
 		db_rollback(db);
 	else
-		event_log(LOG_INFO, EVENT_PLAIN, NULL, "%s %s by uid %u", action, subject,
-				(unsigned)call->uid);
+		notices_tell(&call->vault->notices, LOG_INFO, EVENT_PLAIN, NULL, "%s %s by uid %u",
+				action, subject, (unsigned)call->uid);
 	return r;
 }
 
@@ -70,7 +70,7 @@ static bool account_subject(struct vault *vault, const char *text, struct subjec
 {
 	struct account_row row;
 
-	if (!text || accounts_find_typed(vault, text, &row) < 0)
+	if (!text || accounts_find_typed(vault->root.tree, text, &row) < 0)
 		return false;
 	account_handle_format(row.handle, subject->text);
 	subject->fields.account = subject->text;
@@ -112,7 +112,8 @@ void control_audit_refusal(struct control_call *call, const char *why)
 	struct subject subject;
 	char reason[768];
 
-	if (!call->method->sensitive || !may_record(refusals, clock_now_us(&call->vault->clock)))
+	if (!call->method->sensitive ||
+			!may_record(refusals, clock_now_us(&call->vault->clock.clock)))
 		return;
 	find_subject(call, &subject);
 	int len = snprintf(reason, sizeof(reason), "%s: %s", call->method->name, why);
@@ -121,12 +122,13 @@ void control_audit_refusal(struct control_call *call, const char *why)
 				"; %u refusals before it were too many to record",
 				refusals->skipped);
 	refusals->skipped = 0;
-	event_log(LOG_WARNING, EVENT_REFUSED, &subject.fields, "Refused uid %u: %s",
-			(unsigned)call->uid, reason);
+	notices_tell(&call->vault->notices, LOG_WARNING, EVENT_REFUSED, &subject.fields,
+			"Refused uid %u: %s", (unsigned)call->uid, reason);
 	int r = control_audit_append(call, "refused", subject.text, reason);
 	if (r < 0) {
-		vault_trouble(call->vault, "a refusal could not be recorded: %s", re_strerror(r));
-		event_log(LOG_ERR, EVENT_PLAIN, &subject.fields,
+		notices_keep_problem(&call->vault->notices, "a refusal could not be recorded: %s",
+				re_strerror(r));
+		notices_tell(&call->vault->notices, LOG_ERR, EVENT_PLAIN, &subject.fields,
 				"A refusal could not be recorded: %s", re_strerror(r));
 	}
 }

@@ -65,19 +65,16 @@ static int answer(struct control_call *call, const uint8_t ulid[static ULID_BYTE
 static int assign(struct control_call *call, const struct recording_row *row,
 		const struct account_row *account)
 {
+	const struct assign_order order = {row, account, {call->uid, control_text(call, "reason")}};
 	struct erasure_result result;
-	char why[sizeof(call->vault->last_error)];
-	int r = assign_recording(call->vault, row, account, call->uid, control_text(call, "reason"),
-			&result);
+	struct reason reason = {""};
+	int r = assign_recording(&call->vault->eraser, &order, &result, &reason);
 
 	if (r == 0)
 		return answer(call, row->ulid, &result);
-	memcpy(why, call->vault->last_error, sizeof(why)); /* the next call may change it */
-	if (r != -RE_NOT_ERASED && assign_is_noted(call->vault, row) > 0)
-		return control_answer_pending(call, r == -RE_AWAY ? why : re_strerror(r));
-	if (r != -RE_CORRUPT)
-		return r;
-	return control_answer_trouble(call, why);
+	if (r != -RE_NOT_ERASED && assign_is_noted(call->vault->db, row) > 0)
+		return control_answer_pending(call, reason_text(&reason, r));
+	return control_answer_trouble(call, reason_text(&reason, r));
 }
 
 static int with_recording(struct control_call *call, const struct recording_row *row)

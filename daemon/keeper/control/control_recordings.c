@@ -105,7 +105,7 @@ static int open_row(struct control_call *call, const struct recording_row *row, 
 
 	if (r != 0)
 		return r;
-	r = recordings_open(call->vault, row, &opened);
+	r = recordings_open(&call->vault->ingest.recordings, row, &opened);
 	if (r < 0)
 		return open_failed(call, row, r);
 	struct socket_fds fds = {.fd = {opened.object_fd, opened.key_fd}, .count = 2};
@@ -180,7 +180,7 @@ static int unwrap_row(struct control_call *call, const struct rec_stanza *stanza
 
 	if (r != 0)
 		return r;
-	r = recordings_unwrap(call->vault, stanza, &unwrapped, &key_fd);
+	r = recordings_unwrap(&call->vault->ingest.recordings, stanza, &unwrapped, &key_fd);
 	if (r == -RE_NO_MATCH)
 		return control_answer_invalid(
 				call, "body", "stanza, tag and recording do not belong together");

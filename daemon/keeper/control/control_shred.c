@@ -8,6 +8,7 @@
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/erasure/erasure.h"
+#include "daemon/keeper/erasure/gate.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/recordings.h"
 
@@ -28,32 +29,17 @@ static void target_clear(struct target *target)
 	free(target->account);
 }
 
-static int check_account(
-		struct control_call *call, const struct account_row *row, const struct tally *tally)
-{
-	if (row->state == ACCOUNT_DELETED)
-		return control_answer_gone(
-				call, "account", control_text(call, "account"), row->deleted_epoch);
-	if (row->state == ACCOUNT_QUARANTINE)
-		return control_answer_refused(call,
-				"the quarantine is not an account; shred its recordings one by one");
-	if (tally->count[RECORDING_HELD] > 0)
-		return control_answer_refused(call,
-				"a legal hold is on %" PRId64 " of the account's recordings",
-				tally->count[RECORDING_HELD]);
-	return 0;
-}
-
 static int aim_at_account_row(
 		struct control_call *call, const struct account_row *row, struct target *target)
 {
 	struct db *db = call->vault->db;
 	struct tally tally;
-	int r = recording_tally(db, row->id, &tally);
 
-	if (r == 0)
-		r = check_account(call, row, &tally);
-	if (r != 0)
+	if (row->state == ACCOUNT_DELETED)
+		return control_answer_gone(
+				call, "account", control_text(call, "account"), row->deleted_epoch);
+	int r = recording_tally(db, row->id, &tally);
+	if (r < 0)
 		return r;
 	target->item = (struct erasure_item){
 			.kind = ERASE_ACCOUNT, .cause = CAUSE_SHRED, .account = row->id};
@@ -87,8 +73,6 @@ static int aim_at_recording_row(
 
 	if (r != 0)
 		return r;
-	if (row->state == RECORDING_HELD)
-		return control_answer_refused(call, "a legal hold is on the recording");
 	target->item = (struct erasure_item){.kind = ERASE_RECORDING,
 			.cause = CAUSE_SHRED,
 			.account = row->account,
@@ -122,17 +106,21 @@ static int aim_at_recording(struct control_call *call, struct target *target)
 static int aim(struct control_call *call, struct target *target)
 {
 	bool account = control_text(call, "account"), recording = control_text(call, "recording");
+	struct reason reason = {""};
 
 	if (account == recording)
 		return control_answer_invalid(
 				call, "account", "give either an account or a recording");
-	return account ? aim_at_account(call, target) : aim_at_recording(call, target);
+	int r = account ? aim_at_account(call, target) : aim_at_recording(call, target);
+	if (r == 0)
+		r = gate_check_item(call->vault->db, &target->item, &reason);
+	return r == -RE_REFUSED ? control_answer_refused(call, "%s", reason_text(&reason, r)) : r;
 }
 
 /* What can be said of the erasure that epoch completes. */
 static json_t *assurance_part(struct control_call *call, uint64_t epoch)
 {
-	const char *assurance = call->vault->root->assurance;
+	const char *assurance = call->vault->root.copies->assurance;
 	char sentence[SENTENCE_BYTES];
 
 	root_assurance_sentence(assurance, epoch, sentence, sizeof(sentence));
@@ -170,32 +158,32 @@ int control_shred_plan(struct control_call *call)
 			vault_epoch(call->vault) + 1);
 }
 
-static int shred_failed(struct control_call *call, const struct target *target, int r)
+static int shred_fail(struct control_call *call, const struct target *target, int r,
+		const struct reason *reason)
 {
-	char why[sizeof(call->vault->last_error)];
-
-	memcpy(why, call->vault->last_error, sizeof(why)); /* the next call may change it */
+	if (r == -RE_REFUSED)
+		return control_answer_refused(call, "%s", reason_text(reason, r));
 	if (r == -RE_AWAY)
-		return control_answer_pending(call, why);
+		return control_answer_pending(call, reason_text(reason, r));
 	if (r != -RE_NOT_ERASED && erasure_is_noted(call->vault->db, &target->item) > 0)
-		return control_answer_pending(call, re_strerror(r));
-	if (r != -RE_CORRUPT)
-		return r;
-	return control_answer_trouble(call, why);
+		return control_answer_pending(call, reason_text(reason, r));
+	return control_answer_trouble(call, reason_text(reason, r));
 }
 
 int control_shred_run(struct control_call *call)
 {
 	_cleanup_(target_clear) struct target target = {0};
 	struct erasure_result result;
+	struct reason reason = {""};
 	int r = aim(call, &target);
 
 	if (r != 0)
 		return r;
-	r = erasure_run(call->vault, &target.item, 1, call->uid, control_text(call, "reason"),
-			&result);
+	target.item.uid = call->uid;
+	target.item.reason = control_text(call, "reason");
+	r = erasure_run(&call->vault->eraser, &target.item, 1, &result, &reason);
 	if (r < 0)
-		return shred_failed(call, &target, r);
+		return shred_fail(call, &target, r, &reason);
 	return answer(call, "result",
 			json_pack("{s:I, s:I, s:I, s:I, s:o}", "recordings",
 					(json_int_t)result.recordings, "plaintext_bytes",

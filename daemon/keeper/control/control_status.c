@@ -7,7 +7,7 @@
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/root/preflight.h"
-#include "daemon/keeper/root/root_place.h"
+#include "daemon/keeper/root/root_main.h"
 #include "storage/tpm2/root_tpm2.h"
 
 #define SENTENCE_BYTES 512
@@ -29,7 +29,7 @@ static json_t *age(struct vault *vault, int64_t since_us)
 {
 	if (since_us <= 0)
 		return json_null();
-	int64_t us = clock_now_us(&vault->clock) - since_us;
+	int64_t us = clock_now_us(&vault->clock.clock) - since_us;
 	return json_real((double)(us > 0 ? us : 0) / US_PER_S);
 }
 
@@ -160,7 +160,7 @@ static json_t *warnings_of(struct control_call *call, const json_t *spools)
 
 	if (!intake || !intake_server_connected(intake))
 		warn(warnings, json_string("recseald is not connected: nothing is being sealed"));
-	if (call->vault->stuck)
+	if (call->vault->root.stuck)
 		warn(warnings, json_string("the keeper must be restarted to finish an erasure"));
 	control_root_warn(call->vault, warnings);
 	warn_of_spools(spools, warnings);
@@ -177,16 +177,16 @@ static json_t *host_part(const struct config *config)
 {
 	json_t *warnings = json_array();
 
-	preflight_check(config, "", note_of_host, warnings);
+	preflight_check(config->keeper_dir, "", note_of_host, warnings);
 	return json_pack("{s:o}", "host_warnings", warnings);
 }
 
 /* How much of a TPM's memory is spent; null for a file, or while it is away. */
 static json_t *root_writes(const struct vault *vault)
 {
-	const struct root_provider *own = vault->root->member[0].provider;
+	const struct root_provider *own = vault->root.copies->member[0].provider;
 
-	if (!own || root_place_is_file(vault))
+	if (!own || root_main_is_file(&vault->root))
 		return json_null();
 	return json_integer((json_int_t)root_tpm2_writes(own));
 }
@@ -195,14 +195,16 @@ static json_t *vault_part(struct vault *vault)
 {
 	char id[ULID_TEXT_CHARS + 1], sentence[SENTENCE_BYTES];
 
-	ulid_format(vault->vault_id, id);
-	root_assurance_sentence(
-			vault->root->assurance, vault_epoch(vault), sentence, sizeof(sentence));
+	ulid_format(vault->root.vault_id, id);
+	root_assurance_sentence(vault->root.copies->assurance, vault_epoch(vault), sentence,
+			sizeof(sentence));
 	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "version", VERSION, "vault", id,
-			"assurance", vault->root->assurance, "assurance_sentence", sentence,
+			"assurance", vault->root.copies->assurance, "assurance_sentence", sentence,
 			"epoch", (json_int_t)vault_epoch(vault), "root_writes", root_writes(vault),
 			"last_error",
-			null_for_none(*vault->last_error ? view_text(vault->last_error) : NULL));
+			null_for_none(*vault->notices.problem.text
+							? view_text(vault->notices.problem.text)
+							: NULL));
 }
 
 static json_t *intake_part(struct control_call *call)

@@ -13,7 +13,7 @@
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/root/epoch_slots.h"
 #include "daemon/keeper/root/preflight.h"
-#include "daemon/keeper/root/root_place.h"
+#include "daemon/keeper/root/root_main.h"
 #include "storage/tpm2/root_tpm2.h"
 
 #define TEXT_BYTES      1024
@@ -79,7 +79,7 @@ void doctor_space(json_t *checks, const char *where, const char *of, uint64_t fr
 static int read_root(struct vault *vault, size_t i)
 {
 	_cleanup_secret_ struct root_record *record = secret_new(sizeof(*record));
-	int r = record ? epoch_slot_get(vault, i, vault->root_slot, record) : -RE_MLOCK;
+	int r = record ? epoch_slot_get(&vault->root, i, vault->root.slot, record) : -RE_MLOCK;
 
 	if (r >= 0 && (r == 0 || record->epoch != vault_epoch(vault)))
 		return -RE_CORRUPT;
@@ -88,7 +88,7 @@ static int read_root(struct vault *vault, size_t i)
 
 static void check_place(json_t *checks, struct vault *vault, size_t i)
 {
-	const struct root_member *member = &vault->root->member[i];
+	const struct root_member *member = &vault->root.copies->member[i];
 	int r = member->provider ? read_root(vault, i) : -RE_AWAY;
 
 	if (r == 0)
@@ -99,22 +99,22 @@ static void check_place(json_t *checks, struct vault *vault, size_t i)
 				"bring it back, or replace it (recsealctl root): nothing is erased without "
 				"it",
 				"%s (%s) is away: %s", member->name, member->location,
-				member->trouble);
+				member->why_away.text);
 	else
 		doctor_change(checks, KEEPER, "root",
 				"see recseal-keeper(8) before anything is restarted: without its root the "
 				"vault does not open again",
 				"%s (%s) cannot be read: %s", member->name, member->location,
-				root_set_trouble(vault->root, i, r));
+				root_set_trouble(vault->root.copies, i, r));
 }
 
 static void check_root(json_t *checks, struct vault *vault)
 {
-	const char *assurance = vault->root->assurance;
+	const char *assurance = vault->root.copies->assurance;
 
-	for (size_t i = 0; i < vault->root->n; i++)
+	for (size_t i = 0; i < vault->root.copies->n; i++)
 		check_place(checks, vault, i);
-	if (vault->root->n == 1)
+	if (vault->root.copies->n == 1)
 		doctor_fine(checks, KEEPER, "mirror",
 				"none: if the root is lost, so is every recording; recsealctl root add");
 	if (root_assurance_rank(assurance) == 0)
@@ -128,9 +128,9 @@ static void check_root(json_t *checks, struct vault *vault)
 
 static void check_tpm(json_t *checks, const struct vault *vault)
 {
-	const struct root_provider *own = vault->root->member[0].provider;
+	const struct root_provider *own = vault->root.copies->member[0].provider;
 
-	if (!own || root_place_is_file(vault))
+	if (!own || root_main_is_file(&vault->root))
 		return;
 	uint64_t writes = root_tpm2_writes(own);
 	if (writes > TPM_WRITES_MANY)
@@ -168,7 +168,7 @@ static void check_host(json_t *checks, const struct vault *vault, const char *ho
 {
 	size_t before = json_array_size(checks);
 
-	preflight_check(vault->config, host, on_warning, checks);
+	preflight_check(vault->config->keeper_dir, host, on_warning, checks);
 	if (json_array_size(checks) == before)
 		doctor_fine(checks, "host", "keys",
 				"no hibernation, crash dumps, snapshots or copying filesystem found that "
@@ -199,7 +199,7 @@ static void check_folder(json_t *checks, const char *of, const char *path, uint6
 
 static void check_clock(json_t *checks, const struct vault *vault)
 {
-	int64_t behind_us = vault->latest_us - clock_now_us(&vault->clock);
+	int64_t behind_us = vault->clock.latest_us - clock_now_us(&vault->clock.clock);
 
 	if (behind_us > CLOCK_SLACK_US)
 		doctor_change(checks, KEEPER, "clock",
@@ -213,7 +213,7 @@ static void check_clock(json_t *checks, const struct vault *vault)
 
 static void check_erasures(json_t *checks, const struct vault *vault, const struct tally *tally)
 {
-	if (vault->stuck)
+	if (vault->root.stuck)
 		doctor_change(checks, KEEPER, "erasures", "restart recseal-keeper",
 				"one was interrupted, and only a restart can finish it");
 	else if (tally->count[RECORDING_PENDING] > 0)
@@ -224,7 +224,7 @@ static void check_erasures(json_t *checks, const struct vault *vault, const stru
 				tally->count[RECORDING_PENDING]);
 	else
 		doctor_fine(checks, KEEPER, "erasures", "none is waiting");
-	if (vault->witness_owed)
+	if (vault->root.witness_owed)
 		doctor_change(checks, KEEPER, "epoch witness",
 				"make room, or make it writable for the keeper",
 				"the object folder could not take note of epoch %" PRIu64,

@@ -52,11 +52,11 @@ int view_account_name(struct vault *vault, const struct account_row *row, char *
 {
 	char *name = NULL;
 	char handle[ACCOUNT_HANDLE_CHARS + 1];
-	int r = accounts_name(vault, row, &name);
+	int r = accounts_name(vault->root.tree, row, &name);
 
 	if (r == -RE_CORRUPT) {
 		account_handle_format(row->handle, handle);
-		vault_trouble(vault, "the name of account %s is damaged", handle);
+		notices_keep_problem(&vault->notices, "the name of account %s is damaged", handle);
 	} else if (r < 0 && r != -RE_GONE) {
 		return r;
 	}
@@ -87,11 +87,12 @@ static int read_private(struct vault *vault, const struct recording_row *row,
 		struct recording_private *ret_private)
 {
 	char id[ULID_TEXT_CHARS + 1];
-	int r = row->private ? recordings_private(vault, row, ret_private) : -RE_GONE;
+	int r = row->private ? recordings_private(vault->root.tree, row, ret_private) : -RE_GONE;
 
 	if (r == -RE_CORRUPT) {
 		ulid_format(row->ulid, id);
-		vault_trouble(vault, "the private data of recording %s is damaged", id);
+		notices_keep_problem(
+				&vault->notices, "the private data of recording %s is damaged", id);
 	} else if (r < 0 && r != -RE_GONE) {
 		return r;
 	}

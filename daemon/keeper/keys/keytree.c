@@ -34,6 +34,11 @@ uint64_t keytree_epoch(const struct keytree *tree)
 	return tree->epoch;
 }
 
+struct db *keytree_db(const struct keytree *tree)
+{
+	return tree->db;
+}
+
 enum keytree_damage keytree_damaged(const struct keytree *tree, uint64_t *ret_node)
 {
 	*ret_node = tree->damaged;

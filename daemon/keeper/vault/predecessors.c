@@ -1,4 +1,4 @@
-#include "daemon/keeper/vault/spool_places.h"
+#include "daemon/keeper/vault/predecessors.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -24,15 +24,15 @@ struct place {
 	bool used;
 };
 
-struct spool_places {
+struct predecessors {
 	uint8_t key[crypto_generichash_KEYBYTES];
 	uint32_t bucket[BUCKETS];
-	struct place place[SPOOL_PLACES_MAX]; /* a ring: the oldest goes for the next */
+	struct place place[PREDECESSORS_MAX]; /* a ring: the oldest goes for the next */
 	uint32_t at;
 	int64_t recalled[RECALLED_MAX];
 };
 
-static void clear(struct spool_places *places)
+static void clear(struct predecessors *places)
 {
 	sodium_memzero(places->place, sizeof(places->place));
 	memset(places->bucket, 0xff, sizeof(places->bucket)); /* NONE */
@@ -40,9 +40,9 @@ static void clear(struct spool_places *places)
 	places->at = 0;
 }
 
-struct spool_places *spool_places_new(void)
+struct predecessors *predecessors_new(void)
 {
-	struct spool_places *places = calloc(1, sizeof(*places));
+	struct predecessors *places = calloc(1, sizeof(*places));
 
 	if (!places)
 		return NULL;
@@ -51,7 +51,7 @@ struct spool_places *spool_places_new(void)
 	return places;
 }
 
-struct spool_places *spool_places_free(struct spool_places *places)
+struct predecessors *predecessors_free(struct predecessors *places)
 {
 	if (places)
 		sodium_memzero(places, sizeof(*places));
@@ -59,12 +59,12 @@ struct spool_places *spool_places_free(struct spool_places *places)
 	return NULL;
 }
 
-static uint32_t *bucket_of(struct spool_places *places, const uint8_t hash[static HASH_BYTES])
+static uint32_t *bucket_of(struct predecessors *places, const uint8_t hash[static HASH_BYTES])
 {
 	return &places->bucket[get_le64(hash) & (BUCKETS - 1)];
 }
 
-static struct place *find(struct spool_places *places, const uint8_t hash[static HASH_BYTES])
+static struct place *find(struct predecessors *places, const uint8_t hash[static HASH_BYTES])
 {
 	for (uint32_t i = *bucket_of(places, hash); i != NONE; i = places->place[i].next) {
 		if (memcmp(places->place[i].hash, hash, HASH_BYTES) == 0)
@@ -73,7 +73,7 @@ static struct place *find(struct spool_places *places, const uint8_t hash[static
 	return NULL;
 }
 
-static void drop(struct spool_places *places, struct place *place)
+static void drop(struct predecessors *places, struct place *place)
 {
 	uint32_t index = (uint32_t)(place - places->place), *at = bucket_of(places, place->hash);
 
@@ -85,7 +85,7 @@ static void drop(struct spool_places *places, struct place *place)
 	sodium_memzero(place, sizeof(*place));
 }
 
-static void add(struct spool_places *places, const uint8_t hash[static HASH_BYTES],
+static void add(struct predecessors *places, const uint8_t hash[static HASH_BYTES],
 		const struct recording_row *row)
 {
 	struct place *place = &places->place[places->at];
@@ -97,14 +97,14 @@ static void add(struct spool_places *places, const uint8_t hash[static HASH_BYTE
 	memcpy(place->ulid, row->ulid, ULID_BYTES);
 	place->next = *bucket_of(places, hash);
 	*bucket_of(places, hash) = places->at;
-	places->at = (places->at + 1) % SPOOL_PLACES_MAX;
+	places->at = (places->at + 1) % PREDECESSORS_MAX;
 }
 
-size_t spool_places_count(const struct spool_places *places)
+size_t predecessors_count(const struct predecessors *places)
 {
 	size_t count = 0;
 
-	for (uint32_t i = 0; places && i < SPOOL_PLACES_MAX; i++)
+	for (uint32_t i = 0; places && i < PREDECESSORS_MAX; i++)
 		count += places->place[i].used;
 	return count;
 }
@@ -126,7 +126,7 @@ static bool is_below(const struct place *place, const struct key_path *paths, si
 	return false;
 }
 
-void spool_places_forget(struct spool_places *places, const struct key_path *paths, size_t n)
+void predecessors_forget(struct predecessors *places, const struct key_path *paths, size_t n)
 {
 	if (!places || n == 0)
 		return;
@@ -137,14 +137,14 @@ void spool_places_forget(struct spool_places *places, const struct key_path *pat
 	}
 	memcpy(sorted, paths, n * sizeof(*sorted));
 	qsort(sorted, n, sizeof(*sorted), compare);
-	for (uint32_t i = 0; i < SPOOL_PLACES_MAX; i++) {
+	for (uint32_t i = 0; i < PREDECESSORS_MAX; i++) {
 		if (places->place[i].used && is_below(&places->place[i], sorted, n))
 			drop(places, &places->place[i]);
 	}
 }
 
 /* Of the account, the spool's name and the path. */
-static void hash_place(const struct spool_places *places, int64_t account,
+static void hash_place(const struct predecessors *places, int64_t account,
 		const struct recording_private *private, uint8_t ret_hash[static HASH_BYTES])
 {
 	crypto_generichash_state state;
@@ -161,68 +161,66 @@ static void hash_place(const struct spool_places *places, int64_t account,
 }
 
 /* Newest first: what is known of a place already is newer. */
-static void recall_one(struct vault *vault, const struct recording_row *row)
+static void recall_one(
+		struct predecessors *places, struct keytree *tree, const struct recording_row *row)
 {
 	struct recording_private private = {0};
 	uint8_t hash[HASH_BYTES];
 
-	if (recordings_private(vault, row, &private) < 0 || !private.spool)
+	if (recordings_private(tree, row, &private) < 0 || !private.spool)
 		return;
-	hash_place(vault->places, row->account, &private, hash);
-	if (!find(vault->places, hash))
-		add(vault->places, hash, row);
+	hash_place(places, row->account, &private, hash);
+	if (!find(places, hash))
+		add(places, hash, row);
 	recording_private_clear(&private);
 }
 
 /* The account's latest recordings from before this one, once since the start. */
-static void recall(struct vault *vault, const struct recording_row *row)
+static void recall(
+		struct predecessors *places, struct keytree *tree, const struct recording_row *row)
 {
-	int64_t *recalled = &vault->places->recalled[row->account % RECALLED_MAX], id = row->id;
+	int64_t *recalled = &places->recalled[row->account % RECALLED_MAX], id = row->id;
 
 	if (*recalled == row->account)
 		return;
 	*recalled = row->account;
-	for (int i = 0; i < SPOOL_PLACES_RECALLED; i++) {
+	for (int i = 0; i < PREDECESSORS_RECALLED; i++) {
 		struct recording_row before;
-		if (recording_before(vault->db, row->account, id, &before) < 0)
+		if (recording_before(keytree_db(tree), row->account, id, &before) < 0)
 			return;
 		id = before.id;
-		recall_one(vault, &before);
+		recall_one(places, tree, &before);
 		recording_row_clear(&before);
 	}
 }
 
 /* What was catalogued may have been rolled back since. */
-static bool is_live(struct vault *vault, const struct place *place)
+static bool is_live(struct keytree *tree, const struct place *place)
 {
 	struct recording_row row;
 
-	if (recording_by_ulid(vault->db, place->ulid, &row) < 0)
+	if (recording_by_ulid(keytree_db(tree), place->ulid, &row) < 0)
 		return false;
 	enum recording_state state = row.state;
 	recording_row_clear(&row);
 	return recording_is_live(state);
 }
 
-int spool_places_take(struct vault *vault, const struct recording_row *row,
-		struct recording_private *private)
+int predecessors_take(struct predecessors *places, struct keytree *tree,
+		const struct recording_row *row, struct recording_private *private)
 {
 	uint8_t hash[HASH_BYTES];
 	char text[ULID_TEXT_CHARS + 1];
 
-	if (!vault->places)
-		vault->places = spool_places_new();
-	if (!vault->places)
-		return -ENOMEM;
-	recall(vault, row);
-	hash_place(vault->places, row->account, private, hash);
-	struct place *before = find(vault->places, hash);
-	bool follows = before && is_live(vault, before);
+	recall(places, tree, row);
+	hash_place(places, row->account, private, hash);
+	struct place *before = find(places, hash);
+	bool follows = before && is_live(tree, before);
 	if (follows)
 		ulid_format(before->ulid, text);
 	if (before)
-		drop(vault->places, before);
-	add(vault->places, hash, row);
+		drop(places, before);
+	add(places, hash, row);
 	free(private->follows);
 	private->follows = follows ? strdup(text) : NULL;
 	return follows && !private->follows ? -ENOMEM : 0;
