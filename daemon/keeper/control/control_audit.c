@@ -43,7 +43,7 @@ int control_audit_append(struct control_call *call, const char *action, const ch
 }
 
 /* A refused caller's parameters are not checked yet. */
-static const char *raw_text(const json_t *value)
+static const char *parameter_raw_text(const json_t *value)
 {
 	const char *text = json_string_value(value);
 
@@ -55,7 +55,7 @@ struct subject {
 	struct event_fields fields;
 };
 
-static bool recording_subject(const char *text, struct subject *subject)
+static bool subject_of_recording(const char *text, struct subject *subject)
 {
 	uint8_t ulid[ULID_BYTES];
 
@@ -66,7 +66,7 @@ static bool recording_subject(const char *text, struct subject *subject)
 	return true;
 }
 
-static bool account_subject(struct vault *vault, const char *text, struct subject *subject)
+static bool subject_of_account(struct vault *vault, const char *text, struct subject *subject)
 {
 	struct account_row row;
 
@@ -79,20 +79,22 @@ static bool account_subject(struct vault *vault, const char *text, struct subjec
 }
 
 /* What the call was about: never what the caller wrote, but an id that stands for it. */
-static void find_subject(const struct control_call *call, struct subject *subject)
+static void subject_find(const struct control_call *call, struct subject *subject)
 {
 	const json_t *p = call->parameters;
 
 	*subject = (struct subject){.text = SUBJECT_UNKNOWN};
-	if (recording_subject(raw_text(json_object_get(p, "id")), subject) ||
-			recording_subject(raw_text(json_object_get(p, "recording")), subject) ||
-			recording_subject(raw_text(json_array_get(json_object_get(p, "args"), 0)),
+	if (subject_of_recording(parameter_raw_text(json_object_get(p, "id")), subject) ||
+			subject_of_recording(parameter_raw_text(json_object_get(p, "recording")),
+					subject) ||
+			subject_of_recording(parameter_raw_text(json_array_get(
+							     json_object_get(p, "args"), 0)),
 					subject))
 		return;
-	account_subject(call->vault, raw_text(json_object_get(p, "account")), subject);
+	subject_of_account(call->vault, parameter_raw_text(json_object_get(p, "account")), subject);
 }
 
-static bool may_record(struct control_refusals *refusals, int64_t now_us)
+static bool refusals_may_record(struct control_refusals *refusals, int64_t now_us)
 {
 	if (now_us - refusals->since_us >= WINDOW_US || now_us < refusals->since_us) {
 		refusals->since_us = now_us;
@@ -113,9 +115,9 @@ void control_audit_refusal(struct control_call *call, const char *why)
 	char reason[768];
 
 	if (!call->method->sensitive ||
-			!may_record(refusals, clock_now_us(&call->vault->clock.clock)))
+			!refusals_may_record(refusals, clock_now_us(&call->vault->clock.clock)))
 		return;
-	find_subject(call, &subject);
+	subject_find(call, &subject);
 	int len = snprintf(reason, sizeof(reason), "%s: %s", call->method->name, why);
 	if (refusals->skipped > 0)
 		snprintf(reason + len, sizeof(reason) - (size_t)len,

@@ -1,3 +1,4 @@
+/* From what a caller names to the row it stands for, or to the answer that there is none. */
 #include <errno.h>
 
 #include "daemon/keeper/control/control_method.h"

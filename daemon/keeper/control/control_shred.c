@@ -29,7 +29,7 @@ static void target_clear(struct target *target)
 	free(target->account);
 }
 
-static int aim_at_account_row(
+static int target_set_account_row(
 		struct control_call *call, const struct account_row *row, struct target *target)
 {
 	struct db *db = call->vault->db;
@@ -53,19 +53,19 @@ static int aim_at_account_row(
 	return r;
 }
 
-static int aim_at_account(struct control_call *call, struct target *target)
+static int target_set_account(struct control_call *call, struct target *target)
 {
 	struct account_row row;
 	int r = control_find_account(call, "account", &row);
 
 	if (r != 0)
 		return r;
-	r = aim_at_account_row(call, &row, target);
+	r = target_set_account_row(call, &row, target);
 	account_row_clear(&row);
 	return r;
 }
 
-static int aim_at_recording_row(
+static int target_set_recording_row(
 		struct control_call *call, const struct recording_row *row, struct target *target)
 {
 	struct account_row account;
@@ -90,20 +90,20 @@ static int aim_at_recording_row(
 	return r;
 }
 
-static int aim_at_recording(struct control_call *call, struct target *target)
+static int target_set_recording(struct control_call *call, struct target *target)
 {
 	struct recording_row row;
 	int r = control_find_recording(call, "recording", &row);
 
 	if (r != 0)
 		return r;
-	r = aim_at_recording_row(call, &row, target);
+	r = target_set_recording_row(call, &row, target);
 	recording_row_clear(&row);
 	return r;
 }
 
 /* 0, CONTROL_ANSWERED or negative; the target is cleared by the caller in any case. */
-static int aim(struct control_call *call, struct target *target)
+static int target_find(struct control_call *call, struct target *target)
 {
 	bool account = control_text(call, "account"), recording = control_text(call, "recording");
 	struct reason reason = {""};
@@ -111,14 +111,14 @@ static int aim(struct control_call *call, struct target *target)
 	if (account == recording)
 		return control_answer_invalid(
 				call, "account", "give either an account or a recording");
-	int r = account ? aim_at_account(call, target) : aim_at_recording(call, target);
+	int r = account ? target_set_account(call, target) : target_set_recording(call, target);
 	if (r == 0)
 		r = gate_check_item(call->vault->db, &target->item, &reason);
 	return r == -RE_REFUSED ? control_answer_refused(call, "%s", reason_text(&reason, r)) : r;
 }
 
 /* What can be said of the erasure that epoch completes. */
-static json_t *assurance_part(struct control_call *call, uint64_t epoch)
+static json_t *shred_assurance(struct control_call *call, uint64_t epoch)
 {
 	const char *assurance = call->vault->root.copies->assurance;
 	char sentence[SENTENCE_BYTES];
@@ -129,9 +129,9 @@ static json_t *assurance_part(struct control_call *call, uint64_t epoch)
 }
 
 /* Steals part; {member: part and what the assurance says}. */
-static int answer(struct control_call *call, const char *member, json_t *part, uint64_t epoch)
+static int shred_answer(struct control_call *call, const char *member, json_t *part, uint64_t epoch)
 {
-	json_t *assurance = assurance_part(call, epoch);
+	json_t *assurance = shred_assurance(call, epoch);
 
 	if (json_object_update(part, assurance) < 0) {
 		json_decref(part);
@@ -144,11 +144,11 @@ static int answer(struct control_call *call, const char *member, json_t *part, u
 int control_shred_plan(struct control_call *call)
 {
 	_cleanup_(target_clear) struct target target = {.forecast = true};
-	int r = aim(call, &target);
+	int r = target_find(call, &target);
 
 	if (r != 0)
 		return r;
-	return answer(call, "plan",
+	return shred_answer(call, "plan",
 			json_pack("{s:s*, s:s*, s:I, s:I, s:o*, s:o*}", "account", target.account,
 					"recording", *target.recording ? target.recording : NULL,
 					"recordings", (json_int_t)target.recordings,
@@ -175,7 +175,7 @@ int control_shred_run(struct control_call *call)
 	_cleanup_(target_clear) struct target target = {0};
 	struct erasure_result result;
 	struct reason reason = {""};
-	int r = aim(call, &target);
+	int r = target_find(call, &target);
 
 	if (r != 0)
 		return r;
@@ -184,7 +184,7 @@ int control_shred_run(struct control_call *call)
 	r = erasure_run(&call->vault->eraser, &target.item, 1, &result, &reason);
 	if (r < 0)
 		return shred_fail(call, &target, r, &reason);
-	return answer(call, "result",
+	return shred_answer(call, "result",
 			json_pack("{s:I, s:I, s:I, s:I, s:o}", "recordings",
 					(json_int_t)result.recordings, "plaintext_bytes",
 					(json_int_t)result.plain_bytes, "epoch_before",

@@ -18,7 +18,7 @@ static int bury_drop_keys(struct db *db, enum erasure_kind kind, int64_t id)
 {
 	enum node_kind node = kind == ERASE_ACCOUNT ? NODE_KIND_ACCOUNT : NODE_KIND_GROUP;
 
-	return node_drop_children(db, node_id(node, (uint64_t)id));
+	return node_drop_children(db, key_path_node_id(node, (uint64_t)id));
 }
 
 /* An account's groups, and the keys below them. 1 when all are gone, 0 when there may be more. */

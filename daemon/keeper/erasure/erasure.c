@@ -107,13 +107,13 @@ static int order_note_only(
 /* What lies beside the victims has to be sealed again under fresh keys, so it must open. The erasure
  * does not give it up: a copy of the database made since the last erasure may have it whole, and
  * would be of no use after this one. */
-static void explain_damage(const struct root *root, struct reason *reason)
+static void erasure_explain_damage(const struct root *root, struct reason *reason)
 {
 	uint64_t damaged;
 	enum keytree_damage damage = keytree_damaged(root->tree, &damaged);
 	char node[64];
 
-	node_describe(damaged, node, sizeof(node));
+	key_path_node_describe(damaged, node, sizeof(node));
 	switch (damage) {
 	case KEYTREE_WHOLE:
 		reason_set(reason, 0, "the erasure cannot be staged: %s", re_strerror(-RE_CORRUPT));
@@ -204,7 +204,7 @@ static int erasure_finish_epoch(struct eraser *eraser, const struct root_record 
 
 /* The proof: what was destroyed must not open with the new root, neither through what is staged nor
  * through what is old, which is still in the tables and is what an old copy would have. */
-static int prove_erased(const struct root *root, const struct root_record *next,
+static int erasure_prove(const struct root *root, const struct root_record *next,
 		const struct victims *victims)
 {
 	int r = keytree_try(root->db, next->key, victims->paths, victims->count);
@@ -214,7 +214,7 @@ static int prove_erased(const struct root *root, const struct root_record *next,
 	return r == 0 ? -RE_NOT_ERASED : r;
 }
 
-static void alarm_not_proved(const struct root *root, int proof)
+static void erasure_alarm(const struct root *root, int proof)
 {
 	struct event_fields fields = {.epoch = (int64_t)root_epoch(root)};
 	const char *what = proof == -RE_NOT_ERASED
@@ -233,7 +233,7 @@ static int erasure_complete(struct eraser *eraser, const struct root_record *nex
 {
 	/* What memory still links to the victims goes first, before anybody is told. */
 	predecessors_forget(eraser->predecessors, victims->paths, victims->count);
-	int proof = prove_erased(eraser->root, next, victims);
+	int proof = erasure_prove(eraser->root, next, victims);
 
 	result->only_moves = !victims->destroys;
 	int r = erasure_finish_epoch(eraser, next, result);
@@ -244,7 +244,7 @@ static int erasure_complete(struct eraser *eraser, const struct root_record *nex
 		return r;
 	}
 	if (proof < 0)
-		alarm_not_proved(eraser->root, proof);
+		erasure_alarm(eraser->root, proof);
 	return proof;
 }
 
@@ -279,7 +279,7 @@ static int erasure_pend(struct eraser *eraser, int r, struct reason *reason)
 }
 
 /* In the words of the medium, where it has some. */
-static const char *copies_problem(const struct root *root, int r)
+static const char *erasure_copies_problem(const struct root *root, int r)
 {
 	const struct root_member *away = root_set_away(root->copies);
 
@@ -304,7 +304,7 @@ static int erasure_carry_out(struct eraser *eraser, const struct root_record *ne
 		reason_set(reason, 0, "an old root could not be overwritten");
 		return erasure_pend(eraser, -EIO, reason);
 	}
-	reason_set(reason, 0, "%s", copies_problem(root, r));
+	reason_set(reason, 0, "%s", erasure_copies_problem(root, r));
 	erasure_pend(eraser, r, reason);
 	if (!root->stuck && erasure_unstage(eraser) < 0)
 		root->stuck = true;
@@ -326,14 +326,14 @@ static int erasure_run_order(struct eraser *eraser, const struct erasure_order *
 	if (r < 0) {
 		int noted = order_note_only(eraser, order, reason);
 		if (noted == -RE_CORRUPT)
-			explain_damage(root, reason);
+			erasure_explain_damage(root, reason);
 		notices_keep_problem(root->notices, "%s",
 				noted < 0 ? reason_text(reason, noted) : reason_text(&away, r));
 		return noted < 0 ? noted : reason_set(reason, r, "%s", away.text);
 	}
 	r = erasure_stage(eraser, order, &victims, &next, &result.refused, reason);
 	if (r == -RE_CORRUPT) {
-		explain_damage(root, reason);
+		erasure_explain_damage(root, reason);
 		notices_keep_problem(root->notices, "%s", reason_text(reason, r));
 	}
 	if (r == 0)

@@ -16,7 +16,7 @@
 
 /* An erasure never needs more than this: each page once in the journal, and once where it belongs,
  * and what is added about each item. Many items are noted while a mirror of the root is away. */
-static uint64_t room_for_all(int dir_fd, size_t items)
+static uint64_t erasure_room_for_all(int dir_fd, size_t items)
 {
 	static const char *const names[] = {"keeper.db", "keeper.db-wal"};
 	uint64_t bytes = 0;
@@ -31,7 +31,8 @@ static uint64_t room_for_all(int dir_fd, size_t items)
 
 int erasure_room_check(int dir_fd, size_t items)
 {
-	uint64_t needed = (uint64_t)items * ROOM_PER_ITEM, all = room_for_all(dir_fd, items);
+	uint64_t needed = (uint64_t)items * ROOM_PER_ITEM,
+		 all = erasure_room_for_all(dir_fd, items);
 	struct statvfs sv;
 
 	if (fstatvfs(dir_fd, &sv) < 0)

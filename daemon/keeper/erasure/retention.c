@@ -38,7 +38,7 @@ static struct root *retention_root(const struct retention *retention)
 	return retention->setup.eraser->root;
 }
 
-static int64_t boottime_us(void)
+static int64_t retention_boot_us(void)
 {
 	struct timespec t;
 
@@ -74,11 +74,11 @@ int retention_run(struct eraser *eraser, size_t max, bool *ret_more, struct reas
 /* A clock that jumps ahead would make everything due at once, for good. It is believed again after
  * a restart, for somebody to have looked at it. Behind what the vault has seen it must catch up
  * first. */
-static bool clock_jumped(struct retention *retention)
+static bool retention_clock_jumped(struct retention *retention)
 {
 	const struct root *root = retention_root(retention);
 	int64_t wall_us = clock_now_us(&retention_root(retention)->clock) - retention->wall_us;
-	bool jumped = wall_us - (boottime_us() - retention->boot_us) > US_PER_DAY;
+	bool jumped = wall_us - (retention_boot_us() - retention->boot_us) > US_PER_DAY;
 
 	if (jumped && !retention->told_jump)
 		notices_tell(root->notices, LOG_ERR, EVENT_KEY_TROUBLE, NULL,
@@ -104,7 +104,7 @@ static int64_t retention_interval_us(const struct retention *retention)
 
 /* While a place of the root is away what falls due is only noted, and what is noted already has to
  * be passed over to find it: that may be much by and by. */
-static bool is_noting_time(const struct retention *retention)
+static bool retention_may_note(const struct retention *retention)
 {
 	return !root_set_away(retention_root(retention)->copies) ||
 	       retention->ticks % RETRY_TICKS == 0;
@@ -117,10 +117,10 @@ static int retention_expire(struct retention *retention, struct reason *reason)
 	int64_t due_us;
 	bool more = true;
 
-	if (!is_noting_time(retention))
+	if (!retention_may_note(retention))
 		return 0;
-	if (retention->expired_us > 0 &&
-			boottime_us() - retention->expired_us < retention_interval_us(retention))
+	if (retention->expired_us > 0 && retention_boot_us() - retention->expired_us <
+							 retention_interval_us(retention))
 		return 0;
 	int r = group_next_due(root->db, &due_us);
 
@@ -130,7 +130,7 @@ static int retention_expire(struct retention *retention, struct reason *reason)
 		return 0;
 	r = retention_run(retention->setup.eraser, GROUPS_MAX, &more, reason);
 	if (r == 0 && !more)
-		retention->expired_us = boottime_us();
+		retention->expired_us = retention_boot_us();
 	return r;
 }
 
@@ -195,7 +195,7 @@ static void retention_on_stride(uv_timer_t *timer)
 static int retention_turn(struct retention *retention, const char **ret_what, struct reason *reason)
 {
 	bool retry = retention->failing || retention->ticks % RETRY_TICKS == 0;
-	int r = clock_jumped(retention) ? 0 : retention_expire(retention, reason);
+	int r = retention_clock_jumped(retention) ? 0 : retention_expire(retention, reason);
 
 	*ret_what = "an erasure does not succeed and stays pending";
 	if (r == 0 && retry)
@@ -240,7 +240,7 @@ int retention_start(uv_loop_t *loop, const struct retention_setup *setup,
 	retention->wall_us = clock_now_us(&setup->clock->clock);
 	if (retention->wall_us < setup->clock->latest_us)
 		retention->wall_us = setup->clock->latest_us;
-	retention->boot_us = boottime_us();
+	retention->boot_us = retention_boot_us();
 	uv_timer_init(loop, &retention->timer);
 	uv_timer_init(loop, &retention->stride);
 	retention->open = 2;

@@ -28,4 +28,7 @@ struct vault {
 	struct ingest ingest;
 };
 
+/* Takes NULL; returns NULL. */
+struct vault *vault_close(struct vault *vault);
+
 uint64_t vault_epoch(const struct vault *vault);

@@ -28,7 +28,7 @@
  * crash. */
 #define SWEEP_BACK_MS (24 * 3600 * UINT64_C(1000))
 
-static int open_fail(struct reason *reason, int r, const char *what, const char *path)
+static int open_explain(struct reason *reason, int r, const char *what, const char *path)
 {
 	return reason_set_error(reason, r, "%s %s", what, path);
 }
@@ -49,7 +49,7 @@ static int open_make_directories(const struct config *config, struct reason *rea
 			*p = '/';
 		}
 		if (mkdir(path, modes[i]) < 0 && errno != EEXIST)
-			return open_fail(reason, -errno, "cannot make directory", path);
+			return open_explain(reason, -errno, "cannot make directory", path);
 	}
 	return 0;
 }
@@ -60,15 +60,15 @@ static int open_take_lock(struct vault *vault, struct reason *reason)
 
 	vault->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (vault->dir_fd < 0)
-		return open_fail(reason, -errno, "cannot open the keeper's directory", dir);
+		return open_explain(reason, -errno, "cannot open the keeper's directory", dir);
 	vault->lock_fd = openat(
 			vault->dir_fd, "lock", O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (vault->lock_fd < 0)
-		return open_fail(reason, -errno, "cannot open the lock file in", dir);
+		return open_explain(reason, -errno, "cannot open the lock file in", dir);
 	if (flock(vault->lock_fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
 	if (errno != EWOULDBLOCK)
-		return open_fail(reason, -errno, "cannot lock", dir);
+		return open_explain(reason, -errno, "cannot lock", dir);
 	return reason_set(reason, -RE_BUSY,
 			"another recseal-keeper is running on %s; stop it first", dir);
 }
@@ -195,7 +195,7 @@ static int open_create(struct vault *vault, struct reason *reason)
 	int r = vault->store->ops->witness_get(vault->store, &witnessed);
 
 	if (r < 0)
-		return open_fail(reason, r, "cannot read", vault->config->objects_dir);
+		return open_explain(reason, r, "cannot read", vault->config->objects_dir);
 	if (witnessed > (again ? 1 : 0)) {
 		return reason_set(reason, -RE_NO_ROOT,
 				"%s has no keys, but %s holds recordings of a vault: restore the keeper's "
@@ -211,7 +211,7 @@ static int open_create(struct vault *vault, struct reason *reason)
 		r = durable_unlink(vault->dir_fd, CREATING);
 	if (r == 0)
 		r = durable_sync(vault->dir_fd);
-	return r < 0 ? open_fail(reason, r, "cannot make a new vault in", dir) : 0;
+	return r < 0 ? open_explain(reason, r, "cannot make a new vault in", dir) : 0;
 }
 
 /* A vault that exists. */
@@ -233,7 +233,7 @@ static int open_explain_database(struct vault *vault, int r, struct reason *reas
 				"it",
 				dir);
 	else
-		return open_fail(reason, r, "cannot open the database in", dir);
+		return open_explain(reason, r, "cannot open the database in", dir);
 	return r;
 }
 
@@ -328,7 +328,8 @@ static int open_recover(struct vault *vault, struct reason *reason)
 	if (r == -RE_CORRUPT)
 		return open_explain_database(vault, r, reason);
 	if (r < 0)
-		return open_fail(reason, r, "cannot finish an erasure that was under way in", dir);
+		return open_explain(
+				reason, r, "cannot finish an erasure that was under way in", dir);
 	r = accounts_find_quarantine(vault->root.tree, &vault->quarantine_account);
 	if (r == 0)
 		r = open_find_latest(vault);
@@ -338,7 +339,7 @@ static int open_recover(struct vault *vault, struct reason *reason)
 		r = open_sweep(vault);
 	if (r == -RE_CORRUPT)
 		return open_explain_database(vault, r, reason);
-	return r < 0 ? open_fail(reason, r, "cannot compare catalog and",
+	return r < 0 ? open_explain(reason, r, "cannot compare catalog and",
 				       vault->config->objects_dir)
 		     : 0;
 }
@@ -353,7 +354,7 @@ static int open_or_create(struct vault *vault, uint64_t accept_restored, struct 
 		return r;
 	r = object_store_dir_open(vault->config->objects_dir, &vault->store);
 	if (r < 0)
-		return open_fail(reason, r, "cannot open the object directory",
+		return open_explain(reason, r, "cannot open the object directory",
 				vault->config->objects_dir);
 	vault->predecessors = predecessors_new();
 	if (!vault->predecessors)
@@ -385,21 +386,4 @@ int vault_open(const struct vault_setup *setup, struct vault **ret_vault, struct
 	open_connect_tree(vault);
 	*ret_vault = vault;
 	return 0;
-}
-
-struct vault *vault_close(struct vault *vault)
-{
-	if (!vault)
-		return NULL;
-	predecessors_free(vault->predecessors);
-	root_close(&vault->root);
-	db_close(vault->db);
-	if (vault->store)
-		vault->store->ops->close(vault->store);
-	if (vault->lock_fd >= 0)
-		close(vault->lock_fd);
-	if (vault->dir_fd >= 0)
-		close(vault->dir_fd);
-	free(vault);
-	return NULL;
 }

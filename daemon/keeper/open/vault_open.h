@@ -15,6 +15,3 @@ struct vault_setup {
  * empty. Finishes what a crash left under way. On failure the reason says what, where and what to do.
  * 0; -RE_BUSY; -RE_EPOCH, -RE_MOVED (resurrection guard); -RE_NO_ROOT; -RE_CORRUPT; -errno. */
 int vault_open(const struct vault_setup *setup, struct vault **ret_vault, struct reason *reason);
-
-/* Takes NULL; returns NULL. */
-struct vault *vault_close(struct vault *vault);

@@ -1,3 +1,8 @@
+/* What a keeper that starts makes of root slots and database: the table in epoch.h, row by row.
+ *
+ * Invariants: no slot is overwritten before another copy with the chosen root was written and read
+ * back; a root that opens the present top is never given up for one that does not; and what fits no
+ * row of the table is another state put back, which is refused and left as it is. */
 #include "daemon/keeper/root/epoch.h"
 
 #include <errno.h>

@@ -1,3 +1,9 @@
+/* Changes of the mirrors, on an officer's order: add, drop, replace, give up.
+ *
+ * Invariants: a medium is on record before it holds a root, and until it was overwritten or an officer
+ * gave it up; each change of the record is one transaction with its audit record; and the set keeps one
+ * copy that can be reached at all times. A change that is cut short is cleared up at the next start
+ * (mirrors_open()). */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -35,7 +35,7 @@ const char *account_state_name(enum account_state state)
 	return names[state];
 }
 
-static int hash_name(struct keytree *tree, const char *domain, const void *name, size_t len,
+static int account_hash_name(struct keytree *tree, const char *domain, const void *name, size_t len,
 		uint8_t ret_lookup[static CATALOG_LOOKUP_BYTES])
 {
 	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
@@ -50,13 +50,13 @@ static int hash_name(struct keytree *tree, const char *domain, const void *name,
 int accounts_find(struct keytree *tree, const void *name, size_t len, struct account_row *ret_row)
 {
 	uint8_t lookup[CATALOG_LOOKUP_BYTES];
-	int r = hash_name(tree, "account", name, len, lookup);
+	int r = account_hash_name(tree, "account", name, len, lookup);
 
 	return r < 0 ? r : account_by_lookup(keytree_db(tree), lookup, ret_row);
 }
 
 /* Undoes text_printable(): \xNN and \\. Returns the length, or -EINVAL. */
-static ssize_t unescape(const char *text, uint8_t *ret_bytes, size_t room)
+static ssize_t text_unescape(const char *text, uint8_t *ret_bytes, size_t room)
 {
 	size_t n = 0;
 
@@ -83,7 +83,7 @@ static ssize_t unescape(const char *text, uint8_t *ret_bytes, size_t room)
 int accounts_find_typed(struct keytree *tree, const char *text, struct account_row *ret_row)
 {
 	uint8_t name[ACCOUNT_NAME_MAX], handle[CATALOG_HANDLE_BYTES];
-	ssize_t len = unescape(text, name, sizeof(name));
+	ssize_t len = text_unescape(text, name, sizeof(name));
 	int r = len > 0 ? accounts_find(tree, name, (size_t)len, ret_row) : -ENOENT;
 
 	if ((r != 0 && r != -ENOENT) || ulid_parse(text, handle) < 0)
@@ -101,7 +101,7 @@ int accounts_find_typed(struct keytree *tree, const char *text, struct account_r
 }
 
 /* Adds the row, then the profile's key, then the profile, which is bound to the row's id. */
-static int add_with_profile(
+static int account_add_with_profile(
 		struct keytree *tree, struct account_row *row, const void *name, size_t len)
 {
 	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
@@ -129,11 +129,11 @@ int accounts_add(struct keytree *tree, int64_t now_us, const void *name, size_t 
 
 	if (len == 0 || len > ACCOUNT_NAME_MAX)
 		return -EINVAL;
-	int r = hash_name(tree, "account", name, len, row.lookup);
+	int r = account_hash_name(tree, "account", name, len, row.lookup);
 	if (r < 0)
 		return r;
 	randombytes_buf(row.handle, sizeof(row.handle));
-	r = add_with_profile(tree, &row, name, len);
+	r = account_add_with_profile(tree, &row, name, len);
 	return r < 0 ? r : account_by_id(keytree_db(tree), row.id, ret_row);
 }
 
@@ -160,11 +160,11 @@ int accounts_create_quarantine(struct keytree *tree, int64_t now_us, int64_t *re
 {
 	static const char name[] = "(quarantine)";
 	struct account_row row = {.state = ACCOUNT_QUARANTINE, .created_us = now_us};
-	int r = hash_name(tree, "quarantine", "", 0, row.lookup);
+	int r = account_hash_name(tree, "quarantine", "", 0, row.lookup);
 
 	if (r == 0) {
 		randombytes_buf(row.handle, sizeof(row.handle));
-		r = add_with_profile(tree, &row, name, sizeof(name) - 1);
+		r = account_add_with_profile(tree, &row, name, sizeof(name) - 1);
 	}
 	if (r == 0)
 		*ret_id = row.id;
@@ -175,7 +175,7 @@ int accounts_find_quarantine(struct keytree *tree, int64_t *ret_id)
 {
 	uint8_t lookup[CATALOG_LOOKUP_BYTES];
 	struct account_row row;
-	int r = hash_name(tree, "quarantine", "", 0, lookup);
+	int r = account_hash_name(tree, "quarantine", "", 0, lookup);
 
 	if (r == 0)
 		r = account_by_lookup(keytree_db(tree), lookup, &row);

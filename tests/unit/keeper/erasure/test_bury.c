@@ -179,7 +179,7 @@ static int64_t unburied(struct large *large)
 static int64_t keys_below(struct db *db, enum node_kind kind, int64_t id)
 {
 	_cleanup_free_ struct node_row *rows = NULL;
-	uint64_t first, parent = node_id(kind, (uint64_t)id);
+	uint64_t first, parent = key_path_node_id(kind, (uint64_t)id);
 	size_t n;
 
 	assert_int_equal(node_list(db, parent, &rows, &n), 0);
