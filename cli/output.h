@@ -9,8 +9,6 @@
 
 #include "cli/exit.h"
 
-#define OUTPUT_STATES "sealed, quarantined, held, pending, destroyed, expired"
-
 /* "recsealctl: ..." on stderr, one line, made safe for a terminal. */
 void output_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -9,7 +9,7 @@ static inline void varlink_client_free_p(struct varlink_client **client)
 	varlink_client_free(*client);
 }
 #define _cleanup_client_ __attribute__((cleanup(varlink_client_free_p)))
-#define _cleanup_reply_  __attribute__((cleanup(varlink_reply_clear)))
+#define _cleanup_reply_  __attribute__((cleanup(varlink_client_reply_clear)))
 
 /* Connects to where the options say. */
 static inline enum cli_exit session_open(
