@@ -21,7 +21,7 @@ static const char *arg_state_machine;
 #define BASE64 sodium_base64_VARIANT_ORIGINAL
 
 /* {"args": [...], "body": base64, "tag_sha256": base64}; NULL when out of memory. */
-static json_t *unwrap_parameters(const struct age_stanza *rec, const uint8_t *tag_hash)
+static json_t *make_unwrap_parameters(const struct age_stanza *rec, const uint8_t *tag_hash)
 {
 	char body[sodium_base64_ENCODED_LEN(REC_WRAPPED_BYTES, BASE64)];
 	char tag[sodium_base64_ENCODED_LEN(TAG_HASH_BYTES, BASE64)];
@@ -46,7 +46,7 @@ static int take_key(const struct varlink_reply *reply, uint8_t *ret_file_key)
 }
 
 /* Whether an error reply is about this recording, or about everything we might ask. */
-static int denied_or_failed(const struct varlink_reply *reply)
+static int judge_reply(const struct varlink_reply *reply)
 {
 	enum cli_exit e = control_error_exit(reply);
 
@@ -69,7 +69,7 @@ static int unwrap_by_keeper(void *context, const struct age_stanza *rec,
 		return PLUGIN_UNWRAP_FAILED;
 	}
 	r = varlink_client_call(client, CONTROL_INTERFACE "UnwrapFileKey",
-			unwrap_parameters(rec, tag_hash), &reply);
+			make_unwrap_parameters(rec, tag_hash), &reply);
 	varlink_client_free(client);
 	if (r == VARLINK_REPLIED)
 		r = take_key(&reply, ret_file_key);
@@ -78,13 +78,13 @@ static int unwrap_by_keeper(void *context, const struct age_stanza *rec,
 		r = PLUGIN_UNWRAP_FAILED;
 	} else if (r == VARLINK_FAILED) {
 		control_explain_error(&reply, reason);
-		r = denied_or_failed(&reply);
+		r = judge_reply(&reply);
 	}
 	varlink_client_reply_clear(&reply);
 	return r;
 }
 
-static const char *socket_path(void)
+static const char *find_socket(void)
 {
 	const struct options none = {0};
 
@@ -93,7 +93,7 @@ static const char *socket_path(void)
 
 static int run_identity(struct plugin_stream *stream)
 {
-	char *path = strdup(socket_path());
+	char *path = strdup(find_socket());
 
 	if (!path)
 		return -ENOMEM;

@@ -9,7 +9,7 @@
 #include "cli/table.h"
 
 /* The last column: what else there is to know of the place. */
-static const char *remark_of(const json_t *place, char ret_text[static OUTPUT_BYTES])
+static const char *choose_remark(const json_t *place, char ret_text[static OUTPUT_BYTES])
 {
 	if (!json_is_integer(json_object_get(place, "given_up_epoch")))
 		return field_text(place, "trouble");
@@ -18,7 +18,7 @@ static const char *remark_of(const json_t *place, char ret_text[static OUTPUT_BY
 	return ret_text;
 }
 
-static const char *since_of(const json_t *place)
+static const char *choose_since(const json_t *place)
 {
 	const char *given_up = field_text(place, "given_up_at");
 
@@ -29,8 +29,8 @@ static int add_place_row(struct table *table, const json_t *place)
 {
 	char text[OUTPUT_BYTES];
 	const char *const cells[] = {field_text(place, "name"), field_text(place, "state"),
-			field_text(place, "assurance"), field_text(place, "place"), since_of(place),
-			remark_of(place, text)};
+			field_text(place, "assurance"), field_text(place, "place"),
+			choose_since(place), choose_remark(place, text)};
 
 	return table_row(table, cells);
 }
@@ -107,8 +107,8 @@ enum cli_exit cmd_root_test(const struct arguments *arguments)
 	{
 		const char *state = field_text(place, "state");
 		if (!state || (strcmp(state, "in use") != 0 && strcmp(state, "given up") != 0)) {
-			output_error("not every place of the root can be reached; until then "
-				     "nothing is erased");
+			output_error("not every place of the root can be reached; nothing is "
+				     "erased until all can");
 			return CLI_ERROR;
 		}
 	}

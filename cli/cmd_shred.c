@@ -68,7 +68,7 @@ static enum cli_exit confirm_shred(const struct shred *shred, const char *expect
 	return CLI_ERROR;
 }
 
-static json_t *target_parameters(const struct shred *shred)
+static json_t *make_shred_parameters(const struct shred *shred)
 {
 	return json_pack("{s:s, s:s*}", shred->target.kind, shred->target.name, "reason",
 			shred->reason);
@@ -77,8 +77,8 @@ static json_t *target_parameters(const struct shred *shred)
 static enum cli_exit order_shred(struct shred *shred, const char *confirmed)
 {
 	_cleanup_reply_ struct varlink_reply reply = {0};
-	enum cli_exit e = control_call(
-			shred->client, CONTROL_INTERFACE "Shred", target_parameters(shred), &reply);
+	enum cli_exit e = control_call(shred->client, CONTROL_INTERFACE "Shred",
+			make_shred_parameters(shred), &reply);
 
 	if (e != CLI_DONE)
 		return e;

@@ -2,7 +2,11 @@
  *
  * The rows are all there is to know of a command: main() dispatches by them, --help prints them
  * (cli/help.c), bash completes from them (cli/completion.c), and the SYNOPSIS of recsealctl(1) is
- * held against them by tests/unit/cli/test_cli_table.c. */
+ * held against them by tests/unit/cli/test_cli_table.c.
+ *
+ * A new command is: its row; its function in cli/cmd_GROUP.c, declared below; a SYNOPSIS line and a
+ * paragraph in man/recsealctl.1; a test. A new option is its row in cli/options.c and its name in
+ * enum option_id, and an item in the manual's list. */
 #pragma once
 
 #include <stdbool.h>

@@ -83,9 +83,9 @@ static const char examples_account_show[] =
 static const char help_quarantine_assign[] =
 		"Gives a recording from quarantine to the account it belongs to. A recording is\n"
 		"in quarantine when it could not be sealed for an account. Its key moves to the\n"
-		"account and is erased from where it was: from then on whoever may play the\n"
-		"account's recordings may play this one, and a shred of the account destroys it.\n"
-		"Its expiry date stays. The account must exist already.\n"
+		"account and is erased from where it was: from then on everybody who may play\n"
+		"the account's recordings may play this one, and a shred of the account destroys\n"
+		"it. Its expiry date stays. The account must exist already.\n"
 		"\n"
 		"`recsealctl list --state quarantined` shows what is there. Destroy what belongs\n"
 		"to nobody with `recsealctl shred recording`.\n";
@@ -242,7 +242,7 @@ const struct command command_table[] = {
 		{
 				.name = "shred account",
 				.synopsis = "ACCOUNT [--dry-run] [--yes] [--json] --reason TEXT",
-				.summary = "destroy an account's keys, so all its recordings",
+				.summary = "destroy the keys of an account and all its recordings",
 				.help = help_shred_account,
 				.examples = examples_shred_account,
 				.min_operands = 1,
@@ -253,7 +253,7 @@ const struct command command_table[] = {
 		{
 				.name = "shred recording",
 				.synopsis = "RECORDING [--dry-run] [--yes] [--json] --reason TEXT",
-				.summary = "destroy one recording's key",
+				.summary = "destroy the key of one recording",
 				.help = help_shred_recording,
 				.examples = examples_shred_recording,
 				.min_operands = 1,

@@ -21,14 +21,14 @@ const struct option_spec option_specs[OPTION_MAX] = {
 		[OPTION_OUTPUT] = {"output", 'o', "FILE", "write to a new file of mode 0600",
 				.completion = OPTION_COMPLETES_FILES},
 		[OPTION_REASON] = {"reason", 0, "TEXT", "why; the audit trail keeps it"},
-		[OPTION_ALL] = {"all", 0, NULL, "every recording that still has its key"},
-		[OPTION_DRY_RUN] = {"dry-run", 0, NULL, "show what would be destroyed, and stop"},
-		[OPTION_YES] = {"yes", 0, NULL, "do not ask for confirmation"},
 		[OPTION_FILE] = {"file", 0, "DIRECTORY",
 				"keep the root in a file in this directory, on other media",
 				.completion = OPTION_COMPLETES_FOLDERS},
 		[OPTION_TPM2] = {"tpm2", 0, "TCTI",
 				"keep the root in this TPM: a device, or a TCTI string"},
+		[OPTION_ALL] = {"all", 0, NULL, "every recording that still has its key"},
+		[OPTION_DRY_RUN] = {"dry-run", 0, NULL, "show what would be destroyed, and stop"},
+		[OPTION_YES] = {"yes", 0, NULL, "do not ask for confirmation"},
 		[OPTION_JSON] = {"json", 0, NULL, "print JSON"},
 		[OPTION_SOCKET] = {"socket", 0, "PATH",
 				"the keeper's control socket (otherwise RECSEAL_SOCKET, or\n"
@@ -52,8 +52,8 @@ static void make_long_options(struct option long_options[static OPTION_MAX + 1])
 	long_options[OPTION_MAX] = (struct option){0};
 }
 
-/* "-" hands out words in their order, whatever POSIXLY_CORRECT says; ":" tells a missing argument
- * from an unknown option. */
+/* getopt's "-" returns words in their order, even with POSIXLY_CORRECT; ":" makes a missing
+ * argument and an unknown option two different errors. */
 static void make_short_options(char short_options[static 2 * OPTION_MAX + 3])
 {
 	char *out = stpcpy(short_options, "-:");
@@ -110,7 +110,7 @@ static enum cli_exit take_option(
 	return CLI_DONE;
 }
 
-/* How many options' names begin so. */
+/* How many options' names begin with text. */
 static size_t count_abbreviated(const char *text)
 {
 	size_t n = 0;
@@ -122,7 +122,7 @@ static size_t count_abbreviated(const char *text)
 
 static enum cli_exit refuse_option(int value, const char *text)
 {
-	/* getopt: what it could not use, or 0 for an unknown long option */
+	/* getopt leaves the option that it could not use in optopt; 0 for an unknown long one. */
 	const enum option_id known = find_option(optopt);
 
 	if (value == ':')

@@ -13,11 +13,11 @@ enum option_id {
 	OPTION_UNTIL,
 	OPTION_OUTPUT,
 	OPTION_REASON,
+	OPTION_FILE,
+	OPTION_TPM2,
 	OPTION_ALL,
 	OPTION_DRY_RUN,
 	OPTION_YES,
-	OPTION_FILE,
-	OPTION_TPM2,
 	OPTION_JSON,
 	OPTION_SOCKET,
 	OPTION_HELP,
@@ -37,7 +37,8 @@ enum option_completion {
 	OPTION_COMPLETES_FOLDERS,
 };
 
-/* All there is to know of an option: it is parsed, checked, explained and completed by its row. */
+/* An option's row: parsing, --help and bash completion all come from it. The order is that of
+ * recsealctl(1). */
 struct option_spec {
 	const char *name;     /* without the dashes */
 	char letter;          /* 0: has none */

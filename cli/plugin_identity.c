@@ -76,7 +76,7 @@ static bool is_response(const char *type)
 	       strcmp(type, "unsupported") == 0;
 }
 
-/* Sends a command of phase 2 and waits for its response, whatever that says. */
+/* Sends a command of phase 2 and waits for a response; what the response says does not matter. */
 static int send_command(struct plugin_stream *stream, const char *const args[], size_t n_args,
 		const void *body, size_t body_len)
 {

@@ -341,6 +341,45 @@ static void test_manual(void **state)
 	assert_string_equal(synopses, expected);
 }
 
+/* The long options of the manual's list, in order. */
+static char *read_manual_options(const char *page)
+{
+	const char *line = strstr(page, "\n.Ss Options\n"), *end;
+	struct text out;
+
+	assert_non_null(line);
+	end = strstr(line, "\n.El\n");
+	text_open(&out);
+	for (line++; line < end; line += strcspn(line, "\n") + 1) {
+		if (strncmp(line, ".It ", 4) != 0)
+			continue;
+		_cleanup_free_ char *item = strndup(line, strcspn(line, "\n"));
+		char *save = NULL;
+		for (char *word = strtok_r(item, " ", &save); word;
+				word = strtok_r(NULL, " ", &save)) {
+			if (*word == '-')
+				fprintf(out.f, " -%s", word);
+		}
+	}
+	fputc('\n', out.f);
+	return text_close(&out);
+}
+
+static void test_manual_lists_the_options(void **state)
+{
+	_cleanup_free_ char *page = read_source("man/recsealctl.1");
+	_cleanup_free_ char *listed = read_manual_options(page);
+	_cleanup_free_ char *spoilt = spoil(page, ".It Fl -yes\n", "");
+	_cleanup_free_ char *control = read_manual_options(spoilt);
+	struct text expected;
+
+	text_open(&expected);
+	print_option_names((1U << OPTION_MAX) - 1, expected.f);
+	_cleanup_free_ char *names = text_close(&expected);
+	assert_string_equal(listed, names);
+	assert_string_not_equal(control, names);
+}
+
 static void test_control_manual(void **state)
 {
 	static const char *const changes[][2] = {
@@ -474,6 +513,7 @@ int main(void)
 			cmocka_unit_test(test_help_of_each_command),
 			cmocka_unit_test(test_synopsis_names_the_options),
 			cmocka_unit_test(test_manual),
+			cmocka_unit_test(test_manual_lists_the_options),
 			cmocka_unit_test(test_control_manual),
 			TEST(test_completion),
 			TEST(test_control_completion),
