@@ -436,7 +436,7 @@ static void test_control_completion(void **state)
 			{"echo 'status ", "echo '"},
 			{"echo 'status ", "echo 'export status "},
 			{"'show test ", "'show "},
-			{"'list show'", "'list show close'"},
+			{"'list show", "'list close show"},
 			{"'--account --state ", "'--account "},
 			{"'--account --state ", "'--force --account --state "},
 	};
@@ -487,8 +487,8 @@ static void test_completion_at_work(void **state)
 		const char *offered;
 	} cases[] = {
 			{"recsealctl,st", "status\n"},
-			{"recsealctl,root,", "show test add replace drop\n"},
-			{"recsealctl,--socket,/x,shred,", "account recording\n"},
+			{"recsealctl,root,rep", "replace\n"},
+			{"recsealctl,--socket,/x,shred,rec", "recording\n"},
 			{"recsealctl,shred,account,acme,--d", "--dry-run\n"},
 			{"recsealctl,list,--st", "--state\n"},
 			{"recsealctl,list,--state,p", "pending\n"},
