@@ -191,5 +191,5 @@ int main(int argc, char **argv)
 				re_strerror(r));
 		return CLI_ERROR;
 	}
-	return run_state_machine();
+	return (int)run_state_machine();
 }
