@@ -22,7 +22,7 @@ static const char interface_text[] =
 #define PLANNERS    (ROLE_OPERATOR | ROLE_OFFICER)
 #define ONLY_OFFICE ROLE_OFFICER
 
-static const struct control_method methods[] = {
+const struct control_method control_methods[] = {
 		{"Status", EVERYBODY, .handle = control_status},
 		{"Doctor", PLANNERS, .handle = control_doctor},
 		{"ListRecordings", EVERYBODY, .more = true, .handle = control_lists_recordings,
@@ -69,13 +69,14 @@ static const struct control_method methods[] = {
 		{"DropRootMirror", ONLY_OFFICE, .sensitive = true, .handle = control_root_drop,
 				.parameters = {{"name", PARAMETER_REQUIRED},
 						{"reason", PARAMETER_REASON}}},
+		{0},
 };
 
 static const struct control_method *method_find(const char *name)
 {
-	for (size_t i = 0; i < ELEMENTSOF(methods); i++) {
-		if (strcmp(methods[i].name, name) == 0)
-			return &methods[i];
+	for (const struct control_method *method = control_methods; method->name; method++) {
+		if (strcmp(method->name, name) == 0)
+			return method;
 	}
 	return NULL;
 }
