@@ -1,4 +1,4 @@
-/* The intake's bounded memories: queue, seen, trouble. */
+/* The intake's bounded memories: queue, seen, outage. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,10 +14,10 @@
 #include "daemon/common/watermark.h"
 #include "daemon/common/wire/probe_wire.h"
 #include "daemon/intake/descriptors.h"
+#include "daemon/intake/spool/outage.h"
 #include "daemon/intake/spool/queue.h"
 #include "daemon/intake/spool/seen.h"
 #include "daemon/intake/spool/spool.h"
-#include "daemon/intake/spool/trouble.h"
 #include "daemon/intake/work/share.h"
 
 static int sight(struct queue *queue, const char *path, int64_t due_us, bool event)
@@ -323,24 +323,24 @@ static void every_watermark_can_end(void **state)
 	}
 }
 
-static void trouble_is_told_at_once_then_once_a_minute(void **state)
+static void an_outage_is_reported_at_once_then_once_a_minute(void **state)
 {
-	struct trouble trouble = {0};
+	struct outage outage = {0};
 	int64_t t = 5;
 
-	assert_false(trouble_over(&trouble));
-	assert_int_equal(trouble_hit(&trouble, t), 1);
+	assert_false(outage_over(&outage));
+	assert_int_equal(outage_failed(&outage, t), 1);
 	for (int i = 0; i < 10; i++)
-		assert_int_equal(trouble_hit(&trouble, t + 1), 0);
-	assert_int_equal(trouble_hit(&trouble, t + TROUBLE_REPEAT_US), 11);
-	assert_true(trouble_over(&trouble));
-	assert_false(trouble_over(&trouble));
-	/* Comes and goes: neither is told again within the minute. */
-	t += TROUBLE_REPEAT_US;
-	assert_int_equal(trouble_hit(&trouble, t + 1), 0);
-	assert_false(trouble_over(&trouble));
-	assert_int_equal(trouble_hit(&trouble, t + TROUBLE_REPEAT_US), 1);
-	assert_true(trouble_over(&trouble));
+		assert_int_equal(outage_failed(&outage, t + 1), 0);
+	assert_int_equal(outage_failed(&outage, t + OUTAGE_REPEAT_US), 11);
+	assert_true(outage_over(&outage));
+	assert_false(outage_over(&outage));
+	/* Fails and works by turns: neither is reported again within the minute. */
+	t += OUTAGE_REPEAT_US;
+	assert_int_equal(outage_failed(&outage, t + 1), 0);
+	assert_false(outage_over(&outage));
+	assert_int_equal(outage_failed(&outage, t + OUTAGE_REPEAT_US), 1);
+	assert_true(outage_over(&outage));
 }
 
 int main(void)
@@ -359,7 +359,7 @@ int main(void)
 			cmocka_unit_test(a_watermark_is_told_of_once_a_crossing),
 			cmocka_unit_test(every_watermark_can_end),
 			cmocka_unit_test(seen_remembers_the_last_and_forgets_the_first),
-			cmocka_unit_test(trouble_is_told_at_once_then_once_a_minute),
+			cmocka_unit_test(an_outage_is_reported_at_once_then_once_a_minute),
 	};
 
 	if (sodium_init() < 0)

@@ -18,22 +18,24 @@ static struct spool_tools tools;
 static int setup(void **state)
 {
 	static char name[] = "main", profile[] = "directory", class[] = "default";
-	static struct config_spool spools[1];
-	static struct config config;
+	static struct config_spool config;
 
 	spool_fixture_make(&folder);
 	assert_int_equal(chmod(folder.path, 0750), 0);
-	spools[0] = (struct config_spool){.name = name,
+	config = (struct config_spool){.name = name,
 			.path = folder.path,
 			.profile = profile,
 			.class = class,
 			.settle_us = 1500000};
-	config = (struct config){.spools = spools, .n_spools = 1};
 	tools = (struct spool_tools){0};
 	assert_int_equal(uv_loop_init(&loop), 0);
 	assert_int_equal(watch_start(&loop, NULL, NULL, &tools.watch), 0);
 	assert_int_equal(watch_add(tools.watch, 0, "", folder.fd, 1), 0);
-	assert_int_equal(spool_init(&spool, 0, &config, &tools, 64), 0);
+	const struct spool_setup setup = {.config = &config,
+			.profile = *profile_builtin(profile),
+			.tools = &tools,
+			.candidates = 64};
+	assert_int_equal(spool_init(&spool, &setup, NULL), 0);
 	spool.root_fd = dup(folder.fd);
 	assert_true(spool.root_fd >= 0);
 	return 0;
