@@ -30,7 +30,7 @@ struct intake {
 	void (*stopped)(void *context);
 	void *context;
 
-	struct seen *told; /* refusals in the journal */
+	struct seen *reported; /* refusals in the journal */
 	struct watch *watch;
 	struct probe_client *probe;
 	struct keeper_link *link;
@@ -220,7 +220,7 @@ static void intake_close_handle(void *handle)
 {
 	uv_handle_t *h = handle;
 
-	/* A start that failed early has not made them all. */
+	/* A start that failed early has not initialised all of them. */
 	if (h->type != UV_UNKNOWN_HANDLE && !uv_is_closing(h))
 		uv_close(h, NULL);
 }
@@ -378,7 +378,7 @@ static int start_spools(struct intake *intake, const struct config *config, stru
 	intake->tools = (struct spool_tools){
 			.clock = intake->clock,
 			.watch = intake->watch,
-			.told = intake->told,
+			.reported = intake->reported,
 			.notices = {.post = intake_log_notice, .context = intake},
 			.rescan_us = config->rescan_us,
 	};
@@ -448,10 +448,10 @@ int intake_start(
 		return -ENOMEM;
 	intake->loop = setup->loop;
 	intake->clock = intake->look.clock = setup->clock;
-	intake->told = seen_new(REMEMBERED);
+	intake->reported = seen_new(REMEMBERED);
 	intake->look.parked = seen_new(REMEMBERED);
 	int r = -ENOMEM;
-	if (!intake->told || !intake->look.parked)
+	if (!intake->reported || !intake->look.parked)
 		goto fail;
 	start_handles(intake, setup->config->rescan_us);
 	r = start_parts(intake, setup->config, reason);
@@ -479,7 +479,7 @@ struct intake *intake_free(struct intake *intake)
 	for (size_t i = 0; i < intake->n_spools; i++)
 		spool_free(&intake->spools[i]);
 	free(intake->spools);
-	seen_free(intake->told);
+	seen_free(intake->reported);
 	seen_free(intake->look.parked);
 	free(intake);
 	return NULL;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/monotonic.h"
+#include "daemon/common/config/config.h"
 #include "daemon/intake/beside/bundle.h"
 #include "daemon/intake/beside/marks.h"
 #include "daemon/intake/source/aside.h"
@@ -97,7 +98,7 @@ enum {
 	FINDING_LARGE,      /* no slot is free for a file of its size */
 };
 
-/* When the file was finished, as far as can be told: its last change by its own times, or, when
+/* When the file was finished, as far as is known: its last change by its own times, or, when
  * these lie in the future or before any bridge, the moment this state of it was first met. */
 static int64_t candidate_finished_us(
 		struct candidate *candidate, const struct source_identity *identity, int64_t now_us)
@@ -138,9 +139,9 @@ static int64_t finding_unsettled_us(const struct job_order *order,
 
 static void report_unleased(struct spool *spool)
 {
-	if (spool->told_unleased)
+	if (spool->unleased_reported)
 		return;
-	spool->told_unleased = true;
+	spool->unleased_reported = true;
 	spool_notify(spool, LOG_WARNING, EVENT_SPOOL_TROUBLE,
 			"spool %s: files cannot be leased (because of the filesystem, or without "
 			"CAP_LEASE): a writer is only noticed when it writes; files wait longer",
@@ -261,7 +262,7 @@ static bool error_is_general(int r)
 	return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
 }
 
-/* The look has ended for good, without a job: the candidate goes, and the file stays. */
+/* The look has ended without a job, and waiting would not help: the candidate is dropped. */
 static void candidate_leave(const struct look *look, struct candidate *candidate, int r,
 		const struct source *source)
 {

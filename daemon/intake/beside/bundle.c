@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/monotonic.h"
+#include "daemon/common/config/config.h"
 #include "daemon/intake/beside/manifest.h"
 #include "daemon/intake/beside/neighbours.h"
 
@@ -159,6 +160,7 @@ static int gather_mapped_account(struct spool *spool, int64_t now_us, char **acc
 		outage_over(&spool->mapping);
 		return 0;
 	}
+	/* With half a map the recording would go without its account. */
 	if (r == ACCOUNT_MAP_FRESH)
 		return BUNDLE_WAIT;
 	if (outage_failed(&spool->mapping, monotonic_us()) > 0)

@@ -6,7 +6,7 @@
 #include "daemon/intake/spool/spool.h"
 
 struct bundle {
-	char *account; /* NULL: none could be told */
+	char *account; /* NULL: none is known */
 	bool discarded;
 	int root_fd; /* of the spool, while there are sidecars; else -1 */
 	struct sidecar sidecar[PROFILE_SIDECARS_MAX];

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/monotonic.h"
+#include "daemon/common/config/config.h"
 #include "daemon/intake/source/beneath.h"
 
 /* Whether a marker is there; if_unknown when that cannot be found out. */
@@ -91,8 +92,7 @@ int marks_look(struct spool *spool, const char *path, const struct pattern_match
 		return r;
 	if (discard.there)
 		return MARKS_DISCARDED;
-	/* No marker can be told to be about this recording: it is finished when nobody writes to
-	 * it. */
+	/* Where no marker can be about this recording, it is finished once nobody writes to it. */
 	return unfinished.there || (finished.possible > 0 && !finished.there) ? MARKS_UNFINISHED
 									      : MARKS_FINISHED;
 }

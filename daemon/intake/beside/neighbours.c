@@ -111,6 +111,7 @@ bool neighbours_need(const struct neighbours *n)
 	const char *slash = strrchr(n->path, '/');
 	_cleanup_free_ char *folder = NULL;
 
+	/* Most sidecars: nothing needs to be searched. */
 	if (sharing == PROFILE_UNSHARED)
 		return false;
 	folder = walk.deep || !slash ? strdup("") : strndup(n->path, (size_t)(slash - n->path) + 1);

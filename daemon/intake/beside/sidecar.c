@@ -38,6 +38,7 @@ static int sidecar_read_bytes(const struct source *source, struct sidecar *sidec
 {
 	size_t len = (size_t)source->identity.size;
 
+	/* With a NUL after it: its members are searched as text. */
 	sidecar->bytes = malloc(len + 1);
 	if (!sidecar->bytes)
 		return -ENOMEM;
@@ -55,6 +56,8 @@ static int sidecar_claim(struct source *source, struct sidecar *sidecar)
 {
 	int r = source_claim(source);
 
+	/* Without a lease it is read all the same: a change is seen after reading, or before the
+	 * removal. */
 	if (r == SOURCE_WRITER || r == SOURCE_CHANGED)
 		return SIDECAR_BUSY;
 	return r == 0 || r == SOURCE_UNLEASED ? sidecar_read_bytes(source, sidecar) : r;
@@ -106,6 +109,7 @@ int sidecar_remove(int root_fd, const struct sidecar *sidecar)
 
 	if (r != 0)
 		return r == SOURCE_GONE || r < 0 ? r : SOURCE_CHANGED;
+	/* What was written since is not in the sealed recording. */
 	return source_same(&source.identity, &sidecar->identity) ? source_unlink(&source)
 								 : SOURCE_CHANGED;
 }
@@ -146,6 +150,7 @@ static char *json_value_text(const json_t *value)
 
 static char *json_member(const struct sidecar *sidecar, char *key)
 {
+	/* A key that occurs twice could name two accounts: such a file has no members. */
 	json_t *root = json_loadb(
 			(const char *)sidecar->bytes, sidecar->len, JSON_REJECT_DUPLICATES, NULL);
 	const json_t *at = root;

@@ -70,6 +70,7 @@ static void link_disconnect(struct keeper_link *link)
 	link_drop_unsent(link);
 	if (!connection)
 		return;
+	/* The loop closes it later, when the link may have another connection, or be gone. */
 	connection->poll.data = connection;
 	uv_close((uv_handle_t *)&connection->poll, connection_closed);
 }
@@ -135,6 +136,7 @@ void keeper_link_send(struct keeper_link *link, json_t *message)
 		json_decref(message);
 		return;
 	}
+	/* Not past the messages that wait already. */
 	if (message && !link->first)
 		r = intake_wire_send(link->connection->fd, message, NULL);
 	if (r == -EAGAIN)
@@ -157,6 +159,7 @@ static int link_greeted(struct keeper_link *link, const json_t *message)
 			!json_is_integer(version) ||
 			json_integer_value(version) != INTAKE_WIRE_VERSION)
 		return -RE_PROTOCOL;
+	/* It waited for the greeting. */
 	uv_timer_stop(&link->timer);
 	link->ready = true;
 	link->events.ready(link->events.context);

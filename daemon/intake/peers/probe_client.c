@@ -100,6 +100,7 @@ static void client_finish(struct probe_client *client, struct probe_job *job,
 	probe_done done = job->done;
 	void *context = job->context;
 
+	/* It was sent, and waits for an answer no longer. */
 	if (job->deadline_ms > 0) {
 		TAILQ_REMOVE(&client->running, job, link);
 		client->n_running--;
@@ -172,6 +173,8 @@ static void client_take_answers(struct probe_client *client)
 			client->failures = 0;
 			client_finish(client, job, &result);
 		} else if (r == 0 || r == -RE_PROTOCOL) {
+			/* Also an answer about a file that it was not given: a server that does
+			 * this has gone wrong, and its other answers may be wrong as well. */
 			client_lose_process(client, "probe server answered nonsense");
 		} else {
 			client_lose_process(client, "probe server died");
@@ -183,6 +186,7 @@ static void client_expire(struct probe_client *client)
 {
 	const struct probe_job *oldest = TAILQ_FIRST(&client->running);
 
+	/* All have the same time to go: the oldest runs out first. */
 	if (oldest && client_now_ms() >= oldest->deadline_ms)
 		client_lose_process(client, "probe server does not answer");
 }
@@ -238,6 +242,7 @@ static void client_send_job(struct probe_client *client, struct probe_job *job)
 		client_refuse_job(client, job, r);
 		return;
 	}
+	/* The server has a duplicate of its own. */
 	close_p(&job->fd);
 	job->fd = -1;
 	job->deadline_ms = client_now_ms() + client->timeout_ms + GRACE_MS;

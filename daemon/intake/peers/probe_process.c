@@ -119,6 +119,7 @@ int probe_process_start(uv_loop_t *loop, const char *program,
 		probe_process_end(process);
 		return r;
 	}
+	/* Only now: of a start that failed, the caller hears by the return value alone. */
 	process->events = *events;
 	*ret_process = process;
 	return 0;

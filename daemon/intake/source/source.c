@@ -114,6 +114,7 @@ int source_find(int root_fd, const char *path, struct source *ret_source)
 		source.fd = beneath_open(source.parent_fd, source.name, O_PATH | O_NOFOLLOW);
 		r = source.fd < 0 ? source.fd : fstat(source.fd, &st) < 0 ? -errno : 0;
 	}
+	/* A file that is gone or out of reach is an outcome, not an error. */
 	if (r < 0)
 		r = source_lookup_outcome(r);
 	else
@@ -133,6 +134,7 @@ static int source_reopen(int path_fd)
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
+	/* O_NONBLOCK: with a write lease of another process this open would block. */
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "daemon/common/config/config.h"
 #include "daemon/intake/source/source.h"
 
 #define MODE_BITS 07777
@@ -119,7 +120,7 @@ json_t *facts_build(const struct spool *spool)
 	const struct config_spool *config = spool->config;
 	json_t *facts = json_pack("{s:s, s:s, s:I, s:b, s:I, s:I, s:I}", "profile", config->profile,
 			"class", config->class, "settle_us", (json_int_t)config->settle_us,
-			"unleased", (int)spool->told_unleased, "watches",
+			"unleased", (int)spool->unleased_reported, "watches",
 			(json_int_t)watch_count(spool->tools->watch), "watches_max",
 			(json_int_t)watches_max(), "unwatched", (json_int_t)spool->unwatched);
 

@@ -5,20 +5,20 @@
 
 #define HOUR_US (3600 * US_PER_S)
 
-static bool refusal_seen(struct seen *told, const struct refusal *refusal)
+static bool refusal_seen(struct seen *reported, const struct refusal *refusal)
 {
 	uint8_t key[24];
 
 	put_le64(key, refusal->spool);
 	put_le64(key + 8, refusal->inode);
 	put_le64(key + 16, refusal->kind);
-	return seen_add(told, key, sizeof(key));
+	return seen_add(reported, key, sizeof(key));
 }
 
-enum refusals_verdict refusals_note(struct refusals *refusals, struct seen *told,
+enum refusals_verdict refusals_note(struct refusals *refusals, struct seen *reported,
 		const struct refusal *refusal, int64_t now_us)
 {
-	if (refusal->inode == 0 || refusal_seen(told, refusal))
+	if (refusal->inode == 0 || refusal_seen(reported, refusal))
 		return REFUSALS_KNOWN;
 	if (now_us - refusals->hour_since_us >= HOUR_US) {
 		refusals->hour_since_us = now_us;

@@ -46,7 +46,7 @@ enum refusals_verdict {
 
 /* Notes a refusal in the shared memory and says whether to report it; now_us is monotonic. An
  * inode of 0 is not known, and never news. */
-enum refusals_verdict refusals_note(struct refusals *refusals, struct seen *told,
+enum refusals_verdict refusals_note(struct refusals *refusals, struct seen *reported,
 		const struct refusal *refusal, int64_t now_us);
 
 /* A scan counts the spool's refused files; until it ends, the count of the last one stands. */

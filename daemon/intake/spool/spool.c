@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/monotonic.h"
+#include "daemon/common/config/config.h"
 
 #define NOTICE_BYTES (PATH_MAX + 512) /* a notice may name the spool's path */
 
@@ -78,7 +79,7 @@ bool spool_report_refusal(struct spool *spool, uint64_t inode, unsigned kind, co
 {
 	const struct refusal refusal = {.spool = spool->index, .inode = inode, .kind = kind};
 	enum refusals_verdict verdict = refusals_note(
-			&spool->refusals, spool->tools->told, &refusal, monotonic_us());
+			&spool->refusals, spool->tools->reported, &refusal, monotonic_us());
 
 	/* By its inode: strangers choose the names, and a name may be personal data. */
 	if (verdict == REFUSALS_REPORT || verdict == REFUSALS_REPORT_LAST)

@@ -22,7 +22,6 @@
 
 #include "base/clock.h"
 #include "base/reason.h"
-#include "daemon/common/config/config.h"
 #include "daemon/common/profile/profile.h"
 #include "daemon/common/watermark.h"
 #include "daemon/intake/spool/account_map.h"
@@ -36,11 +35,13 @@
 #include "daemon/intake/spool/stale.h"
 #include "daemon/intake/spool/watch.h"
 
+struct config_spool; /* daemon/common/config/config.h */
+
 /* What all spools share; borrowed. */
 struct spool_tools {
 	const struct clock *clock;
 	struct watch *watch;
-	struct seen *told; /* refusals that were reported already */
+	struct seen *reported; /* refusals that were reported already */
 	struct notice_sink notices;
 	int64_t rescan_us;
 };
@@ -78,7 +79,7 @@ struct spool {
 
 	struct refusals refusals;
 	struct stale_files stale;
-	bool told_unleased;
+	bool unleased_reported;
 
 	/* For the report; "": none. Short, because one message carries it for every spool. */
 	char last_error[200];

@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "base/monotonic.h"
+#include "daemon/common/config/config.h"
 #include "daemon/intake/spool/spool.h"
 
 static void root_close(struct spool *spool)

@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/monotonic.h"
+#include "daemon/common/config/config.h"
 #include "daemon/intake/source/aside.h"
 #include "daemon/intake/spool/spool.h"
 
@@ -138,6 +139,7 @@ static void spool_begin_scan(struct spool *spool)
 static void spool_end_scan(struct spool *spool)
 {
 	spool->scan = scan_free(spool->scan);
+	/* A complete round has met all directories that are in the spool. */
 	watch_forget(spool->tools->watch, spool->index, spool->round);
 	/* A stale file is met when it is looked at, which may be after the scan that found it: the
 	 * round before counts as well. */

@@ -61,7 +61,8 @@ void job_finish(struct job *job, enum job_end end)
 		return;
 	job->over = true;
 	job->end = end;
-	/* At once, also when a thread goes on for a moment: a writer may be waiting. */
+	/* A writer may be waiting: at once, although a thread may read on for a moment. What the
+	 * thread seals is thrown away. */
 	source_release(&job->source);
 	if (job->busy)
 		atomic_store(&job->seal.cancelled, true);

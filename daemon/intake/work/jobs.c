@@ -215,6 +215,7 @@ int jobs_start(struct jobs *jobs, struct job_order *order, struct source *source
 	struct job *job = job_new(&jobs->tools, ++jobs->last_id, order);
 	if (!job)
 		return -ENOMEM;
+	/* The source stays the caller's as long as something can fail. */
 	int r = jobs_ask_probe(jobs, job, source->fd);
 	if (r < 0) {
 		job_free(job);

@@ -1,4 +1,5 @@
 /* The facts about a spool, against what was made of it. */
+#include "daemon/common/config/config.h"
 #include "daemon/common/wire/intake_wire.h"
 #include "daemon/intake/source/source.h"
 #include "daemon/intake/spool/facts.h"
@@ -86,7 +87,7 @@ static void test_of_what_is_there(void **state)
 
 static void test_of_what_happened(void **state)
 {
-	spool.told_unleased = true;
+	spool.unleased_reported = true;
 	spool.unwatched = 3;
 	json_t *facts = facts_build(&spool);
 	assert_true(json_is_true(json_object_get(facts, "unleased")));
