@@ -35,7 +35,7 @@ struct root_file {
 			 */
 };
 
-static struct root_file *of(struct root_provider *provider)
+static struct root_file *file_of(struct root_provider *provider)
 {
 	return (struct root_file *)provider;
 }
@@ -54,10 +54,10 @@ static int read_block(struct root_file *file, unsigned index)
 	return r < 0 ? r : n == BLOCK_BYTES ? 0 : -RE_CORRUPT;
 }
 
-static int file_read(struct root_provider *provider, unsigned slot,
+static int file_read(struct root_provider *provider, unsigned slot, struct reason *reason,
 		uint8_t ret_image[static ROOT_IMAGE_BYTES])
 {
-	struct root_file *file = of(provider);
+	struct root_file *file = file_of(provider);
 	int r = read_block(file, slot);
 
 	if (r == 0)
@@ -67,9 +67,9 @@ static int file_read(struct root_provider *provider, unsigned slot,
 }
 
 static int file_write(struct root_provider *provider, unsigned slot,
-		const uint8_t image[static ROOT_IMAGE_BYTES])
+		const uint8_t image[static ROOT_IMAGE_BYTES], struct reason *reason)
 {
-	struct root_file *file = of(provider);
+	struct root_file *file = file_of(provider);
 
 	memset(file->block, 0, BLOCK_BYTES);
 	memcpy(file->block, image, ROOT_IMAGE_BYTES);
@@ -80,7 +80,7 @@ static int file_write(struct root_provider *provider, unsigned slot,
 
 static void file_free(struct root_provider *provider)
 {
-	struct root_file *file = of(provider);
+	struct root_file *file = file_of(provider);
 
 	if (file->fd >= 0)
 		close(file->fd);
@@ -135,7 +135,7 @@ static int check_place(struct root_file *file)
 	return memcmp(here, file->block, sizeof(here)) == 0 ? 0 : -RE_MOVED;
 }
 
-static int allocate(struct root_file **ret_file)
+static int allocate_file(struct root_file **ret_file)
 {
 	struct root_file *file = calloc(1, sizeof(*file));
 
@@ -165,7 +165,7 @@ static void ask_for_overwrite_in_place(int fd)
 	}
 }
 
-static int fill_new(struct root_file *file, int dir_fd)
+static int fill_new_file(struct root_file *file, int dir_fd)
 {
 	ask_for_overwrite_in_place(file->fd);
 	memset(file->block, 0, BLOCK_BYTES);
@@ -183,13 +183,13 @@ static int fill_new(struct root_file *file, int dir_fd)
 int root_file_create(int dir_fd, struct root_provider **ret_provider)
 {
 	struct root_file *file;
-	int r = allocate(&file);
+	int r = allocate_file(&file);
 
 	if (r < 0)
 		return r;
 	file->fd = openat(dir_fd, FILE_NAME,
 			O_CREAT | O_EXCL | O_RDWR | O_DSYNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	r = file->fd < 0 ? -errno : fill_new(file, dir_fd);
+	r = file->fd < 0 ? -errno : fill_new_file(file, dir_fd);
 	if (r < 0) {
 		file_free(&file->provider);
 		return r;
@@ -216,7 +216,7 @@ static int check_file(struct root_file *file, bool adopt)
 int root_file_open(int dir_fd, bool adopt, struct root_provider **ret_provider)
 {
 	struct root_file *file;
-	int r = allocate(&file);
+	int r = allocate_file(&file);
 
 	if (r < 0)
 		return r;

@@ -21,7 +21,8 @@ struct root_member {
 	const char *assurance;              /* last known; static storage */
 	int64_t away_us;                    /* since when it is away; 0: it is not */
 	struct root_provider *provider;     /* NULL: away */
-	char trouble[ROOT_TROUBLE_BYTES];   /* why it is away; "" when it is not */
+	struct reason why_away;             /* "" when it is not */
+	struct reason why_failed;           /* its last operation; "" when it did not */
 };
 
 struct root_set {
@@ -60,5 +61,5 @@ int root_set_put(struct root_set *set, size_t i, unsigned slot,
 		const uint8_t image[static ROOT_IMAGE_BYTES]);
 int root_set_clear(struct root_set *set, size_t i, unsigned slot);
 
-/* What an error of the member's last operation means, in words. */
+/* Why the member's last operation failed with r, in words. Valid until its next one. */
 const char *root_set_trouble(const struct root_set *set, size_t i, int r);

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/reason.h"
+
 #define ROOT_SLOTS        2
 #define ROOT_KEY_BYTES    32
 #define ROOT_DIGEST_BYTES 32
@@ -35,15 +37,13 @@ struct root_provider;
 struct root_provider_ops {
 	/* Both work on whole images in secret memory. write() is durable on return, and the old
 	 * image is no longer in the slot; it may leave the slot torn on failure. read() comes from
-	 * the medium, not from a cache, as far as the system allows. -errno. */
-	int (*read)(struct root_provider *provider, unsigned slot,
+	 * the medium, not from a cache, as far as the system allows. -errno; the reason stays empty
+	 * where that says all there is. */
+	int (*read)(struct root_provider *provider, unsigned slot, struct reason *reason,
 			uint8_t ret_image[static ROOT_IMAGE_BYTES]);
 	int (*write)(struct root_provider *provider, unsigned slot,
-			const uint8_t image[static ROOT_IMAGE_BYTES]);
+			const uint8_t image[static ROOT_IMAGE_BYTES], struct reason *reason);
 	void (*free)(struct root_provider *provider);
-	/* What went wrong in the last operation, as a sentence, "" when nothing did. NULL: errors
-	 * say all there is. */
-	const char *(*trouble)(const struct root_provider *provider);
 };
 
 struct root_provider {

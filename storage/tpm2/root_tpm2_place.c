@@ -10,7 +10,6 @@
 #include "base/durable.h"
 #include "base/error.h"
 #include "base/secret.h"
-#include "storage/tpm2/root_tpm2.h"
 
 #define PLACE_VERSION  1
 #define CHECKSUM_BYTES 32

@@ -5,6 +5,8 @@
 
 #include "storage/root/root_slot.h"
 
+#define ROOT_TPM2_FILE "root.tpm2"
+
 #define ROOT_TPM2_PLACE_AUTH_BYTES 32
 #define ROOT_TPM2_PLACE_NAME_BYTES 34  /* TPM2B_NAME of an object: le16 algorithm, SHA-256 */
 #define ROOT_TPM2_PLACE_TCTI_BYTES 256 /* with its end */

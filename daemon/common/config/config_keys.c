@@ -8,7 +8,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "daemon/common/config/config_parse.h"
 #include "daemon/common/config/config_path.h"
 #include "daemon/common/watermark.h"
 
@@ -23,47 +22,51 @@ static int replace(char **field, char *value)
 	return 0;
 }
 
-static int set_path(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_path(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	char *path = config_path_clean(value);
 
 	if (!path && errno == EINVAL) {
-		fputs("is not a plain absolute path: begin it with / and use no . or ..", why);
-		return -RE_CONFIG;
+		return reason_set(reason, -RE_CONFIG,
+				"is not a plain absolute path: begin it with / and use no . or ..");
 	}
 	return replace(field, path);
 }
 
-static int set_name(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_name(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	if (!config_name_valid(value)) {
-		fputs("is not a name: use 1 to 64 of a-z, 0-9, _ and -", why);
-		return -RE_CONFIG;
+		return reason_set(reason, -RE_CONFIG,
+				"is not a name: use 1 to 64 of a-z, 0-9, _ and -");
 	}
 	return replace(field, strdup(value));
 }
 
 /* A user or group; whether it exists is found out by the one who needs it. */
-static int set_principal(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_principal(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	bool valid = strlen(value) <= CONFIG_NAME_MAX && *value != '-';
 
 	for (const char *p = value; *p; p++)
 		valid = valid && (isalnum((unsigned char)*p) || strchr("_.-", *p));
 	if (!valid) {
-		fputs("is not the name of a user or group", why);
-		return -RE_CONFIG;
+		return reason_set(reason, -RE_CONFIG, "is not the name of a user or group");
 	}
 	return replace(field, strdup(value));
 }
 
 /* Patterns and templates; what is wrong with them is told when the whole is checked. */
-static int set_text(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_text(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	return replace(field, strdup(value));
 }
 
-static int set_discarded(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_discarded(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	static const char *const words[] = {"seal", "leave", "delete"};
 
@@ -71,11 +74,11 @@ static int set_discarded(const struct config_key *key, const char *value, void *
 		if (strcmp(value, words[i]) == 0)
 			return replace(field, strdup(value));
 	}
-	fputs("is not understood: use seal, leave or delete", why);
-	return -RE_CONFIG;
+	return reason_set(reason, -RE_CONFIG, "is not understood: use seal, leave or delete");
 }
 
-static int set_assurance(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_assurance(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	static const char *const labels[] = {"file", "virtual-tpm", "fw-tpm", "hw-tpm"};
 
@@ -83,65 +86,65 @@ static int set_assurance(const struct config_key *key, const char *value, void *
 		if (strcmp(value, labels[i]) == 0)
 			return replace(field, strdup(value));
 	}
-	fputs("is not an assurance: use file, virtual-tpm, fw-tpm or hw-tpm", why);
-	return -RE_CONFIG;
+	return reason_set(reason, -RE_CONFIG,
+			"is not an assurance: use file, virtual-tpm, fw-tpm or hw-tpm");
 }
 
-static int set_root(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_root(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	if (strcmp(value, "file") == 0 || strcmp(value, "tpm2") == 0)
 		return replace(field, strdup(value));
-	fputs("is no place for a root: use file or tpm2", why);
-	return -RE_CONFIG;
+	return reason_set(reason, -RE_CONFIG, "is no place for a root: use file or tpm2");
 }
 
-static int set_tpm_device(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_tpm_device(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	if (*value == '/' || strchr(value, ':'))
 		return replace(field, strdup(value));
-	fputs("is neither a device like /dev/tpmrm0 nor a TCTI like swtpm:host=127.0.0.1,port=2321",
-			why);
-	return -RE_CONFIG;
+	return reason_set(reason, -RE_CONFIG,
+			"is neither a device like /dev/tpmrm0 nor a TCTI like swtpm:host=127.0.0.1,port=2321");
 }
 
-static int set_span(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_span(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	int64_t span_us;
 
 	if (timespan_parse(value, &span_us) < 0) {
-		fputs("is not a time span: write it like 90s, 15min, 2h, 30d or 5y", why);
-		return -RE_CONFIG;
+		return reason_set(reason, -RE_CONFIG,
+				"is not a time span: write it like 90s, 15min, 2h, 30d or 5y");
 	}
 	if (span_us < key->min || span_us > key->max) {
-		fprintf(why, "is out of range: use %s", key->range);
-		return -RE_CONFIG;
+		return reason_set(reason, -RE_CONFIG, "is out of range: use %s", key->range);
 	}
 	*(int64_t *)field = span_us;
 	return 0;
 }
 
-static int set_count(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_count(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	char *end;
 	long n = strtol(value, &end, 10);
 
 	if (!isdigit((unsigned char)*value) || *end || n < key->min || n > key->max) {
-		fprintf(why, "is not a number from %s", key->range);
-		return -RE_CONFIG;
+		return reason_set(reason, -RE_CONFIG, "is not a number from %s", key->range);
 	}
 	*(unsigned *)field = (unsigned)n;
 	return 0;
 }
 
-static int set_percent(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_percent(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	char *end;
 	long n = strtol(value, &end, 10);
 
 	if (!isdigit((unsigned char)*value) || strcmp(end, "%") != 0 || n < key->min ||
 			n > key->max) {
-		fprintf(why, "is not a share: use %s", key->range);
-		return -RE_CONFIG;
+		return reason_set(reason, -RE_CONFIG, "is not a share: use %s", key->range);
 	}
 	*(unsigned *)field = (unsigned)n;
 	return 0;

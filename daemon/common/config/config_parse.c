@@ -30,7 +30,7 @@ struct seen {
 
 struct parser {
 	struct config *config;
-	FILE *errors;
+	struct reason *reason;
 	int r; /* the first failure that is not the file's, or -RE_CONFIG */
 	struct seen *seen;
 	size_t n_seen;
@@ -66,54 +66,7 @@ __attribute__((format(printf, 2, 3))) static void complain(
 		fail(p, -ENOMEM);
 		return;
 	}
-	fprintf(p->errors, "%s:%u: %s\n", p->path, p->line, safe);
-	fail(p, -RE_CONFIG);
-}
-
-int config_new_spool(struct config *config, const char *name, const char *origin)
-{
-	struct config_spool *spools = reallocarray(
-			config->spools, config->n_spools + 1, sizeof(struct config_spool));
-
-	if (!spools)
-		return -ENOMEM;
-	config->spools = spools;
-	struct config_spool *s = &spools[config->n_spools++];
-	*s = (struct config_spool){.name = strdup(name),
-			.profile = strdup("directory"),
-			.class = strdup("default"),
-			.discarded = strdup("seal"),
-			.settle_us = CONFIG_SETTLE_US,
-			.stale_after_us = US_PER_DAY / 2,
-			.low_percent = WATERMARK_PERCENT_DEFAULT,
-			.origin = strdup(origin)};
-	return s->name && s->profile && s->class && s->discarded && s->origin ? 0 : -ENOMEM;
-}
-
-int config_new_class(struct config *config, const char *name, const char *origin)
-{
-	struct config_class *classes = reallocarray(
-			config->classes, config->n_classes + 1, sizeof(struct config_class));
-
-	if (!classes)
-		return -ENOMEM;
-	config->classes = classes;
-	struct config_class *c = &classes[config->n_classes++];
-	*c = (struct config_class){.name = strdup(name), .origin = strdup(origin)};
-	return c->name && c->origin ? 0 : -ENOMEM;
-}
-
-int config_new_profile(struct config *config, const char *name, const char *origin)
-{
-	struct config_profile *profiles =
-			reallocarray(config->profiles, config->n_profiles + 1, sizeof(*profiles));
-
-	if (!profiles)
-		return -ENOMEM;
-	config->profiles = profiles;
-	struct config_profile *p = &profiles[config->n_profiles++];
-	*p = (struct config_profile){.name = strdup(name), .origin = strdup(origin)};
-	return p->name && p->origin ? 0 : -ENOMEM;
+	fail(p, reason_add_line(p->reason, -RE_CONFIG, "%s:%u: %s", p->path, p->line, safe));
 }
 
 static size_t named_count(const struct parser *p)
@@ -314,19 +267,11 @@ static void *section_base(struct parser *p)
 
 static void set_key(struct parser *p, const struct config_key *key, const char *value)
 {
-	_cleanup_free_ char *why = NULL;
-	size_t why_len;
-	FILE *why_stream = open_memstream(&why, &why_len);
+	struct reason reason = {""};
+	int r = key->set(key, value, (char *)section_base(p) + key->offset, &reason);
 
-	if (!why_stream) {
-		fail(p, -ENOMEM);
-		return;
-	}
-	int r = key->set(key, value, (char *)section_base(p) + key->offset, why_stream);
-	if (fclose(why_stream) != 0)
-		r = -ENOMEM;
 	if (r == -RE_CONFIG)
-		complain(p, "%s=%s %s", key->name, value, why);
+		complain(p, "%s=%s %s", key->name, value, reason.text);
 	else if (r < 0)
 		fail(p, r);
 }
@@ -370,54 +315,50 @@ static void parse_file(struct parser *p, const char *path)
 	p->refused = false;
 	p->file = fopen(path, "re");
 	if (!p->file) {
-		fail(p, -errno);
-		fprintf(p->errors, "%s: %s\n", path, strerror(errno));
+		int r = -errno;
+		fail(p, reason_add_line(p->reason, r, "%s: %s", path, re_strerror(r)));
 		return;
 	}
 	int before = p->r;
 	int r = ini_parse_stream(next_line, p, handle, p);
 	fclose(p->file);
 	if (p->r < 0 && p->r != before && p->r != -RE_CONFIG)
-		fprintf(p->errors, "%s: %s\n", path, re_strerror(p->r));
+		reason_add_line(p->reason, p->r, "%s: %s", path, re_strerror(p->r));
 	else if (r != 0 && p->r == 0)
 		complain(p, "not understood");
 }
 
 /* What every spool and class must have been given. */
-static int require_keys(const struct config *config, FILE *errors)
+static int require_keys(const struct config *config, struct reason *reason)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < config->n_spools; i++) {
 		const struct config_spool *s = &config->spools[i];
-		if (!s->path) {
-			fprintf(errors, "%s: [spool %s] has no Path=; add it\n", s->origin,
-					s->name);
-			r = -RE_CONFIG;
-		}
+		if (!s->path)
+			r = reason_add_line(reason, -RE_CONFIG,
+					"%s: [spool %s] has no Path=; add it", s->origin, s->name);
 	}
 	for (size_t i = 0; i < config->n_classes; i++) {
 		const struct config_class *c = &config->classes[i];
-		if (c->keep_us == 0) {
-			fprintf(errors, "%s: [class %s] has no Keep=; add it, as in Keep=30d\n",
+		if (c->keep_us == 0)
+			r = reason_add_line(reason, -RE_CONFIG,
+					"%s: [class %s] has no Keep=; add it, as in Keep=30d",
 					c->origin, c->name);
-			r = -RE_CONFIG;
-		}
 	}
 	for (size_t i = 0; i < config->n_profiles; i++) {
 		const struct config_profile *p = &config->profiles[i];
-		if (!p->files) {
-			fprintf(errors, "%s: [profile %s] has no Files=; add it, as in Files=**\n",
+		if (!p->files)
+			r = reason_add_line(reason, -RE_CONFIG,
+					"%s: [profile %s] has no Files=; add it, as in Files=**",
 					p->origin, p->name);
-			r = -RE_CONFIG;
-		}
 	}
 	return r;
 }
 
-int config_parse(struct config *config, char *const *paths, size_t n_paths, FILE *errors)
+int config_parse(struct config *config, char *const *paths, size_t n_paths, struct reason *reason)
 {
-	struct parser p = {.config = config, .errors = errors};
+	struct parser p = {.config = config, .reason = reason};
 	int line_max = ini_max_line;
 
 	ini_max_line = LINE_MAX_BYTES;
@@ -425,7 +366,7 @@ int config_parse(struct config *config, char *const *paths, size_t n_paths, FILE
 		parse_file(&p, paths[i]);
 	ini_max_line = line_max;
 	if (p.r == 0)
-		p.r = require_keys(config, errors);
+		p.r = require_keys(config, reason);
 	for (size_t i = 0; i < p.n_seen; i++)
 		free(p.seen[i].origin);
 	free(p.seen);

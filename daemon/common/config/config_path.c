@@ -1,13 +1,13 @@
 #include "daemon/common/config/config_path.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "daemon/common/config/config.h"
 
 /* Whether the component at p of n characters is "." or "..". */
 static bool is_dots(const char *p, size_t n)
@@ -106,11 +106,4 @@ int config_path_overlap(const char *a, const char *b)
 	if (!real_a || !real_b)
 		return -ENOMEM;
 	return is_below(real_a, real_b) || is_below(real_b, real_a);
-}
-
-bool config_name_valid(const char *name)
-{
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-");
-
-	return n > 0 && n <= CONFIG_NAME_MAX && name[n] == '\0';
 }

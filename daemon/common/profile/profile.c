@@ -200,7 +200,7 @@ static const char *compile_word(const struct profile *profile, struct word *word
 
 /* 0, or -RE_CONFIG. */
 static int compile_list(struct profile *profile, const char *key, const char *text,
-		struct words *words, size_t max, enum word_use use, char **ret_why)
+		struct words *words, size_t max, enum word_use use, struct reason *reason)
 {
 	const char *at = text ? text : "", *why = NULL;
 
@@ -219,12 +219,10 @@ static int compile_list(struct profile *profile, const char *key, const char *te
 	}
 	if (!why)
 		return 0;
-	if (asprintf(ret_why, "%s=%.*s: %s", key, (int)strcspn(at, " \t"), at, why) < 0)
-		return -ENOMEM;
-	return -RE_CONFIG;
+	return reason_set(reason, -RE_CONFIG, "%s=%.*s: %s", key, (int)strcspn(at, " \t"), at, why);
 }
 
-static int compile_lists(struct profile *p, char **ret_why)
+static int compile_lists(struct profile *p, struct reason *reason)
 {
 	const struct profile_text *text = p->text;
 	const struct {
@@ -250,7 +248,7 @@ static int compile_lists(struct profile *p, char **ret_why)
 
 	for (size_t i = 0; i < ELEMENTSOF(lists) && r == 0; i++)
 		r = compile_list(p, lists[i].key, lists[i].text, lists[i].words, lists[i].max,
-				lists[i].use, ret_why);
+				lists[i].use, reason);
 	return r;
 }
 
@@ -303,7 +301,7 @@ static char *example_of(const struct pattern *pattern, size_t i)
 
 /* Whether some file can be a recording. Where a marker's or a sidecar's template is that of every
  * file, all would be passed over in silence. */
-static int check_recordings(const struct profile *profile, char **ret_why)
+static int check_recordings(const struct profile *profile, struct reason *reason)
 {
 	struct pattern_match match;
 
@@ -317,21 +315,21 @@ static int check_recordings(const struct profile *profile, char **ret_why)
 				return 0;
 		}
 	}
-	*ret_why = strdup(
+	return reason_set(reason, -RE_CONFIG,
 			"what Files= matches is all matched by Ignore=, a marker or a sidecar, too");
-	return *ret_why ? -RE_CONFIG : -ENOMEM;
 }
 
-int profile_compile(const struct profile_text *text, struct profile **ret_profile, char **ret_why)
+int profile_compile(const struct profile_text *text, struct reason *reason,
+		struct profile **ret_profile)
 {
 	struct profile *profile = calloc(1, sizeof(*profile));
 
 	if (!profile)
 		return -ENOMEM;
 	profile->text = text;
-	int r = compile_lists(profile, ret_why);
+	int r = compile_lists(profile, reason);
 	if (r == 0)
-		r = check_recordings(profile, ret_why);
+		r = check_recordings(profile, reason);
 	if (r < 0) {
 		profile_free(profile);
 		return r;

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/reason.h"
 #include "daemon/common/profile/pattern.h"
 
 #define PROFILE_SIDECARS_MAX 4
@@ -42,9 +43,10 @@ const struct profile_text *profile_builtin_at(size_t i);
 
 struct profile;
 
-/* The text is borrowed, and must outlive the profile. 0; -ENOMEM; -RE_CONFIG with ret_why set to
- * "Files=(wav: has a bracket ...", malloc'd. */
-int profile_compile(const struct profile_text *text, struct profile **ret_profile, char **ret_why);
+/* The text is borrowed, and must outlive the profile. 0; -ENOMEM; -RE_CONFIG with a reason
+ * like "Files=(wav: has a bracket ...". */
+int profile_compile(const struct profile_text *text, struct reason *reason,
+		struct profile **ret_profile);
 struct profile *profile_free(struct profile *profile);
 
 const struct profile_text *profile_text_of(const struct profile *profile);

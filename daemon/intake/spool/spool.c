@@ -35,8 +35,6 @@ static const char *last_component(const char *path)
 int spool_init(struct spool *spool, size_t index, const struct config *config,
 		const struct spool_tools *tools, size_t candidates)
 {
-	_cleanup_free_ char *why = NULL;
-
 	*spool = (struct spool){.config = &config->spools[index],
 			.index = index,
 			.tools = tools,
@@ -48,7 +46,7 @@ int spool_init(struct spool *spool, size_t index, const struct config *config,
 	int r = config_profile_of(config, spool->config, &spool->profile_text);
 	if (r < 0)
 		return -RE_CONFIG;
-	return profile_compile(&spool->profile_text, &spool->profile, &why);
+	return profile_compile(&spool->profile_text, NULL, &spool->profile);
 }
 
 void spool_close(struct spool *spool)

@@ -32,7 +32,7 @@ static json_t *member_part(const struct root_member *member, const struct mirror
 
 	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:o}", "name", member->name, "place",
 			view_text(member->location), "assurance", member->assurance, "state", state,
-			"trouble", text_or_null(member->trouble), "added_at",
+			"trouble", text_or_null(member->why_away.text), "added_at",
 			time_or_null(row ? row->added_us : 0), "away_since",
 			time_or_null(member->away_us));
 }

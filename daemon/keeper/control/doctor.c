@@ -99,7 +99,7 @@ static void check_place(json_t *checks, struct vault *vault, size_t i)
 				"bring it back, or replace it (recsealctl root): nothing is erased without "
 				"it",
 				"%s (%s) is away: %s", member->name, member->location,
-				member->trouble);
+				member->why_away.text);
 	else
 		doctor_change(checks, KEEPER, "root",
 				"see recseal-keeper(8) before anything is restarted: without its root the "

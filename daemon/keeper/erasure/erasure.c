@@ -347,7 +347,7 @@ static const char *why_not(const struct vault *vault, int r)
 {
 	const struct root_member *away = root_set_away(vault->root);
 
-	return away ? away->trouble : root_set_trouble(vault->root, 0, r);
+	return away ? away->why_away.text : root_set_trouble(vault->root, 0, r);
 }
 
 /* Steps 2 to 5 on what is staged. */

@@ -84,7 +84,7 @@ static int add_member(struct vault *vault, const struct mirror_row *row,
 
 	snprintf(member.name, sizeof(member.name), "%s", row->name);
 	snprintf(member.location, sizeof(member.location), "%s", row->place);
-	snprintf(member.trouble, sizeof(member.trouble), "%s", trouble);
+	snprintf(member.why_away.text, sizeof(member.why_away.text), "%s", trouble);
 	return root_set_add(vault->root, &member);
 }
 
@@ -244,7 +244,7 @@ static int check_limit(const struct vault *vault, const struct root_member *memb
 	return mirror_say(-RE_REFUSED, why,
 			"%s is away (%.120s) and holds the root: bring it back, or give it up in %" PRId64
 			" hours (AwayLimit=)",
-			member->name, member->trouble, left_us / (3600 * US_PER_S) + 1);
+			member->name, member->why_away.text, left_us / (3600 * US_PER_S) + 1);
 }
 
 static int give_up(struct vault *vault, size_t i, struct mirror_row *row,

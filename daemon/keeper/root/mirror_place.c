@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -81,45 +82,24 @@ static int say_file(int r, const char *place, char why[static ROOT_TROUBLE_BYTES
 	return r < 0 ? mirror_say(r, why, "%s/" FILE_NAME ": %s", place, re_strerror(r)) : r;
 }
 
-/* The TPM's own sentence, without its newline. */
-struct tpm_words {
-	char *text;
-	size_t len;
-	struct root_tpm2_options options;
-};
-
-static int tpm_words_open(struct tpm_words *words, const struct mirror_row *row)
+/* r, with the TPM's own sentence. */
+static int say_tpm(int r, const struct reason *reason, char why[static ROOT_TROUBLE_BYTES])
 {
-	words->options.errors = open_memstream(&words->text, &words->len);
-	words->options.tcti = row->place;
-	return words->options.errors ? 0 : -ENOMEM;
-}
-
-static int tpm_words_say(struct tpm_words *words, int r, char why[static ROOT_TROUBLE_BYTES])
-{
-	fclose(words->options.errors);
-	words->text[strcspn(words->text, "\n")] = '\0';
-	if (r < 0)
-		mirror_say(r, why, "%s", *words->text ? words->text : re_strerror(r));
-	free(words->text);
-	return r;
+	return r < 0 ? mirror_say(r, why, "%s", reason_text(reason, r)) : r;
 }
 
 int mirror_place_open(struct vault *vault, const struct mirror_row *row,
 		char why[static ROOT_TROUBLE_BYTES], struct root_provider **ret_provider)
 {
 	_cleanup_close_ int fd = open_folder(vault, row, why);
-	struct tpm_words words = {0};
+	struct reason reason = {""};
+	const struct root_tpm2_options options = {.tcti = row->place, .reason = &reason};
 
 	if (fd < 0)
 		return fd;
 	if (row->kind == MIRROR_FILE)
 		return say_file(root_file_open(fd, false, ret_provider), row->place, why);
-	int r = tpm_words_open(&words, row);
-	if (r < 0)
-		return mirror_say(r, why, "%s", re_strerror(r));
-	r = root_tpm2_open(fd, &words.options, ret_provider);
-	return tpm_words_say(&words, r, why);
+	return say_tpm(root_tpm2_open(fd, &options, ret_provider), &reason, why);
 }
 
 static int overwrite(struct root_provider *provider)
@@ -145,7 +125,7 @@ static int holds_root(struct root_provider *provider, uint64_t epoch)
 	int r = record && image ? 0 : -RE_MLOCK;
 
 	for (unsigned slot = 0; slot < ROOT_SLOTS && r == 0; slot++) {
-		r = provider->ops->read(provider, slot, image);
+		r = provider->ops->read(provider, slot, NULL, image);
 		if (r == 0)
 			r = root_record_decode(image, record) == 0 && record->epoch <= epoch;
 	}
@@ -155,13 +135,11 @@ static int holds_root(struct root_provider *provider, uint64_t epoch)
 static int remove_tpm2(struct vault *vault, int fd, const struct mirror_row *row,
 		char why[static ROOT_TROUBLE_BYTES])
 {
-	struct tpm_words words = {0};
+	struct reason reason = {""};
+	const struct root_tpm2_options options = {.tcti = row->place, .reason = &reason};
 	char name[32];
-	int r = tpm_words_open(&words, row);
+	int r = say_tpm(root_tpm2_remove(fd, &options), &reason, why);
 
-	if (r < 0)
-		return mirror_say(r, why, "%s", re_strerror(r));
-	r = tpm_words_say(&words, root_tpm2_remove(fd, &words.options), why);
 	folder_of(row, name);
 	if (r == 0 && unlinkat(vault->dir_fd, name, AT_REMOVEDIR) < 0)
 		r = mirror_say(-errno, why, "cannot remove %s: %s", name, re_strerror(-errno));
@@ -185,7 +163,8 @@ int mirror_place_create(struct vault *vault, const struct mirror_row *row,
 		char why[static ROOT_TROUBLE_BYTES], struct root_provider **ret_provider)
 {
 	_cleanup_close_ int fd = -1;
-	struct tpm_words words = {0};
+	struct reason reason = {""};
+	const struct root_tpm2_options options = {.tcti = row->place, .reason = &reason};
 	char name[32];
 
 	folder_of(row, name);
@@ -197,12 +176,9 @@ int mirror_place_create(struct vault *vault, const struct mirror_row *row,
 	if (row->kind == MIRROR_FILE)
 		return create_file(vault, fd, row->place, why, ret_provider);
 	int r = durable_sync(vault->dir_fd);
-	if (r == 0)
-		r = tpm_words_open(&words, row);
 	if (r < 0)
 		return mirror_say(r, why, "%s", re_strerror(r));
-	r = root_tpm2_create(fd, &words.options, ret_provider);
-	r = tpm_words_say(&words, r, why);
+	r = say_tpm(root_tpm2_create(fd, &options, ret_provider), &reason, why);
 	if (r < 0 && r != -EEXIST) {
 		char ignored[ROOT_TROUBLE_BYTES];
 		(void)remove_tpm2(vault, fd, row, ignored);

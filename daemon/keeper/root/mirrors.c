@@ -27,7 +27,7 @@ static int set_with_own(struct vault *vault, struct root_provider *provider, con
 	if (!set)
 		return -ENOMEM;
 	snprintf(own.location, sizeof(own.location), "%s", vault->config->keeper_dir);
-	snprintf(own.trouble, sizeof(own.trouble), "%s", why);
+	snprintf(own.why_away.text, sizeof(own.why_away.text), "%s", why);
 	int r = root_set_add(set, &own);
 	if (r < 0)
 		root_set_free(set);
@@ -144,10 +144,10 @@ static int add_mirror(struct vault *vault, struct mirror_row *row)
 
 	if (row->state == MIRROR_GIVEN_UP)
 		return 0;
-	if (row->state != MIRROR_IN_USE && clear_up(vault, row, member.trouble) == 0)
+	if (row->state != MIRROR_IN_USE && clear_up(vault, row, member.why_away.text) == 0)
 		return 0;
 	if (row->state == MIRROR_IN_USE &&
-			mirror_place_open(vault, row, member.trouble, &member.provider) < 0)
+			mirror_place_open(vault, row, member.why_away.text, &member.provider) < 0)
 		member.provider = NULL;
 	snprintf(member.name, sizeof(member.name), "%s", row->name);
 	snprintf(member.location, sizeof(member.location), "%s", row->place);
@@ -169,7 +169,7 @@ int mirrors_open(struct vault *vault, bool adopt, FILE *errors)
 		r = add_mirror(vault, &rows[i]);
 	if (r == 0 && root_set_present(vault->root) == 0) {
 		fprintf(errors, "no place that holds the root can be reached: %s\n",
-				vault->root->member[0].trouble);
+				vault->root->member[0].why_away.text);
 		r = -RE_NO_ROOT;
 	}
 	return r;
@@ -298,7 +298,7 @@ static int look_after(struct vault *vault, size_t i, const uint8_t *image)
 	}
 	r = reopen(vault, i, why, &provider);
 	if (r < 0) {
-		snprintf(set->member[i].trouble, sizeof(why), "%s", why);
+		snprintf(set->member[i].why_away.text, sizeof(why), "%s", why);
 		return r;
 	}
 	root_set_regain(set, i, provider);
@@ -335,7 +335,7 @@ static void tell_of(struct vault *vault, const struct root_member *member)
 		event_log(LOG_ERR, EVENT_KEY_TROUBLE, NULL,
 				"the root mirror %s (%s) is away: %s; nothing is erased until it is back, "
 				"or given up by an officer",
-				member->name, member->location, member->trouble);
+				member->name, member->location, member->why_away.text);
 }
 
 /* Since when each is away, on record. */
@@ -376,7 +376,7 @@ void mirrors_say_away(const struct vault *vault, char *ret_text, size_t len)
 	*ret_text = '\0';
 	if (away)
 		snprintf(ret_text, len, "the root mirror %s (%s): %s", away->name, away->location,
-				away->trouble);
+				away->why_away.text);
 }
 
 /* None was left; what is there again is looked at below. */
@@ -385,7 +385,8 @@ static void reopen_any(struct vault *vault)
 	for (size_t i = 0; i < vault->root->n; i++) {
 		struct root_provider *provider = NULL;
 		if (root_set_present(vault->root) == 0 &&
-				reopen(vault, i, vault->root->member[i].trouble, &provider) == 0)
+				reopen(vault, i, vault->root->member[i].why_away.text, &provider) ==
+						0)
 			root_set_regain(vault->root, i, provider);
 	}
 }

@@ -12,6 +12,7 @@
 #include "base/secret.h"
 #include "storage/root/root_pair.h"
 #include "storage/tpm2/root_tpm2.h"
+#include "storage/tpm2/root_tpm2_place.h"
 
 #define FILE_PLACE "root.slots"
 
@@ -27,9 +28,32 @@ bool root_place_exists(const struct vault *vault)
 	return exists(vault, FILE_PLACE) || exists(vault, ROOT_TPM2_FILE);
 }
 
-static struct root_tpm2_options tpm_options(const struct vault *vault, FILE *errors)
+static struct root_tpm2_options tpm_options(const struct vault *vault, struct reason *reason)
 {
-	return (struct root_tpm2_options){.tcti = vault->config->tpm_device, .errors = errors};
+	return (struct root_tpm2_options){.tcti = vault->config->tpm_device, .reason = reason};
+}
+
+static int print_reason(int r, const struct reason *reason, FILE *errors)
+{
+	if (r < 0 && errors)
+		fprintf(errors, "%s\n", reason_text(reason, r));
+	return r;
+}
+
+static int open_tpm(struct vault *vault, struct root_provider **ret, FILE *errors)
+{
+	struct reason reason = {""};
+	const struct root_tpm2_options options = tpm_options(vault, &reason);
+
+	return print_reason(root_tpm2_open(vault->dir_fd, &options, ret), &reason, errors);
+}
+
+static int remove_tpm(struct vault *vault, FILE *errors)
+{
+	struct reason reason = {""};
+	const struct root_tpm2_options options = tpm_options(vault, &reason);
+
+	return print_reason(root_tpm2_remove(vault->dir_fd, &options), &reason, errors);
 }
 
 static bool wants_tpm(const struct vault *vault)
@@ -60,9 +84,10 @@ const char *root_place_assurance(const struct vault *vault)
 
 static int create_place(struct vault *vault, bool tpm, struct root_provider **ret, FILE *errors)
 {
-	const struct root_tpm2_options options = tpm_options(vault, errors);
+	struct reason reason = {""};
+	const struct root_tpm2_options options = tpm_options(vault, &reason);
 
-	return tpm ? root_tpm2_create(vault->dir_fd, &options, ret)
+	return tpm ? print_reason(root_tpm2_create(vault->dir_fd, &options, ret), &reason, errors)
 		   : root_file_create(vault->dir_fd, ret);
 }
 
@@ -113,7 +138,7 @@ static int valid_slot(struct root_provider *provider, unsigned *ret_slot)
 		return -RE_MLOCK;
 	*ret_slot = 0;
 	for (unsigned i = 0; i < ROOT_SLOTS; i++) {
-		int r = provider->ops->read(provider, i, image);
+		int r = provider->ops->read(provider, i, NULL, image);
 		if (r < 0)
 			return r;
 		if (root_record_decode(image, record) == 0) {
@@ -146,14 +171,12 @@ static int join(struct root_provider *const both[static ROOT_SLOTS],
 static int keep_alone(struct vault *vault, struct root_provider *whole,
 		struct root_provider **ret_provider, FILE *errors)
 {
-	const struct root_tpm2_options options = tpm_options(vault, errors);
 	unsigned slot;
 	int r = valid_slot(whole, &slot);
 
 	if (r <= 0)
 		return r < 0 ? r : -RE_NO_ROOT;
-	r = is_file(whole) ? root_tpm2_remove(vault->dir_fd, &options)
-			   : durable_unlink(vault->dir_fd, FILE_PLACE);
+	r = is_file(whole) ? remove_tpm(vault, errors) : durable_unlink(vault->dir_fd, FILE_PLACE);
 	if (r == 0)
 		r = durable_sync(vault->dir_fd);
 	if (r == 0)
@@ -165,10 +188,9 @@ static int keep_alone(struct vault *vault, struct root_provider *whole,
 static int open_both(
 		struct vault *vault, bool adopt, struct root_provider **ret_provider, FILE *errors)
 {
-	const struct root_tpm2_options options = tpm_options(vault, errors);
 	struct root_provider *both[ROOT_SLOTS] = {NULL, NULL};
 	int file = open_file(vault, adopt, &both[0], errors);
-	int tpm = root_tpm2_open(vault->dir_fd, &options, &both[1]);
+	int tpm = open_tpm(vault, &both[1], errors);
 	int r = file < 0 ? file : tpm;
 
 	if (file == 0 && tpm == 0)
@@ -187,28 +209,26 @@ static int open_both(
 int root_place_open(
 		struct vault *vault, bool adopt, struct root_provider **ret_provider, FILE *errors)
 {
-	const struct root_tpm2_options options = tpm_options(vault, errors);
 	bool file = exists(vault, FILE_PLACE), tpm = exists(vault, ROOT_TPM2_FILE);
 
 	if (file && tpm)
 		return open_both(vault, adopt, ret_provider, errors);
-	return tpm ? root_tpm2_open(vault->dir_fd, &options, ret_provider)
+	return tpm ? open_tpm(vault, ret_provider, errors)
 		   : open_file(vault, adopt, ret_provider, errors);
 }
 
 /* Overwrites all of a place that does not hold the root any more, and removes it. */
 static int remove_place(struct vault *vault, struct root_provider *provider, FILE *errors)
 {
-	const struct root_tpm2_options options = tpm_options(vault, errors);
 	uint8_t image[ROOT_IMAGE_BYTES] = {0};
 	bool file = is_file(provider);
 	int r = 0;
 
 	for (unsigned i = 0; i < ROOT_SLOTS && r == 0; i++)
-		r = provider->ops->write(provider, i, image);
+		r = provider->ops->write(provider, i, image, NULL);
 	root_provider_free(provider);
 	if (r == 0 && !file)
-		r = root_tpm2_remove(vault->dir_fd, &options);
+		r = remove_tpm(vault, errors);
 	if (r == 0 && file)
 		r = durable_unlink(vault->dir_fd, FILE_PLACE);
 	return r < 0 ? r : durable_sync(vault->dir_fd);
@@ -231,8 +251,7 @@ int root_place_settle(struct vault *vault, FILE *errors)
 
 int root_place_remove(struct vault *vault)
 {
-	const struct root_tpm2_options options = tpm_options(vault, NULL);
-	int r = root_tpm2_remove(vault->dir_fd, &options);
+	int r = remove_tpm(vault, NULL);
 
 	return r < 0 ? r : durable_unlink(vault->dir_fd, FILE_PLACE);
 }

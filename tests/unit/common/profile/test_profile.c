@@ -180,10 +180,10 @@ static void hostile_names_cost_little(void **state)
 static struct profile *compiled(const struct profile_text *text)
 {
 	struct profile *profile = NULL;
-	_cleanup_free_ char *why = NULL;
+	struct reason why = {""};
 
-	if (profile_compile(text, &profile, &why) < 0)
-		fail_msg("%s: %s", text->name, why);
+	if (profile_compile(text, &why, &profile) < 0)
+		fail_msg("%s: %s", text->name, why.text);
 	return profile;
 }
 
@@ -412,10 +412,10 @@ static void profiles_are_refused(void **state)
 
 	for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
 		struct profile *profile;
-		_cleanup_free_ char *why = NULL;
-		assert_int_equal(profile_compile(&bad[i].text, &profile, &why), -RE_CONFIG);
-		if (strncmp(why, bad[i].why, strlen(bad[i].why)) != 0)
-			fail_msg("%s, not %s", why, bad[i].why);
+		struct reason why = {""};
+		assert_int_equal(profile_compile(&bad[i].text, &why, &profile), -RE_CONFIG);
+		if (strncmp(why.text, bad[i].why, strlen(bad[i].why)) != 0)
+			fail_msg("%s, not %s", why.text, bad[i].why);
 	}
 }
 

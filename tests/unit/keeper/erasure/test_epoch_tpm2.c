@@ -28,14 +28,14 @@ static struct swtpm_tap tap;
 
 int __wrap_root_file_create(int dir_fd, struct root_provider **ret_provider)
 {
-	struct root_tpm2_options options = {.tcti = tap.tcti, .errors = stderr};
+	struct root_tpm2_options options = {.tcti = tap.tcti};
 
 	return root_tpm2_create(dir_fd, &options, ret_provider);
 }
 
 int __wrap_root_file_open(int dir_fd, bool adopt, struct root_provider **ret_provider)
 {
-	struct root_tpm2_options options = {.errors = stderr};
+	struct root_tpm2_options options = {.reason = NULL};
 
 	return root_tpm2_open(dir_fd, &options, ret_provider);
 }
@@ -54,7 +54,7 @@ static unsigned slots(struct erasure_fixture *s, struct root_record ret_records[
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < ROOT_SLOTS; i++) {
-		assert_int_equal(root->ops->read(root, i, image), 0);
+		assert_int_equal(root->ops->read(root, i, NULL, image), 0);
 		n += root_record_decode(image, &ret_records[n]) == 0;
 	}
 	return n;
@@ -67,7 +67,7 @@ static bool holds(struct erasure_fixture *s, const uint8_t *bytes, size_t len)
 	bool found = false;
 
 	for (unsigned i = 0; i < ROOT_SLOTS; i++) {
-		assert_int_equal(root->ops->read(root, i, image), 0);
+		assert_int_equal(root->ops->read(root, i, NULL, image), 0);
 		found |= memmem(image, sizeof(image), bytes, len) != NULL;
 	}
 	return found;
@@ -191,7 +191,7 @@ static void test_a_state_put_back(void **state)
 
 static int start(void **state)
 {
-	struct root_tpm2_options options = {.errors = NULL};
+	struct root_tpm2_options options = {.reason = NULL};
 	struct root_provider *root;
 
 	if (sodium_init() < 0)

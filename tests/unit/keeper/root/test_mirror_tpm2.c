@@ -89,7 +89,7 @@ static void assert_whole_or_nothing(struct mirror_fixture *s)
 
 static void test_an_end_at_every_write(void **state)
 {
-	struct root_tpm2_options options = {.errors = NULL};
+	struct root_tpm2_options options = {.reason = NULL};
 	struct root_provider *root;
 	struct mirror_fixture s;
 

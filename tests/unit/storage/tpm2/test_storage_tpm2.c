@@ -28,7 +28,7 @@ static void test_what_is_written_is_read(void **state)
 	assert_slot(&s, 0, a);
 	assert_slot(&s, 1, b);
 	assert_int_equal(root_tpm2_writes(s.root), 4);
-	assert_string_equal(root_tpm2_trouble(s.root), "");
+	assert_string_equal(s.reason.text, "");
 	assert_int_equal(fstatat(s.folder->fd, "root.tpm2", &st, 0), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(reopen(&s, NULL, 0, false), 0);
@@ -107,7 +107,6 @@ static void test_killed_processes(void **state)
 	assert_slot(&s, 0, zeros);
 	root_provider_free(s.root);
 	swtpm_close(&s.tpm);
-	free(s.text);
 }
 
 static void test_a_tpm_that_goes_away(void **state)
@@ -122,18 +121,18 @@ static void test_a_tpm_that_goes_away(void **state)
 	swtpm_tap_fault(&s.tap, SWTPM_CC_NV_WRITE, 0, 1, 0);
 	assert_int_equal(put(&s, 0, b), -ENODEV);
 	assert_int_equal(s.tpm.pid, 0);
-	assert_true(strlen(root_tpm2_trouble(s.root)) > 10);
+	assert_true(strlen(s.reason.text) > 10);
 	assert_int_equal(get(&s, 0, back), -ENODEV);
 	assert_int_equal(put(&s, 0, b), -ENODEV);
 	swtpm_start(&s.tpm);
 	assert_slot(&s, 0, a);
 	assert_int_equal(put(&s, 0, b), 0);
-	assert_string_equal(root_tpm2_trouble(s.root), "");
+	assert_string_equal(s.reason.text, "");
 	assert_slot(&s, 0, b);
 	swtpm_tap_fault(&s.tap, SWTPM_CC_NV_READ, 0, 1, 0);
 	assert_int_equal(get(&s, 0, back), -ENODEV);
 	assert_int_equal(reopen(&s, NULL, 0, false), -ENODEV);
-	assert_non_null(strstr(s.text, "TPM"));
+	assert_non_null(strstr(s.reason.text, "TPM"));
 	swtpm_start(&s.tpm);
 	assert_int_equal(reopen(&s, NULL, 0, false), 0);
 	assert_slot(&s, 0, b);
@@ -158,12 +157,12 @@ static void test_a_busy_tpm(void **state)
 	assert_int_equal(reopen(&s, NULL, 200, false), 0);
 	swtpm_tap_fault(&s.tap, SWTPM_CC_NV_WRITE, 0, 1000000, RC_NV_RATE);
 	assert_int_equal(put(&s, 0, image), -EBUSY);
-	assert_non_null(strstr(root_tpm2_trouble(s.root), "rate"));
+	assert_non_null(strstr(s.reason.text, "rate"));
 	swtpm_tap_fault(&s.tap, SWTPM_CC_NV_WRITE, 0, 0, RC_NV_RATE);
 	assert_int_equal(put(&s, 0, image), 0);
 	swtpm_tap_fault(&s.tap, SWTPM_CC_NV_READ, 0, 1, RC_LOCKOUT);
 	assert_int_equal(get(&s, 0, image), -EPERM);
-	assert_non_null(strstr(root_tpm2_trouble(s.root), "lockout"));
+	assert_non_null(strstr(s.reason.text, "lockout"));
 	assert_slot(&s, 0, image);
 	close_scene(&s);
 }
@@ -298,7 +297,7 @@ static void test_another_tpm(void **state)
 	open_scene(state, &s);
 	swtpm_open(&other);
 	assert_int_equal(reopen(&s, other.tcti, 0, false), -RE_MOVED);
-	assert_non_null(strstr(s.text, "not the TPM"));
+	assert_non_null(strstr(s.reason.text, "not the TPM"));
 	assert_int_equal(removed(&s, other.tcti), -RE_MOVED);
 	assert_int_equal(reopen(&s, NULL, 0, false), 0);
 	assert_slot(&s, 0, zeros);

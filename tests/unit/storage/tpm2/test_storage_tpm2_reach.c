@@ -51,7 +51,7 @@ static void test_an_owner_with_a_password(void **state)
 	assert_int_equal(swtpm_command(s.tpm.port, change, sizeof(change)), 0);
 	options.tcti = s.tap.tcti;
 	assert_int_equal(reopen(&s, s.tap.tcti, 0, true), -EKEYREJECTED);
-	assert_non_null(strstr(s.text, "owner's authorisation"));
+	assert_non_null(strstr(s.reason.text, "owner's authorisation"));
 	assert_int_equal(entries(s.folder, false), 0);
 	assert_int_equal(root_tpm2_create(s.folder->fd, &options, &s.root), 0);
 	assert_int_equal(reopen(&s, NULL, 0, false), 0); /* needs it no more */
@@ -71,14 +71,13 @@ static void test_no_tpm(void **state)
 		skip();
 	assert_int_equal(reopen(&s, "/dev/null/tpm", 0, true), -ENODEV);
 	assert_int_equal(reopen(&s, "/nowhere/tpmrm0", 0, true), -ENODEV);
-	assert_non_null(strstr(s.text, "there is no TPM device /nowhere/tpmrm0"));
+	assert_non_null(strstr(s.reason.text, "there is no TPM device /nowhere/tpmrm0"));
 	assert_int_equal(reopen(&s, "swtpm:host=127.0.0.1,port=1", 0, true), -ENODEV);
-	assert_non_null(strstr(s.text, "swtpm:host=127.0.0.1,port=1"));
+	assert_non_null(strstr(s.reason.text, "swtpm:host=127.0.0.1,port=1"));
 	assert_int_equal(reopen(&s, "nosuchtcti:x", 0, true), -ENODEV);
 	assert_int_equal(reopen(&s, "../evil.so:x", 0, true), -EINVAL);
 	assert_int_equal(reopen(&s, "./evil", 0, true), -EINVAL);
 	assert_int_equal(entries(s.folder, false), 0);
-	free(s.text);
 }
 
 /* A device file: a terminal whose other end passes commands on to the TPM, until it stalls. */
@@ -157,7 +156,7 @@ static void test_a_device_that_stops_answering(void **state)
 	assert_slot(&s, 0, image);
 	device.stalled = true;
 	assert_int_equal(put(&s, 1, image), -ETIMEDOUT);
-	assert_non_null(strstr(root_tpm2_trouble(s.root), "does not answer"));
+	assert_non_null(strstr(s.reason.text, "does not answer"));
 	assert_true(get(&s, 0, back) < 0);
 	device.stalled = false;
 	assert_slot(&s, 0, image);
