@@ -9,7 +9,6 @@
 #include "base/durable.h"
 #include "base/error.h"
 #include "base/secret.h"
-#include "crypto/age_stanza.h"
 #include "crypto/hkdf.h"
 
 #define BODY_LINE_BYTES 48
