@@ -10,6 +10,14 @@
 #define CATALOG_CLASS_BYTES  65
 #define CATALOG_FORMAT_BYTES 33
 
+/* What an erasure takes as a whole, from the widest to the narrowest: in this order, what covers
+ * others comes before them. Stored, and written as numbers in the statements of this folder. */
+enum erasure_kind {
+	ERASE_ACCOUNT = 1,
+	ERASE_GROUP,
+	ERASE_RECORDING,
+};
+
 enum account_state {
 	ACCOUNT_OPEN = 1,
 	ACCOUNT_CLOSED,

@@ -1,8 +1,8 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "storage/tables/catalog.h"
 #include "storage/tables/db_internal.h"
-#include "storage/tables/erasure_table.h"
 
 /* Neither itself about to be erased, nor what is left of an erased account. */
 _Static_assert(ERASE_ACCOUNT == 1 && ERASE_GROUP == 2, "as the statements say");

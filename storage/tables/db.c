@@ -239,6 +239,42 @@ const char *db_last_message(struct db *db)
 	return sqlite3_errmsg(db->handle);
 }
 
+int db_transaction_begin(struct db_transaction *transaction, struct db *db)
+{
+	int r = db_begin(db);
+
+	transaction->db = db;
+	transaction->state = r == 0 ? DB_TRANSACTION_OPEN : DB_TRANSACTION_NONE;
+	return r;
+}
+
+int db_transaction_commit(struct db_transaction *transaction)
+{
+	struct db *db = transaction->db;
+
+	/* SQLite ends a transaction by itself after some errors (a full disk, no memory). */
+	if (sqlite3_get_autocommit(db->handle)) {
+		transaction->state = DB_TRANSACTION_ROLLED_BACK;
+		return -EIO;
+	}
+	int r = db_commit(db);
+	if (r == 0)
+		transaction->state = DB_TRANSACTION_COMMITTED;
+	else if (r == -RE_BUSY || r == -EEXIST)
+		transaction->state = DB_TRANSACTION_ROLLED_BACK;
+	else
+		transaction->state = DB_TRANSACTION_UNKNOWN;
+	return r;
+}
+
+void db_transaction_rollback(struct db_transaction *transaction)
+{
+	if (transaction->state != DB_TRANSACTION_OPEN)
+		return;
+	db_rollback(transaction->db);
+	transaction->state = DB_TRANSACTION_ROLLED_BACK;
+}
+
 static int prepare(struct db *db, const char *sql, sqlite3_stmt **ret_statement)
 {
 	size_t i = 0;

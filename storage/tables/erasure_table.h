@@ -5,12 +5,6 @@
 
 #include "storage/tables/catalog.h"
 
-enum erasure_kind {
-	ERASE_ACCOUNT = 1,
-	ERASE_GROUP,
-	ERASE_RECORDING,
-};
-
 enum erasure_cause {
 	CAUSE_SHRED = 1,
 	CAUSE_EXPIRY,
