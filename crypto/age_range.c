@@ -76,7 +76,7 @@ static int cache_chunk(struct age_range *range, uint64_t chunk)
 	return r;
 }
 
-static int measure(struct age_range *range)
+static int measure_payload(struct age_range *range)
 {
 	struct stat st;
 
@@ -109,7 +109,7 @@ int age_range_open(int fd, off_t payload_offset, const uint8_t key[static AGE_PA
 	if (!range->key)
 		return -ENOMEM;
 	memcpy(range->key, key, AGE_PAYLOAD_KEY_BYTES);
-	int r = measure(range);
+	int r = measure_payload(range);
 	if (r == 0)
 		r = cache_chunk(range, range->chunks - 1);
 	if (r < 0)
@@ -120,7 +120,8 @@ int age_range_open(int fd, off_t payload_offset, const uint8_t key[static AGE_PA
 
 /* Bytes of one chunk from an offset within it: opened in place when the caller wants all of it,
  * else through the cache, so that small reads open each chunk once. */
-static int read_chunk(struct age_range *range, uint64_t chunk, size_t skip, uint8_t *buf, size_t n)
+static int read_from_chunk(
+		struct age_range *range, uint64_t chunk, size_t skip, uint8_t *buf, size_t n)
 {
 	if (n == AGE_CHUNK_BYTES && range->cached != chunk)
 		return open_chunk(range, chunk, buf);
@@ -144,7 +145,7 @@ int age_range_read(struct age_range *range, void *buf, size_t len, uint64_t offs
 		size_t n = chunk_bytes(range, chunk) - skip;
 		if (n > len - done)
 			n = len - done;
-		int r = read_chunk(range, chunk, skip, (uint8_t *)buf + done, n);
+		int r = read_from_chunk(range, chunk, skip, (uint8_t *)buf + done, n);
 		if (r < 0)
 			return r;
 		done += n;

@@ -94,7 +94,7 @@ static const struct root_provider_ops file_ops = {
 		.read = file_read, .write = file_write, .free = file_free};
 
 /* What no copying tool carries over: which inode this is, and when it was born. */
-static int place_of(int fd, uint8_t ret_place[static PLACE_BYTES])
+static int describe_inode(int fd, uint8_t ret_place[static PLACE_BYTES])
 {
 	struct statx sx;
 
@@ -108,10 +108,10 @@ static int place_of(int fd, uint8_t ret_place[static PLACE_BYTES])
 	return 0;
 }
 
-static int write_place(struct root_file *file)
+static int write_place_block(struct root_file *file)
 {
 	memset(file->block, 0, BLOCK_BYTES);
-	int r = place_of(file->fd, file->block);
+	int r = describe_inode(file->fd, file->block);
 	if (r < 0)
 		return r;
 	crypto_generichash(file->block + PLACE_BYTES, PLACE_CHECKSUM, file->block, PLACE_BYTES,
@@ -119,13 +119,13 @@ static int write_place(struct root_file *file)
 	return pwrite_all(file->fd, file->block, BLOCK_BYTES, PLACE_BLOCK * BLOCK_BYTES);
 }
 
-static int check_place(struct root_file *file)
+static int check_place_block(struct root_file *file)
 {
 	uint8_t checksum[PLACE_CHECKSUM], here[PLACE_BYTES];
 	int r = read_block(file, PLACE_BLOCK);
 
 	if (r == 0)
-		r = place_of(file->fd, here);
+		r = describe_inode(file->fd, here);
 	if (r < 0)
 		return r;
 	crypto_generichash(checksum, sizeof(checksum), file->block, PLACE_BYTES, NULL, 0);
@@ -174,7 +174,7 @@ static int fill_new_file(struct root_file *file, int dir_fd)
 		if (r < 0)
 			return r;
 	}
-	int r = write_place(file);
+	int r = write_place_block(file);
 	if (r == 0)
 		r = durable_sync(file->fd);
 	return r < 0 ? r : durable_sync(dir_fd);
@@ -207,10 +207,10 @@ static int check_file(struct root_file *file, bool adopt)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_size != FILE_BYTES)
 		return -RE_CORRUPT;
-	int r = check_place(file);
+	int r = check_place_block(file);
 	/* Also a torn place block: a crash may have come between its writing here and the slots
 	 * need nothing of it. */
-	return adopt && (r == -RE_MOVED || r == -RE_CORRUPT) ? write_place(file) : r;
+	return adopt && (r == -RE_MOVED || r == -RE_CORRUPT) ? write_place_block(file) : r;
 }
 
 int root_file_open(int dir_fd, bool adopt, struct root_provider **ret_provider)

@@ -10,8 +10,8 @@ int burial_add(struct db *db, enum erasure_kind kind, int64_t id, enum recording
 		int64_t now_us, uint64_t epoch)
 {
 	return db_run(db,
-			"INSERT OR IGNORE INTO burial(kind, id, state, destroyed_us, epoch, after_id)"
-			" VALUES (?, ?, ?, ?, ?, 0)",
+			"INSERT OR IGNORE INTO burial(kind, id, state, destroyed_us, epoch,"
+			" after_id) VALUES (?, ?, ?, ?, ?, 0)",
 			"iiiii", (int64_t)kind, id, (int64_t)state, now_us, (int64_t)epoch);
 }
 

@@ -16,8 +16,8 @@ static int find_open_group(struct db *db, int64_t account, int64_t bucket, int64
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT id FROM expiry_group g WHERE account = ? AND bucket = ? AND members < ? "
-			"AND" STANDS " ORDER BY id DESC LIMIT 1",
+			"SELECT id FROM expiry_group g WHERE account = ? AND bucket = ?"
+			" AND members < ? AND" STANDS " ORDER BY id DESC LIMIT 1",
 			"iii", account, bucket, (int64_t)GROUP_MEMBERS_MAX);
 
 	if (r == 0)

@@ -53,7 +53,8 @@ int db_transaction_begin(struct db_transaction *transaction, struct db *db);
  * acts on the transaction must allow for both. */
 int db_transaction_commit(struct db_transaction *transaction);
 
-/* Rolls back what is open; harmless otherwise. Has no result: the next statement fails if this did. */
+/* Rolls back what is open; harmless otherwise. Without a result: where rolling back fails, so does
+ * the next statement. */
 void db_transaction_rollback(struct db_transaction *transaction);
 #define _cleanup_transaction_ __attribute__((cleanup(db_transaction_rollback)))
 

@@ -20,8 +20,8 @@ int erasure_note(struct db *db, const struct erasure_item *item)
 
 	return r < 0 ? r
 		     : db_run(db,
-				       "INSERT INTO erasure(kind, cause, account, grp, recording, count,"
-				       " plain_bytes) VALUES (?, ?, ?, ?, ?, ?, ?)"
+				       "INSERT INTO erasure(kind, cause, account, grp, recording,"
+				       " count, plain_bytes) VALUES (?, ?, ?, ?, ?, ?, ?)"
 				       " ON CONFLICT DO UPDATE SET count = count + excluded.count,"
 				       " plain_bytes = plain_bytes + excluded.plain_bytes",
 				       "iiiiiii", (int64_t)item->kind, (int64_t)item->cause,
@@ -59,8 +59,8 @@ static int each_noted(struct db *db, int (*visit)(void *context, const struct no
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	struct noted noted;
 	int r = db_start(db, &q,
-			"SELECT kind, cause, account, grp, recording, count, plain_bytes FROM erasure"
-			" ORDER BY kind, account, grp, recording",
+			"SELECT kind, cause, account, grp, recording, count, plain_bytes"
+			" FROM erasure ORDER BY kind, account, grp, recording",
 			"");
 
 	while (r == 0 && (r = db_next(db, q)) > 0) {
@@ -95,7 +95,8 @@ int erasure_is_noted(struct db *db, const struct erasure_item *item)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT 1 FROM erasure WHERE kind = ? AND account = ? AND grp = ? AND recording = ?",
+			"SELECT 1 FROM erasure WHERE kind = ? AND account = ? AND grp = ?"
+			" AND recording = ?",
 			"iiii", (int64_t)item->kind, item->account, item->group, item->recording);
 
 	return r < 0 ? r : db_next(db, q);

@@ -90,7 +90,7 @@ static int do_write(struct root_tpm2 *tpm, unsigned slot, void *image)
 
 /* With the connection there is, or else a new one: a TPM that was restarted has forgotten the
  * session. Images are whole, so doing it twice is doing it once. */
-static int operate(struct root_tpm2 *tpm, operation *op, unsigned slot, void *image,
+static int run_operation(struct root_tpm2 *tpm, operation *op, unsigned slot, void *image,
 		struct reason *reason)
 {
 	int64_t until_ms = root_tpm2_nv_now_ms() + tpm->timeout_ms;
@@ -116,7 +116,7 @@ static int operate(struct root_tpm2 *tpm, operation *op, unsigned slot, void *im
 static int tpm2_read(struct root_provider *provider, unsigned slot, struct reason *reason,
 		uint8_t ret_image[static ROOT_IMAGE_BYTES])
 {
-	return operate(tpm2_of(provider), do_read, slot, ret_image, reason);
+	return run_operation(tpm2_of(provider), do_read, slot, ret_image, reason);
 }
 
 static int tpm2_write(struct root_provider *provider, unsigned slot,
@@ -128,7 +128,7 @@ static int tpm2_write(struct root_provider *provider, unsigned slot,
 	if (!copy)
 		return -RE_MLOCK;
 	memcpy(copy, image, ROOT_IMAGE_BYTES);
-	int r = operate(tpm, do_write, slot, copy, reason);
+	int r = run_operation(tpm, do_write, slot, copy, reason);
 	/* The count is for looking at: not worth failing for. */
 	(void)root_tpm2_place_count(tpm->place_fd, tpm->writes);
 	return r;

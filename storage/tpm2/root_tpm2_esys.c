@@ -48,13 +48,13 @@ static void *load_library(struct root_tpm2_esys *esys, const char *name)
 
 	if (!library)
 		(void)reason_set(esys->reason, -ELIBACC,
-				"a root in a TPM needs the library %s, which cannot be loaded (%s): "
-				"install libtss2-esys and libtss2-tctildr",
+				"a root in a TPM needs the library %s, which cannot be loaded "
+				"(%s): install libtss2-esys and libtss2-tctildr",
 				name, dlerror());
 	return library;
 }
 
-static int load(struct root_tpm2_esys *esys)
+static int load_libraries(struct root_tpm2_esys *esys)
 {
 	struct root_tpm2_esys_api *api = &esys->api;
 	void *library;
@@ -100,20 +100,20 @@ static int try_device(struct root_tpm2_esys *esys, const char *path)
 	case EACCES:
 	case EPERM:
 		return reason_set(esys->reason, -EACCES,
-				"the TPM device %s may not be opened by this user: add it to the group "
-				"that owns the device (tss, usually)",
+				"the TPM device %s may not be opened by this user: add it to the "
+				"group that owns the device (tss, usually)",
 				path);
 	case ENOENT:
 	case ENXIO:
 	case ENODEV:
 		return reason_set(esys->reason, -ENODEV,
-				"there is no TPM device %s: is the TPM switched on in the firmware, and "
-				"visible to this service?",
+				"there is no TPM device %s: is the TPM switched on in the "
+				"firmware, and visible to this service?",
 				path);
 	case EBUSY:
 		return reason_set(esys->reason, -EBUSY,
-				"the TPM device %s is in use: give one with a resource manager, such as "
-				"/dev/tpmrm0",
+				"the TPM device %s is in use: give one with a resource manager, "
+				"such as /dev/tpmrm0",
 				path);
 	default:
 		return reason_set(esys->reason, -ENODEV, "cannot open the TPM device %s: %s", path,
@@ -127,7 +127,8 @@ static int connect_tcti(struct root_tpm2_esys *esys, const char *tcti)
 
 	if (!is_tcti(tcti))
 		return reason_set(esys->reason, -EINVAL,
-				"\"%s\" is no TPM device: give a path, such as /dev/tpmrm0, or NAME:CONF",
+				"\"%s\" is no TPM device: give a path, such as /dev/tpmrm0, or "
+				"NAME:CONF",
 				tcti);
 	int r = device ? try_device(esys, tcti + strlen(DEVICE_TCTI)) : 0;
 	if (r < 0)
@@ -144,7 +145,7 @@ int root_tpm2_esys_open(struct root_tpm2_esys *esys, const char *tcti, int64_t d
 		struct reason *reason)
 {
 	*esys = (struct root_tpm2_esys){.deadline_ms = deadline_ms, .reason = reason};
-	int r = load(esys);
+	int r = load_libraries(esys);
 
 	if (r == 0)
 		r = connect_tcti(esys, tcti);
@@ -233,8 +234,9 @@ struct meaning {
 
 static const struct meaning meanings[] = {
 		{TPM2_RC_LOCKOUT, -EPERM,
-				"the TPM is locked against guessing (dictionary-attack lockout): wait for its "
-				"recovery time, or clear the lockout with the lockout password"},
+				"the TPM is locked against guessing (dictionary-attack lockout): "
+				"wait for its recovery time, or clear the lockout with the lockout "
+				"password"},
 		{TPM2_RC_AUTH_FAIL, -EKEYREJECTED, "the TPM refuses the authorisation value"},
 		{TPM2_RC_BAD_AUTH, -EKEYREJECTED, "the TPM refuses the authorisation value"},
 		{TPM2_RC_NV_AUTHORIZATION, -EKEYREJECTED,
@@ -245,12 +247,12 @@ static const struct meaning meanings[] = {
 		{TPM2_RC_TESTING, -EBUSY, "the TPM is testing itself"},
 		{TPM2_RC_NV_UNAVAILABLE, -EBUSY, "the TPM's memory is not available now"},
 		{TPM2_RC_SESSION_MEMORY, -EBUSY,
-				"the TPM has no room for a session: another program holds them; use a device with "
-				"a resource manager, such as /dev/tpmrm0"},
+				"the TPM has no room for a session: another program holds them; "
+				"use a device with a resource manager, such as /dev/tpmrm0"},
 		{TPM2_RC_SESSION_HANDLES, -EBUSY, "the TPM has no room for a session"},
 		{TPM2_RC_OBJECT_MEMORY, -EBUSY,
-				"the TPM has no room for a key: another program holds them; use a device with a "
-				"resource manager, such as /dev/tpmrm0"},
+				"the TPM has no room for a key: another program holds them; use a "
+				"device with a resource manager, such as /dev/tpmrm0"},
 		{TPM2_RC_MEMORY, -EBUSY, "the TPM is out of memory"},
 		{TPM2_RC_NV_SPACE, -ENOSPC, "the TPM has no room for another NV index"},
 		{TPM2_RC_NV_DEFINED, -EEXIST, "the NV index exists"},

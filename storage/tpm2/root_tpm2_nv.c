@@ -184,8 +184,8 @@ static int check_index(struct root_tpm2_nv *nv, uint32_t handle, unsigned slot)
 			found.nameAlg != TPM2_ALG_SHA256 || found.authPolicy.size != 0 ||
 			found.dataSize != ROOT_IMAGE_BYTES)
 		return reason_set(nv->session.esys.reason, -RE_CORRUPT,
-				"the NV index 0x%08x is not one that recseal made: it has the attributes "
-				"0x%08x and %u bytes",
+				"the NV index 0x%08x is not one that recseal made: it has the "
+				"attributes 0x%08x and %u bytes",
 				handle, found.attributes, found.dataSize);
 	return 0;
 }

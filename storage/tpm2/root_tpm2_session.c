@@ -143,8 +143,8 @@ static int check_salt_name(struct root_tpm2_session *session, ESYS_TR key,
 		memcpy(place->salt_name, name->name, sizeof(place->salt_name));
 	else if (memcmp(place->salt_name, name->name, sizeof(place->salt_name)) != 0)
 		r = reason_set(session->esys.reason, -RE_MOVED,
-				"this is not the TPM that the root was put in, or somebody stands between: "
-				"its storage key is another one");
+				"this is not the TPM that the root was put in, or somebody stands "
+				"between: its storage key is another one");
 	session->esys.api.Esys_Free(name);
 	return r;
 }

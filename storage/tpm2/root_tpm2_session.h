@@ -1,6 +1,6 @@
-/* An HMAC session with a TPM, salted to a storage key of that TPM: what goes through it is encrypted
- * on the way. For root_tpm2_nv.c; needs the libraries' headers. Functions fail with one of the
- * errors of root_tpm2.h, and say why in the reason of the operation under way. */
+/* An HMAC session with a TPM, salted to a storage key of that TPM: what goes through it is
+ * encrypted on the way. For root_tpm2_nv.c; needs the libraries' headers. Functions fail with one
+ * of the errors of root_tpm2.h, and say why in the reason of the operation under way. */
 #pragma once
 
 #include <stdbool.h>

@@ -134,7 +134,7 @@ static int graver_of(int a, int b)
 	return a == 0 || b == -ENOMEM ? b : a;
 }
 
-static int check_spool(const struct config *config, size_t i, struct reason *reason)
+static int check_config_spool(const struct config *config, size_t i, struct reason *reason)
 {
 	const struct config_spool *spool = &config->spools[i];
 	int r = check_spool_class(config, spool, reason);
@@ -159,6 +159,6 @@ int config_check(const struct config *config, struct reason *reason)
 	for (size_t i = 0; i < config->n_profiles; i++)
 		r = graver_of(r, check_defined_profile(config, &config->profiles[i], reason));
 	for (size_t i = 0; i < config->n_spools; i++)
-		r = graver_of(r, check_spool(config, i, reason));
+		r = graver_of(r, check_config_spool(config, i, reason));
 	return r;
 }

@@ -13,7 +13,7 @@
 
 #define KEEP_MAX_US (1000 * 365 * US_PER_DAY) /* times stay four-digit years */
 
-static int replace(char **field, char *value)
+static int replace_text(char **field, char *value)
 {
 	if (!value)
 		return -ENOMEM;
@@ -31,7 +31,7 @@ static int set_path(
 		return reason_set(reason, -RE_CONFIG,
 				"is not a plain absolute path: begin it with / and use no . or ..");
 	}
-	return replace(field, path);
+	return replace_text(field, path);
 }
 
 static int set_name(
@@ -41,7 +41,7 @@ static int set_name(
 		return reason_set(reason, -RE_CONFIG,
 				"is not a name: use 1 to 64 of a-z, 0-9, _ and -");
 	}
-	return replace(field, strdup(value));
+	return replace_text(field, strdup(value));
 }
 
 /* A user or group; whether it exists is found out by the one who needs it. */
@@ -55,14 +55,14 @@ static int set_principal(
 	if (!valid) {
 		return reason_set(reason, -RE_CONFIG, "is not the name of a user or group");
 	}
-	return replace(field, strdup(value));
+	return replace_text(field, strdup(value));
 }
 
 /* Patterns and templates; what is wrong with them is told when the whole is checked. */
-static int set_text(
+static int set_pattern_text(
 		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
-	return replace(field, strdup(value));
+	return replace_text(field, strdup(value));
 }
 
 static int set_discarded(
@@ -72,7 +72,7 @@ static int set_discarded(
 
 	for (size_t i = 0; i < ELEMENTSOF(words); i++) {
 		if (strcmp(value, words[i]) == 0)
-			return replace(field, strdup(value));
+			return replace_text(field, strdup(value));
 	}
 	return reason_set(reason, -RE_CONFIG, "is not understood: use seal, leave or delete");
 }
@@ -84,17 +84,17 @@ static int set_assurance(
 
 	for (size_t i = 0; i < ELEMENTSOF(labels); i++) {
 		if (strcmp(value, labels[i]) == 0)
-			return replace(field, strdup(value));
+			return replace_text(field, strdup(value));
 	}
 	return reason_set(reason, -RE_CONFIG,
 			"is not an assurance: use file, virtual-tpm, fw-tpm or hw-tpm");
 }
 
-static int set_root(
+static int set_root_kind(
 		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	if (strcmp(value, "file") == 0 || strcmp(value, "tpm2") == 0)
-		return replace(field, strdup(value));
+		return replace_text(field, strdup(value));
 	return reason_set(reason, -RE_CONFIG, "is no place for a root: use file or tpm2");
 }
 
@@ -102,9 +102,10 @@ static int set_tpm_device(
 		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	if (*value == '/' || strchr(value, ':'))
-		return replace(field, strdup(value));
+		return replace_text(field, strdup(value));
 	return reason_set(reason, -RE_CONFIG,
-			"is neither a device like /dev/tpmrm0 nor a TCTI like swtpm:host=127.0.0.1,port=2321");
+			"is neither a device like /dev/tpmrm0 nor a TCTI like "
+			"swtpm:host=127.0.0.1,port=2321");
 }
 
 static int set_span(
@@ -123,7 +124,7 @@ static int set_span(
 	return 0;
 }
 
-static int set_count(
+static int set_number(
 		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	char *end;
@@ -153,8 +154,8 @@ static int set_percent(
 static const struct config_key spool_keys[] = {
 		{"Path", set_path, offsetof(struct config_spool, path), 0, 0, NULL},
 		{"Profile", set_name, offsetof(struct config_spool, profile), 0, 0, NULL},
-		{"Account", set_text, offsetof(struct config_spool, account), 0, 0, NULL},
-		{"Ignore", set_text, offsetof(struct config_spool, ignore), 0, 0, NULL},
+		{"Account", set_pattern_text, offsetof(struct config_spool, account), 0, 0, NULL},
+		{"Ignore", set_pattern_text, offsetof(struct config_spool, ignore), 0, 0, NULL},
 		{"AccountMap", set_path, offsetof(struct config_spool, account_map), 0, 0, NULL},
 		{"Markers", set_path, offsetof(struct config_spool, markers), 0, 0, NULL},
 		{"Discarded", set_discarded, offsetof(struct config_spool, discarded), 0, 0, NULL},
@@ -173,13 +174,16 @@ static const struct config_key class_keys[] = {
 };
 
 static const struct config_key profile_keys[] = {
-		{"Files", set_text, offsetof(struct config_profile, files), 0, 0, NULL},
-		{"Ignore", set_text, offsetof(struct config_profile, ignore), 0, 0, NULL},
-		{"Finished", set_text, offsetof(struct config_profile, finished), 0, 0, NULL},
-		{"Unfinished", set_text, offsetof(struct config_profile, unfinished), 0, 0, NULL},
-		{"Discard", set_text, offsetof(struct config_profile, discard), 0, 0, NULL},
-		{"Account", set_text, offsetof(struct config_profile, account), 0, 0, NULL},
-		{"Sidecar", set_text, offsetof(struct config_profile, sidecars), 0, 0, NULL},
+		{"Files", set_pattern_text, offsetof(struct config_profile, files), 0, 0, NULL},
+		{"Ignore", set_pattern_text, offsetof(struct config_profile, ignore), 0, 0, NULL},
+		{"Finished", set_pattern_text, offsetof(struct config_profile, finished), 0, 0,
+				NULL},
+		{"Unfinished", set_pattern_text, offsetof(struct config_profile, unfinished), 0, 0,
+				NULL},
+		{"Discard", set_pattern_text, offsetof(struct config_profile, discard), 0, 0, NULL},
+		{"Account", set_pattern_text, offsetof(struct config_profile, account), 0, 0, NULL},
+		{"Sidecar", set_pattern_text, offsetof(struct config_profile, sidecars), 0, 0,
+				NULL},
 		{"SidecarWait", set_span, offsetof(struct config_profile, sidecar_wait_us), 0,
 				US_PER_DAY, "0 to 1d"},
 		{"Markers", set_path, offsetof(struct config_profile, markers), 0, 0, NULL},
@@ -193,7 +197,7 @@ static const struct config_key keeper_keys[] = {
 		{"Viewers", set_principal, offsetof(struct config, viewers), 0, 0, NULL},
 		{"Operators", set_principal, offsetof(struct config, operators), 0, 0, NULL},
 		{"Officers", set_principal, offsetof(struct config, officers), 0, 0, NULL},
-		{"Root", set_root, offsetof(struct config, root), 0, 0, NULL},
+		{"Root", set_root_kind, offsetof(struct config, root), 0, 0, NULL},
 		{"TpmDevice", set_tpm_device, offsetof(struct config, tpm_device), 0, 0, NULL},
 		{"EpochInterval", set_span, offsetof(struct config, epoch_interval_us), 0,
 				US_PER_DAY, "0 to 1d"},
@@ -206,7 +210,7 @@ static const struct config_key keeper_keys[] = {
 };
 
 static const struct config_key intake_keys[] = {
-		{"Jobs", set_count, offsetof(struct config, jobs), 1, 256, "1 to 256"},
+		{"Jobs", set_number, offsetof(struct config, jobs), 1, 256, "1 to 256"},
 		{"Rescan", set_span, offsetof(struct config, rescan_us), US_PER_S, US_PER_DAY,
 				"1s to 1d"},
 		{"ProbeTimeout", set_span, offsetof(struct config, probe_timeout_us), 100000,

@@ -163,8 +163,8 @@ int config_add_spool(struct config *config, const char *spec, struct reason *rea
 		return -ENOMEM;
 	if (!config_name_valid(name))
 		return reason_add_line(reason, -RE_CONFIG,
-				"--spool %s: the name must be 1 to 64 of a-z, 0-9, _ and -; write ./ "
-				"before a path with a =",
+				"--spool %s: the name must be 1 to 64 of a-z, 0-9, _ and -; write "
+				"./ before a path with a =",
 				spec);
 	path = config_path_absolute(named ? spec + name_len + 1 : spec);
 	if (!path && errno == ENOMEM)

@@ -45,14 +45,14 @@ struct parser {
 	size_t index; /* which spool or class */
 };
 
-static void fail(struct parser *p, int r)
+static void note_failure(struct parser *p, int r)
 {
 	if (p->r == 0 || p->r == -RE_CONFIG)
 		p->r = r;
 }
 
 /* "FILE:LINE: message"; whatever the file holds is made printable. */
-__attribute__((format(printf, 2, 3))) static void complain(
+__attribute__((format(printf, 2, 3))) static void complain_at_line(
 		struct parser *p, const char *format, ...)
 {
 	_cleanup_free_ char *message = NULL, *safe = NULL;
@@ -63,10 +63,11 @@ __attribute__((format(printf, 2, 3))) static void complain(
 	va_end(arguments);
 	safe = n < 0 ? NULL : text_printable(message, (size_t)n);
 	if (!safe) {
-		fail(p, -ENOMEM);
+		note_failure(p, -ENOMEM);
 		return;
 	}
-	fail(p, reason_add_line(p->reason, -RE_CONFIG, "%s:%u: %s", p->path, p->line, safe));
+	note_failure(p, reason_add_line(p->reason, -RE_CONFIG, "%s:%u: %s", p->path, p->line,
+					safe));
 }
 
 static size_t named_count(const struct parser *p)
@@ -129,7 +130,8 @@ static void enter_section(struct parser *p, char *text)
 	p->refused = true;
 	p->index = 0;
 	if (text[len - 1] != ']') {
-		complain(p, "a section is one line, [keeper] or [spool NAME], and nothing after it");
+		complain_at_line(p, "a section is one line, [keeper] or [spool NAME], and nothing "
+				    "after it");
 		return;
 	}
 	text[len - 1] = '\0';
@@ -138,26 +140,26 @@ static void enter_section(struct parser *p, char *text)
 	more = strtok_r(NULL, " \t", &save);
 	enum config_section section = section_of(type ? type : "");
 	if (section == CONFIG_SECTIONS) {
-		complain(p,
-				"unknown section [%s]; known are [spool NAME], [class NAME], [keeper] and "
-				"[intake]",
+		complain_at_line(p,
+				"unknown section [%s]; known are [spool NAME], [class NAME], "
+				"[keeper] and [intake]",
 				type ? type : "");
 		return;
 	}
 	if (more || (!config_sections[section].named && name)) {
-		complain(p, "[%s] takes %s", type,
+		complain_at_line(p, "[%s] takes %s", type,
 				config_sections[section].named ? "one name" : "no name");
 		return;
 	}
 	if (config_sections[section].named && (!name || !config_name_valid(name))) {
-		complain(p, "[%s NAME] needs a name: 1 to 64 of a-z, 0-9, _ and -", type);
+		complain_at_line(p, "[%s NAME] needs a name: 1 to 64 of a-z, 0-9, _ and -", type);
 		return;
 	}
 	p->section = section;
 	p->refused = false;
 	int r = name ? enter_named(p, name) : 0;
 	if (r < 0)
-		fail(p, r);
+		note_failure(p, r);
 }
 
 /* Whether a line is "Key=..." and free of what inih would read in its own way. */
@@ -166,12 +168,12 @@ static bool is_assignment(struct parser *p, const char *text)
 	size_t key = strcspn(text, "=:");
 
 	if (key == 0 || text[key] != '=') {
-		complain(p, "neither a section nor Key=value nor a comment");
+		complain_at_line(p, "neither a section nor Key=value nor a comment");
 		return false;
 	}
 	for (const char *c = text + 1; *c; c++) {
 		if ((*c == ';' || *c == '#') && (c[-1] == ' ' || c[-1] == '\t')) {
-			complain(p, "a comment stands on a line of its own: move it above");
+			complain_at_line(p, "a comment stands on a line of its own: move it above");
 			return false;
 		}
 	}
@@ -192,7 +194,7 @@ static char *clean_line(struct parser *p, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)text[i];
 		if ((c < 0x20 && c != '\t') || c == 0x7f) {
-			complain(p, "a control character is in the line; write plain text");
+			complain_at_line(p, "a control character is in the line; write plain text");
 			return NULL;
 		}
 	}
@@ -201,14 +203,14 @@ static char *clean_line(struct parser *p, size_t len)
 }
 
 /* ini_reader: gives inih one line with an assignment, or an empty one. */
-static char *next_line(char *buffer, int size, void *context)
+static char *read_config_line(char *buffer, int size, void *context)
 {
 	struct parser *p = context;
 	ssize_t len = getline(&p->text, &p->text_size, p->file);
 
 	if (len < 0) {
 		if (!feof(p->file))
-			fail(p, -errno);
+			note_failure(p, -errno);
 		return NULL;
 	}
 	p->line++;
@@ -216,7 +218,7 @@ static char *next_line(char *buffer, int size, void *context)
 	if (!text || *text == '\0' || *text == '#' || *text == ';') {
 		text = NULL;
 	} else if (strlen(text) >= (size_t)size) {
-		complain(p, "the line is too long: %d bytes at most", size - 1);
+		complain_at_line(p, "the line is too long: %d bytes at most", size - 1);
 		text = NULL;
 	} else if (*text == '[') {
 		enter_section(p, text);
@@ -233,8 +235,8 @@ static bool first_time(struct parser *p, const struct config_key *key)
 {
 	for (size_t i = 0; i < p->n_seen; i++) {
 		if (p->seen[i].key == key && p->seen[i].index == p->index) {
-			complain(p, "%s= is already set at %s; remove one of the two", key->name,
-					p->seen[i].origin);
+			complain_at_line(p, "%s= is already set at %s; remove one of the two",
+					key->name, p->seen[i].origin);
 			return false;
 		}
 	}
@@ -247,7 +249,7 @@ static bool first_time(struct parser *p, const struct config_key *key)
 			return true;
 		}
 	}
-	fail(p, -ENOMEM);
+	note_failure(p, -ENOMEM);
 	return false;
 }
 
@@ -271,9 +273,9 @@ static void set_key(struct parser *p, const struct config_key *key, const char *
 	int r = key->set(key, value, (char *)section_base(p) + key->offset, &reason);
 
 	if (r == -RE_CONFIG)
-		complain(p, "%s=%s %s", key->name, value, reason.text);
+		complain_at_line(p, "%s=%s %s", key->name, value, reason.text);
 	else if (r < 0)
-		fail(p, r);
+		note_failure(p, r);
 }
 
 static void complain_unknown_key(struct parser *p, const char *name)
@@ -284,24 +286,25 @@ static void complain_unknown_key(struct parser *p, const char *name)
 	for (size_t i = 0, n = 0; i < s->n_keys && n < sizeof(known); i++)
 		n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s=", i > 0 ? ", " : "",
 				s->keys[i].name);
-	complain(p, "unknown key %s= in [%s]; known: %s", name, s->name, known);
+	complain_at_line(p, "unknown key %s= in [%s]; known: %s", name, s->name, known);
 }
 
-/* ini_handler. Always "success": the mistakes are counted by complain(). */
-static int handle(void *context, const char *section, const char *name, const char *value)
+/* ini_handler. Always "success": the mistakes are counted by complain_at_line(). */
+static int handle_assignment(
+		void *context, const char *section, const char *name, const char *value)
 {
 	struct parser *p = context;
 
 	if (p->section == CONFIG_SECTIONS) {
 		if (!p->refused)
-			complain(p, "%s= stands before any section", name);
+			complain_at_line(p, "%s= stands before any section", name);
 		return 1;
 	}
 	const struct config_key *key = config_key_find(p->section, name);
 	if (!key)
 		complain_unknown_key(p, name);
 	else if (*value == '\0')
-		complain(p, "%s= is empty; give it a value or remove the line", name);
+		complain_at_line(p, "%s= is empty; give it a value or remove the line", name);
 	else if (first_time(p, key))
 		set_key(p, key, value);
 	return 1;
@@ -316,16 +319,16 @@ static void parse_file(struct parser *p, const char *path)
 	p->file = fopen(path, "re");
 	if (!p->file) {
 		int r = -errno;
-		fail(p, reason_add_line(p->reason, r, "%s: %s", path, re_strerror(r)));
+		note_failure(p, reason_add_line(p->reason, r, "%s: %s", path, re_strerror(r)));
 		return;
 	}
 	int before = p->r;
-	int r = ini_parse_stream(next_line, p, handle, p);
+	int r = ini_parse_stream(read_config_line, p, handle_assignment, p);
 	fclose(p->file);
 	if (p->r < 0 && p->r != before && p->r != -RE_CONFIG)
 		reason_add_line(p->reason, p->r, "%s: %s", path, re_strerror(p->r));
 	else if (r != 0 && p->r == 0)
-		complain(p, "not understood");
+		complain_at_line(p, "not understood");
 }
 
 /* What every spool and class must have been given. */

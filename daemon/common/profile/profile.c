@@ -84,7 +84,7 @@ static bool put_value(FILE *f, const struct values *values, const char *name, si
 }
 
 /* malloc'd; -ENOENT when a value is missing. */
-static int expand(const struct word *word, const struct values *values, char **ret_text)
+static int expand_template(const struct word *word, const struct values *values, char **ret_text)
 {
 	const char *at = word->text, *end = word->text + word->len, *open, *close;
 	char *text = NULL;
@@ -316,7 +316,8 @@ static int check_recordings(const struct profile *profile, struct reason *reason
 		}
 	}
 	return reason_set(reason, -RE_CONFIG,
-			"what Files= matches is all matched by Ignore=, a marker or a sidecar, too");
+			"what Files= matches is all matched by Ignore=, a marker or a sidecar, "
+			"too");
 }
 
 int profile_compile(const struct profile_text *text, struct reason *reason,
@@ -385,7 +386,7 @@ int profile_place(const struct profile *profile, enum profile_list list, size_t 
 	bool rooted = word->text[0] == '/';
 	_cleanup_free_ char *text = NULL;
 	char *place;
-	int r = expand(word, &values, &text);
+	int r = expand_template(word, &values, &text);
 
 	if (r < 0)
 		return r;
@@ -431,7 +432,7 @@ int profile_account(const struct profile *profile, const char *path,
 
 	for (size_t i = 0; i < profile->accounts.n; i++) {
 		char *account;
-		int r = expand(&profile->accounts.word[i], &values, &account);
+		int r = expand_template(&profile->accounts.word[i], &values, &account);
 		if (r == -ENOENT)
 			continue;
 		if (r < 0)

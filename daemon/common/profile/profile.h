@@ -1,5 +1,5 @@
-/* Bridge profiles: which files of a spool are recordings, whose they are, what says that they are
- * finished or thrown away, and what lies beside them.
+/* Bridge profiles: which files of a spool are recordings, whose they are, which files mark them as
+ * finished or as not wanted, and what lies beside them.
  *
  * A profile is a row of texts: of profile_table.c, or of a [profile NAME] section. All but files
  * are lists separated by blanks, and may be NULL. Patterns are those of pattern.h; templates are
@@ -21,18 +21,20 @@
 
 struct profile_text {
 	const char *name;
-	const char *files;  /* patterns of recordings: the first that matches counts */
-	const char *ignore; /* patterns of what else the bridge leaves, passed over in silence */
+	const char *files;      /* patterns of recordings: the first that matches counts */
+	const char *ignore;     /* patterns of what else the bridge leaves; not reported */
 	const char *ignore_too; /* the same, of the spool */
 	const char *finished;   /* templates: a recording is finished once one of these is there */
-	const char *unfinished; /* templates: it is not while one of these is there */
+	const char *unfinished; /* templates: it is not finished while one of these is there */
 	const char *discard;    /* templates: the bridge wants it thrown away */
-	const char *sidecars; /* templates of what is sealed with it, and goes with it; one with a *
-				 is a pattern of names in its folder: the file that names it counts
-			       */
-	const char *accounts; /* templates: the first whose values are all there is the account.
-				{meta.key} is a member of a sidecar. */
-	const char *markers;  /* a folder, absolute */
+	/* Templates of files that are sealed with the recording and removed with it. One with a *
+	 * is a pattern of names in the recording's folder; the file counts whose content names the
+	 * recording. */
+	const char *sidecars;
+	/* Templates: the first whose values are all there is the account. {meta.key} is a member
+	 * of a sidecar. */
+	const char *accounts;
+	const char *markers;     /* a folder, absolute */
 	int64_t sidecar_wait_us; /* how long a finished recording waits for a missing sidecar */
 };
 

@@ -172,9 +172,8 @@ static void send_many(int fd, int n)
 			.msg_iovlen = 1,
 			.msg_control = control.bytes,
 			.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n)};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+	struct cmsghdr *c = &control.align;
 
-	assert_non_null(c);
 	*c = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
 			.cmsg_type = SCM_RIGHTS,
 			.cmsg_len = CMSG_LEN(sizeof(int) * (size_t)n)};
