@@ -1,3 +1,16 @@
+/* Parsing of age headers: one walk over the bytes, which passes over no byte outside the grammar.
+ *
+ * A cursor stands at the next byte to be read. Each function below takes one piece of the grammar
+ * (C2SP age specification, "Header") off its front. Where one fails, the whole header is refused.
+ *
+ *   1. Whatever is accepted was compared or decoded; only the body of a stanza is read twice, once
+ *      for its size (skip_body) and once for its bytes (decode_body).
+ *   2. A body ends at its first line of fewer than 64 columns, which may be empty. There is no
+ *      length to trust.
+ *   3. Nothing is read past the AGE_HEADER_MAX_BYTES that the caller's bytes were cut to, and no
+ *      more than AGE_STANZAS_MAX stanzas are kept: memory is bounded before the MAC is known.
+ *
+ * The MAC is not verified here: age_header_verify() does, once a file key is known. */
 #include "crypto/age_header.h"
 
 #include <errno.h>

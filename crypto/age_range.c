@@ -1,3 +1,16 @@
+/* Reading of any range of a sealed payload, as a player asks for it.
+ *
+ * STREAM says only at its last chunk that it is whole: a file cut at a chunk's end is made of good
+ * chunks. So:
+ *
+ *   1. No byte is released before the final chunk opened as final (age_range_open()). From then on
+ *      the number of chunks is known, and each chunk is opened under its own number and flag.
+ *   2. A chunk is decrypted whole or not at all; what is returned was verified in that very call,
+ *      or lies in the one chunk that is kept (`cached`).
+ *   3. When a chunk fails to open, nothing is kept: the buffer may hold half of it.
+ *
+ * The file may be changed by others while it is read; each chunk is verified after it was read into
+ * memory of ours. */
 #include "crypto/age_stream.h"
 
 #include <errno.h>

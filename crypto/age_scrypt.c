@@ -1,3 +1,9 @@
+/* age's scrypt recipient and identity: the file key wrapped under a key that is derived from a
+ * passphrase (C2SP age specification, "The scrypt recipient type").
+ *
+ * A scrypt stanza must be alone in its header: who opens a file with a passphrase takes it for the
+ * work of somebody who knows the passphrase, and a second stanza would let others write it. The
+ * work factor comes from the file and costs memory, so it is bounded before a key is derived. */
 #include "crypto/age_identity.h"
 
 #include <errno.h>

@@ -1,3 +1,9 @@
+/* age's X25519 recipient and identity: the file key wrapped under a key of one Diffie-Hellman
+ * exchange with an ephemeral secret (C2SP age specification, "The X25519 recipient type").
+ *
+ * Secrets of an exchange live in one block of secret memory (struct exchange), wiped when it is
+ * freed. An exchange whose result is zero, from a point of low order, is refused in both
+ * directions. */
 #include "crypto/age_identity.h"
 
 #include <errno.h>

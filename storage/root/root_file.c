@@ -1,3 +1,16 @@
+/* The `file` provider: DIR/root.slots, a block per slot and then a place block.
+ *
+ *   1. A slot is overwritten in place, in a file that was allocated whole and is never renamed,
+ *      copied or truncated here: a rename would leave the old root in the blocks of the old file.
+ *   2. A write is durable on return (O_DSYNC). A read asks the medium (O_DIRECT), not the page
+ *      cache, where the filesystem allows that.
+ *   3. The place block names the inode and its birth time. No copying tool carries both over, so a
+ *      copy that was put back is found (-RE_MOVED) before a root is read from it.
+ *   4. Between the caller and the file an image is only in `block`: secret memory, wiped after each
+ *      operation.
+ *
+ * What this cannot promise is in the assurance of "file": blocks that the medium or a snapshot kept
+ * from before an overwriting are out of reach. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>

@@ -1,3 +1,6 @@
+/* Accounts. A row is never deleted: burying it takes its sealed profile out and keeps handle,
+ * lookup hash and times, so that an account that was erased is not made a second time under its old
+ * name. The database counts accounts by state itself (triggers in schema.h). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +59,7 @@ static int read_account_row(sqlite3_stmt *q, struct account_row *ret_row)
 	return r;
 }
 
-static int next_account(struct db *db, sqlite3_stmt *q, struct account_row *ret_row)
+static int step_account(struct db *db, sqlite3_stmt *q, struct account_row *ret_row)
 {
 	int r = db_next(db, q);
 
@@ -68,7 +71,7 @@ int account_by_id(struct db *db, int64_t id, struct account_row *ret_row)
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE id = ?", "i", id);
 
-	return r < 0 ? r : next_account(db, q, ret_row);
+	return r < 0 ? r : step_account(db, q, ret_row);
 }
 
 int account_by_lookup(struct db *db, const uint8_t lookup[static CATALOG_LOOKUP_BYTES],
@@ -78,7 +81,7 @@ int account_by_lookup(struct db *db, const uint8_t lookup[static CATALOG_LOOKUP_
 	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE lookup = ?", "b", lookup,
 			(size_t)CATALOG_LOOKUP_BYTES);
 
-	return r < 0 ? r : next_account(db, q, ret_row);
+	return r < 0 ? r : step_account(db, q, ret_row);
 }
 
 int account_by_handle(struct db *db, const uint8_t handle[static CATALOG_HANDLE_BYTES],
@@ -88,7 +91,7 @@ int account_by_handle(struct db *db, const uint8_t handle[static CATALOG_HANDLE_
 	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE handle = ?", "b", handle,
 			(size_t)CATALOG_HANDLE_BYTES);
 
-	return r < 0 ? r : next_account(db, q, ret_row);
+	return r < 0 ? r : step_account(db, q, ret_row);
 }
 
 int account_next(struct db *db, int64_t after_id, struct account_row *ret_row)
@@ -97,7 +100,7 @@ int account_next(struct db *db, int64_t after_id, struct account_row *ret_row)
 	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE id > ? ORDER BY id LIMIT 1",
 			"i", after_id);
 
-	return r < 0 ? r : next_account(db, q, ret_row);
+	return r < 0 ? r : step_account(db, q, ret_row);
 }
 
 int account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1])

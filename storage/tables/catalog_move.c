@@ -1,3 +1,5 @@
+/* Moving a recording to another account and group: its row and the tallies of both accounts and of
+ * the vault, in the caller's transaction. What is already destroyed cannot be moved. */
 #include <errno.h>
 
 #include "storage/tables/catalog.h"

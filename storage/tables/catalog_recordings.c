@@ -1,3 +1,11 @@
+/* Recordings. A row is never deleted: it becomes a tombstone without its private data.
+ *
+ * Readers read the view recording_now (schema.h), never the table: an erasure of an account or a
+ * group is true for all its recordings at once, and their rows follow later (burial_table.h). Only
+ * statements about ids and sources, which no erasure changes, read the table.
+ *
+ * A source hash outlives its recording: a plaintext that a crash left behind, or that comes back
+ * from a backup of the spool, is recognised and does not bring a shredded recording back. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +88,7 @@ static int read_recording(sqlite3_stmt *q, struct recording_row *ret_row)
 	return r;
 }
 
-static int next_recording(struct db *db, sqlite3_stmt *q, struct recording_row *ret_row)
+static int step_recording(struct db *db, sqlite3_stmt *q, struct recording_row *ret_row)
 {
 	int r = db_next(db, q);
 
@@ -94,7 +102,7 @@ int recording_by_ulid(
 	int r = db_start(db, &q, "SELECT " COLUMNS " FROM recording_now WHERE ulid = ?", "b", ulid,
 			(size_t)ULID_BYTES);
 
-	return r < 0 ? r : next_recording(db, q, ret_row);
+	return r < 0 ? r : step_recording(db, q, ret_row);
 }
 
 int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES],
@@ -106,7 +114,7 @@ int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKU
 			" WHERE id = (SELECT recording FROM source WHERE hash = ?)",
 			"b", source, (size_t)CATALOG_LOOKUP_BYTES);
 
-	return r < 0 ? r : next_recording(db, q, ret_row);
+	return r < 0 ? r : step_recording(db, q, ret_row);
 }
 
 int recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES])
@@ -173,7 +181,7 @@ int recording_next(struct db *db, struct recording_filter *filter, struct record
 			until_us);
 
 	if (r == 0)
-		r = next_recording(db, q, ret_row);
+		r = step_recording(db, q, ret_row);
 	if (r == 0)
 		filter->after_id = ret_row->id;
 	return r == -ENOENT && !filter->account ? skip_to(db, filter, bound) : r;
