@@ -62,7 +62,7 @@ int durable_unlink(int dir_fd, const char *name);
  * durable_sync(dir_fd). */
 int durable_rename(int dir_fd, const char *from, const char *to);
 
-/* The same, but never without either name and never with both, as seen by others. -EINVAL or
+/* The same, but others see exactly one of the two names at any time. -EINVAL or
  * -ENOSYS where the filesystem has no RENAME_NOREPLACE. */
 int durable_rename_at_once(int dir_fd, const char *from, const char *to);
 

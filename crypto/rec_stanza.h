@@ -29,7 +29,7 @@
 #define ACCOUNT_HANDLE_BYTES 16
 #define TAG_HASH_BYTES       32
 
-/* What binds a wrap to its place. */
+/* Whose recording a wrap is of: it opens under no other. */
 struct rec_binding {
 	uint8_t recording_id[ULID_BYTES];
 	uint8_t account_handle[ACCOUNT_HANDLE_BYTES];

@@ -42,7 +42,7 @@ static bool to_journal;
 
 #define FIELDS_MAX 10
 
-/* The fields of one entry, each "NAME=value" and ours to free. */
+/* The fields of one entry, each "NAME=value" and malloc'd. */
 struct entry {
 	struct iovec fields[FIELDS_MAX];
 	int n;
@@ -54,7 +54,7 @@ static void free_entry(struct entry *entry)
 		free(entry->fields[i].iov_base);
 }
 
-/* A field that cannot be made for want of memory is left out: the rest still says something. */
+/* A field for which there is no memory is left out: the rest is still worth logging. */
 __attribute__((format(printf, 2, 3))) static void add_field(
 		struct entry *entry, const char *format, ...)
 {

@@ -90,8 +90,8 @@ static int add_child_rules(scmp_filter_ctx context)
 			SCMP_SYS(exit),
 			SCMP_SYS(exit_group),
 	};
-	/* Asked in passing: glibc's qsort() (sysinfo), libsndfile's resource forks (open), stdio
-	 * (fstat, ioctl), malloc (getrandom, mprotect). */
+	/* What libraries try and can do without: glibc's qsort() (sysinfo), libsndfile's resource
+	 * forks (open), stdio (fstat, ioctl), malloc (getrandom, mprotect). */
 	static const int denied[] = {
 			SCMP_SYS(sysinfo),
 			SCMP_SYS(open),

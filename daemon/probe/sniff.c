@@ -307,7 +307,7 @@ static void sniff_opened(struct source *source, struct audio *audio, struct prob
 static void sniff_container(struct source *source, struct probe_result *result)
 {
 	_cleanup_(audio_close_p) struct audio audio = {.file = NULL};
-	char why[PROBE_DAMAGE_BYTES] = "";
+	struct reason reason = {""};
 	struct riff riff;
 	struct sized sized;
 	struct ogg_tail tail;
@@ -318,18 +318,18 @@ static void sniff_container(struct source *source, struct probe_result *result)
 		sniff_media(&media, result);
 		return;
 	}
-	if (audio_open(&audio, source, why) == 0)
+	if (audio_open(&audio, source, &reason) == 0)
 		take_facts(&audio, result);
 	if (riff_scan(source, &riff) == 0)
-		sniff_riff(&riff, &audio, why, result);
+		sniff_riff(&riff, &audio, reason.text, result);
 	else if (sized_scan(source, &sized) == 0)
-		sniff_sized(&sized, &audio, why, result);
+		sniff_sized(&sized, &audio, reason.text, result);
 	else if (ogg_scan(source, &tail) == 0)
-		sniff_ogg(source, &tail, &audio, why, result);
+		sniff_ogg(source, &tail, &audio, reason.text, result);
 	else if (audio.file)
 		sniff_opened(source, &audio, result);
 	else
-		sniff_unopened(source, why, result);
+		sniff_unopened(source, reason.text, result);
 	if (result->condition == PROBE_OK && (result->channels == 0 || result->sample_rate == 0))
 		conclude_verdict(result, PROBE_DAMAGED,
 				"header gives no plausible sample rate or channels");

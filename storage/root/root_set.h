@@ -1,5 +1,6 @@
-/* The places that hold the root, each a provider with slots of its own: the keeper's, which is
- * member 0, and its mirrors ("any of"). Slot i of one is slot i of all.
+/* Everywhere the root is kept. Each member is a provider with slots of its own: member 0 is the
+ * keeper's, the others are its mirrors, and any one of them opens the vault. Slot i of one is slot i
+ * of all.
  *
  * A member that cannot be reached is away (no provider). An epoch commit needs all of them, for
  * each must overwrite its copy; opening the vault needs one. */
@@ -15,7 +16,7 @@
 #define ROOT_TROUBLE_BYTES  256
 
 struct root_member {
-	int64_t id; /* in mirror_table.h; 0: the keeper's own place */
+	int64_t id; /* in mirror_table.h; 0: the keeper's own */
 	char name[ROOT_NAME_BYTES];
 	char location[ROOT_LOCATION_BYTES]; /* for people: a directory, or a TPM's address */
 	const char *assurance;              /* last known; static storage */
@@ -41,7 +42,7 @@ struct root_set *root_set_free(struct root_set *set);
 int root_set_add(struct root_set *set, const struct root_member *member);
 /* Takes a member out; its provider (or NULL) is the caller's. */
 struct root_provider *root_set_take(struct root_set *set, size_t i);
-/* Puts another provider in the place of a member's, which is the caller's business. */
+/* Gives a member another provider. The former one stays the caller's. */
 void root_set_exchange(struct root_set *set, size_t i, struct root_provider *provider);
 
 /* The member is away from now on, or is back. regain takes the provider. */

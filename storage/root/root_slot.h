@@ -61,9 +61,9 @@ const char *root_assurance_label(const char *assurance);
 void root_assurance_sentence(const char *assurance, uint64_t epoch, char *ret_text, size_t len);
 
 /* The `file` provider: DIR/root.slots, two 4096-byte slots written in place with O_DSYNC, and a
- * place block that names the very inode it was made as (number and birth time). create makes a new
+ * origin block that names the very inode it was made as (number and birth time). create makes a new
  * file (-EEXIST when there is one). Otherwise -ENOENT, -RE_CORRUPT for a wrong size, -RE_MOVED when
- * the file is a copy; with adopt set, a copy is accepted and its place block rewritten. */
+ * the file is a copy; with adopt set, a copy is accepted and its origin block rewritten. */
 int root_file_create(int dir_fd, struct root_provider **ret_provider);
 int root_file_open(int dir_fd, bool adopt, struct root_provider **ret_provider);
 /* Whether DIR/root.slots is still the very file that this `file` provider has open: 0, or -ENOENT

@@ -80,8 +80,8 @@ static int look_ahead(struct db *db, const struct burial *burial, int64_t max, i
 	return 0;
 }
 
-/* What is written is what the view says already, so that nothing a reader sees changes but the
- * private data; a group's burial that has not come to its rows keeps its say over its account's. */
+/* Writes what the view says already: readers see no change except that the private data is gone.
+ * A group's burial decides for its rows even where its account's burial reaches them first. */
 static int bury_until(struct db *db, const struct burial *burial, int64_t last)
 {
 	static const char *const queue[] = FOR_BOTH(

@@ -102,8 +102,8 @@ static int check_identity(struct db *db)
 	return application == DB_APPLICATION_ID && format == DB_FORMAT ? 0 : -RE_CORRUPT;
 }
 
-/* Who the file belongs to is asked before anything is set: a setting may write to it. But for the
- * lock, which comes before WAL, so that no shared memory file is needed. */
+/* Checks whose file it is before anything is set: a setting may write to it. Only the lock comes
+ * first, because it must come before WAL, so that no shared memory file is needed. */
 static int prepare_connection(struct db *db, bool created)
 {
 	int r = execute_sql(db, "PRAGMA locking_mode=EXCLUSIVE");

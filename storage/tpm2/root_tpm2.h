@@ -16,8 +16,8 @@
  * Every read and write, and every authorisation value, goes through an HMAC session salted to a
  * storage primary key, with AES-128-CFB encryption of the parameters (Part 1, "Session-based
  * encryption"): nothing readable crosses the bus. The salt key's name is pinned when the indices
- * are made, so that who sits on the bus later cannot put a key of his own in its place; the making
- * itself must be out of his reach.
+ * are made, so that an attacker on the bus cannot use a key of his own later; when the indices are
+ * made, nobody may sit on the bus.
  *
  * DIR/root.tpm2 (0600) holds where the indices are and their authorisation values. It is no secret
  * of the vault's: without the TPM it reveals nothing, and without it the TPM's slots cannot be

@@ -54,7 +54,7 @@ struct root_tpm2_esys {
 	TSS2_TCTI_CONTEXT *tcti;
 	ESYS_CONTEXT *context;
 	int64_t deadline_ms;   /* of the operation under way, root_tpm2_esys_now_ms() */
-	unsigned rejections;   /* of the command at hand: how often to come back later */
+	unsigned rejections;   /* of this command: how often the TPM said to come back later */
 	bool lost;             /* a failure after which only a new connection may help */
 	struct reason *reason; /* of the operation under way; may be NULL */
 };

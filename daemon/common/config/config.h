@@ -33,7 +33,7 @@
 
 #define CONFIG_NAME_MAX   64               /* of a spool or class: [a-z0-9_-]+ */
 #define CONFIG_SETTLE_US  INT64_C(1000000) /* of a spool that says nothing */
-#define CONFIG_SPOOLS_MAX 64               /* all are told of in one message (intake_wire.h) */
+#define CONFIG_SPOOLS_MAX 64               /* one message reports on all (intake_wire.h) */
 
 struct config_spool {
 	char *name;

@@ -58,7 +58,7 @@ static int set_principal(
 	return replace_text(field, strdup(value));
 }
 
-/* Patterns and templates; what is wrong with them is told when the whole is checked. */
+/* Patterns and templates: config_check() finds what is wrong with them. */
 static int set_pattern_text(
 		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
@@ -95,7 +95,7 @@ static int set_root_kind(
 {
 	if (strcmp(value, "file") == 0 || strcmp(value, "tpm2") == 0)
 		return replace_text(field, strdup(value));
-	return reason_set(reason, -RE_CONFIG, "is no place for a root: use file or tpm2");
+	return reason_set(reason, -RE_CONFIG, "is no kind of root: use file or tpm2");
 }
 
 static int set_tpm_device(

@@ -87,7 +87,8 @@ static size_t read_token(const char *text, size_t len, struct pattern_token *tok
 	return n;
 }
 
-int pattern_compile(const char *text, size_t len, struct pattern *ret_pattern, const char **ret_why)
+int pattern_compile(
+		const char *text, size_t len, struct reason *reason, struct pattern *ret_pattern)
 {
 	struct pattern pattern = {.whole = memchr(text, '/', len) != NULL};
 	size_t groups = 0;
@@ -97,31 +98,28 @@ int pattern_compile(const char *text, size_t len, struct pattern *ret_pattern, c
 		len--;
 	}
 	while (len > 0) {
-		if (pattern.n == PATTERN_TOKENS_MAX) {
-			*ret_why = "has too many parts";
-			return -EINVAL;
-		}
+		if (pattern.n == PATTERN_TOKENS_MAX)
+			return reason_set(reason, -EINVAL, "has too many parts");
 		size_t n = read_token(text, len, &pattern.token[pattern.n]);
-		if (n == 0) {
-			*ret_why = "has a bracket that is not closed, not opened, or holds nothing "
-				   "that is understood";
-			return -EINVAL;
-		}
+		if (n == 0)
+			return reason_set(reason, -EINVAL,
+					"has a bracket that is not closed, not opened, or holds "
+					"nothing that is understood");
 		groups += pattern.token[pattern.n++].kind == PATTERN_GROUP;
 		text += n;
 		len -= n;
 	}
-	if (pattern.n == 0 || groups > PATTERN_GROUPS_MAX) {
-		*ret_why = pattern.n == 0 ? "is empty" : "has too many {groups}";
-		return -EINVAL;
-	}
+	if (pattern.n == 0)
+		return reason_set(reason, -EINVAL, "is empty");
+	if (groups > PATTERN_GROUPS_MAX)
+		return reason_set(reason, -EINVAL, "has too many {groups}");
 	*ret_pattern = pattern;
 	return 0;
 }
 
 /* ---- Matching ---- */
 
-/* row[i] has a bit for every place in the subject: from there, token i and those after it reach
+/* row[i] has a bit for every position in the subject: from there, token i and those after it reach
  * exactly the end. */
 struct table {
 	const char *subject;
@@ -213,7 +211,8 @@ static void fill_table(struct table *t, const struct pattern *pattern)
 	}
 }
 
-/* Where token i, from a place whence it reaches the end, is to stop: as far as it can. */
+/* Where token i ends when it begins at a position from which the end is reached: as far on as
+ * possible. */
 static size_t token_end(
 		const struct pattern_token *token, const struct table *t, size_t i, size_t at)
 {

@@ -98,7 +98,7 @@ enum profile_sharing profile_sidecar_sharing(const struct profile *profile, size
 /* Looks a {meta.key} up, by the key alone: a malloc'd value, or NULL. */
 typedef char *(*profile_meta)(void *context, const char *key, size_t len);
 
-/* The account's name, malloc'd. 0; -ENOENT: none is to be had; -ENOMEM. */
+/* The account's name, malloc'd. 0; -ENOENT: no template has all its values; -ENOMEM. */
 int profile_account(const struct profile *profile, const char *path,
 		const struct pattern_match *match, profile_meta meta, void *context,
 		char **ret_account);
