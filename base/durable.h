@@ -12,16 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Writes all len bytes at the descriptor's position, however short the kernel's writes are. -errno.
- */
-int write_all(int fd, const void *data, size_t len);
-
-/* Reads up to len bytes at offset until len or end of file; returns the count through ret_len.
- * -errno. */
-int pread_full(int fd, void *buf, size_t len, off_t offset, size_t *ret_len);
-
-/* Writes all len bytes at offset. -errno. */
-int pwrite_all(int fd, const void *data, size_t len, off_t offset);
+#include "base/io.h"
 
 /* Starts writing to disk what was written to the file so far, and does not wait: the sync at the
  * end then has less to wait for. Promises nothing; errors show in durable_sync(). */
