@@ -41,12 +41,12 @@ int durable_unnamed(int dir_fd, mode_t mode, char ret_temporary[static DURABLE_T
  * durable once durable_sync(dir_fd) has returned 0. */
 int durable_link(int fd, int dir_fd, const char *temporary, const char *name);
 
-/* Forgets an unnamed file: removes the temporary name if there is one. The descriptor stays open.
- */
+/* Forgets an unnamed file: removes the temporary name if there is one. The descriptor stays
+ * open. */
 void durable_forget(int dir_fd, const char *temporary);
 
-/* unlinkat(2) of a file; a name that is not there is success. Durable after durable_sync(dir_fd).
- */
+/* unlinkat(2) of a file; a name that is not there is success. Durable after
+ * durable_sync(dir_fd). */
 int durable_unlink(int dir_fd, const char *name);
 
 /* Renames within the directory, never replacing another name (-EEXIST). Durable after

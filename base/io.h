@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Writes all len bytes at the descriptor's position, however short the kernel's writes are. -errno.
- */
+/* Writes all len bytes at the descriptor's position, however short the kernel's writes are.
+ * -errno. */
 int write_all(int fd, const void *data, size_t len);
 
 /* Reads up to len bytes at offset until len or end of file; returns the count through ret_len.

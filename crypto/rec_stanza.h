@@ -9,9 +9,9 @@
  *                        info: "recseal.org/v1/rec" || account handle || recording id)
  * body     = ChaCha20-Poly1305(wrap key, nonce 0, file key, associated data: SHA-256(tag body))
  *
- * The key is used once, so a zero nonce is safe. Swapping accounts, files or tags breaks the wrap.
- * Only symmetric wraps exist inside the vault: a public-key edge would void the erasure guarantee.
- */
+ * The key is used once, so a zero nonce is safe. Swapping accounts, files or tags breaks the
+ * wrap. Only symmetric wraps exist inside the vault: a public-key edge would void the erasure
+ * guarantee. */
 #pragma once
 
 #include <stddef.h>

@@ -89,8 +89,8 @@ int service_start(uv_loop_t *loop, void (*stop)(void *context), void *context,
 		return -ENOMEM;
 	service->stop = stop;
 	service->context = context;
-	/* uv_timer_init() cannot fail; a signal handle that was not initialised cannot be closed.
-	 */
+	/* uv_timer_init() cannot fail; a signal handle that was not initialised cannot be
+	 * closed. */
 	int r = uv_signal_init(loop, &service->on_term);
 	if (r < 0) {
 		free(service);

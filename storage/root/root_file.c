@@ -42,10 +42,10 @@ static const uint8_t origin_magic[8] = {'R', 'S', 'P', 'L', 'A', 'C', 'E', 1};
 
 struct root_file {
 	struct root_provider provider;
-	int fd;         /* O_DSYNC: a write is durable on return */
-	int direct_fd;  /* O_DIRECT, so that reading back asks the medium; -1 where there is none */
-	uint8_t *block; /* secret, BLOCK_BYTES; page-aligned, because sodium_malloc ends at a page
-			 */
+	int fd;        /* O_DSYNC: a write is durable on return */
+	int direct_fd; /* O_DIRECT, so that reading back asks the medium; -1 where there is none */
+	/* Secret, BLOCK_BYTES. Page-aligned, as O_DIRECT needs: sodium_malloc() ends at a page. */
+	uint8_t *block;
 };
 
 static struct root_file *file_of(struct root_provider *provider)

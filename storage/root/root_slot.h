@@ -51,8 +51,8 @@ struct root_provider {
 	const char *assurance; /* "file", ... */
 };
 
-/* Labels in order of strength: "file" 0, "virtual-tpm" 1, "fw-tpm" 2, "hw-tpm" 3; -1 for no label.
- */
+/* Labels in order of strength: "file" 0, "virtual-tpm" 1, "fw-tpm" 2, "hw-tpm" 3; -1 for no
+ * label. */
 int root_assurance_rank(const char *assurance);
 /* The label itself, in static storage; NULL for no label. */
 const char *root_assurance_label(const char *assurance);

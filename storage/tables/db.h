@@ -15,8 +15,8 @@ struct db;
 #define VAULT_ID_BYTES  16
 #define DB_DIGEST_BYTES 32
 
-/* Opens DIR/keeper.db, which must exist; or creates it with its schema (-EEXIST when it is there).
- */
+/* Opens DIR/keeper.db, which must exist; or creates it with its schema (-EEXIST when it is
+ * there). */
 int db_open(const char *dir, struct db **ret_db);
 int db_create(const char *dir, struct db **ret_db);
 struct db *db_close(struct db *db);

@@ -1,5 +1,5 @@
-/* The keeper's tables. Times are microseconds since the epoch, states as in the enums of catalog.h.
- */
+/* The keeper's tables. Times are microseconds since the epoch, states as in the enums of
+ * catalog.h. */
 #pragma once
 
 #define DB_APPLICATION_ID 0x52534c31 /* "RSL1" */
