@@ -155,6 +155,7 @@ static int serve_round(struct server *server)
 		if (fds[i].revents != 0)
 			r = finish_child(server, &server->children[i]);
 	}
+	/* After the reaping: a child that ended just in time has its own answer. */
 	if (r == 0)
 		r = expire_children(server);
 	if (r == 0 && fds[PROBE_JOBS_MAX].revents & (POLLHUP | POLLERR))

@@ -320,6 +320,8 @@ static void sniff_container(struct source *source, struct probe_result *result)
 	}
 	if (audio_open(&audio, source, &reason) == 0)
 		take_facts(&audio, result);
+	/* Also where libsndfile opened it: it repairs wrong sizes in silence, so its word that the
+	 * file is whole is worth nothing here. */
 	if (riff_scan(source, &riff) == 0)
 		sniff_riff(&riff, &audio, reason.text, result);
 	else if (sized_scan(source, &sized) == 0)

@@ -154,6 +154,7 @@ static int finish_item(void *context, const struct noted *noted)
 						  item->kind == ERASE_RECORDING ? item->group : 0,
 						  &state);
 
+	/* r > 0: covered by a burial, whose state it takes. */
 	if (r == 0 && item->kind != ERASE_RECORDING)
 		r = finish_whole(finish, noted, state);
 	else if (r == 0 && noted->share.count > 0)

@@ -247,6 +247,7 @@ static int make_slots(struct root_tpm2 *tpm, int dir_fd, const struct root_tpm2_
 		r = root_tpm2_place_create(dir_fd, tpm->place);
 	if (r < 0)
 		return r;
+	/* Read back what a restart would find. */
 	r = root_tpm2_place_read(dir_fd, tpm->place, &tpm->place_fd, &tpm->writes);
 	if (r == 0)
 		r = define_slots(tpm, options);

@@ -105,6 +105,7 @@ int config_load(const char *path, struct reason *reason, struct config **ret_con
 	if (!config->intake_user)
 		return -ENOMEM;
 	r = read_files(config, path ? path : DEFAULT_PATH, reason);
+	/* After the files, which may have their own. */
 	if (r == 0)
 		r = add_default_class(config);
 	if (r < 0)
@@ -140,6 +141,7 @@ int config_embedded(const char *state_dir, const char *path, struct reason *reas
 	int r = path ? read_files(config, path, reason) : 0;
 	if (r == 0)
 		r = add_default_class(config);
+	/* After the file too: what it says of directories does not count. */
 	if (r == 0)
 		r = place_below(root, "keeper", &config->keeper_dir);
 	if (r == 0)

@@ -1,7 +1,7 @@
-/* inih splits the lines; what it would let pass is stopped before it sees it. It reports no
- * sections of their own and no line numbers, cuts section names at 50 characters, joins indented
- * lines to the value above and takes " ;" inside a value for a comment. So our reader counts the
- * lines, enters the sections itself, and refuses what a strict file has no use for. */
+/* inih splits lines into key and value. It does not report line numbers or sections without keys,
+ * cuts section names at 50 characters, joins indented lines to the value above, and takes " ;"
+ * inside a value for a comment. So the reader it calls (read_config_line) counts the lines, enters
+ * the sections itself, and hands inih only lines that inih cannot misread. */
 
 #include "daemon/common/config/config_parse.h"
 
@@ -141,8 +141,8 @@ static void enter_section(struct parser *p, char *text)
 	enum config_section section = section_of(type ? type : "");
 	if (section == CONFIG_SECTIONS) {
 		complain_at_line(p,
-				"unknown section [%s]; known are [spool NAME], [class NAME], "
-				"[keeper] and [intake]",
+				"unknown section [%s]; known are [spool NAME], [profile NAME], "
+				"[class NAME], [keeper] and [intake]",
 				type ? type : "");
 		return;
 	}
@@ -364,10 +364,12 @@ int config_parse(struct config *config, char *const *paths, size_t n_paths, stru
 	struct parser p = {.config = config, .reason = reason};
 	int line_max = ini_max_line;
 
+	/* inih's limit is a global of its own: put back for whoever else uses it. */
 	ini_max_line = LINE_MAX_BYTES;
 	for (size_t i = 0; i < n_paths; i++)
 		parse_file(&p, paths[i]);
 	ini_max_line = line_max;
+	/* A section that was misspelt also lacks its keys: said once is enough. */
 	if (p.r == 0)
 		p.r = require_keys(config, reason);
 	for (size_t i = 0; i < p.n_seen; i++)
