@@ -12,16 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Writes all len bytes at the descriptor's position, however short the kernel's writes are. -errno.
- */
-int write_all(int fd, const void *data, size_t len);
-
-/* Reads up to len bytes at offset until len or end of file; returns the count through ret_len.
- * -errno. */
-int pread_full(int fd, void *buf, size_t len, off_t offset, size_t *ret_len);
-
-/* Writes all len bytes at offset. -errno. */
-int pwrite_all(int fd, const void *data, size_t len, off_t offset);
+#include "base/io.h"
 
 /* Starts writing to disk what was written to the file so far, and does not wait: the sync at the
  * end then has less to wait for. Promises nothing; errors show in durable_sync(). */
@@ -50,19 +41,19 @@ int durable_unnamed(int dir_fd, mode_t mode, char ret_temporary[static DURABLE_T
  * durable once durable_sync(dir_fd) has returned 0. */
 int durable_link(int fd, int dir_fd, const char *temporary, const char *name);
 
-/* Forgets an unnamed file: removes the temporary name if there is one. The descriptor stays open.
- */
+/* Forgets an unnamed file: removes the temporary name if there is one. The descriptor stays
+ * open. */
 void durable_forget(int dir_fd, const char *temporary);
 
-/* unlinkat(2) of a file; a name that is not there is success. Durable after durable_sync(dir_fd).
- */
+/* unlinkat(2) of a file; a name that is not there is success. Durable after
+ * durable_sync(dir_fd). */
 int durable_unlink(int dir_fd, const char *name);
 
 /* Renames within the directory, never replacing another name (-EEXIST). Durable after
  * durable_sync(dir_fd). */
 int durable_rename(int dir_fd, const char *from, const char *to);
 
-/* The same, but never without either name and never with both, as seen by others. -EINVAL or
+/* The same, but others see exactly one of the two names at any time. -EINVAL or
  * -ENOSYS where the filesystem has no RENAME_NOREPLACE. */
 int durable_rename_at_once(int dir_fd, const char *from, const char *to);
 

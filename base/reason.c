@@ -81,8 +81,8 @@ int reason_add_line(struct reason *reason, int r, const char *format, ...)
 	(void)reason_append(line, sizeof(line), format, ap);
 	va_end(ap);
 	size_t len = strlen(reason->text), needed = strlen(line) + 1;
-	/* Room for the last line is kept back, so that a reader always learns that there is more.
-	 */
+	/* Room for the last line is kept back, so that a reader always learns that there is
+	 * more. */
 	if (len == 0)
 		(void)reason_appendf(reason->text, sizeof(reason->text) - sizeof("\n" MORE_LINE),
 				"%s", line);

@@ -64,9 +64,9 @@ static void *region_new(size_t size_bytes)
 	return p;
 }
 
-/* Keys share one region, made with the first of them: a region for each would cost a dozen system
- * calls, several times per recording. What is not handed out is poisoned for the address sanitizer.
- */
+/* Keys share one region, made with the first of them: a region for each would cost a dozen
+ * system calls, several times per recording. What is not handed out is poisoned for the address
+ * sanitizer. */
 static struct {
 	pthread_mutex_t lock;
 	uint8_t (*slots)[SLOT_BYTES];

@@ -9,7 +9,6 @@
 #include "base/durable.h"
 #include "base/error.h"
 #include "base/secret.h"
-#include "crypto/age_stanza.h"
 #include "crypto/hkdf.h"
 
 #define BODY_LINE_BYTES 48
@@ -69,7 +68,7 @@ struct builder {
 	size_t len;
 };
 
-static int put(struct builder *b, const void *data, size_t len)
+static int put_bytes(struct builder *b, const void *data, size_t len)
 {
 	if (len > AGE_HEADER_MAX_BYTES - b->len)
 		return -E2BIG;
@@ -78,9 +77,9 @@ static int put(struct builder *b, const void *data, size_t len)
 	return 0;
 }
 
-static int put_text(struct builder *b, const char *text)
+static int put_header_text(struct builder *b, const char *text)
 {
-	return put(b, text, strlen(text));
+	return put_bytes(b, text, strlen(text));
 }
 
 static bool argument_valid(const char *argument)
@@ -97,15 +96,15 @@ static int put_arguments(struct builder *b, const struct age_stanza *stanza)
 		return -EINVAL;
 	if (stanza->n_args > AGE_STANZA_ARGS_MAX)
 		return -E2BIG;
-	int r = put_text(b, "->");
+	int r = put_header_text(b, "->");
 	for (size_t i = 0; r == 0 && i < stanza->n_args; i++) {
 		if (!argument_valid(stanza->args[i]))
 			return -EINVAL;
-		r = put_text(b, " ");
+		r = put_header_text(b, " ");
 		if (r == 0)
-			r = put_text(b, stanza->args[i]);
+			r = put_header_text(b, stanza->args[i]);
 	}
-	return r < 0 ? r : put_text(b, "\n");
+	return r < 0 ? r : put_header_text(b, "\n");
 }
 
 /* Lines of 48 bytes in 64 columns, the last one shorter, if need be empty. */
@@ -119,9 +118,9 @@ static int put_body(struct builder *b, const struct age_stanza *stanza)
 		if (n > BODY_LINE_BYTES)
 			n = BODY_LINE_BYTES;
 		age_stanza_base64_format(n ? stanza->body + done : NULL, n, line);
-		int r = put_text(b, line);
+		int r = put_header_text(b, line);
 		if (r == 0)
-			r = put_text(b, "\n");
+			r = put_header_text(b, "\n");
 		if (r < 0)
 			return r;
 		done += n;
@@ -140,17 +139,17 @@ static int put_mac(struct builder *b, const uint8_t file_key[static AGE_FILE_KEY
 {
 	uint8_t mac[AGE_MAC_BYTES];
 	char text[AGE_BASE64_ROOM(AGE_MAC_BYTES)];
-	int r = put_text(b, "---");
+	int r = put_header_text(b, "---");
 
 	if (r == 0)
 		r = compute_mac(b->bytes, b->len, file_key, mac);
 	if (r < 0)
 		return r;
 	age_stanza_base64_format(mac, sizeof(mac), text);
-	r = put_text(b, " ");
+	r = put_header_text(b, " ");
 	if (r == 0)
-		r = put_text(b, text);
-	return r < 0 ? r : put_text(b, "\n");
+		r = put_header_text(b, text);
+	return r < 0 ? r : put_header_text(b, "\n");
 }
 
 int age_header_build(const struct age_stanza *stanzas, size_t n,
@@ -166,7 +165,7 @@ int age_header_build(const struct age_stanza *stanzas, size_t n,
 		return -EINVAL;
 	if (n > AGE_STANZAS_MAX)
 		return -E2BIG;
-	int r = put_text(&b, "age-encryption.org/v1\n");
+	int r = put_header_text(&b, "age-encryption.org/v1\n");
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = put_stanza(&b, &stanzas[i]);
 	if (r == 0)

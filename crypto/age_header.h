@@ -9,18 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/age_stanza.h"
+
 #define AGE_FILE_KEY_BYTES   16
 #define AGE_MAC_BYTES        32
 #define AGE_HEADER_MAX_BYTES 65536
 #define AGE_STANZAS_MAX      128
-#define AGE_STANZA_ARGS_MAX  64
-
-struct age_stanza {
-	char **args; /* args[0] is the type; n_args >= 1; each a NUL-terminated string of VCHARs */
-	size_t n_args;
-	uint8_t *body;
-	size_t body_len;
-};
 
 struct age_header {
 	struct age_stanza *stanzas;

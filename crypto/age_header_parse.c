@@ -1,3 +1,16 @@
+/* Parsing of age headers: one walk over the bytes, which passes over no byte outside the grammar.
+ *
+ * A cursor stands at the next byte to be read. Each function below takes one piece of the grammar
+ * (C2SP age specification, "Header") off its front. Where one fails, the whole header is refused.
+ *
+ *   1. Whatever is accepted was compared or decoded; only the body of a stanza is read twice, once
+ *      for its size (skip_body) and once for its bytes (decode_body).
+ *   2. A body ends at its first line of fewer than 64 columns, which may be empty. There is no
+ *      length to trust.
+ *   3. Nothing is read past the AGE_HEADER_MAX_BYTES that the caller's bytes were cut to, and no
+ *      more than AGE_STANZAS_MAX stanzas are kept: memory is bounded before the MAC is known.
+ *
+ * The MAC is not verified here: age_header_verify() does, once a file key is known. */
 #include "crypto/age_header.h"
 
 #include <errno.h>
@@ -28,7 +41,7 @@ static bool at_prefix(const struct cursor *c, const char *prefix)
 }
 
 /* The next line without its LF. */
-static int next_line(struct cursor *c, struct line *ret_line)
+static int take_line(struct cursor *c, struct line *ret_line)
 {
 	const char *lf = memchr(c->at, '\n', (size_t)(c->end - c->at));
 
@@ -56,7 +69,7 @@ static int skip_body(struct cursor *c, size_t *ret_bytes)
 	size_t chars = 0;
 
 	do {
-		int r = next_line(c, &line);
+		int r = take_line(c, &line);
 		if (r < 0)
 			return r;
 		if (line.len > BODY_COLUMNS)
@@ -73,7 +86,7 @@ static int decode_body(struct cursor c, uint8_t *ret_body, size_t left)
 	struct line line;
 
 	do {
-		int r = next_line(&c, &line);
+		int r = take_line(&c, &line);
 		if (r < 0)
 			return r;
 		size_t n = left < BODY_LINE_BYTES ? left : BODY_LINE_BYTES;
@@ -86,7 +99,7 @@ static int decode_body(struct cursor c, uint8_t *ret_body, size_t left)
 	return 0;
 }
 
-static int parse_stanza(struct cursor *c, struct age_stanza *ret_stanza)
+static int parse_one_stanza(struct cursor *c, struct age_stanza *ret_stanza)
 {
 	_cleanup_(age_stanza_free) struct age_stanza stanza = {0};
 	struct line line;
@@ -95,7 +108,7 @@ static int parse_stanza(struct cursor *c, struct age_stanza *ret_stanza)
 	if (!at_prefix(c, "-> "))
 		return -RE_HEADER;
 	c->at += 3;
-	int r = next_line(c, &line);
+	int r = take_line(c, &line);
 	if (r < 0)
 		return r;
 	struct cursor body = *c;
@@ -122,7 +135,7 @@ static int add_stanza(struct cursor *c, struct age_header *header)
 	if (!grown)
 		return -ENOMEM;
 	header->stanzas = grown;
-	int r = parse_stanza(c, &grown[header->n_stanzas]);
+	int r = parse_one_stanza(c, &grown[header->n_stanzas]);
 	if (r < 0)
 		return r;
 	header->n_stanzas++;
@@ -136,7 +149,7 @@ static int parse_mac(struct cursor *c, uint8_t ret_mac[static AGE_MAC_BYTES])
 	if (!at_prefix(c, "--- "))
 		return -RE_HEADER;
 	c->at += 4;
-	int r = next_line(c, &line);
+	int r = take_line(c, &line);
 	return r < 0 ? r : age_stanza_base64(line.text, line.len, ret_mac, AGE_MAC_BYTES);
 }
 

@@ -1,3 +1,16 @@
+/* Reading of any range of a sealed payload, as a player asks for it.
+ *
+ * STREAM says only at its last chunk that it is whole: a file cut at a chunk's end is made of good
+ * chunks. So:
+ *
+ *   1. No byte is released before the final chunk opened as final (age_range_open()). From then on
+ *      the number of chunks is known, and each chunk is opened under its own number and flag.
+ *   2. A chunk is decrypted whole or not at all; what is returned was verified in that very call,
+ *      or lies in the one chunk that is kept (`cached`).
+ *   3. When a chunk fails to open, nothing is kept: the buffer may hold half of it.
+ *
+ * The file may be changed by others while it is read; each chunk is verified after it was read into
+ * memory of ours. */
 #include "crypto/age_stream.h"
 
 #include <errno.h>
@@ -76,7 +89,7 @@ static int cache_chunk(struct age_range *range, uint64_t chunk)
 	return r;
 }
 
-static int measure(struct age_range *range)
+static int measure_payload(struct age_range *range)
 {
 	struct stat st;
 
@@ -109,7 +122,7 @@ int age_range_open(int fd, off_t payload_offset, const uint8_t key[static AGE_PA
 	if (!range->key)
 		return -ENOMEM;
 	memcpy(range->key, key, AGE_PAYLOAD_KEY_BYTES);
-	int r = measure(range);
+	int r = measure_payload(range);
 	if (r == 0)
 		r = cache_chunk(range, range->chunks - 1);
 	if (r < 0)
@@ -120,7 +133,8 @@ int age_range_open(int fd, off_t payload_offset, const uint8_t key[static AGE_PA
 
 /* Bytes of one chunk from an offset within it: opened in place when the caller wants all of it,
  * else through the cache, so that small reads open each chunk once. */
-static int read_chunk(struct age_range *range, uint64_t chunk, size_t skip, uint8_t *buf, size_t n)
+static int read_from_chunk(
+		struct age_range *range, uint64_t chunk, size_t skip, uint8_t *buf, size_t n)
 {
 	if (n == AGE_CHUNK_BYTES && range->cached != chunk)
 		return open_chunk(range, chunk, buf);
@@ -144,7 +158,7 @@ int age_range_read(struct age_range *range, void *buf, size_t len, uint64_t offs
 		size_t n = chunk_bytes(range, chunk) - skip;
 		if (n > len - done)
 			n = len - done;
-		int r = read_chunk(range, chunk, skip, (uint8_t *)buf + done, n);
+		int r = read_from_chunk(range, chunk, skip, (uint8_t *)buf + done, n);
 		if (r < 0)
 			return r;
 		done += n;

@@ -1,3 +1,9 @@
+/* age's scrypt recipient and identity: the file key wrapped under a key that is derived from a
+ * passphrase (C2SP age specification, "The scrypt recipient type").
+ *
+ * A scrypt stanza must be alone in its header: who opens a file with a passphrase takes it for the
+ * work of somebody who knows the passphrase, and a second stanza would let others write it. The
+ * work factor comes from the file and costs memory, so it is bounded before a key is derived. */
 #include "crypto/age_identity.h"
 
 #include <errno.h>
@@ -14,7 +20,7 @@
 #define SALT_BYTES 16
 
 /* scrypt (RFC 7914) with r = 8, p = 1. It takes 2^work_factor KiB. */
-static int derive(const char *passphrase, const uint8_t salt[static SALT_BYTES],
+static int derive_scrypt_key(const char *passphrase, const uint8_t salt[static SALT_BYTES],
 		unsigned work_factor, uint8_t ret_key[static AGE_WRAP_KEY_BYTES])
 {
 	uint8_t labelled[sizeof(LABEL) - 1 + SALT_BYTES];
@@ -40,7 +46,7 @@ int age_scrypt_wrap(const char *passphrase, unsigned work_factor,
 	if (work_factor < 1 || work_factor > AGE_SCRYPT_WORK_FACTOR_MAX)
 		return -EINVAL;
 	randombytes_buf(salt, sizeof(salt));
-	int r = derive(passphrase, salt, work_factor, wrap_key);
+	int r = derive_scrypt_key(passphrase, salt, work_factor, wrap_key);
 	if (r < 0)
 		return r;
 	age_stanza_base64_format(salt, sizeof(salt), text);
@@ -86,7 +92,7 @@ static int open_stanza(const struct age_stanza *stanza, const char *passphrase,
 	if (r == 0)
 		r = parse_work_factor(stanza->args[2], &work_factor);
 	if (r == 0)
-		r = derive(passphrase, salt, work_factor, wrap_key);
+		r = derive_scrypt_key(passphrase, salt, work_factor, wrap_key);
 	if (r < 0)
 		return r;
 	return age_wrap_open(wrap_key, stanza->body, NULL, 0, ret_file_key);

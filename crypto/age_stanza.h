@@ -4,7 +4,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "crypto/age_header.h"
+#define AGE_STANZA_ARGS_MAX 64
+
+struct age_stanza {
+	char **args; /* args[0] is the type; n_args >= 1; each a NUL-terminated string of VCHARs */
+	size_t n_args;
+	uint8_t *body;
+	size_t body_len;
+};
 
 /* Makes a stanza from its argument line, without "-> " and LF, and room for a body that the caller
  * fills. -RE_HEADER when the line is outside the grammar or over the cap; -ENOMEM. */

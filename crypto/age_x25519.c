@@ -1,3 +1,9 @@
+/* age's X25519 recipient and identity: the file key wrapped under a key of one Diffie-Hellman
+ * exchange with an ephemeral secret (C2SP age specification, "The X25519 recipient type").
+ *
+ * Secrets of an exchange live in one block of secret memory (struct exchange), wiped when it is
+ * freed. An exchange whose result is zero, from a point of low order, is refused in both
+ * directions. */
 #include "crypto/age_identity.h"
 
 #include <errno.h>
@@ -42,7 +48,7 @@ int age_x25519_recipient_format(const uint8_t public[static AGE_X25519_BYTES], c
 }
 
 /* -EINVAL for a low-order point: the shared secret would be zero (RFC 7748, section 6.1). */
-static int derive(struct exchange *x, const uint8_t secret[static AGE_X25519_BYTES],
+static int derive_wrap_key(struct exchange *x, const uint8_t secret[static AGE_X25519_BYTES],
 		const uint8_t peer[static AGE_X25519_BYTES])
 {
 	if (crypto_scalarmult_curve25519(x->shared, secret, peer) < 0)
@@ -63,7 +69,7 @@ int age_x25519_wrap(const uint8_t recipient[static AGE_X25519_BYTES],
 	randombytes_buf(x->ephemeral, sizeof(x->ephemeral));
 	crypto_scalarmult_curve25519_base(x->salt, x->ephemeral);
 	memcpy(x->salt + AGE_X25519_BYTES, recipient, AGE_X25519_BYTES);
-	int r = derive(x, x->ephemeral, recipient);
+	int r = derive_wrap_key(x, x->ephemeral, recipient);
 	if (r < 0)
 		return r;
 	age_stanza_base64_format(x->salt, AGE_X25519_BYTES, share);
@@ -86,7 +92,7 @@ static int try_stanza(struct exchange *x, const uint8_t secret[static AGE_X25519
 			stanza->args[1], strlen(stanza->args[1]), x->salt, AGE_X25519_BYTES);
 	if (r < 0)
 		return r;
-	r = derive(x, secret, x->salt);
+	r = derive_wrap_key(x, secret, x->salt);
 	if (r < 0)
 		return -RE_HEADER;
 	return age_wrap_open(x->wrap_key, stanza->body, NULL, 0, x->opened);

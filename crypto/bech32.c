@@ -12,12 +12,12 @@
 static const char alphabet[] = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 
 /* Not tolower(3), which asks the locale. */
-static char lower(char c)
+static char lower_case(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
-static uint32_t polymod(uint32_t c, uint8_t value)
+static uint32_t step_checksum(uint32_t c, uint8_t value)
 {
 	static const uint32_t generator[] = {
 			0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3};
@@ -35,10 +35,10 @@ static uint32_t polymod_prefix(const char *prefix, size_t len)
 	uint32_t c = 1;
 
 	for (size_t i = 0; i < len; i++)
-		c = polymod(c, (uint8_t)(lower(prefix[i]) >> 5));
-	c = polymod(c, 0);
+		c = step_checksum(c, (uint8_t)(lower_case(prefix[i]) >> 5));
+	c = step_checksum(c, 0);
 	for (size_t i = 0; i < len; i++)
-		c = polymod(c, (uint8_t)(lower(prefix[i]) & 31));
+		c = step_checksum(c, (uint8_t)(lower_case(prefix[i]) & 31));
 	return c;
 }
 
@@ -64,7 +64,7 @@ static bool one_case(const char *text)
 /* The value of a character, 0 to 31, or -1. */
 static int value_of(char c)
 {
-	const char *at = c ? strchr(alphabet, lower(c)) : NULL;
+	const char *at = c ? strchr(alphabet, lower_case(c)) : NULL;
 
 	return at ? (int)(at - alphabet) : -1;
 }
@@ -96,11 +96,11 @@ int bech32_encode(const char *prefix, const uint8_t *data, size_t len, char **re
 	*at++ = '1';
 	for (size_t i = 0; i < groups; i++) {
 		uint8_t value = group_of(data, len, i);
-		c = polymod(c, value);
+		c = step_checksum(c, value);
 		*at++ = alphabet[value];
 	}
 	for (int i = 0; i < CHECKSUM_CHARS; i++)
-		c = polymod(c, 0);
+		c = step_checksum(c, 0);
 	for (int i = 0; i < CHECKSUM_CHARS; i++)
 		*at++ = alphabet[(c ^ 1) >> 5 * (5 - i) & 31];
 	*at = '\0';
@@ -115,7 +115,7 @@ static bool data_valid(const char *part, size_t groups, size_t pad_bits, uint32_
 		int value = value_of(part[i]);
 		if (value < 0)
 			return false;
-		c = polymod(c, (uint8_t)value);
+		c = step_checksum(c, (uint8_t)value);
 	}
 	if (c != 1)
 		return false;

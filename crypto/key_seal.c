@@ -42,7 +42,7 @@ static void fill_nonce(uint8_t ret_nonce[static SEAL_NONCE_BYTES])
 }
 
 /* nonce || ciphertext || tag */
-static void seal(const uint8_t *key, struct ad ad, const uint8_t *plain, size_t len,
+static void seal_box(const uint8_t *key, struct ad ad, const uint8_t *plain, size_t len,
 		uint8_t *ret_sealed)
 {
 	fill_nonce(ret_sealed);
@@ -84,7 +84,7 @@ void node_key_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct
 {
 	uint8_t bytes[NODE_AD_BYTES];
 
-	seal(parent_key, node_ad(NODE_LABEL, place, bytes), key, NODE_KEY_BYTES, ret_sealed);
+	seal_box(parent_key, node_ad(NODE_LABEL, place, bytes), key, NODE_KEY_BYTES, ret_sealed);
 }
 
 int node_key_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
@@ -110,7 +110,7 @@ void node_keys_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struc
 {
 	uint8_t bytes[NODE_AD_BYTES];
 
-	seal(parent_key, node_ad(PACK_LABEL, place, bytes), plain, len, ret_sealed);
+	seal_box(parent_key, node_ad(PACK_LABEL, place, bytes), plain, len, ret_sealed);
 }
 
 /* In one pass, unlike records: the size makes a second one felt. */
@@ -150,7 +150,7 @@ void record_seal(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purp
 	struct record_context c;
 
 	record_context(leaf_key, purpose, bound, &c);
-	seal(c.key, (struct ad){c.ad, sizeof(c.ad)}, plain, len, ret_sealed);
+	seal_box(c.key, (struct ad){c.ad, sizeof(c.ad)}, plain, len, ret_sealed);
 	sodium_memzero(&c, sizeof(c));
 }
 

@@ -1,7 +1,7 @@
 /* Sealing of keys under keys, and of small private records under leaf keys.
  *
  * XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha) with a random 24-byte nonce. The associated data
- * binds a sealed key to its place in the tree and to the epoch it was sealed in, so that rows
+ * binds a sealed key to its position in the tree and to the epoch it was sealed in, so that rows
  * cannot be moved, swapped or replayed under another id. Keys sealed together have a label of their
  * own: no such box passes for that of a single key, nor the other way round. */
 #pragma once

@@ -38,10 +38,10 @@ static uint8_t *wrap_key_new(const struct rec_binding *binding,
 	return key;
 }
 
-static int build(const struct rec_binding *binding, const uint8_t nonce[static REC_NONCE_BYTES],
-		uint8_t *wrapped, uint8_t *tag, size_t tag_len,
-		const uint8_t file_key[static AGE_FILE_KEY_BYTES], uint8_t **ret_bytes,
-		size_t *ret_len)
+static int build_rec_stanza(const struct rec_binding *binding,
+		const uint8_t nonce[static REC_NONCE_BYTES], uint8_t *wrapped, uint8_t *tag,
+		size_t tag_len, const uint8_t file_key[static AGE_FILE_KEY_BYTES],
+		uint8_t **ret_bytes, size_t *ret_len)
 {
 	char rec_type[] = REC_STANZA_TYPE, tag_type[] = TAG_STANZA_TYPE;
 	char id[ULID_TEXT_CHARS + 1], nonce_text[AGE_BASE64_ROOM(REC_NONCE_BYTES)];
@@ -70,7 +70,8 @@ int rec_header_build(const struct rec_binding *binding,
 	memcpy(body, tag, tag_len);
 	rec_tag_hash(tag, tag_len, tag_hash);
 	age_wrap_seal(wrap_key, file_key, tag_hash, sizeof(tag_hash), wrapped);
-	return build(binding, nonce, wrapped, body, tag_len, file_key, ret_bytes, ret_len);
+	return build_rec_stanza(
+			binding, nonce, wrapped, body, tag_len, file_key, ret_bytes, ret_len);
 }
 
 /* A recording id as we write it: lower case only, so that one id has one spelling. */

@@ -9,9 +9,9 @@
  *                        info: "recseal.org/v1/rec" || account handle || recording id)
  * body     = ChaCha20-Poly1305(wrap key, nonce 0, file key, associated data: SHA-256(tag body))
  *
- * The key is used once, so a zero nonce is safe. Swapping accounts, files or tags breaks the wrap.
- * Only symmetric wraps exist inside the vault: a public-key edge would void the erasure guarantee.
- */
+ * The key is used once, so a zero nonce is safe. Swapping accounts, files or tags breaks the
+ * wrap. Only symmetric wraps exist inside the vault: a public-key edge would void the erasure
+ * guarantee. */
 #pragma once
 
 #include <stddef.h>
@@ -29,7 +29,7 @@
 #define ACCOUNT_HANDLE_BYTES 16
 #define TAG_HASH_BYTES       32
 
-/* What binds a wrap to its place. */
+/* Whose recording a wrap is of: it opens under no other. */
 struct rec_binding {
 	uint8_t recording_id[ULID_BYTES];
 	uint8_t account_handle[ACCOUNT_HANDLE_BYTES];

@@ -41,7 +41,7 @@ static bool to_journal;
 
 #define FIELDS_MAX 10
 
-/* The fields of one entry, each "NAME=value" and ours to free. */
+/* The fields of one entry, each "NAME=value" and malloc'd. */
 struct entry {
 	struct iovec fields[FIELDS_MAX];
 	int n;
@@ -53,8 +53,9 @@ static void free_entry(struct entry *entry)
 		free(entry->fields[i].iov_base);
 }
 
-/* A field that cannot be made for want of memory is left out: the rest still says something. */
-__attribute__((format(printf, 2, 3))) static void add(struct entry *entry, const char *format, ...)
+/* A field for which there is no memory is left out: the rest is still worth logging. */
+__attribute__((format(printf, 2, 3))) static void add_field(
+		struct entry *entry, const char *format, ...)
 {
 	char *text;
 	va_list arguments;
@@ -95,26 +96,26 @@ static int send_to_journal(int priority, enum event event, const struct event_fi
 {
 	_cleanup_(free_entry) struct entry entry = {.n = 0};
 
-	add(&entry, "MESSAGE=%s", message);
-	add(&entry, "PRIORITY=%d", priority);
-	add(&entry, "SYSLOG_IDENTIFIER=%s", program);
+	add_field(&entry, "MESSAGE=%s", message);
+	add_field(&entry, "PRIORITY=%d", priority);
+	add_field(&entry, "SYSLOG_IDENTIFIER=%s", program);
 	if (event > EVENT_PLAIN && event < EVENT_MAX)
-		add(&entry, "MESSAGE_ID=%s", ids[event]);
+		add_field(&entry, "MESSAGE_ID=%s", ids[event]);
 	if (fields && fields->recording)
-		add(&entry, "RECSEAL_RECORDING=%s", fields->recording);
+		add_field(&entry, "RECSEAL_RECORDING=%s", fields->recording);
 	if (fields && fields->account)
-		add(&entry, "RECSEAL_ACCOUNT=%s", fields->account);
+		add_field(&entry, "RECSEAL_ACCOUNT=%s", fields->account);
 	if (fields && fields->spool)
-		add(&entry, "RECSEAL_SPOOL=%s", fields->spool);
+		add_field(&entry, "RECSEAL_SPOOL=%s", fields->spool);
 	if (fields && fields->epoch)
-		add(&entry, "RECSEAL_EPOCH=%" PRId64, fields->epoch);
+		add_field(&entry, "RECSEAL_EPOCH=%" PRId64, fields->epoch);
 	if (fields && fields->exposure_us)
-		add(&entry, "RECSEAL_EXPOSURE_USEC=%" PRId64, fields->exposure_us);
+		add_field(&entry, "RECSEAL_EXPOSURE_USEC=%" PRId64, fields->exposure_us);
 	return sd_journal_sendv(entry.fields, entry.n);
 }
 
 /* An entry is one line, whatever was formatted into it. */
-static void flatten(char *text)
+static void flatten_text(char *text)
 {
 	for (; *text; text++) {
 		if ((unsigned char)*text < 0x20 || *text == 0x7f)
@@ -136,7 +137,7 @@ void event_log(int priority, enum event event, const struct event_fields *fields
 		dprintf(STDERR_FILENO, "%s: out of memory for a message\n", program);
 		return;
 	}
-	flatten(message);
+	flatten_text(message);
 	if (to_journal && send_to_journal(priority, event, fields, message) >= 0)
 		return;
 	dprintf(STDERR_FILENO, "%s: %s\n", program, message);

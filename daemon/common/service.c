@@ -38,7 +38,7 @@ static void on_watchdog(uv_timer_t *timer)
 	sd_notify(0, "WATCHDOG=1");
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
 	struct service *service = handle->data;
 
@@ -46,10 +46,10 @@ static void on_closed(uv_handle_t *handle)
 		free(service);
 }
 
-static void close_handle(struct service *service, uv_handle_t *handle)
+static void close_service_handle(struct service *service, uv_handle_t *handle)
 {
 	handle->data = service;
-	uv_close(handle, on_closed);
+	uv_close(handle, on_handle_closed);
 }
 
 struct service *service_stop(struct service *service)
@@ -57,9 +57,9 @@ struct service *service_stop(struct service *service)
 	if (!service)
 		return NULL;
 	sd_notify(0, "STOPPING=1");
-	close_handle(service, (uv_handle_t *)&service->on_term);
-	close_handle(service, (uv_handle_t *)&service->on_int);
-	close_handle(service, (uv_handle_t *)&service->watchdog);
+	close_service_handle(service, (uv_handle_t *)&service->on_term);
+	close_service_handle(service, (uv_handle_t *)&service->on_int);
+	close_service_handle(service, (uv_handle_t *)&service->watchdog);
 	return NULL;
 }
 
@@ -89,8 +89,8 @@ int service_start(uv_loop_t *loop, void (*stop)(void *context), void *context,
 		return -ENOMEM;
 	service->stop = stop;
 	service->context = context;
-	/* uv_timer_init() cannot fail; a signal handle that was not initialised cannot be closed.
-	 */
+	/* uv_timer_init() cannot fail; a signal handle that was not initialised cannot be
+	 * closed. */
 	int r = uv_signal_init(loop, &service->on_term);
 	if (r < 0) {
 		free(service);
@@ -99,7 +99,7 @@ int service_start(uv_loop_t *loop, void (*stop)(void *context), void *context,
 	r = uv_signal_init(loop, &service->on_int);
 	if (r < 0) {
 		service->open_handles = 1;
-		close_handle(service, (uv_handle_t *)&service->on_term);
+		close_service_handle(service, (uv_handle_t *)&service->on_term);
 		return r;
 	}
 	uv_timer_init(loop, &service->watchdog);

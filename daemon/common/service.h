@@ -6,7 +6,7 @@
 struct service;
 
 /* Installs SIGTERM and SIGINT (stop is then called once, on the loop) and, when systemd asks for
- * it, a watchdog timer that pets it from the loop at half the interval (sd_watchdog_enabled(3)).
+ * it, a timer on the loop that notifies the watchdog at half its interval (sd_watchdog_enabled(3)).
  * SIGPIPE is ignored. -errno. */
 int service_start(uv_loop_t *loop, void (*stop)(void *context), void *context,
 		struct service **ret_service);

@@ -1,6 +1,6 @@
 /* A watermark on a filesystem's free space: low when less than so many per cent of its bytes, or of
  * its inodes, are free, and well again only with a quarter more than that, so that a disk that
- * hovers there is told of once. */
+ * hovers around the mark is reported once. */
 #pragma once
 
 #include <stdbool.h>

@@ -14,6 +14,7 @@
 #include "base/reason.h"
 #include "base/secret.h"
 #include "daemon/common/config/config.h"
+#include "daemon/common/config/config_load.h"
 #include "daemon/common/event.h"
 #include "daemon/common/service.h"
 #include "daemon/intake/intake.h"
@@ -97,24 +98,22 @@ static int recseald_parse_arguments(int argc, char **argv)
 	return -1;
 }
 
-static int recseald_load_config(struct config **ret_config)
+static int recseald_load_config(struct reason *reason, struct config **ret_config)
 {
 	struct config *config;
-	int r = arg_state ? config_embedded(arg_state, arg_config, stderr, &config)
-			  : config_load(arg_config, stderr, &config);
+	int r = arg_state ? config_embedded(arg_state, arg_config, reason, &config)
+			  : config_load(arg_config, reason, &config);
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r == 0 && i < arg_n_spools; i++)
-		r = config_add_spool(config, arg_spools[i], stderr);
+		r = config_add_spool(config, arg_spools[i], reason);
 	if (r == 0)
-		r = config_check(config, stderr);
-	if (r == 0 && config->n_spools == 0) {
-		fputs("recseald: no spool: add a [spool NAME] section with Path=, or --spool "
-		      "PATH\n",
-				stderr);
-		r = -RE_CONFIG;
-	}
+		r = config_check(config, reason);
+	if (r == 0 && config->n_spools == 0)
+		r = reason_add_line(reason, -RE_CONFIG,
+				"recseald: no spool: add a [spool NAME] section with Path=, or "
+				"--spool PATH");
 	if (r < 0) {
 		config_free(config);
 		return r;
@@ -206,7 +205,9 @@ int main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	event_init("recseald");
-	int r = recseald_load_config(&config);
+	int r = recseald_load_config(&reason, &config);
+	if (r < 0)
+		fprintf(stderr, "%s\n", reason_text(&reason, r));
 	if (r < 0 || arg_check_config)
 		return r < 0 ? EXIT_ERROR : EXIT_DONE;
 	r = recseald_prepare_process(&reason);

@@ -13,9 +13,11 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/reason.h"
 #include "base/secret.h"
 #include "base/socket.h"
 #include "daemon/common/config/config.h"
+#include "daemon/common/config/config_load.h"
 #include "daemon/common/event.h"
 #include "daemon/common/service.h"
 #include "daemon/keeper/control/control.h"
@@ -121,13 +123,16 @@ static int keeper_parse_arguments(int argc, char **argv)
 static int keeper_load_config(struct config **ret_config)
 {
 	struct config *config;
-	int r = arg_state ? config_embedded(arg_state, arg_config, stderr, &config)
-			  : config_load(arg_config, stderr, &config);
+	struct reason reason = {""};
+	int r = arg_state ? config_embedded(arg_state, arg_config, &reason, &config)
+			  : config_load(arg_config, &reason, &config);
 
 	if (r == 0)
-		r = config_check(config, stderr);
+		r = config_check(config, &reason);
 	if (r == 0)
 		*ret_config = config;
+	else
+		fprintf(stderr, "%s\n", reason_text(&reason, r));
 	return r;
 }
 

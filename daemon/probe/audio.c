@@ -11,7 +11,7 @@ static sf_count_t on_length(void *context)
 	return (sf_count_t)audio->source->size_bytes;
 }
 
-/* A place outside the file is no error here, as with lseek(2): reading there finds the end. */
+/* A position outside the file is no error here, as with lseek(2): reading there finds the end. */
 static sf_count_t on_seek(sf_count_t offset, int whence, void *context)
 {
 	struct audio *audio = context;
@@ -50,16 +50,14 @@ static sf_count_t on_tell(void *context)
 	return (sf_count_t)audio->position;
 }
 
-int audio_open(struct audio *audio, struct source *source, char ret_why[static PROBE_DAMAGE_BYTES])
+int audio_open(struct audio *audio, struct source *source, struct reason *reason)
 {
 	static SF_VIRTUAL_IO io = {on_length, on_seek, on_read, on_write, on_tell};
 
 	*audio = (struct audio){.source = source};
 	audio->file = sf_open_virtual(&io, SFM_READ, &audio->info, audio);
-	if (!audio->file) {
-		snprintf(ret_why, PROBE_DAMAGE_BYTES, "%s", sf_strerror(NULL));
-		return -EINVAL;
-	}
+	if (!audio->file)
+		return reason_set(reason, -EINVAL, "%s", sf_strerror(NULL));
 	return 0;
 }
 

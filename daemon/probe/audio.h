@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/reason.h"
 #include "daemon/common/wire/probe_wire.h"
 #include "daemon/probe/source.h"
 
@@ -15,9 +16,9 @@ struct audio {
 	SF_INFO info;
 };
 
-/* 0; -EINVAL when libsndfile does not open it, and ret_why then is its sentence, shortened to fit.
+/* 0; -EINVAL when libsndfile does not open it, and the reason then is its sentence.
  * The struct must not move while open: libsndfile keeps its address. */
-int audio_open(struct audio *audio, struct source *source, char ret_why[static PROBE_DAMAGE_BYTES]);
+int audio_open(struct audio *audio, struct source *source, struct reason *reason);
 
 void audio_close(struct audio *audio);
 
@@ -29,7 +30,7 @@ static inline void audio_close_p(struct audio *audio)
 /* The count of frames, or PROBE_FRAMES_UNKNOWN (libsndfile says INT64_MAX). */
 uint64_t audio_frames(const struct audio *audio);
 
-/* Whether one frame decodes at this place. */
+/* Whether one frame decodes at this position. */
 bool audio_decodes_at(struct audio *audio, uint64_t frame);
 
 /* Bytes of one frame of uncompressed audio; 0 for any other. */

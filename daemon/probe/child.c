@@ -46,6 +46,7 @@ int child_start(struct child *child, int file_fd, uint32_t job, unsigned timeout
 	siginfo_t info;
 	int pipe_fds[2], pid_fd, r;
 
+	/* The server must not wait for a child that writes nothing, nor a child for the server. */
 	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
 	read_fd = pipe_fds[0];
@@ -57,6 +58,7 @@ int child_start(struct child *child, int file_fd, uint32_t job, unsigned timeout
 		child_main(server, file_fd, write_fd, timeout_ms, judge);
 	pid_fd = pidfd_open(pid, 0);
 	if (pid_fd < 0) {
+		/* Nothing would say when it ends. */
 		r = -errno;
 		kill(pid, SIGKILL);
 		child_reap(pid, &info);

@@ -5,21 +5,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "daemon/probe/server.h"
+#include "daemon/probe/judge.h"
 
 struct child {
-	pid_t pid; /* 0: the place is free */
+	pid_t pid; /* 0: this entry of the server's table is free */
 	int pid_fd, pipe_fd;
 	uint32_t job;
 	bool answered; /* its time was over: it only remains to be reaped */
 	int64_t deadline_us;
 };
 
-/* Starts the judge on the file; file_fd stays the caller's. -errno, and the place stays free. */
+/* Starts the judge on the file; file_fd stays the caller's. -errno, and the entry stays free. */
 int child_start(struct child *child, int file_fd, uint32_t job, unsigned timeout_ms, int64_t now_us,
 		const struct probe_judge *judge);
 
-/* Reaps a child that has ended (its pid_fd is readable), frees the place and says what came of it;
+/* Reaps a child that has ended (its pid_fd is readable), frees its entry and gives its result;
  * the job is the child's own whatever the record says. */
 void child_finish(struct child *child, struct probe_result *ret_result);
 

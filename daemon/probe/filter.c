@@ -90,8 +90,8 @@ static int add_child_rules(scmp_filter_ctx context)
 			SCMP_SYS(exit),
 			SCMP_SYS(exit_group),
 	};
-	/* Asked in passing: glibc's qsort() (sysinfo), libsndfile's resource forks (open), stdio
-	 * (fstat, ioctl), malloc (getrandom, mprotect). */
+	/* What libraries try and can do without: glibc's qsort() (sysinfo), libsndfile's resource
+	 * forks (open), stdio (fstat, ioctl), malloc (getrandom, mprotect). */
 	static const int denied[] = {
 			SCMP_SYS(sysinfo),
 			SCMP_SYS(open),
@@ -139,52 +139,56 @@ static int add_server_fork(scmp_filter_ctx context)
 	return r;
 }
 
+static const int server_allowed[] = {
+		/* Requests, answers and the children's pipes. */
+		SCMP_SYS(recvmsg),
+		SCMP_SYS(poll),
+		SCMP_SYS(ppoll),
+		SCMP_SYS(pipe2),
+		SCMP_SYS(read),
+		SCMP_SYS(pread64),
+		SCMP_SYS(write),
+		SCMP_SYS(close),
+		SCMP_SYS(close_range),
+		SCMP_SYS(dup2),
+		SCMP_SYS(dup3),
+		SCMP_SYS(fcntl),
+		SCMP_SYS(fstat),
+		SCMP_SYS(newfstatat),
+		/* Children: starting, confining, killing and reaping them. */
+		SCMP_SYS(pidfd_open),
+		SCMP_SYS(pidfd_send_signal),
+		SCMP_SYS(waitid),
+		SCMP_SYS(getpid),
+		SCMP_SYS(getppid),
+		SCMP_SYS(gettid),
+		SCMP_SYS(kill),
+		SCMP_SYS(tgkill),
+		SCMP_SYS(prctl),
+		SCMP_SYS(prlimit64),
+		SCMP_SYS(setrlimit),
+		SCMP_SYS(seccomp),
+		SCMP_SYS(set_robust_list),
+		SCMP_SYS(rseq),
+		SCMP_SYS(rt_sigaction),
+		SCMP_SYS(rt_sigprocmask),
+		SCMP_SYS(rt_sigreturn),
+		/* What the C library needs. */
+		SCMP_SYS(restart_syscall),
+		SCMP_SYS(clock_gettime),
+		SCMP_SYS(gettimeofday),
+		SCMP_SYS(getrandom),
+		SCMP_SYS(futex),
+		SCMP_SYS(brk),
+		SCMP_SYS(munmap),
+		SCMP_SYS(mremap),
+		SCMP_SYS(madvise),
+		SCMP_SYS(exit),
+		SCMP_SYS(exit_group),
+};
+
 static int add_server_rules(scmp_filter_ctx context)
 {
-	static const int allowed[] = {
-			SCMP_SYS(recvmsg),
-			SCMP_SYS(poll),
-			SCMP_SYS(ppoll),
-			SCMP_SYS(pipe2),
-			SCMP_SYS(read),
-			SCMP_SYS(pread64),
-			SCMP_SYS(write),
-			SCMP_SYS(close),
-			SCMP_SYS(close_range),
-			SCMP_SYS(dup2),
-			SCMP_SYS(dup3),
-			SCMP_SYS(fcntl),
-			SCMP_SYS(fstat),
-			SCMP_SYS(newfstatat),
-			SCMP_SYS(pidfd_open),
-			SCMP_SYS(pidfd_send_signal),
-			SCMP_SYS(waitid),
-			SCMP_SYS(getpid),
-			SCMP_SYS(getppid),
-			SCMP_SYS(gettid),
-			SCMP_SYS(kill),
-			SCMP_SYS(tgkill),
-			SCMP_SYS(prctl),
-			SCMP_SYS(prlimit64),
-			SCMP_SYS(setrlimit),
-			SCMP_SYS(seccomp),
-			SCMP_SYS(set_robust_list),
-			SCMP_SYS(rseq),
-			SCMP_SYS(rt_sigaction),
-			SCMP_SYS(rt_sigprocmask),
-			SCMP_SYS(rt_sigreturn),
-			SCMP_SYS(restart_syscall),
-			SCMP_SYS(clock_gettime),
-			SCMP_SYS(gettimeofday),
-			SCMP_SYS(getrandom),
-			SCMP_SYS(futex),
-			SCMP_SYS(brk),
-			SCMP_SYS(munmap),
-			SCMP_SYS(mremap),
-			SCMP_SYS(madvise),
-			SCMP_SYS(exit),
-			SCMP_SYS(exit_group),
-	};
 	int r = add_server_fork(context);
 
 	if (r == 0)
@@ -194,11 +198,11 @@ static int add_server_rules(scmp_filter_ctx context)
 		r = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
 				SCMP_A4(SCMP_CMP_EQ, 0, 0));
 	if (r == 0)
-		r = add_calls(context, SCMP_ACT_ALLOW, allowed, ELEMENTSOF(allowed));
+		r = add_calls(context, SCMP_ACT_ALLOW, server_allowed, ELEMENTSOF(server_allowed));
 	return r;
 }
 
-static int build(uint32_t default_action, int (*add_rules)(scmp_filter_ctx context),
+static int build_program(uint32_t default_action, int (*add_rules)(scmp_filter_ctx context),
 		struct sock_fprog *ret_program)
 {
 	_cleanup_(release_p) scmp_filter_ctx context = seccomp_init(default_action);
@@ -217,12 +221,12 @@ static int build(uint32_t default_action, int (*add_rules)(scmp_filter_ctx conte
 
 int filter_child(struct sock_fprog *ret_program)
 {
-	return build(SCMP_ACT_KILL_PROCESS, add_child_rules, ret_program);
+	return build_program(SCMP_ACT_KILL_PROCESS, add_child_rules, ret_program);
 }
 
 int filter_server(struct sock_fprog *ret_program)
 {
-	return build(SCMP_ACT_ERRNO(EPERM), add_server_rules, ret_program);
+	return build_program(SCMP_ACT_ERRNO(EPERM), add_server_rules, ret_program);
 }
 
 int filter_install(const struct sock_fprog *program)

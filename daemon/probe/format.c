@@ -54,7 +54,7 @@ static const struct name codecs[] = {
 		{SF_FORMAT_MPEG_LAYER_II, "layer2"},
 };
 
-static const char *find(const struct name *names, size_t n, int value)
+static const char *find_name(const struct name *names, size_t n, int value)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (names[i].value == value)
@@ -100,9 +100,9 @@ static bool container_says_all(int sf_format)
 
 void format_name(int sf_format, char ret_name[static PROBE_FORMAT_BYTES])
 {
-	const char *container =
-			find(containers, ELEMENTSOF(containers), sf_format & SF_FORMAT_TYPEMASK);
-	const char *codec = find(codecs, ELEMENTSOF(codecs), sf_format & SF_FORMAT_SUBMASK);
+	const char *container = find_name(
+			containers, ELEMENTSOF(containers), sf_format & SF_FORMAT_TYPEMASK);
+	const char *codec = find_name(codecs, ELEMENTSOF(codecs), sf_format & SF_FORMAT_SUBMASK);
 
 	if (container_says_all(sf_format)) {
 		snprintf(ret_name, PROBE_FORMAT_BYTES, "%s", container);

@@ -15,7 +15,7 @@
 #include "daemon/probe/sniff.h"
 
 /* In the child: confine, and only then look. The file's size is no byte of it. */
-static int judge(void *context, unsigned timeout_ms, struct probe_result *ret_result)
+static int judge_file(void *context, unsigned timeout_ms, struct probe_result *ret_result)
 {
 	const struct sandbox *sandbox = context;
 	struct source source;
@@ -50,7 +50,7 @@ static int check_descriptors(void)
 	return close_range(PROBE_SOCKET_FD + 1, ~0U, 0) < 0 ? -errno : 0;
 }
 
-static int run(void)
+static int run_probe(void)
 {
 	_cleanup_(sandbox_free_p) struct sandbox *sandbox = NULL;
 	int r = check_descriptors();
@@ -64,7 +64,7 @@ static int run(void)
 	r = sandbox_enter_server(sandbox);
 	if (r < 0)
 		return r;
-	return probe_server_run(PROBE_SOCKET_FD, &(struct probe_judge){judge, sandbox});
+	return probe_server_run(PROBE_SOCKET_FD, &(struct probe_judge){judge_file, sandbox});
 }
 
 int main(int argc, char **argv)
@@ -74,7 +74,7 @@ int main(int argc, char **argv)
 				"descriptor 3\n");
 		return 2;
 	}
-	int r = run();
+	int r = run_probe();
 	if (r < 0)
 		fprintf(stderr, "recseal-probe: %s\n", re_strerror(r));
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

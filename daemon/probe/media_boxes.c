@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "daemon/common/wire/probe_wire.h"
 #include "daemon/probe/media.h"
 
@@ -19,15 +20,6 @@ struct box {
 	uint64_t end; /* UINT64_MAX: it never says */
 };
 
-static uint64_t get_be(const uint8_t *p, size_t bytes)
-{
-	uint64_t value = 0;
-
-	for (size_t i = 0; i < bytes; i++)
-		value = value << 8 | p[i];
-	return value;
-}
-
 /* 0; 1 when the file ends before a whole header; 2 for one that makes no sense. */
 static int read_box(struct source *source, uint64_t at, struct box *ret_box)
 {
@@ -36,13 +28,13 @@ static int read_box(struct source *source, uint64_t at, struct box *ret_box)
 
 	if (n < BOX_HEADER_BYTES)
 		return 1;
-	uint64_t size = get_be(header, 4);
+	uint64_t size = get_be32(header);
 	struct box box = {.at = at, .header_bytes = BOX_HEADER_BYTES};
 	memcpy(box.type, header + 4, sizeof(box.type));
 	if (size == SIZE_IS_LARGE) {
 		if (n < LARGE_BYTES)
 			return 1;
-		size = get_be(header + BOX_HEADER_BYTES, 8);
+		size = get_be64(header + BOX_HEADER_BYTES);
 		box.header_bytes = LARGE_BYTES;
 	}
 	if (size != SIZE_TO_THE_END && size < box.header_bytes)
@@ -64,7 +56,7 @@ struct walk {
 	uint64_t media_bytes;
 };
 
-static void walk(struct source *source, struct walk *walk)
+static void walk_boxes(struct source *source, struct walk *walk)
 {
 	uint64_t at = 0;
 
@@ -97,7 +89,7 @@ int media_boxes_scan(struct source *source, struct media *ret_media)
 	if (read_box(source, 0, &first) != 0 ||
 			(!box_is(&first, "ftyp") && !box_is(&first, "styp")))
 		return 1;
-	walk(source, &found);
+	walk_boxes(source, &found);
 	snprintf(media.format, sizeof(media.format), "mp4");
 	media.present_bytes = found.media_bytes;
 	if (found.media_bytes == 0 && !found.broken)

@@ -58,7 +58,7 @@ static int read_element(struct source *source, uint64_t at, struct element *ret_
 	return 0;
 }
 
-static bool fits(const struct source *source, const struct element *element)
+static bool fits_parent(const struct source *source, const struct element *element)
 {
 	return element->at <= source->size_bytes &&
 	       element->size <= source->size_bytes - element->at;
@@ -72,7 +72,7 @@ static void read_doc_type(struct source *source, const struct element *head, cha
 	snprintf(ret_format, MEDIA_FORMAT_BYTES, "matroska");
 	for (unsigned n = 0; n < ELEMENTS_MAX && at < head->at + head->size; n++) {
 		uint8_t text[4];
-		if (read_element(source, at, &element) != 0 || !fits(source, &element))
+		if (read_element(source, at, &element) != 0 || !fits_parent(source, &element))
 			return;
 		if (element.id == ID_DOC_TYPE && element.size >= sizeof(text) &&
 				source_read(source, text, sizeof(text), element.at) ==
@@ -94,7 +94,7 @@ static uint64_t cluster_bytes(struct source *source, const struct element *segme
 			return 0;
 		if (element.id == ID_CLUSTER)
 			return source->size_bytes - element.at;
-		if (!fits(source, &element))
+		if (!fits_parent(source, &element))
 			return 0;
 		at = element.at + element.size;
 	}
@@ -108,9 +108,10 @@ int media_ebml_scan(struct source *source, struct media *ret_media)
 
 	if (read_element(source, 0, &head) != 0 || head.id != ID_EBML)
 		return 1;
-	if (!fits(source, &head) || read_element(source, head.at + head.size, &segment) != 0) {
+	if (!fits_parent(source, &head) ||
+			read_element(source, head.at + head.size, &segment) != 0) {
 		snprintf(media.format, sizeof(media.format), "matroska");
-		media.state = fits(source, &head) ? MEDIA_EMPTY : MEDIA_CUT;
+		media.state = fits_parent(source, &head) ? MEDIA_EMPTY : MEDIA_CUT;
 		*ret_media = media;
 		return 0;
 	}
@@ -123,7 +124,7 @@ int media_ebml_scan(struct source *source, struct media *ret_media)
 	else if (segment.size == UINT64_MAX)
 		media.state = MEDIA_UNCLOSED;
 	else
-		media.state = fits(source, &segment) ? MEDIA_WHOLE : MEDIA_CUT;
+		media.state = fits_parent(source, &segment) ? MEDIA_WHOLE : MEDIA_CUT;
 	*ret_media = media;
 	return 0;
 }

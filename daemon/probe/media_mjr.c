@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "daemon/common/wire/probe_wire.h"
 #include "daemon/probe/media.h"
@@ -17,15 +18,6 @@
 #define DESCRIPTION_MAX   4096
 #define CODEC_KEY         "\"c\": \""
 #define MS_PER_S          1000
-
-static uint32_t get_be(const uint8_t *p, size_t bytes)
-{
-	uint32_t value = 0;
-
-	for (size_t i = 0; i < bytes; i++)
-		value = value << 8 | p[i];
-	return value;
-}
 
 /* What the description says the codec is: letters and digits only, as Janus names them. */
 static void read_codec(const char *text, size_t len, struct media *media)
@@ -56,7 +48,7 @@ static uint64_t read_description(struct source *source, struct media *media)
 
 	if (source_read(source, length, sizeof(length), MAGIC_BYTES) < sizeof(length))
 		return 0;
-	size_t len = get_be(length, sizeof(length));
+	size_t len = get_be16(length);
 	size_t wanted = len < sizeof(text) ? len : sizeof(text);
 	uint64_t at = MAGIC_BYTES + sizeof(length);
 	if (source_read(source, text, wanted, at) < wanted || at + len > source->size_bytes)
@@ -79,10 +71,10 @@ static void find_last(const uint8_t *buf, size_t len, struct last_packet *ret_la
 	for (size_t at = len; at-- > 0;) {
 		if (len - at < PACKET_HEAD_BYTES || memcmp(buf + at, PACKET, 4) != 0)
 			continue;
-		bool whole = PACKET_HEAD_BYTES + get_be(buf + at + 8, 2) == len - at;
+		bool whole = PACKET_HEAD_BYTES + (size_t)get_be16(buf + at + 8) == len - at;
 		if (whole || !ret_last->found)
 			*ret_last = (struct last_packet){.at = at,
-					.time_ms = get_be(buf + at + 4, 4),
+					.time_ms = get_be32(buf + at + 4),
 					.found = true,
 					.whole = whole};
 		if (whole)

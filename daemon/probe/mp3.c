@@ -2,16 +2,13 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
+
 /* The first bytes of a frame: header, side information, Xing tag up to its byte count. */
 #define FRAME_PREFIX_BYTES 64
 #define ID3_HEADER_BYTES   10
 
 enum { XING_FRAMES = 1, XING_BYTES = 2 };
-
-static uint32_t get_be32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
 
 /* The length of an ID3v2 tag at the start (id3.org, ID3v2.4.0 section 3.1), or 0. */
 static uint64_t id3_bytes(struct source *source)

@@ -19,13 +19,8 @@ struct chunk {
 	uint64_t at; /* of its content */
 };
 
-static uint16_t get_le16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] | p[1] << 8);
-}
-
 /* 0; 1 when the file ends before a whole chunk header. */
-static int read_chunk(struct source *source, uint64_t at, struct chunk *ret_chunk)
+static int read_riff_chunk(struct source *source, uint64_t at, struct chunk *ret_chunk)
 {
 	uint8_t header[CHUNK_HEADER_BYTES];
 
@@ -43,7 +38,7 @@ static bool chunk_is(const struct chunk *chunk, const char id[static 4])
 }
 
 /* Ids are printable ASCII; audio samples rarely are, four times in a row with a fitting size. */
-static bool chunk_plausible(const struct source *source, const struct chunk *chunk)
+static bool riff_chunk_plausible(const struct source *source, const struct chunk *chunk)
 {
 	for (size_t i = 0; i < sizeof(chunk->id); i++) {
 		if (chunk->id[i] < ' ' || chunk->id[i] > '~')
@@ -53,7 +48,7 @@ static bool chunk_plausible(const struct source *source, const struct chunk *chu
 }
 
 /* Contents are padded to an even length. */
-static uint64_t chunk_end(const struct chunk *chunk)
+static uint64_t riff_chunk_end(const struct chunk *chunk)
 {
 	return chunk->at + chunk->size + (chunk->size & 1);
 }
@@ -73,18 +68,18 @@ static bool zeros_at(struct source *source, uint64_t offset)
 
 /* Whether a well-formed tail follows the audio: chunks up to the end, or up to less than a chunk
  * header. Zeros may pad it, unless they may as well be the silence of a header never filled in. */
-static bool tail_is_chunks(struct source *source, uint64_t at, bool zeros_may_pad)
+static bool riff_tail_is_chunks(struct source *source, uint64_t at, bool zeros_may_pad)
 {
 	for (unsigned n = 0; n < RIFF_CHUNKS_MAX; n++) {
 		struct chunk chunk;
-		if (read_chunk(source, at, &chunk) != 0)
+		if (read_riff_chunk(source, at, &chunk) != 0)
 			return true;
-		if (!chunk_plausible(source, &chunk))
+		if (!riff_chunk_plausible(source, &chunk))
 			return zeros_may_pad && zeros_at(source, at) &&
 			       zeros_at(source, source->size_bytes - at > 4096
 								? source->size_bytes - 4096
 								: at);
-		at = chunk_end(&chunk);
+		at = riff_chunk_end(&chunk);
 	}
 	return false;
 }
@@ -155,7 +150,7 @@ static void judge_data(struct source *source, const struct chunk *chunk, uint64_
 		riff->state = RIFF_COMPLETE;
 	else if (claimed > remaining)
 		riff->state = claimed == RIFF_SIZE_SOX ? RIFF_UNCLOSED : RIFF_CUT;
-	else if (!tail_is_chunks(source, end, claimed > 0))
+	else if (!riff_tail_is_chunks(source, end, claimed > 0))
 		riff->state = claimed == 0 ? RIFF_UNCLOSED : RIFF_EXCESS;
 	else {
 		riff->present_bytes = claimed;
@@ -164,14 +159,14 @@ static void judge_data(struct source *source, const struct chunk *chunk, uint64_
 }
 
 /* Follows the chunks up to the audio. */
-static void walk(struct source *source, struct riff *riff)
+static void walk_riff(struct source *source, struct riff *riff)
 {
 	uint64_t at = RIFF_HEADER_BYTES, ds64_bytes = UINT64_MAX;
 
 	riff->state = RIFF_BROKEN;
 	for (unsigned n = 0; n < RIFF_CHUNKS_MAX; n++) {
 		struct chunk chunk;
-		if (read_chunk(source, at, &chunk) != 0) {
+		if (read_riff_chunk(source, at, &chunk) != 0) {
 			riff->state = RIFF_NO_AUDIO;
 			return;
 		}
@@ -183,7 +178,7 @@ static void walk(struct source *source, struct riff *riff)
 			read_fmt(source, &chunk, riff);
 		else if (chunk_is(&chunk, "ds64") && riff->rf64)
 			read_ds64(source, &chunk, &ds64_bytes);
-		at = chunk_end(&chunk);
+		at = riff_chunk_end(&chunk);
 		/* A last chunk that is cut: the writer died while still at its header. */
 		if (at > source->size_bytes) {
 			riff->state = chunk.size <= 65536 ? RIFF_NO_AUDIO : RIFF_BROKEN;
@@ -202,7 +197,7 @@ int riff_scan(struct source *source, struct riff *ret_riff)
 	riff.rf64 = memcmp(header, "RF64", 4) == 0;
 	if ((!riff.rf64 && memcmp(header, "RIFF", 4) != 0) || memcmp(header + 8, "WAVE", 4) != 0)
 		return 1;
-	walk(source, &riff);
+	walk_riff(source, &riff);
 	*ret_riff = riff;
 	return 0;
 }

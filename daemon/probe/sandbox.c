@@ -46,7 +46,7 @@ struct sandbox *sandbox_free(struct sandbox *sandbox)
 	return NULL;
 }
 
-static int limit(__rlimit_resource_t resource, rlim_t most)
+static int limit_resource(__rlimit_resource_t resource, rlim_t most)
 {
 	struct rlimit now;
 
@@ -119,10 +119,10 @@ static int forbid_by_landlock(void)
 
 static int limit_server(void)
 {
-	int r = limit(RLIMIT_CORE, 0);
+	int r = limit_resource(RLIMIT_CORE, 0);
 
 	if (r == 0)
-		r = limit(RLIMIT_NOFILE, SERVER_DESCRIPTORS);
+		r = limit_resource(RLIMIT_NOFILE, SERVER_DESCRIPTORS);
 	return r;
 }
 
@@ -143,18 +143,18 @@ int sandbox_enter_server(const struct sandbox *sandbox)
 
 static int limit_child(unsigned cpu_s)
 {
-	int r = limit(RLIMIT_CPU, cpu_s);
+	int r = limit_resource(RLIMIT_CPU, cpu_s);
 
 	if (r == 0)
-		r = limit(RLIMIT_FSIZE, 0);
+		r = limit_resource(RLIMIT_FSIZE, 0);
 	if (r == 0)
-		r = limit(RLIMIT_NOFILE, CHILD_DESCRIPTORS);
+		r = limit_resource(RLIMIT_NOFILE, CHILD_DESCRIPTORS);
 	if (r == 0)
-		r = limit(RLIMIT_NPROC, 0);
+		r = limit_resource(RLIMIT_NPROC, 0);
 	if (r == 0)
-		r = limit(RLIMIT_CORE, 0);
+		r = limit_resource(RLIMIT_CORE, 0);
 	if (r == 0 && !SANDBOX_RELAXED)
-		r = limit(RLIMIT_AS, SANDBOX_MEMORY_BYTES);
+		r = limit_resource(RLIMIT_AS, SANDBOX_MEMORY_BYTES);
 	return r;
 }
 

@@ -1,6 +1,6 @@
 /* Confinement of the probe: the server keeps little, the child that reads a file keeps nothing but
- * fd 0 (the file) and fd 1 (the result). All of it is for good, and any part that fails is an
- * error, but for Landlock, which older kernels lack. */
+ * fd 0 (the file) and fd 1 (the result). Nothing of it can be undone. Any part that fails is an
+ * error, except Landlock, which older kernels lack. */
 #pragma once
 
 /* Whether this build enforces everything: a sanitizer's runtime needs address space, system calls

@@ -19,7 +19,7 @@ struct server {
 };
 
 /* The clock that no administrator sets: deadlines are spans. */
-static int64_t monotonic_us(void)
+static int64_t read_clock_us(void)
 {
 	struct timespec now;
 
@@ -29,7 +29,7 @@ static int64_t monotonic_us(void)
 
 /* Never blocks: PROBE_JOBS_MAX answers fit a socket's buffer many times over, so that a full one
  * means a client that does not read. */
-static int answer(const struct server *server, const struct probe_result *result)
+static int send_answer(const struct server *server, const struct probe_result *result)
 {
 	uint8_t record[PROBE_RESULT_BYTES];
 
@@ -42,7 +42,7 @@ static int answer(const struct server *server, const struct probe_result *result
 	}
 }
 
-static struct child *free_place(struct server *server)
+static struct child *find_free_child(struct server *server)
 {
 	for (size_t i = 0; i < PROBE_JOBS_MAX; i++) {
 		if (server->children[i].pid == 0)
@@ -53,16 +53,16 @@ static struct child *free_place(struct server *server)
 
 static int start_job(struct server *server, const uint8_t request[PROBE_REQUEST_BYTES], int file_fd)
 {
-	struct child *child = free_place(server);
+	struct child *child = find_free_child(server);
 	struct probe_result result;
 	uint32_t job = get_le32(request), timeout_ms = get_le32(request + 4);
-	int r = child_start(child, file_fd, job, timeout_ms, monotonic_us(), server->judge);
+	int r = child_start(child, file_fd, job, timeout_ms, read_clock_us(), server->judge);
 
 	if (r == 0)
 		return 0;
 	probe_result_unprobed(&result, "probe could not start: %s", re_strerror(r));
 	result.job = job;
-	return answer(server, &result);
+	return send_answer(server, &result);
 }
 
 /* 0; 1 at the end of the stream. */
@@ -89,7 +89,7 @@ static int finish_child(struct server *server, struct child *child)
 	bool answered = child->answered;
 
 	child_finish(child, &result);
-	return answered ? 0 : answer(server, &result);
+	return answered ? 0 : send_answer(server, &result);
 }
 
 /* Answered at once: even a killed child may take its time to end, in a read that hangs. */
@@ -101,12 +101,12 @@ static int expire_child(struct server *server, struct child *child)
 	child->answered = true;
 	probe_result_unprobed(&result, "probe timed out");
 	result.job = child->job;
-	return answer(server, &result);
+	return send_answer(server, &result);
 }
 
 static int expire_children(struct server *server)
 {
-	int64_t now_us = monotonic_us();
+	int64_t now_us = read_clock_us();
 	int r = 0;
 
 	for (size_t i = 0; i < PROBE_JOBS_MAX && r == 0; i++) {
@@ -120,7 +120,7 @@ static int expire_children(struct server *server)
 /* How long to wait, for poll(2): until the next deadline, rounded up. */
 static int wait_ms(const struct server *server)
 {
-	int64_t now_us = monotonic_us(), next_us = INT64_MAX;
+	int64_t now_us = read_clock_us(), next_us = INT64_MAX;
 
 	for (size_t i = 0; i < PROBE_JOBS_MAX; i++) {
 		const struct child *child = &server->children[i];
@@ -136,7 +136,7 @@ static int wait_ms(const struct server *server)
 }
 
 /* One round: wait, reap, enforce the deadlines, take one request. 0; 1 at the end of the stream. */
-static int serve(struct server *server)
+static int serve_round(struct server *server)
 {
 	struct pollfd fds[PROBE_JOBS_MAX + 1];
 	int r = 0;
@@ -146,15 +146,16 @@ static int serve(struct server *server)
 		fds[i] = (struct pollfd){
 				.fd = child->pid != 0 ? child->pid_fd : -1, .events = POLLIN};
 	}
-	/* With every place taken only the end of the stream is watched for. */
+	/* With every entry taken only the end of the stream is watched for. */
 	fds[PROBE_JOBS_MAX] = (struct pollfd){
-			.fd = server->socket_fd, .events = free_place(server) ? POLLIN : 0};
+			.fd = server->socket_fd, .events = find_free_child(server) ? POLLIN : 0};
 	if (poll(fds, PROBE_JOBS_MAX + 1, wait_ms(server)) < 0)
 		return errno == EINTR ? 0 : -errno;
 	for (size_t i = 0; i < PROBE_JOBS_MAX && r == 0; i++) {
 		if (fds[i].revents != 0)
 			r = finish_child(server, &server->children[i]);
 	}
+	/* After the reaping: a child that ended just in time has its own answer. */
 	if (r == 0)
 		r = expire_children(server);
 	if (r == 0 && fds[PROBE_JOBS_MAX].revents & (POLLHUP | POLLERR))
@@ -178,7 +179,7 @@ int probe_server_run(int socket_fd, const struct probe_judge *judge)
 	int r;
 
 	do
-		r = serve(&server);
+		r = serve_round(&server);
 	while (r == 0);
 	kill_children(&server);
 	/* A client that is gone is no failure, however the loss showed. */

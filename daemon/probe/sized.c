@@ -79,16 +79,6 @@ struct chunk {
 	uint64_t size; /* of its content */
 };
 
-static uint32_t get_be32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static uint64_t get_be64(const uint8_t *p)
-{
-	return (uint64_t)get_be32(p) << 32 | get_be32(p + 4);
-}
-
 static uint64_t read_size(const struct layout *layout, const uint8_t *p)
 {
 	if (layout->size_bytes == 4)
@@ -97,7 +87,7 @@ static uint64_t read_size(const struct layout *layout, const uint8_t *p)
 }
 
 /* 0; 1 when the file ends before a whole chunk header. */
-static int read_chunk(struct source *source, const struct layout *layout, uint64_t at,
+static int read_sized_chunk(struct source *source, const struct layout *layout, uint64_t at,
 		struct chunk *ret_chunk)
 {
 	size_t len = layout->id_bytes + layout->size_bytes;
@@ -114,7 +104,7 @@ static int read_chunk(struct source *source, const struct layout *layout, uint64
 }
 
 /* As for WAV: ids begin with printable ASCII, and audio rarely does, with a fitting size. */
-static bool chunk_plausible(const struct source *source, const struct chunk *chunk)
+static bool sized_chunk_plausible(const struct source *source, const struct chunk *chunk)
 {
 	for (size_t i = 0; i < sizeof(chunk->id); i++) {
 		if (chunk->id[i] < ' ' || chunk->id[i] > '~')
@@ -124,7 +114,7 @@ static bool chunk_plausible(const struct source *source, const struct chunk *chu
 }
 
 /* Where the next chunk begins; the chunk must end within the file. */
-static uint64_t chunk_end(const struct layout *layout, const struct chunk *chunk)
+static uint64_t sized_chunk_end(const struct layout *layout, const struct chunk *chunk)
 {
 	uint64_t end = chunk->at + chunk->size;
 
@@ -132,15 +122,15 @@ static uint64_t chunk_end(const struct layout *layout, const struct chunk *chunk
 }
 
 /* Whether only chunks follow, up to the end or up to less than a chunk header. */
-static bool tail_is_chunks(struct source *source, const struct layout *layout, uint64_t at)
+static bool sized_tail_is_chunks(struct source *source, const struct layout *layout, uint64_t at)
 {
 	for (unsigned n = 0; n < RIFF_CHUNKS_MAX; n++) {
 		struct chunk chunk;
-		if (read_chunk(source, layout, at, &chunk) != 0)
+		if (read_sized_chunk(source, layout, at, &chunk) != 0)
 			return true;
-		if (!chunk_plausible(source, &chunk))
+		if (!sized_chunk_plausible(source, &chunk))
 			return false;
-		at = chunk_end(layout, &chunk);
+		at = sized_chunk_end(layout, &chunk);
 	}
 	return false;
 }
@@ -170,7 +160,7 @@ static void judge_audio(struct source *source, const struct layout *layout,
 		sized->state = RIFF_NO_AUDIO;
 	else if (chunk->size > remaining)
 		sized->state = unclosed ? RIFF_UNCLOSED : RIFF_CUT;
-	else if (!tail_is_chunks(source, layout, chunk_end(layout, chunk)))
+	else if (!sized_tail_is_chunks(source, layout, sized_chunk_end(layout, chunk)))
 		sized->state = unclosed ? RIFF_UNCLOSED : RIFF_EXCESS;
 	else {
 		sized->present_bytes = sized->claimed_bytes;
@@ -211,14 +201,14 @@ static void read_desc(struct source *source, const struct chunk *chunk, struct s
 }
 
 /* Follows the chunks up to the audio. */
-static void walk(struct source *source, const struct layout *layout, struct sized *sized)
+static void walk_sized(struct source *source, const struct layout *layout, struct sized *sized)
 {
 	uint64_t at = layout->first_at;
 
 	sized->state = RIFF_BROKEN;
 	for (unsigned n = 0; n < RIFF_CHUNKS_MAX; n++) {
 		struct chunk chunk;
-		if (read_chunk(source, layout, at, &chunk) != 0) {
+		if (read_sized_chunk(source, layout, at, &chunk) != 0) {
 			sized->state = RIFF_NO_AUDIO;
 			return;
 		}
@@ -233,7 +223,7 @@ static void walk(struct source *source, const struct layout *layout, struct size
 			sized->state = chunk.size <= 65536 ? RIFF_NO_AUDIO : RIFF_BROKEN;
 			return;
 		}
-		at = chunk_end(layout, &chunk);
+		at = sized_chunk_end(layout, &chunk);
 	}
 }
 
@@ -281,7 +271,7 @@ int sized_scan(struct source *source, struct sized *ret_sized)
 		if (!starts_as(source, &layouts[i]))
 			continue;
 		sized.container = layouts[i].container;
-		walk(source, &layouts[i], &sized);
+		walk_sized(source, &layouts[i], &sized);
 		*ret_sized = sized;
 		return 0;
 	}

@@ -21,7 +21,7 @@
 /* A header of any format fits; more bytes than this, and no frames, is audio unaccounted for. */
 #define HEADER_MAX_BYTES 4096
 
-__attribute__((format(printf, 3, 4))) static void conclude(struct probe_result *result,
+__attribute__((format(printf, 3, 4))) static void conclude_verdict(struct probe_result *result,
 		enum probe_condition condition, const char *format, ...)
 {
 	va_list arguments;
@@ -48,21 +48,21 @@ __attribute__((format(printf, 3, 4))) static void conclude_damaged(
 static void conclude_ok(struct probe_result *result)
 {
 	if (result->frames == 0)
-		conclude(result, PROBE_EMPTY, "header only, no audio");
+		conclude_verdict(result, PROBE_EMPTY, "header only, no audio");
 	else
-		conclude(result, PROBE_OK, "%s", "");
+		conclude_verdict(result, PROBE_OK, "%s", "");
 }
 
 /* A header may say anything, and libsndfile repeats some of it unchecked: 0 is "not known". */
-static uint32_t within(int64_t value, int64_t most)
+static uint32_t clamp_count(int64_t value, int64_t most)
 {
 	return value > 0 && value <= most ? (uint32_t)value : 0;
 }
 
 static void take_facts(const struct audio *audio, struct probe_result *result)
 {
-	result->channels = within(audio->info.channels, PROBE_CHANNELS_MAX);
-	result->sample_rate = within(audio->info.samplerate, PROBE_SAMPLE_RATE_MAX);
+	result->channels = clamp_count(audio->info.channels, PROBE_CHANNELS_MAX);
+	result->sample_rate = clamp_count(audio->info.samplerate, PROBE_SAMPLE_RATE_MAX);
 	result->frames = audio_frames(audio);
 	format_name(audio->info.format, result->format);
 }
@@ -70,8 +70,8 @@ static void take_facts(const struct audio *audio, struct probe_result *result)
 /* Facts of the header itself, when libsndfile would not open the file. */
 static void take_riff_facts(const struct riff *riff, struct probe_result *result)
 {
-	result->channels = within(riff->channels, PROBE_CHANNELS_MAX);
-	result->sample_rate = within(riff->sample_rate, PROBE_SAMPLE_RATE_MAX);
+	result->channels = clamp_count(riff->channels, PROBE_CHANNELS_MAX);
+	result->sample_rate = clamp_count(riff->sample_rate, PROBE_SAMPLE_RATE_MAX);
 	snprintf(result->format, sizeof(result->format), "%s", riff->rf64 ? "rf64" : "wav");
 }
 
@@ -83,13 +83,13 @@ static void conclude_claim(enum riff_state state, uint64_t claimed_bytes, uint64
 	switch (state) {
 	case RIFF_COMPLETE:
 		if (why)
-			conclude(result, PROBE_UNPROBED, "%s", why);
+			conclude_verdict(result, PROBE_UNPROBED, "%s", why);
 		else
 			conclude_ok(result);
 		break;
 	case RIFF_NO_AUDIO:
 		result->frames = 0;
-		conclude(result, PROBE_EMPTY, "header only, no audio");
+		conclude_verdict(result, PROBE_EMPTY, "header only, no audio");
 		break;
 	case RIFF_UNCLOSED:
 		conclude_damaged(result, present_bytes,
@@ -109,7 +109,7 @@ static void conclude_claim(enum riff_state state, uint64_t claimed_bytes, uint64
 				claimed_bytes, present_bytes);
 		break;
 	case RIFF_BROKEN:
-		conclude(result, PROBE_DAMAGED, "broken header: no audio can be found");
+		conclude_verdict(result, PROBE_DAMAGED, "broken header: no audio can be found");
 		break;
 	}
 }
@@ -131,8 +131,8 @@ static void sniff_sized(const struct sized *sized, const struct audio *audio, co
 	uint32_t block_bytes = audio->file ? audio_block_bytes(audio) : sized->block_bytes;
 
 	if (!audio->file) {
-		result->channels = within(sized->channels, PROBE_CHANNELS_MAX);
-		result->sample_rate = within(sized->sample_rate, PROBE_SAMPLE_RATE_MAX);
+		result->channels = clamp_count(sized->channels, PROBE_CHANNELS_MAX);
+		result->sample_rate = clamp_count(sized->sample_rate, PROBE_SAMPLE_RATE_MAX);
 		snprintf(result->format, sizeof(result->format), "%s%s", sized->container,
 				sized->codec);
 	}
@@ -163,19 +163,19 @@ static void sniff_ogg(const struct source *source, const struct ogg_tail *tail,
 		snprintf(result->format, sizeof(result->format), "ogg");
 	if (tail->granule == 0 && tail->whole) {
 		result->frames = 0;
-		conclude(result, PROBE_EMPTY, "headers only, no audio");
+		conclude_verdict(result, PROBE_EMPTY, "headers only, no audio");
 	} else if (!tail->whole) {
 		result->frames = ogg_whole_frames(tail, result->sample_rate);
 		conclude_damaged(result, tail->whole_bytes,
 				"cut off within a page, whole up to byte %" PRIu64 " of %" PRIu64,
 				tail->whole_bytes, source->size_bytes);
 	} else if (!audio->file) {
-		conclude(result, PROBE_UNPROBED, "%s", why);
+		conclude_verdict(result, PROBE_UNPROBED, "%s", why);
 	} else if (!tail->end_of_stream) {
 		conclude_damaged(result, source->size_bytes,
 				"never closed: no end of stream after the last page");
 	} else if (result->frames == PROBE_FRAMES_UNKNOWN) {
-		conclude(result, PROBE_DAMAGED, "length not known");
+		conclude_verdict(result, PROBE_DAMAGED, "length not known");
 	} else {
 		conclude_ok(result);
 	}
@@ -193,7 +193,7 @@ static void sniff_flac(struct source *source, struct audio *audio, struct probe_
 				bytes);
 	} else if (frames == PROBE_FRAMES_UNKNOWN) {
 		result->frames = 0;
-		conclude(result, PROBE_EMPTY, "header only, no audio");
+		conclude_verdict(result, PROBE_EMPTY, "header only, no audio");
 	} else if (frames > 0 && !(audible && audio_decodes_at(audio, frames - 1))) {
 		result->frames = PROBE_FRAMES_UNKNOWN;
 		conclude_damaged(result, bytes,
@@ -228,15 +228,15 @@ static void sniff_mp3(const struct mp3_head *head, struct probe_result *result)
 static void sniff_other(const struct source *source, struct probe_result *result)
 {
 	if (result->frames == PROBE_FRAMES_UNKNOWN)
-		conclude(result, PROBE_DAMAGED, "header gives no length");
+		conclude_verdict(result, PROBE_DAMAGED, "header gives no length");
 	else if (result->frames == 0 && source->size_bytes > HEADER_MAX_BYTES)
-		conclude(result, PROBE_DAMAGED,
+		conclude_verdict(result, PROBE_DAMAGED,
 				"header claims no audio, yet the file has %" PRIu64 " bytes",
 				source->size_bytes);
 	else if (result->frames == 0)
-		conclude(result, PROBE_EMPTY, "header only, no audio");
+		conclude_verdict(result, PROBE_EMPTY, "header only, no audio");
 	else
-		conclude(result, PROBE_UNPROBED,
+		conclude_verdict(result, PROBE_UNPROBED,
 				"opens, but whether such a file is whole cannot be told");
 }
 
@@ -247,11 +247,11 @@ static void sniff_media(const struct media *media, struct probe_result *result)
 	result->frames = media->frames;
 	switch (media->state) {
 	case MEDIA_WHOLE:
-		conclude(result, PROBE_OK, "%s", "");
+		conclude_verdict(result, PROBE_OK, "%s", "");
 		break;
 	case MEDIA_EMPTY:
 		result->frames = 0;
-		conclude(result, PROBE_EMPTY, "headers only, no media");
+		conclude_verdict(result, PROBE_EMPTY, "headers only, no media");
 		break;
 	case MEDIA_UNCLOSED:
 		conclude_damaged(result, media->present_bytes,
@@ -279,9 +279,9 @@ static void sniff_unopened(struct source *source, const char *why, struct probe_
 	if (source_read(source, start, sizeof(start), 0) == sizeof(start) &&
 			memcmp(start, "fLaC", sizeof(start)) == 0) {
 		snprintf(result->format, sizeof(result->format), "flac");
-		conclude(result, PROBE_DAMAGED, "the header is cut or malformed");
+		conclude_verdict(result, PROBE_DAMAGED, "the header is cut or malformed");
 	} else {
-		conclude(result, PROBE_UNPROBED, "%s", why);
+		conclude_verdict(result, PROBE_UNPROBED, "%s", why);
 	}
 }
 
@@ -307,7 +307,7 @@ static void sniff_opened(struct source *source, struct audio *audio, struct prob
 static void sniff_container(struct source *source, struct probe_result *result)
 {
 	_cleanup_(audio_close_p) struct audio audio = {.file = NULL};
-	char why[PROBE_DAMAGE_BYTES] = "";
+	struct reason reason = {""};
 	struct riff riff;
 	struct sized sized;
 	struct ogg_tail tail;
@@ -318,20 +318,22 @@ static void sniff_container(struct source *source, struct probe_result *result)
 		sniff_media(&media, result);
 		return;
 	}
-	if (audio_open(&audio, source, why) == 0)
+	if (audio_open(&audio, source, &reason) == 0)
 		take_facts(&audio, result);
+	/* Also where libsndfile opened it: it repairs wrong sizes in silence, so its word that the
+	 * file is whole is worth nothing here. */
 	if (riff_scan(source, &riff) == 0)
-		sniff_riff(&riff, &audio, why, result);
+		sniff_riff(&riff, &audio, reason.text, result);
 	else if (sized_scan(source, &sized) == 0)
-		sniff_sized(&sized, &audio, why, result);
+		sniff_sized(&sized, &audio, reason.text, result);
 	else if (ogg_scan(source, &tail) == 0)
-		sniff_ogg(source, &tail, &audio, why, result);
+		sniff_ogg(source, &tail, &audio, reason.text, result);
 	else if (audio.file)
 		sniff_opened(source, &audio, result);
 	else
-		sniff_unopened(source, why, result);
+		sniff_unopened(source, reason.text, result);
 	if (result->condition == PROBE_OK && (result->channels == 0 || result->sample_rate == 0))
-		conclude(result, PROBE_DAMAGED,
+		conclude_verdict(result, PROBE_DAMAGED,
 				"header gives no plausible sample rate or channels");
 }
 
@@ -340,7 +342,7 @@ void sniff(struct source *source, struct probe_result *ret_result)
 	probe_result_unprobed(ret_result, "%s", "");
 	if (source->size_bytes == 0) {
 		ret_result->frames = 0;
-		conclude(ret_result, PROBE_EMPTY, "the file has no bytes");
+		conclude_verdict(ret_result, PROBE_EMPTY, "the file has no bytes");
 		return;
 	}
 	sniff_container(source, ret_result);

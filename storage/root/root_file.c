@@ -1,3 +1,16 @@
+/* The `file` provider: DIR/root.slots, a block per slot and then an origin block.
+ *
+ *   1. A slot is overwritten in place, in a file that was allocated whole and is never renamed,
+ *      copied or truncated here: a rename would leave the old root in the blocks of the old file.
+ *   2. A write is durable on return (O_DSYNC). A read asks the medium (O_DIRECT), not the page
+ *      cache, where the filesystem allows that.
+ *   3. The origin block names the inode and its birth time. No copying tool carries both over, so a
+ *      copy that was put back is found (-RE_MOVED) before a root is read from it.
+ *   4. Between the caller and the file an image is only in `block`: secret memory, wiped after each
+ *      operation.
+ *
+ * What this cannot promise is in the assurance of "file": blocks that the medium or a snapshot kept
+ * from before an overwriting are out of reach. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -15,27 +28,27 @@
 #include "base/secret.h"
 #include "storage/root/root_slot.h"
 
-/* The file: a block per slot, then the place block. */
-#define FILE_NAME   "root.slots"
-#define BLOCK_BYTES 4096
-#define PLACE_BLOCK ROOT_SLOTS
-#define FILE_BYTES  ((ROOT_SLOTS + 1) * BLOCK_BYTES)
+/* The file: a block per slot, then the origin block. */
+#define FILE_NAME    "root.slots"
+#define BLOCK_BYTES  4096
+#define ORIGIN_BLOCK ROOT_SLOTS
+#define FILE_BYTES   ((ROOT_SLOTS + 1) * BLOCK_BYTES)
 
-/* The place block: magic, le64 inode, le64 birth seconds, le64 birth nanoseconds, BLAKE2b-256 of
+/* The origin block: magic, le64 inode, le64 birth seconds, le64 birth nanoseconds, BLAKE2b-256 of
  * these. */
-#define PLACE_BYTES    32
-#define PLACE_CHECKSUM 32
-static const uint8_t place_magic[8] = {'R', 'S', 'P', 'L', 'A', 'C', 'E', 1};
+#define ORIGIN_BYTES    32
+#define ORIGIN_CHECKSUM 32
+static const uint8_t origin_magic[8] = {'R', 'S', 'P', 'L', 'A', 'C', 'E', 1};
 
 struct root_file {
 	struct root_provider provider;
-	int fd;         /* O_DSYNC: a write is durable on return */
-	int direct_fd;  /* O_DIRECT, so that reading back asks the medium; -1 where there is none */
-	uint8_t *block; /* secret, BLOCK_BYTES; page-aligned, because sodium_malloc ends at a page
-			 */
+	int fd;        /* O_DSYNC: a write is durable on return */
+	int direct_fd; /* O_DIRECT, so that reading back asks the medium; -1 where there is none */
+	/* Secret, BLOCK_BYTES. Page-aligned, as O_DIRECT needs: sodium_malloc() ends at a page. */
+	uint8_t *block;
 };
 
-static struct root_file *of(struct root_provider *provider)
+static struct root_file *file_of(struct root_provider *provider)
 {
 	return (struct root_file *)provider;
 }
@@ -54,10 +67,10 @@ static int read_block(struct root_file *file, unsigned index)
 	return r < 0 ? r : n == BLOCK_BYTES ? 0 : -RE_CORRUPT;
 }
 
-static int file_read(struct root_provider *provider, unsigned slot,
+static int file_read(struct root_provider *provider, unsigned slot, struct reason *reason,
 		uint8_t ret_image[static ROOT_IMAGE_BYTES])
 {
-	struct root_file *file = of(provider);
+	struct root_file *file = file_of(provider);
 	int r = read_block(file, slot);
 
 	if (r == 0)
@@ -67,9 +80,9 @@ static int file_read(struct root_provider *provider, unsigned slot,
 }
 
 static int file_write(struct root_provider *provider, unsigned slot,
-		const uint8_t image[static ROOT_IMAGE_BYTES])
+		const uint8_t image[static ROOT_IMAGE_BYTES], struct reason *reason)
 {
-	struct root_file *file = of(provider);
+	struct root_file *file = file_of(provider);
 
 	memset(file->block, 0, BLOCK_BYTES);
 	memcpy(file->block, image, ROOT_IMAGE_BYTES);
@@ -80,7 +93,7 @@ static int file_write(struct root_provider *provider, unsigned slot,
 
 static void file_free(struct root_provider *provider)
 {
-	struct root_file *file = of(provider);
+	struct root_file *file = file_of(provider);
 
 	if (file->fd >= 0)
 		close(file->fd);
@@ -94,48 +107,48 @@ static const struct root_provider_ops file_ops = {
 		.read = file_read, .write = file_write, .free = file_free};
 
 /* What no copying tool carries over: which inode this is, and when it was born. */
-static int place_of(int fd, uint8_t ret_place[static PLACE_BYTES])
+static int describe_inode(int fd, uint8_t ret_origin[static ORIGIN_BYTES])
 {
 	struct statx sx;
 
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &sx) < 0)
 		return -errno;
 	bool born = sx.stx_mask & STATX_BTIME;
-	memcpy(ret_place, place_magic, sizeof(place_magic));
-	put_le64(ret_place + 8, sx.stx_ino);
-	put_le64(ret_place + 16, born ? (uint64_t)sx.stx_btime.tv_sec : 0);
-	put_le64(ret_place + 24, born ? sx.stx_btime.tv_nsec : 0);
+	memcpy(ret_origin, origin_magic, sizeof(origin_magic));
+	put_le64(ret_origin + 8, sx.stx_ino);
+	put_le64(ret_origin + 16, born ? (uint64_t)sx.stx_btime.tv_sec : 0);
+	put_le64(ret_origin + 24, born ? sx.stx_btime.tv_nsec : 0);
 	return 0;
 }
 
-static int write_place(struct root_file *file)
+static int write_origin_block(struct root_file *file)
 {
 	memset(file->block, 0, BLOCK_BYTES);
-	int r = place_of(file->fd, file->block);
+	int r = describe_inode(file->fd, file->block);
 	if (r < 0)
 		return r;
-	crypto_generichash(file->block + PLACE_BYTES, PLACE_CHECKSUM, file->block, PLACE_BYTES,
+	crypto_generichash(file->block + ORIGIN_BYTES, ORIGIN_CHECKSUM, file->block, ORIGIN_BYTES,
 			NULL, 0);
-	return pwrite_all(file->fd, file->block, BLOCK_BYTES, PLACE_BLOCK * BLOCK_BYTES);
+	return pwrite_all(file->fd, file->block, BLOCK_BYTES, ORIGIN_BLOCK * BLOCK_BYTES);
 }
 
-static int check_place(struct root_file *file)
+static int check_origin_block(struct root_file *file)
 {
-	uint8_t checksum[PLACE_CHECKSUM], here[PLACE_BYTES];
-	int r = read_block(file, PLACE_BLOCK);
+	uint8_t checksum[ORIGIN_CHECKSUM], here[ORIGIN_BYTES];
+	int r = read_block(file, ORIGIN_BLOCK);
 
 	if (r == 0)
-		r = place_of(file->fd, here);
+		r = describe_inode(file->fd, here);
 	if (r < 0)
 		return r;
-	crypto_generichash(checksum, sizeof(checksum), file->block, PLACE_BYTES, NULL, 0);
-	if (memcmp(file->block, place_magic, sizeof(place_magic)) != 0 ||
-			memcmp(checksum, file->block + PLACE_BYTES, sizeof(checksum)) != 0)
+	crypto_generichash(checksum, sizeof(checksum), file->block, ORIGIN_BYTES, NULL, 0);
+	if (memcmp(file->block, origin_magic, sizeof(origin_magic)) != 0 ||
+			memcmp(checksum, file->block + ORIGIN_BYTES, sizeof(checksum)) != 0)
 		return -RE_CORRUPT;
 	return memcmp(here, file->block, sizeof(here)) == 0 ? 0 : -RE_MOVED;
 }
 
-static int allocate(struct root_file **ret_file)
+static int allocate_file(struct root_file **ret_file)
 {
 	struct root_file *file = calloc(1, sizeof(*file));
 
@@ -165,7 +178,7 @@ static void ask_for_overwrite_in_place(int fd)
 	}
 }
 
-static int fill_new(struct root_file *file, int dir_fd)
+static int fill_new_file(struct root_file *file, int dir_fd)
 {
 	ask_for_overwrite_in_place(file->fd);
 	memset(file->block, 0, BLOCK_BYTES);
@@ -174,7 +187,7 @@ static int fill_new(struct root_file *file, int dir_fd)
 		if (r < 0)
 			return r;
 	}
-	int r = write_place(file);
+	int r = write_origin_block(file);
 	if (r == 0)
 		r = durable_sync(file->fd);
 	return r < 0 ? r : durable_sync(dir_fd);
@@ -183,13 +196,13 @@ static int fill_new(struct root_file *file, int dir_fd)
 int root_file_create(int dir_fd, struct root_provider **ret_provider)
 {
 	struct root_file *file;
-	int r = allocate(&file);
+	int r = allocate_file(&file);
 
 	if (r < 0)
 		return r;
 	file->fd = openat(dir_fd, FILE_NAME,
 			O_CREAT | O_EXCL | O_RDWR | O_DSYNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	r = file->fd < 0 ? -errno : fill_new(file, dir_fd);
+	r = file->fd < 0 ? -errno : fill_new_file(file, dir_fd);
 	if (r < 0) {
 		file_free(&file->provider);
 		return r;
@@ -207,16 +220,16 @@ static int check_file(struct root_file *file, bool adopt)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_size != FILE_BYTES)
 		return -RE_CORRUPT;
-	int r = check_place(file);
-	/* Also a torn place block: a crash may have come between its writing here and the slots
-	 * need nothing of it. */
-	return adopt && (r == -RE_MOVED || r == -RE_CORRUPT) ? write_place(file) : r;
+	int r = check_origin_block(file);
+	/* A torn origin block is adopted too: a crash may have torn it when it was rewritten, and
+	 * the slots do not depend on it. */
+	return adopt && (r == -RE_MOVED || r == -RE_CORRUPT) ? write_origin_block(file) : r;
 }
 
 int root_file_open(int dir_fd, bool adopt, struct root_provider **ret_provider)
 {
 	struct root_file *file;
-	int r = allocate(&file);
+	int r = allocate_file(&file);
 
 	if (r < 0)
 		return r;

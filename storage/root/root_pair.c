@@ -8,32 +8,32 @@ struct root_pair {
 	unsigned slot[ROOT_SLOTS];
 };
 
-static struct root_pair *of(struct root_provider *provider)
+static struct root_pair *pair_of(struct root_provider *provider)
 {
 	return (struct root_pair *)provider;
 }
 
-static int pair_read(struct root_provider *provider, unsigned slot,
+static int pair_read(struct root_provider *provider, unsigned slot, struct reason *reason,
 		uint8_t ret_image[static ROOT_IMAGE_BYTES])
 {
-	struct root_pair *pair = of(provider);
+	struct root_pair *pair = pair_of(provider);
 	struct root_provider *one = pair->provider[slot];
 
-	return one->ops->read(one, pair->slot[slot], ret_image);
+	return one->ops->read(one, pair->slot[slot], reason, ret_image);
 }
 
 static int pair_write(struct root_provider *provider, unsigned slot,
-		const uint8_t image[static ROOT_IMAGE_BYTES])
+		const uint8_t image[static ROOT_IMAGE_BYTES], struct reason *reason)
 {
-	struct root_pair *pair = of(provider);
+	struct root_pair *pair = pair_of(provider);
 	struct root_provider *one = pair->provider[slot];
 
-	return one->ops->write(one, pair->slot[slot], image);
+	return one->ops->write(one, pair->slot[slot], image, reason);
 }
 
 static void pair_free(struct root_provider *provider)
 {
-	struct root_pair *pair = of(provider);
+	struct root_pair *pair = pair_of(provider);
 
 	for (unsigned i = 0; i < ROOT_SLOTS; i++)
 		root_provider_free(pair->provider[i]);
@@ -70,7 +70,7 @@ bool root_pair_is(const struct root_provider *provider)
 void root_pair_part(struct root_provider *provider, unsigned keep, struct root_provider **ret_kept,
 		unsigned *ret_slot, struct root_provider **ret_other)
 {
-	struct root_pair *pair = of(provider);
+	struct root_pair *pair = pair_of(provider);
 
 	*ret_kept = pair->provider[keep];
 	*ret_slot = pair->slot[keep];

@@ -61,6 +61,7 @@ void root_set_exchange(struct root_set *set, size_t i, struct root_provider *pro
 {
 	set->member[i].provider = provider;
 	set->member[i].assurance = provider->assurance;
+	reason_clear(&set->member[i].why_failed);
 	find_assurance(set);
 }
 
@@ -68,8 +69,7 @@ void root_set_lose(struct root_set *set, size_t i, const char *why)
 {
 	struct root_member *member = &set->member[i];
 
-	reason_set(&member->why_away, 0, "%s",
-			why); /* before the provider goes: why may be its own */
+	reason_set(&member->why_away, 0, "%s", why);
 	member->provider = root_provider_free(member->provider);
 }
 
@@ -100,22 +100,25 @@ size_t root_set_present(const struct root_set *set)
 int root_set_get(struct root_set *set, size_t i, unsigned slot,
 		uint8_t ret_image[static ROOT_IMAGE_BYTES])
 {
-	struct root_provider *one = set->member[i].provider;
+	struct root_member *member = &set->member[i];
 
-	return one->ops->read(one, slot, ret_image);
+	reason_clear(&member->why_failed);
+	return member->provider->ops->read(member->provider, slot, &member->why_failed, ret_image);
 }
 
 int root_set_put(struct root_set *set, size_t i, unsigned slot,
 		const uint8_t image[static ROOT_IMAGE_BYTES])
 {
 	_cleanup_secret_ uint8_t *back = secret_new(ROOT_IMAGE_BYTES);
-	struct root_provider *one = set->member[i].provider;
+	struct root_member *member = &set->member[i];
+	struct root_provider *one = member->provider;
 
+	reason_clear(&member->why_failed);
 	if (!back)
 		return -RE_MLOCK;
-	int r = one->ops->write(one, slot, image);
+	int r = one->ops->write(one, slot, image, &member->why_failed);
 	if (r == 0)
-		r = one->ops->read(one, slot, back);
+		r = one->ops->read(one, slot, &member->why_failed, back);
 	if (r == 0 && sodium_memcmp(back, image, ROOT_IMAGE_BYTES) != 0)
 		r = -EIO;
 	return r;
@@ -131,8 +134,5 @@ int root_set_clear(struct root_set *set, size_t i, unsigned slot)
 
 const char *root_set_trouble(const struct root_set *set, size_t i, int r)
 {
-	const struct root_provider *one = set->member[i].provider;
-	const char *sentence = one && one->ops->trouble ? one->ops->trouble(one) : "";
-
-	return *sentence ? sentence : re_strerror(r);
+	return reason_text(&set->member[i].why_failed, r);
 }

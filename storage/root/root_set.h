@@ -1,5 +1,6 @@
-/* The places that hold the root, each a provider with slots of its own: the keeper's, which is
- * member 0, and its mirrors ("any of"). Slot i of one is slot i of all.
+/* Everywhere the root is kept. Each member is a provider with slots of its own: member 0 is the
+ * keeper's, the others are its mirrors, and any one of them opens the vault. Slot i of one is slot i
+ * of all.
  *
  * A member that cannot be reached is away (no provider). An epoch commit needs all of them, for
  * each must overwrite its copy; opening the vault needs one. */
@@ -15,13 +16,14 @@
 #define ROOT_LOCATION_BYTES 1025
 
 struct root_member {
-	int64_t id; /* in mirror_table.h; 0: the keeper's own place */
+	int64_t id; /* in mirror_table.h; 0: the keeper's own */
 	char name[ROOT_NAME_BYTES];
 	char location[ROOT_LOCATION_BYTES]; /* for people: a directory, or a TPM's address */
 	const char *assurance;              /* last known; static storage */
 	int64_t away_us;                    /* since when it is away; 0: it is not */
 	struct root_provider *provider;     /* NULL: away */
 	struct reason why_away;             /* "" when it is not */
+	struct reason why_failed;           /* its last operation; "" when it did not */
 };
 
 struct root_set {
@@ -40,7 +42,7 @@ struct root_set *root_set_free(struct root_set *set);
 int root_set_add(struct root_set *set, const struct root_member *member);
 /* Takes a member out; its provider (or NULL) is the caller's. */
 struct root_provider *root_set_take(struct root_set *set, size_t i);
-/* Puts another provider in the place of a member's, which is the caller's business. */
+/* Gives a member another provider. The former one stays the caller's. */
 void root_set_exchange(struct root_set *set, size_t i, struct root_provider *provider);
 
 /* The member is away from now on, or is back. regain takes the provider. */
@@ -60,5 +62,5 @@ int root_set_put(struct root_set *set, size_t i, unsigned slot,
 		const uint8_t image[static ROOT_IMAGE_BYTES]);
 int root_set_clear(struct root_set *set, size_t i, unsigned slot);
 
-/* What an error of the member's last operation means, in words. */
+/* Why the member's last operation failed with r, in words. Valid until its next one. */
 const char *root_set_trouble(const struct root_set *set, size_t i, int r);

@@ -65,14 +65,15 @@ int root_record_decode(const uint8_t image[static ROOT_IMAGE_BYTES], struct root
 static const struct {
 	const char *label, *sentence; /* before the epoch's number */
 } assurances[] = {
-		{"file", "recovery is possible from any copy of the root file, or of its physical blocks, "
-			 "made before epoch "},
-		{"virtual-tpm", "recovery is possible from any copy of the virtual TPM's state, which the "
-				"host of this machine keeps, made before epoch "},
-		{"fw-tpm", "recovery is possible for whoever can read the firmware TPM's flash memory with "
-			   "what it held before epoch "},
-		{"hw-tpm", "recovery takes an attack on the TPM chip itself that brings back what it held "
-			   "before epoch "},
+		{"file", "recovery is possible from any copy of the root file, or of its "
+			 "physical blocks, made before epoch "},
+		{"virtual-tpm", "recovery is possible from any copy of the virtual TPM's "
+				"state, which the host of this machine keeps, made before "
+				"epoch "},
+		{"fw-tpm", "recovery is possible for whoever can read the firmware TPM's "
+			   "flash memory with what it held before epoch "},
+		{"hw-tpm", "recovery takes an attack on the TPM chip itself that brings "
+			   "back what it held before epoch "},
 };
 
 int root_assurance_rank(const char *assurance)

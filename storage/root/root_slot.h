@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/reason.h"
+
 #define ROOT_SLOTS        2
 #define ROOT_KEY_BYTES    32
 #define ROOT_DIGEST_BYTES 32
@@ -35,15 +37,13 @@ struct root_provider;
 struct root_provider_ops {
 	/* Both work on whole images in secret memory. write() is durable on return, and the old
 	 * image is no longer in the slot; it may leave the slot torn on failure. read() comes from
-	 * the medium, not from a cache, as far as the system allows. -errno. */
-	int (*read)(struct root_provider *provider, unsigned slot,
+	 * the medium, not from a cache, as far as the system allows. -errno; the reason stays empty
+	 * where that says all there is. */
+	int (*read)(struct root_provider *provider, unsigned slot, struct reason *reason,
 			uint8_t ret_image[static ROOT_IMAGE_BYTES]);
 	int (*write)(struct root_provider *provider, unsigned slot,
-			const uint8_t image[static ROOT_IMAGE_BYTES]);
+			const uint8_t image[static ROOT_IMAGE_BYTES], struct reason *reason);
 	void (*free)(struct root_provider *provider);
-	/* What went wrong in the last operation, as a sentence, "" when nothing did. NULL: errors
-	 * say all there is. */
-	const char *(*trouble)(const struct root_provider *provider);
 };
 
 struct root_provider {
@@ -51,8 +51,8 @@ struct root_provider {
 	const char *assurance; /* "file", ... */
 };
 
-/* Labels in order of strength: "file" 0, "virtual-tpm" 1, "fw-tpm" 2, "hw-tpm" 3; -1 for no label.
- */
+/* Labels in order of strength: "file" 0, "virtual-tpm" 1, "fw-tpm" 2, "hw-tpm" 3; -1 for no
+ * label. */
 int root_assurance_rank(const char *assurance);
 /* The label itself, in static storage; NULL for no label. */
 const char *root_assurance_label(const char *assurance);
@@ -61,9 +61,9 @@ const char *root_assurance_label(const char *assurance);
 void root_assurance_sentence(const char *assurance, uint64_t epoch, char *ret_text, size_t len);
 
 /* The `file` provider: DIR/root.slots, two 4096-byte slots written in place with O_DSYNC, and a
- * place block that names the very inode it was made as (number and birth time). create makes a new
+ * origin block that names the very inode it was made as (number and birth time). create makes a new
  * file (-EEXIST when there is one). Otherwise -ENOENT, -RE_CORRUPT for a wrong size, -RE_MOVED when
- * the file is a copy; with adopt set, a copy is accepted and its place block rewritten. */
+ * the file is a copy; with adopt set, a copy is accepted and its origin block rewritten. */
 int root_file_create(int dir_fd, struct root_provider **ret_provider);
 int root_file_open(int dir_fd, bool adopt, struct root_provider **ret_provider);
 /* Whether DIR/root.slots is still the very file that this `file` provider has open: 0, or -ENOENT

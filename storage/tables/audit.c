@@ -20,7 +20,7 @@ static void hash_text(crypto_hash_sha256_state *state, const char *text)
 		crypto_hash_sha256_update(state, (const uint8_t *)text, strlen(text));
 }
 
-static void chain(const uint8_t previous[static AUDIT_HASH_BYTES], int64_t seq,
+static void hash_record(const uint8_t previous[static AUDIT_HASH_BYTES], int64_t seq,
 		const struct audit_record *record, uint8_t ret_hash[static AUDIT_HASH_BYTES])
 {
 	crypto_hash_sha256_state state;
@@ -39,7 +39,7 @@ static void chain(const uint8_t previous[static AUDIT_HASH_BYTES], int64_t seq,
 	crypto_hash_sha256_final(&state, ret_hash);
 }
 
-static int genesis(struct db *db, uint8_t ret_hash[static AUDIT_HASH_BYTES])
+static int hash_genesis(struct db *db, uint8_t ret_hash[static AUDIT_HASH_BYTES])
 {
 	struct vault_row vault;
 	int r = db_vault_get(db, &vault);
@@ -51,7 +51,8 @@ static int genesis(struct db *db, uint8_t ret_hash[static AUDIT_HASH_BYTES])
 	return 0;
 }
 
-static int head(struct db *db, int64_t *ret_seq, uint8_t ret_hash[static AUDIT_HASH_BYTES])
+static int read_chain_end(
+		struct db *db, int64_t *ret_seq, uint8_t ret_hash[static AUDIT_HASH_BYTES])
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT seq, hash FROM audit_end", "");
@@ -61,25 +62,26 @@ static int head(struct db *db, int64_t *ret_seq, uint8_t ret_hash[static AUDIT_H
 	if (r < 0)
 		return r;
 	*ret_seq = r > 0 ? sqlite3_column_int64(q, 0) : 0;
-	return r > 0 ? db_column_exact(q, 1, ret_hash, AUDIT_HASH_BYTES) : genesis(db, ret_hash);
+	return r > 0 ? db_column_exact(q, 1, ret_hash, AUDIT_HASH_BYTES)
+		     : hash_genesis(db, ret_hash);
 }
 
 int audit_head(struct db *db, uint8_t ret_hash[static AUDIT_HASH_BYTES])
 {
 	int64_t seq;
 
-	return head(db, &seq, ret_hash);
+	return read_chain_end(db, &seq, ret_hash);
 }
 
 int audit_append(struct db *db, const struct audit_record *record)
 {
 	uint8_t hash[AUDIT_HASH_BYTES];
 	int64_t seq;
-	int r = head(db, &seq, hash);
+	int r = read_chain_end(db, &seq, hash);
 
 	if (r < 0)
 		return r;
-	chain(hash, ++seq, record, hash);
+	hash_record(hash, ++seq, record, hash);
 	r = db_run(db,
 			"INSERT INTO audit(seq, at_us, uid, action, subject, reason, epoch, hash)"
 			" VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -133,7 +135,7 @@ static int row_continues(sqlite3_stmt *q, int64_t seq, uint8_t hash[static AUDIT
 
 	if (sqlite3_column_int64(q, 0) != seq || db_column_exact(q, 7, stored, sizeof(stored)) < 0)
 		return 0;
-	chain(hash, seq, &record, hash);
+	hash_record(hash, seq, &record, hash);
 	return sodium_memcmp(hash, stored, sizeof(stored)) == 0;
 }
 
@@ -143,7 +145,7 @@ static int check_end(struct db *db, int64_t seq, const uint8_t hash[static AUDIT
 {
 	uint8_t end[AUDIT_HASH_BYTES];
 	int64_t end_seq;
-	int r = head(db, &end_seq, end);
+	int r = read_chain_end(db, &end_seq, end);
 
 	if (r < 0 && r != -RE_CORRUPT)
 		return r;
@@ -158,12 +160,12 @@ int audit_verify(struct db *db, int64_t *ret_records, int64_t *ret_bad)
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	uint8_t hash[AUDIT_HASH_BYTES];
 	int64_t seq = 0;
-	int r = genesis(db, hash);
+	int r = hash_genesis(db, hash);
 
 	if (r == 0)
 		r = db_start(db, &q,
-				"SELECT seq, at_us, uid, action, subject, reason, epoch, hash FROM audit "
-				"ORDER BY seq",
+				"SELECT seq, at_us, uid, action, subject, reason, epoch, hash"
+				" FROM audit ORDER BY seq",
 				"");
 	while (r == 0 && (r = db_next(db, q)) > 0) {
 		if (!row_continues(q, ++seq, hash)) {

@@ -10,8 +10,8 @@ int burial_add(struct db *db, enum erasure_kind kind, int64_t id, enum recording
 		int64_t now_us, uint64_t epoch)
 {
 	return db_run(db,
-			"INSERT OR IGNORE INTO burial(kind, id, state, destroyed_us, epoch, after_id)"
-			" VALUES (?, ?, ?, ?, ?, 0)",
+			"INSERT OR IGNORE INTO burial(kind, id, state, destroyed_us, epoch,"
+			" after_id) VALUES (?, ?, ?, ?, ?, 0)",
 			"iiiii", (int64_t)kind, id, (int64_t)state, now_us, (int64_t)epoch);
 }
 
@@ -80,8 +80,8 @@ static int look_ahead(struct db *db, const struct burial *burial, int64_t max, i
 	return 0;
 }
 
-/* What is written is what the view says already, so that nothing a reader sees changes but the
- * private data; a group's burial that has not come to its rows keeps its say over its account's. */
+/* Writes what the view says already: readers see no change except that the private data is gone.
+ * A group's burial decides for its rows even where its account's burial reaches them first. */
 static int bury_until(struct db *db, const struct burial *burial, int64_t last)
 {
 	static const char *const queue[] = FOR_BOTH(

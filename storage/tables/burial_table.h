@@ -8,7 +8,7 @@
  * loses nothing: what is left to be buried is what this table names. */
 #pragma once
 
-#include "storage/tables/erasure_table.h"
+#include "storage/tables/catalog.h"
 
 struct burial {
 	enum erasure_kind kind; /* ERASE_ACCOUNT or ERASE_GROUP */

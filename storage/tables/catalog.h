@@ -10,6 +10,14 @@
 #define CATALOG_CLASS_BYTES  65
 #define CATALOG_FORMAT_BYTES 33
 
+/* What an erasure takes as a whole, from the widest to the narrowest: in this order, what covers
+ * others comes before them. Stored, and written as numbers in the statements of this folder. */
+enum erasure_kind {
+	ERASE_ACCOUNT = 1,
+	ERASE_GROUP,
+	ERASE_RECORDING,
+};
+
 enum account_state {
 	ACCOUNT_OPEN = 1,
 	ACCOUNT_CLOSED,
@@ -84,8 +92,8 @@ int recording_bury(struct db *db, int64_t id, enum recording_state state, int64_
 		uint64_t epoch);
 int recording_set_private(struct db *db, int64_t id, const void *sealed, size_t bytes);
 
-/* What all these give of a recording is what is true of it (recording_now in schema.h), whether or
- * not an erasure of its group or account has come to its own row yet (burial_table.h).
+/* All these give what is true of a recording (recording_now in schema.h), even while its own row
+ * still waits for an erasure of its group or account to reach it (burial_table.h).
  *
  * 0, -ENOENT. The caller frees with recording_row_clear(). */
 int recording_by_ulid(struct db *db, const uint8_t ulid[static ULID_BYTES],

@@ -1,3 +1,6 @@
+/* Accounts. A row is never deleted: burying it takes its sealed profile out and keeps handle,
+ * lookup hash and times, so that an account that was erased is not made a second time under its old
+ * name. The database counts accounts by state itself (triggers in schema.h). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +20,8 @@ void account_row_clear(struct account_row *row)
 int account_add(struct db *db, struct account_row *row)
 {
 	int r = db_run(db,
-			"INSERT INTO account(handle, lookup, state, created_us, deleted_us, deleted_epoch, "
-			"profile)"
-			" VALUES (?, ?, ?, ?, 0, 0, ?)",
+			"INSERT INTO account(handle, lookup, state, created_us, deleted_us,"
+			" deleted_epoch, profile) VALUES (?, ?, ?, ?, 0, 0, ?)",
 			"bbiib", row->handle, sizeof(row->handle), row->lookup, sizeof(row->lookup),
 			(int64_t)row->state, row->created_us, row->profile, row->profile_bytes);
 
@@ -34,7 +36,7 @@ int account_set_profile(struct db *db, int64_t id, const void *sealed, size_t by
 	return db_run(db, "UPDATE account SET profile = ? WHERE id = ?", "bi", sealed, bytes, id);
 }
 
-static int read_account(sqlite3_stmt *q, struct account_row *ret_row)
+static int read_account_row(sqlite3_stmt *q, struct account_row *ret_row)
 {
 	int64_t state = sqlite3_column_int64(q, 3);
 	struct account_row row = {
@@ -57,11 +59,11 @@ static int read_account(sqlite3_stmt *q, struct account_row *ret_row)
 	return r;
 }
 
-static int one(struct db *db, sqlite3_stmt *q, struct account_row *ret_row)
+static int step_account(struct db *db, sqlite3_stmt *q, struct account_row *ret_row)
 {
 	int r = db_next(db, q);
 
-	return r < 0 ? r : r == 0 ? -ENOENT : read_account(q, ret_row);
+	return r < 0 ? r : r == 0 ? -ENOENT : read_account_row(q, ret_row);
 }
 
 int account_by_id(struct db *db, int64_t id, struct account_row *ret_row)
@@ -69,7 +71,7 @@ int account_by_id(struct db *db, int64_t id, struct account_row *ret_row)
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE id = ?", "i", id);
 
-	return r < 0 ? r : one(db, q, ret_row);
+	return r < 0 ? r : step_account(db, q, ret_row);
 }
 
 int account_by_lookup(struct db *db, const uint8_t lookup[static CATALOG_LOOKUP_BYTES],
@@ -79,7 +81,7 @@ int account_by_lookup(struct db *db, const uint8_t lookup[static CATALOG_LOOKUP_
 	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE lookup = ?", "b", lookup,
 			(size_t)CATALOG_LOOKUP_BYTES);
 
-	return r < 0 ? r : one(db, q, ret_row);
+	return r < 0 ? r : step_account(db, q, ret_row);
 }
 
 int account_by_handle(struct db *db, const uint8_t handle[static CATALOG_HANDLE_BYTES],
@@ -89,7 +91,7 @@ int account_by_handle(struct db *db, const uint8_t handle[static CATALOG_HANDLE_
 	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE handle = ?", "b", handle,
 			(size_t)CATALOG_HANDLE_BYTES);
 
-	return r < 0 ? r : one(db, q, ret_row);
+	return r < 0 ? r : step_account(db, q, ret_row);
 }
 
 int account_next(struct db *db, int64_t after_id, struct account_row *ret_row)
@@ -98,7 +100,7 @@ int account_next(struct db *db, int64_t after_id, struct account_row *ret_row)
 	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE id > ? ORDER BY id LIMIT 1",
 			"i", after_id);
 
-	return r < 0 ? r : one(db, q, ret_row);
+	return r < 0 ? r : step_account(db, q, ret_row);
 }
 
 int account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1])
@@ -120,8 +122,8 @@ int account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1
 int account_bury(struct db *db, int64_t id, int64_t now_us, uint64_t epoch)
 {
 	int r = db_run(db,
-			"UPDATE account SET state = ?2, deleted_us = ?3, deleted_epoch = ?4, profile = NULL"
-			" WHERE id = ?1 AND state <> ?2",
+			"UPDATE account SET state = ?2, deleted_us = ?3, deleted_epoch = ?4,"
+			" profile = NULL WHERE id = ?1 AND state <> ?2",
 			"iiii", id, (int64_t)ACCOUNT_DELETED, now_us, (int64_t)epoch);
 
 	return r < 0 ? r : db_changes(db) == 0;

@@ -1,8 +1,15 @@
+/* Expiry groups: which recordings of an account are erased together when their time is over.
+ *
+ *   1. A group's due time is the latest of its members', and only grows.
+ *   2. A group that is noted for erasure, or whose account is being buried, takes no new member and
+ *      does not fall due again (STANDS).
+ *   3. members counts those that were not erased or moved by themselves. A group without members
+ *      stays until it falls due. */
 #include <errno.h>
 
 #include "base/error.h"
+#include "storage/tables/catalog.h"
 #include "storage/tables/db_internal.h"
-#include "storage/tables/erasure_table.h"
 
 /* No member is held. */
 _Static_assert(RECORDING_HELD == 3, "as the index and the statements say");
@@ -22,8 +29,8 @@ static int find_open_group(struct db *db, int64_t account, int64_t bucket, int64
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT id FROM expiry_group g WHERE account = ? AND bucket = ? AND members < ? "
-			"AND" STANDS " ORDER BY id DESC LIMIT 1",
+			"SELECT id FROM expiry_group g WHERE account = ? AND bucket = ?"
+			" AND members < ? AND" STANDS " ORDER BY id DESC LIMIT 1",
 			"iii", account, bucket, (int64_t)GROUP_MEMBERS_MAX);
 
 	if (r == 0)

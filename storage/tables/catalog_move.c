@@ -1,15 +1,18 @@
+/* Moving a recording to another account and group: its row and the tallies of both accounts and of
+ * the vault, in the caller's transaction. What is already destroyed cannot be moved. */
 #include <errno.h>
 
 #include "storage/tables/catalog.h"
 #include "storage/tables/db_internal.h"
 
 /* Where it is counted so far; account 0 is the whole vault. */
-static int read_place(struct db *db, int64_t id, int64_t *ret_account, int64_t *ret_state,
+static int read_tallied_as(struct db *db, int64_t id, int64_t *ret_account, int64_t *ret_state,
 		int64_t *ret_bytes)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT account, state, plain_bytes FROM recording_now WHERE id = ? AND destroyed_us = 0",
+			"SELECT account, state, plain_bytes FROM recording_now WHERE id = ?"
+			" AND destroyed_us = 0",
 			"i", id);
 
 	if (r == 0)
@@ -26,7 +29,7 @@ int recording_move(struct db *db, int64_t id, int64_t account, int64_t group,
 		enum recording_state state)
 {
 	int64_t from = 0, old_state = 0, bytes = 0;
-	int r = read_place(db, id, &from, &old_state, &bytes);
+	int r = read_tallied_as(db, id, &from, &old_state, &bytes);
 
 	if (r == 0)
 		r = tally_add(db, from, (enum recording_state)old_state, -1, -bytes);

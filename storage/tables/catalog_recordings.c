@@ -1,3 +1,11 @@
+/* Recordings. A row is never deleted: it becomes a tombstone without its private data.
+ *
+ * Readers read the view recording_now (schema.h), never the table: an erasure of an account or a
+ * group is true for all its recordings at once, and their rows follow later (burial_table.h). Only
+ * statements about ids and sources, which no erasure changes, read the table.
+ *
+ * A source hash outlives its recording: a plaintext that a crash left behind, or that comes back
+ * from a backup of the spool, is recognised and does not bring a shredded recording back. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,10 +16,9 @@
 #include "storage/tables/db_internal.h"
 
 #define COLUMNS                                                                                    \
-	"id, ulid, account, grp, state, condition, class, format, recorded_us, sealed_us, "        \
-	"expires_us,"                                                                              \
-	" destroyed_us, destroyed_epoch, plain_bytes, sealed_bytes, frames, channels, "            \
-	"sample_rate, private"
+	"id, ulid, account, grp, state, condition, class, format, recorded_us, sealed_us,"         \
+	" expires_us, destroyed_us, destroyed_epoch, plain_bytes, sealed_bytes, frames, channels," \
+	" sample_rate, private"
 
 void recording_row_clear(struct recording_row *row)
 {
@@ -23,12 +30,10 @@ int recording_add(struct db *db, struct recording_row *row,
 		const uint8_t source[static CATALOG_LOOKUP_BYTES])
 {
 	int r = db_run(db,
-			"INSERT INTO recording(ulid, account, grp, state, condition, class, format, "
-			"recorded_us,"
-			" sealed_us, expires_us, destroyed_us, destroyed_epoch, plain_bytes, sealed_bytes, "
-			"frames, channels,"
-			" sample_rate, private) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, "
-			"?)",
+			"INSERT INTO recording(ulid, account, grp, state, condition, class, format,"
+			" recorded_us, sealed_us, expires_us, destroyed_us, destroyed_epoch,"
+			" plain_bytes, sealed_bytes, frames, channels, sample_rate, private)"
+			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?)",
 			"biiiittiiiiiiiib", row->ulid, sizeof(row->ulid), row->account, row->group,
 			(int64_t)row->state, (int64_t)row->condition, row->class, row->format,
 			row->recorded_us, row->sealed_us, row->expires_us, row->plain_bytes,
@@ -83,7 +88,7 @@ static int read_recording(sqlite3_stmt *q, struct recording_row *ret_row)
 	return r;
 }
 
-static int one(struct db *db, sqlite3_stmt *q, struct recording_row *ret_row)
+static int step_recording(struct db *db, sqlite3_stmt *q, struct recording_row *ret_row)
 {
 	int r = db_next(db, q);
 
@@ -97,7 +102,7 @@ int recording_by_ulid(
 	int r = db_start(db, &q, "SELECT " COLUMNS " FROM recording_now WHERE ulid = ?", "b", ulid,
 			(size_t)ULID_BYTES);
 
-	return r < 0 ? r : one(db, q, ret_row);
+	return r < 0 ? r : step_recording(db, q, ret_row);
 }
 
 int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES],
@@ -109,7 +114,7 @@ int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKU
 			" WHERE id = (SELECT recording FROM source WHERE hash = ?)",
 			"b", source, (size_t)CATALOG_LOOKUP_BYTES);
 
-	return r < 0 ? r : one(db, q, ret_row);
+	return r < 0 ? r : step_recording(db, q, ret_row);
 }
 
 int recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES])
@@ -168,15 +173,15 @@ int recording_next(struct db *db, struct recording_filter *filter, struct record
 	/* One account's recordings lie together in its index; others are looked for in strides. */
 	int64_t bound = filter->account ? filter->account : filter->after_id + RECORDING_STRIDE;
 	int r = db_start(db, &q,
-			filter->account ? "SELECT " COLUMNS
-					  " FROM recording_now WHERE id > ?1 AND account = ?2" MATCHING
-					: "SELECT " COLUMNS
-					  " FROM recording_now WHERE id > ?1 AND id <= ?2" MATCHING,
+			filter->account ? "SELECT " COLUMNS " FROM recording_now WHERE id > ?1"
+					  " AND account = ?2" MATCHING
+					: "SELECT " COLUMNS " FROM recording_now WHERE id > ?1"
+					  " AND id <= ?2" MATCHING,
 			"iiiii", filter->after_id, bound, (int64_t)filter->state, since_us,
 			until_us);
 
 	if (r == 0)
-		r = one(db, q, ret_row);
+		r = step_recording(db, q, ret_row);
 	if (r == 0)
 		filter->after_id = ret_row->id;
 	return r == -ENOENT && !filter->account ? skip_to(db, filter, bound) : r;
@@ -217,8 +222,9 @@ int recording_bury(struct db *db, int64_t id, enum recording_state state, int64_
 
 	return r < 0 ? r
 		     : db_run(db,
-				       "UPDATE recording SET state = ?2, destroyed_us = ?3, destroyed_epoch = ?4,"
-				       " private = NULL WHERE id = ?1 AND destroyed_us = 0",
+				       "UPDATE recording SET state = ?2, destroyed_us = ?3,"
+				       " destroyed_epoch = ?4, private = NULL"
+				       " WHERE id = ?1 AND destroyed_us = 0",
 				       "iiii", id, (int64_t)state, now_us, (int64_t)epoch);
 }
 

@@ -43,8 +43,8 @@ int tally_add(struct db *db, int64_t account, enum recording_state state, int64_
 {
 	return db_run(db,
 			"INSERT INTO tally(account, state, count, plain_bytes) VALUES (?, ?, ?, ?)"
-			" ON CONFLICT (account, state) DO UPDATE SET count = count + excluded.count,"
-			" plain_bytes = plain_bytes + excluded.plain_bytes",
+			" ON CONFLICT (account, state) DO UPDATE SET count = count +"
+			" excluded.count, plain_bytes = plain_bytes + excluded.plain_bytes",
 			"iiii", account, (int64_t)state, count, plain_bytes);
 }
 

@@ -51,7 +51,7 @@ int db_error(int result)
 	}
 }
 
-static int execute(struct db *db, const char *sql)
+static int execute_sql(struct db *db, const char *sql)
 {
 	return db_error(sqlite3_exec(db->handle, sql, NULL, NULL, NULL));
 }
@@ -71,7 +71,7 @@ static int query_number(struct db *db, const char *sql, int64_t *ret_value)
 }
 
 /* The settings that durability and safety rest on; each connection needs them. */
-static int configure(struct db *db)
+static int configure_connection(struct db *db)
 {
 	static const char *const settings[] = {
 			"PRAGMA journal_mode=WAL",
@@ -86,7 +86,7 @@ static int configure(struct db *db)
 	int r = 0;
 
 	for (size_t i = 0; i < ELEMENTSOF(settings) && r == 0; i++)
-		r = execute(db, settings[i]);
+		r = execute_sql(db, settings[i]);
 	return r;
 }
 
@@ -102,18 +102,18 @@ static int check_identity(struct db *db)
 	return application == DB_APPLICATION_ID && format == DB_FORMAT ? 0 : -RE_CORRUPT;
 }
 
-/* Who the file belongs to is asked before anything is set: a setting may write to it. But for the
- * lock, which comes before WAL, so that no shared memory file is needed. */
-static int settle(struct db *db, bool created)
+/* Checks whose file it is before anything is set: a setting may write to it. Only the lock comes
+ * first, because it must come before WAL, so that no shared memory file is needed. */
+static int prepare_connection(struct db *db, bool created)
 {
-	int r = execute(db, "PRAGMA locking_mode=EXCLUSIVE");
+	int r = execute_sql(db, "PRAGMA locking_mode=EXCLUSIVE");
 
 	if (r == 0 && !created)
 		r = check_identity(db);
-	return r < 0 ? r : configure(db);
+	return r < 0 ? r : configure_connection(db);
 }
 
-static int why_not(const char *path)
+static int explain_cantopen(const char *path)
 {
 	int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 
@@ -123,7 +123,7 @@ static int why_not(const char *path)
 	return -ELOOP; /* a link on the way, which SQLite does not follow either */
 }
 
-static int open_file(const char *dir, bool created, struct db **ret_db)
+static int open_database_file(const char *dir, bool created, struct db **ret_db)
 {
 	_cleanup_free_ char *path = NULL;
 	struct db *db = calloc(1, sizeof(*db));
@@ -135,11 +135,11 @@ static int open_file(const char *dir, bool created, struct db **ret_db)
 	int r = db_error(sqlite3_open_v2(path, &db->handle,
 			SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX, NULL));
 	if (r == -ENOENT) /* SQLite's word for whatever open(2) says */
-		r = why_not(path);
+		r = explain_cantopen(path);
 	if (r == 0) {
 		sqlite3_extended_result_codes(db->handle, 1);
 		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-		r = settle(db, created);
+		r = prepare_connection(db, created);
 	}
 	if (r < 0) {
 		db_close(db);
@@ -151,7 +151,7 @@ static int open_file(const char *dir, bool created, struct db **ret_db)
 
 int db_open(const char *dir, struct db **ret_db)
 {
-	return open_file(dir, false, ret_db);
+	return open_database_file(dir, false, ret_db);
 }
 
 static int create_schema(struct db *db)
@@ -160,11 +160,11 @@ static int create_schema(struct db *db)
 	int r = db_begin(db);
 
 	for (size_t i = 0; i < ELEMENTSOF(schema) && r == 0; i++)
-		r = execute(db, schema[i]);
+		r = execute_sql(db, schema[i]);
 	snprintf(identity, sizeof(identity), "PRAGMA application_id=%d; PRAGMA user_version=%d",
 			DB_APPLICATION_ID, DB_FORMAT);
 	if (r == 0)
-		r = execute(db, identity);
+		r = execute_sql(db, identity);
 	return r < 0 ? r : db_commit(db);
 }
 
@@ -179,7 +179,7 @@ int db_create(const char *dir, struct db **ret_db)
 	if (fd < 0)
 		return -errno;
 	close(fd);
-	int r = open_file(dir, true, &db);
+	int r = open_database_file(dir, true, &db);
 	if (r < 0)
 		return r;
 	r = create_schema(db);
@@ -204,12 +204,12 @@ struct db *db_close(struct db *db)
 
 int db_begin(struct db *db)
 {
-	return execute(db, "BEGIN IMMEDIATE");
+	return execute_sql(db, "BEGIN IMMEDIATE");
 }
 
 int db_commit(struct db *db)
 {
-	int r = execute(db, "COMMIT");
+	int r = execute_sql(db, "COMMIT");
 
 	if (r < 0)
 		db_rollback(db);
@@ -218,20 +218,20 @@ int db_commit(struct db *db)
 
 int db_savepoint(struct db *db)
 {
-	return execute(db, "SAVEPOINT part");
+	return execute_sql(db, "SAVEPOINT part");
 }
 
 int db_savepoint_end(struct db *db, bool keep)
 {
-	int r = keep ? 0 : execute(db, "ROLLBACK TO part");
+	int r = keep ? 0 : execute_sql(db, "ROLLBACK TO part");
 
-	return r < 0 ? r : execute(db, "RELEASE part");
+	return r < 0 ? r : execute_sql(db, "RELEASE part");
 }
 
 void db_rollback(struct db *db)
 {
 	if (!sqlite3_get_autocommit(db->handle))
-		execute(db, "ROLLBACK");
+		execute_sql(db, "ROLLBACK");
 }
 
 const char *db_last_message(struct db *db)
@@ -239,7 +239,43 @@ const char *db_last_message(struct db *db)
 	return sqlite3_errmsg(db->handle);
 }
 
-static int prepare(struct db *db, const char *sql, sqlite3_stmt **ret_statement)
+int db_transaction_begin(struct db_transaction *transaction, struct db *db)
+{
+	int r = db_begin(db);
+
+	transaction->db = db;
+	transaction->state = r == 0 ? DB_TRANSACTION_OPEN : DB_TRANSACTION_NONE;
+	return r;
+}
+
+int db_transaction_commit(struct db_transaction *transaction)
+{
+	struct db *db = transaction->db;
+
+	/* SQLite ends a transaction by itself after some errors (a full disk, no memory). */
+	if (sqlite3_get_autocommit(db->handle)) {
+		transaction->state = DB_TRANSACTION_ROLLED_BACK;
+		return -EIO;
+	}
+	int r = db_commit(db);
+	if (r == 0)
+		transaction->state = DB_TRANSACTION_COMMITTED;
+	else if (r == -RE_BUSY || r == -EEXIST)
+		transaction->state = DB_TRANSACTION_ROLLED_BACK;
+	else
+		transaction->state = DB_TRANSACTION_UNKNOWN;
+	return r;
+}
+
+void db_transaction_rollback(struct db_transaction *transaction)
+{
+	if (transaction->state != DB_TRANSACTION_OPEN)
+		return;
+	db_rollback(transaction->db);
+	transaction->state = DB_TRANSACTION_ROLLED_BACK;
+}
+
+static int prepare_statement(struct db *db, const char *sql, sqlite3_stmt **ret_statement)
 {
 	size_t i = 0;
 
@@ -260,7 +296,7 @@ static int prepare(struct db *db, const char *sql, sqlite3_stmt **ret_statement)
 	return 0;
 }
 
-static int bind(sqlite3_stmt *statement, const char *types, va_list ap)
+static int bind_parameters(sqlite3_stmt *statement, const char *types, va_list ap)
 {
 	int result = SQLITE_OK;
 
@@ -279,16 +315,16 @@ static int bind(sqlite3_stmt *statement, const char *types, va_list ap)
 	return db_error(result);
 }
 
-static int start_v(struct db *db, sqlite3_stmt **ret_statement, const char *sql, const char *types,
-		va_list ap)
+static int start_statement(struct db *db, sqlite3_stmt **ret_statement, const char *sql,
+		const char *types, va_list ap)
 {
 	sqlite3_stmt *statement;
-	int r = prepare(db, sql, &statement);
+	int r = prepare_statement(db, sql, &statement);
 
 	if (r < 0)
 		return r;
 	sqlite3_reset(statement);
-	r = bind(statement, types, ap);
+	r = bind_parameters(statement, types, ap);
 	if (r < 0)
 		return r;
 	*ret_statement = statement;
@@ -300,7 +336,7 @@ int db_start(struct db *db, sqlite3_stmt **ret_statement, const char *sql, const
 	va_list ap;
 
 	va_start(ap, types);
-	int r = start_v(db, ret_statement, sql, types, ap);
+	int r = start_statement(db, ret_statement, sql, types, ap);
 	va_end(ap);
 	return r;
 }
@@ -321,7 +357,7 @@ int db_run(struct db *db, const char *sql, const char *types, ...)
 	va_list ap;
 
 	va_start(ap, types);
-	int r = start_v(db, &statement, sql, types, ap);
+	int r = start_statement(db, &statement, sql, types, ap);
 	va_end(ap);
 	if (r == 0)
 		r = db_next(db, statement);
@@ -404,8 +440,9 @@ int db_vault_get(struct db *db, struct vault_row *ret_row)
 int db_vault_put(struct db *db, const struct vault_row *row)
 {
 	return db_run(db,
-			"INSERT INTO vault(id, vault_id, epoch, anchor, created_us) VALUES (1, ?, ?, ?, ?)"
-			" ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, anchor = excluded.anchor",
+			"INSERT INTO vault(id, vault_id, epoch, anchor, created_us)"
+			" VALUES (1, ?, ?, ?, ?) ON CONFLICT (id)"
+			" DO UPDATE SET epoch = excluded.epoch, anchor = excluded.anchor",
 			"bibi", row->vault_id, sizeof(row->vault_id), (int64_t)row->epoch,
 			row->anchor, sizeof(row->anchor), row->created_us);
 }

@@ -102,7 +102,8 @@ int erasure_is_noted(struct db *db, const struct erasure_item *item)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT 1 FROM erasure WHERE kind = ? AND account = ? AND grp = ? AND recording = ?",
+			"SELECT 1 FROM erasure WHERE kind = ? AND account = ? AND grp = ?"
+			" AND recording = ?",
 			"iiii", (int64_t)item->kind, item->account, item->group, item->recording);
 
 	return r < 0 ? r : db_next(db, q);
@@ -160,6 +161,7 @@ static int finish_item(void *context, const struct noted *noted)
 						  item->kind == ERASE_RECORDING ? item->group : 0,
 						  &state);
 
+	/* r > 0: covered by a burial, whose state it takes. */
 	if (r == 0 && item->kind != ERASE_RECORDING)
 		r = finish_whole(finish, noted, state);
 	else if (r == 0 && noted->share.count > 0)

@@ -1,25 +1,19 @@
-/* Erasures under way, so that a crash between any two steps can be finished, and objects still to
- * be removed. All in the caller's transaction. What noting and finishing cost goes with the items,
- * not with the recordings below them (a group's members are counted once, when it is noted). */
+/* Erasures under way, so that one which a crash interrupted can be finished, and objects still to be
+ * removed. All in the caller's transaction. Noting and finishing cost time for each item, not for
+ * each recording below it (a group's members are counted once, when it is noted). */
 #pragma once
 
 #include <sys/types.h>
 
 #include "storage/tables/catalog.h"
 
-enum erasure_kind {
-	ERASE_ACCOUNT = 1,
-	ERASE_GROUP,
-	ERASE_RECORDING,
-};
-
 enum erasure_cause {
 	CAUSE_SHRED = 1,
 	CAUSE_EXPIRY,
 };
 
-/* Ids are of the catalog; those above the thing itself come along (a group's account, a recording's
- * group). */
+/* Ids of the catalog. Those above the thing itself are set too: a group's account, a recording's
+ * group and account. */
 struct erasure_item {
 	enum erasure_kind kind;
 	enum erasure_cause cause;
@@ -36,7 +30,7 @@ int erasure_each(struct db *db, int (*visit)(void *context, const struct erasure
 
 /* Whether this very item is noted: 1, 0. */
 int erasure_is_noted(struct db *db, const struct erasure_item *item);
-/* 1 when the account itself is noted and so as good as gone, 0 when not. */
+/* 1 when the account itself is noted, so that nothing may be added to it; 0 when not. */
 int erasure_noted(struct db *db, int64_t account);
 
 /* Makes every noted item final, and clears the notes: accounts and single recordings become

@@ -5,7 +5,8 @@
 int former_place_add(struct db *db, const struct former_place *place)
 {
 	return db_run(db,
-			"INSERT OR IGNORE INTO former_place(account, grp, recording) VALUES (?, ?, ?)",
+			"INSERT OR IGNORE INTO former_place(account, grp, recording)"
+			" VALUES (?, ?, ?)",
 			"iii", place->account, place->group, place->recording);
 }
 
@@ -13,7 +14,8 @@ int former_place_is_noted(struct db *db, const struct former_place *place)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT 1 FROM former_place WHERE account = ? AND grp = ? AND recording = ?",
+			"SELECT 1 FROM former_place WHERE account = ? AND grp = ?"
+			" AND recording = ?",
 			"iii", place->account, place->group, place->recording);
 
 	return r < 0 ? r : db_next(db, q);
@@ -24,7 +26,8 @@ int former_place_each(struct db *db, int (*visit)(void *context, const struct fo
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT account, grp, recording FROM former_place ORDER BY account, grp, recording",
+			"SELECT account, grp, recording FROM former_place"
+			" ORDER BY account, grp, recording",
 			"");
 
 	while (r == 0 && (r = db_next(db, q)) > 0) {
@@ -35,14 +38,14 @@ int former_place_each(struct db *db, int (*visit)(void *context, const struct fo
 	return r;
 }
 
-static int leave(void *context, const struct former_place *place)
+static int leave_former(void *context, const struct former_place *place)
 {
 	return group_leave(context, place->group);
 }
 
 int former_place_finish(struct db *db)
 {
-	int r = former_place_each(db, leave, db);
+	int r = former_place_each(db, leave_former, db);
 
 	return r < 0 ? r : db_run(db, "DELETE FROM former_place", "");
 }

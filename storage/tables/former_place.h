@@ -1,7 +1,7 @@
-/* Places in the key tree that recordings' keys have left: a recording was given to another account,
- * its key hangs there now, and its former node is still to be erased. Nothing of the catalog goes
- * with one, so that these are no erasures (erasure_table.h), though every epoch carries out both.
- * All in the caller's transaction. */
+/* Nodes of the key tree that recordings have left: a recording was given to another account, its
+ * key hangs there now, and its former node is still to be erased. The catalog loses nothing with a
+ * former node, so it is no erasure (erasure_table.h), though every epoch carries out both. All in
+ * the caller's transaction. */
 #pragma once
 
 #include "storage/tables/catalog.h"
@@ -15,5 +15,5 @@ int former_place_add(struct db *db, const struct former_place *place);
 int former_place_is_noted(struct db *db, const struct former_place *place);
 int former_place_each(struct db *db, int (*visit)(void *context, const struct former_place *place),
 		void *context);
-/* All of them are erased: their groups have a member less each, and nothing is noted any more. */
+/* All of them are erased: counts each out of its group, and forgets them. */
 int former_place_finish(struct db *db);

@@ -14,8 +14,8 @@
 int mirror_add(struct db *db, struct mirror_row *row)
 {
 	int r = db_run(db,
-			"INSERT INTO mirror(name, kind, place, state, assurance, added_us, away_us, "
-			"given_up_us, given_up_epoch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			"INSERT INTO mirror(name, kind, place, state, assurance, added_us, away_us,"
+			" given_up_us, given_up_epoch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			"tititiiii", row->name, (int64_t)row->kind, row->place, (int64_t)row->state,
 			row->assurance, row->added_us, row->away_us, row->given_up_us,
 			(int64_t)row->given_up_epoch);
@@ -66,7 +66,7 @@ static int read_mirror(sqlite3_stmt *q, struct mirror_row *ret_row)
 	return r;
 }
 
-static int one(struct db *db, sqlite3_stmt *q, struct mirror_row *ret_row)
+static int step_mirror(struct db *db, sqlite3_stmt *q, struct mirror_row *ret_row)
 {
 	int r = db_next(db, q);
 
@@ -78,7 +78,7 @@ int mirror_by_id(struct db *db, int64_t id, struct mirror_row *ret_row)
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT " COLUMNS " FROM mirror WHERE id = ?", "i", id);
 
-	return r < 0 ? r : one(db, q, ret_row);
+	return r < 0 ? r : step_mirror(db, q, ret_row);
 }
 
 int mirror_find(struct db *db, const char *name, enum mirror_state state,
@@ -90,7 +90,7 @@ int mirror_find(struct db *db, const char *name, enum mirror_state state,
 			" FROM mirror WHERE name = ? AND state = ? ORDER BY id DESC LIMIT 1",
 			"ti", name, (int64_t)state);
 
-	return r < 0 ? r : one(db, q, ret_row);
+	return r < 0 ? r : step_mirror(db, q, ret_row);
 }
 
 int mirror_list(struct db *db, struct mirror_row **ret_rows, size_t *ret_count)

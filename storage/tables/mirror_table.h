@@ -1,15 +1,17 @@
 /* The mirrors of the root: where else it is kept, or was. All writing is in the caller's
- * transaction. A row is there before its place holds a root, and goes only after that was
- * overwritten: so there is never a copy that nobody knows of. Only the row can say that a place is
- * empty: where a medium is not mounted, nothing is to be found either. */
+ * transaction.
+ *
+ * A row is there before its location holds a root, and goes only after that root was overwritten:
+ * there is never a copy that nobody knows of. Only the row can say that a location is empty: where
+ * the medium is not mounted, the location looks empty too. */
 #pragma once
 
 #include "storage/root/root_set.h"
 #include "storage/tables/db.h"
 
 enum mirror_kind {
-	MIRROR_FILE = 1, /* place: a directory */
-	MIRROR_TPM2,     /* place: a device or TCTI */
+	MIRROR_FILE = 1, /* location: a directory */
+	MIRROR_TPM2,     /* location: a device or TCTI */
 };
 
 enum mirror_state {
@@ -43,7 +45,7 @@ int mirror_find(struct db *db, const char *name, enum mirror_state state,
 /* All, in the order they were added: an array to free(). */
 int mirror_list(struct db *db, struct mirror_row **ret_rows, size_t *ret_count);
 
-/* Since when the keeper's own place is away; 0: it is not. */
+/* Since when the keeper's own root is away; 0: it is not. */
 int mirror_main_away(struct db *db, int64_t *ret_away_us);
 int mirror_set_main_away(struct db *db, int64_t away_us);
 

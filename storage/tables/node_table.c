@@ -50,7 +50,7 @@ struct rows {
 	size_t count, room;
 };
 
-static int append(struct rows *rows, sqlite3_stmt *q)
+static int append_row(struct rows *rows, sqlite3_stmt *q)
 {
 	if (rows->count == rows->room) {
 		size_t room = rows->room ? 2 * rows->room : ROWS_FIRST;
@@ -75,7 +75,7 @@ int node_list(struct db *db, uint64_t parent, struct node_row **ret_rows, size_t
 			"i", (int64_t)parent);
 
 	while (r == 0 && (r = db_next(db, q)) > 0)
-		r = append(&rows, q);
+		r = append_row(&rows, q);
 	if (r < 0) {
 		free(rows.row);
 		return r;
@@ -107,7 +107,7 @@ static int read_pack(sqlite3_stmt *q, struct node_pack *ret_pack)
 }
 
 /* Runs a query for one row, by parent and id. */
-static int query(struct db *db, const char *sql, uint64_t parent, uint64_t id,
+static int query_pack(struct db *db, const char *sql, uint64_t parent, uint64_t id,
 		sqlite3_stmt **ret_query)
 {
 	int r = db_start(db, ret_query, sql, "ii", (int64_t)parent, (int64_t)id);
@@ -128,7 +128,7 @@ int node_pack_get(struct db *db, enum node_set set, uint64_t parent, uint64_t id
 					" WHERE parent = ? AND first <= ?" STAGED
 					" ORDER BY first DESC LIMIT 1"};
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = query(db, sql[set], parent, id, &q);
+	int r = query_pack(db, sql[set], parent, id, &q);
 
 	return r < 0 ? r : read_pack(q, ret_pack);
 }
@@ -137,13 +137,12 @@ int node_pack_find(
 		struct db *db, enum node_set set, uint64_t parent, uint64_t id, uint64_t *ret_first)
 {
 	static const char *const sql[] = {
-			[NODE_PRESENT] =
-					"SELECT first FROM node_pack WHERE parent = ? AND first <= ?" PRESENT
-					" ORDER BY first DESC LIMIT 1",
-			[NODE_STAGED] = "SELECT first FROM node_pack WHERE parent = ? AND first <= ?" STAGED
-					" ORDER BY first DESC LIMIT 1"};
+			[NODE_PRESENT] = "SELECT first FROM node_pack WHERE parent = ?"
+					 " AND first <= ?" PRESENT " ORDER BY first DESC LIMIT 1",
+			[NODE_STAGED] = "SELECT first FROM node_pack WHERE parent = ?"
+					" AND first <= ?" STAGED " ORDER BY first DESC LIMIT 1"};
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = query(db, sql[set], parent, id, &q);
+	int r = query_pack(db, sql[set], parent, id, &q);
 
 	if (r == 0)
 		*ret_first = (uint64_t)sqlite3_column_int64(q, 0);
@@ -161,7 +160,7 @@ int node_pack_next(struct db *db, enum node_set set, uint64_t parent, uint64_t f
 					" WHERE parent = ? AND first >= ?" STAGED
 					" ORDER BY first LIMIT 1"};
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = query(db, sql[set], parent, from, &q);
+	int r = query_pack(db, sql[set], parent, from, &q);
 
 	return r < 0 ? r : read_pack(q, ret_pack);
 }

@@ -32,7 +32,7 @@ struct node_pack {
 	uint8_t sealed[NODE_PACK_BYTES_MAX];
 };
 
-/* No id is less, as the tables order them: not even one that damage has made. */
+/* No id is less in the order of the tables, which is signed: not even one that damage made. */
 #define NODE_ID_FIRST ((uint64_t)INT64_MIN)
 
 enum node_set { NODE_PRESENT, NODE_STAGED };
@@ -47,7 +47,7 @@ int node_add(struct db *db, const struct node_row *row);
 int node_list(struct db *db, uint64_t parent, struct node_row **ret_rows, size_t *ret_count);
 
 /* The one of the parent's packs that an id can be in: the last that begins with it or before it. 0,
- * -ENOENT; -RE_CORRUPT for one whose size is that of no pack. */
+ * -ENOENT; -RE_CORRUPT for one whose size is not that of a pack. */
 int node_pack_get(struct db *db, enum node_set set, uint64_t parent, uint64_t id,
 		struct node_pack *ret_pack);
 /* Only where it begins. */
@@ -58,16 +58,16 @@ int node_pack_find(struct db *db, enum node_set set, uint64_t parent, uint64_t i
 int node_pack_next(struct db *db, enum node_set set, uint64_t parent, uint64_t from,
 		struct node_pack *ret_pack);
 
-/* Staging, in the caller's transaction: names a parent as re-keyed for this epoch, the same for all
- * and later than that of anything present; and adds its packs, of that epoch too. */
+/* Staging, in the caller's transaction: names a parent as re-keyed for this epoch, and adds its
+ * packs. The epoch is the same for all that is staged, and later than that of anything present. */
 int node_stage_parent(struct db *db, uint64_t parent, uint64_t epoch);
 int node_stage_pack(struct db *db, const struct node_pack *pack);
 
 /* 1 when anything is staged, 0 when not. */
 int node_any_staged(struct db *db);
 
-/* Replaces the rows and packs of every re-keyed parent by the staged packs, and empties the stage.
- * Or empties it. */
+/* Apply: replaces the rows and packs of every re-keyed parent by the staged packs, and empties the
+ * stage. Discard: only empties it. */
 int node_apply_staged(struct db *db);
 int node_discard_staged(struct db *db);
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -15,8 +14,7 @@
 #include "storage/tpm2/root_tpm2_nv.h"
 #include "storage/tpm2/root_tpm2_place.h"
 
-#define TROUBLE_BYTES 512
-#define PICKS         64 /* tries for a free handle, of four million */
+#define PICKS 64 /* tries for a free handle, of four million */
 
 struct root_tpm2 {
 	struct root_provider provider;
@@ -25,10 +23,9 @@ struct root_tpm2 {
 	struct root_tpm2_nv *nv; /* NULL while there is no connection */
 	uint32_t timeout_ms;
 	uint64_t writes;
-	char trouble[TROUBLE_BYTES];
 };
 
-static struct root_tpm2 *of(struct root_provider *provider)
+static struct root_tpm2 *tpm2_of(struct root_provider *provider)
 {
 	return (struct root_tpm2 *)provider;
 }
@@ -38,56 +35,38 @@ uint64_t root_tpm2_writes(const struct root_provider *provider)
 	return ((const struct root_tpm2 *)provider)->writes;
 }
 
-const char *root_tpm2_trouble(const struct root_provider *provider)
-{
-	return ((const struct root_tpm2 *)provider)->trouble;
-}
-
 /* The connection. */
 
-static int trouble(struct root_tpm2 *tpm, int r, const char *text)
+/* Keeps no connection that is of no more use. */
+static int drop_if_lost(struct root_tpm2 *tpm, int r)
 {
-	snprintf(tpm->trouble, sizeof(tpm->trouble), "%s", text);
-	return r;
-}
-
-/* Keeps the sentence, and no connection that is of no more use. */
-static int take_trouble(struct root_tpm2 *tpm, int r)
-{
-	if (!tpm->nv)
-		return trouble(tpm, r, re_strerror(r));
-	if (r < 0)
-		trouble(tpm, r, root_tpm2_nv_trouble(tpm->nv));
-	if (r < 0 && root_tpm2_nv_lost(tpm->nv))
+	if (r < 0 && tpm->nv && root_tpm2_nv_lost(tpm->nv))
 		tpm->nv = root_tpm2_nv_close(tpm->nv);
 	return r;
 }
 
 /* Connects and starts the session. */
-static int reach(struct root_tpm2 *tpm, uint32_t timeout_ms, bool pin)
+static int connect_tpm(struct root_tpm2 *tpm, uint32_t timeout_ms, bool pin, struct reason *reason)
 {
 	tpm->nv = root_tpm2_nv_close(tpm->nv);
-	int r = root_tpm2_nv_open(tpm->place->tcti, timeout_ms, &tpm->nv);
+	int r = root_tpm2_nv_open(tpm->place->tcti, timeout_ms, reason, &tpm->nv);
 
-	if (r == 0)
-		r = root_tpm2_nv_start(tpm->nv, tpm->place, pin);
-	if (r < 0) {
-		take_trouble(tpm, r);
+	if (r < 0)
+		return r;
+	r = root_tpm2_nv_start(tpm->nv, tpm->place, pin);
+	if (r < 0)
 		tpm->nv = root_tpm2_nv_close(tpm->nv);
-	}
 	return r;
 }
 
-static int reach_slots(struct root_tpm2 *tpm, uint32_t timeout_ms)
+static int connect_slots(struct root_tpm2 *tpm, uint32_t timeout_ms, struct reason *reason)
 {
-	int r = reach(tpm, timeout_ms, false);
+	int r = connect_tpm(tpm, timeout_ms, false, reason);
 
 	for (unsigned i = 0; i < ROOT_SLOTS && r == 0; i++)
 		r = root_tpm2_nv_attach(tpm->nv, tpm->place, i);
-	if (r < 0 && tpm->nv) {
-		take_trouble(tpm, r);
+	if (r < 0)
 		tpm->nv = root_tpm2_nv_close(tpm->nv);
-	}
 	return r;
 }
 
@@ -109,52 +88,47 @@ static int do_write(struct root_tpm2 *tpm, unsigned slot, void *image)
 	return root_tpm2_nv_write(tpm->nv, slot, image, &tpm->writes);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* With the connection there is, or else a new one: a TPM that was restarted has forgotten the
  * session. Images are whole, so doing it twice is doing it once. */
-static int operate(struct root_tpm2 *tpm, operation *op, unsigned slot, void *image)
+static int run_operation(struct root_tpm2 *tpm, operation *op, unsigned slot, void *image,
+		struct reason *reason)
 {
-	int64_t until_ms = now_ms() + tpm->timeout_ms;
+	int64_t until_ms = root_tpm2_nv_now_ms() + tpm->timeout_ms;
 	int r = -ENODEV;
 
 	if (tpm->nv) {
-		root_tpm2_nv_restart_time(tpm->nv, tpm->timeout_ms);
-		r = take_trouble(tpm, op(tpm, slot, image));
+		root_tpm2_nv_begin(tpm->nv, tpm->timeout_ms, reason);
+		r = drop_if_lost(tpm, op(tpm, slot, image));
 	}
+	/* The operation's time is spent after a timeout: the next one connects. */
 	if (!tpm->nv && r != -ETIMEDOUT) {
-		int64_t left_ms = until_ms - now_ms();
-		r = reach_slots(tpm, left_ms > 0 ? (uint32_t)left_ms : 0);
+		int64_t left_ms = until_ms - root_tpm2_nv_now_ms();
+		reason_clear(reason);
+		r = connect_slots(tpm, left_ms > 0 ? (uint32_t)left_ms : 0, reason);
 		if (r == 0)
-			r = take_trouble(tpm, op(tpm, slot, image));
+			r = drop_if_lost(tpm, op(tpm, slot, image));
 	}
-	if (r == 0)
-		tpm->trouble[0] = '\0';
+	if (tpm->nv)
+		root_tpm2_nv_end(tpm->nv);
 	return r;
 }
 
-static int tpm2_read(struct root_provider *provider, unsigned slot,
+static int tpm2_read(struct root_provider *provider, unsigned slot, struct reason *reason,
 		uint8_t ret_image[static ROOT_IMAGE_BYTES])
 {
-	return operate(of(provider), do_read, slot, ret_image);
+	return run_operation(tpm2_of(provider), do_read, slot, ret_image, reason);
 }
 
 static int tpm2_write(struct root_provider *provider, unsigned slot,
-		const uint8_t image[static ROOT_IMAGE_BYTES])
+		const uint8_t image[static ROOT_IMAGE_BYTES], struct reason *reason)
 {
-	struct root_tpm2 *tpm = of(provider);
+	struct root_tpm2 *tpm = tpm2_of(provider);
 	_cleanup_secret_ uint8_t *copy = secret_new(ROOT_IMAGE_BYTES);
 
 	if (!copy)
-		return trouble(tpm, -RE_MLOCK, re_strerror(-RE_MLOCK));
+		return -RE_MLOCK;
 	memcpy(copy, image, ROOT_IMAGE_BYTES);
-	int r = operate(tpm, do_write, slot, copy);
+	int r = run_operation(tpm, do_write, slot, copy, reason);
 	/* The count is for looking at: not worth failing for. */
 	(void)root_tpm2_place_count(tpm->place_fd, tpm->writes);
 	return r;
@@ -162,10 +136,10 @@ static int tpm2_write(struct root_provider *provider, unsigned slot,
 
 static void tpm2_free(struct root_provider *provider)
 {
-	struct root_tpm2 *tpm = of(provider);
+	struct root_tpm2 *tpm = tpm2_of(provider);
 
 	if (tpm->nv)
-		root_tpm2_nv_restart_time(tpm->nv, tpm->timeout_ms);
+		root_tpm2_nv_begin(tpm->nv, tpm->timeout_ms, NULL);
 	root_tpm2_nv_close(tpm->nv);
 	secret_free(tpm->place);
 	if (tpm->place_fd >= 0)
@@ -177,12 +151,11 @@ static const struct root_provider_ops tpm2_ops = {
 		.read = tpm2_read,
 		.write = tpm2_write,
 		.free = tpm2_free,
-		.trouble = root_tpm2_trouble,
 };
 
 /* Creating, opening, removing. */
 
-static int allocate(const struct root_tpm2_options *options, struct root_tpm2 **ret_tpm)
+static int allocate_tpm2(const struct root_tpm2_options *options, struct root_tpm2 **ret_tpm)
 {
 	struct root_tpm2 *tpm = calloc(1, sizeof(*tpm));
 
@@ -200,9 +173,10 @@ static int allocate(const struct root_tpm2_options *options, struct root_tpm2 **
 	return 0;
 }
 
-static int set_tcti(struct root_tpm2 *tpm, const char *tcti)
+static int set_tcti(struct root_tpm2 *tpm, const struct root_tpm2_options *options)
 {
 	struct root_tpm2_place *place = tpm->place;
+	const char *tcti = options->tcti;
 	const char *prefix = tcti && tcti[0] == '/' ? "device:" : "";
 
 	if (!tcti || !tcti[0])
@@ -210,44 +184,36 @@ static int set_tcti(struct root_tpm2 *tpm, const char *tcti)
 	if (!tcti)
 		return 0;
 	if (strlen(prefix) + strlen(tcti) >= sizeof(place->tcti))
-		return trouble(tpm, -EINVAL, "the name of the TPM device is too long");
+		return reason_set(
+				options->reason, -EINVAL, "the name of the TPM device is too long");
 	snprintf(place->tcti, sizeof(place->tcti), "%s%s", prefix, tcti);
 	return 0;
 }
 
-static int say(int r, const struct root_tpm2_options *options, const char *text)
-{
-	if (r < 0)
-		reason_set(options->reason, r, "%s", text);
-	return r;
-}
-
-/* Gives the provider to the caller, or says what is wrong and frees it. */
-static int hand_out(struct root_tpm2 *tpm, int r, const struct root_tpm2_options *options,
-		struct root_provider **ret_provider)
+/* Gives the provider to the caller, or frees it. */
+static int hand_out(struct root_tpm2 *tpm, int r, struct root_provider **ret_provider)
 {
 	if (r < 0) {
-		say(r, options, tpm->trouble[0] ? tpm->trouble : re_strerror(r));
 		tpm2_free(&tpm->provider);
 		return r;
 	}
+	root_tpm2_nv_end(tpm->nv);
 	tpm->provider.assurance = root_tpm2_kind(root_tpm2_nv_identity(tpm->nv));
-	tpm->trouble[0] = '\0';
 	*ret_provider = &tpm->provider;
 	return 0;
 }
 
-static int pick_handles(struct root_tpm2 *tpm)
+static int pick_handles(struct root_tpm2 *tpm, struct reason *reason)
 {
 	uint32_t *index = tpm->place->index;
 
 	for (unsigned slot = 0, picks = 0; slot < ROOT_SLOTS; picks++) {
 		uint32_t handle = ROOT_TPM2_NV_FIRST + randombytes_uniform(ROOT_TPM2_NV_COUNT);
 		if (picks == PICKS)
-			return trouble(tpm, -ENOSPC, "no handle for an NV index is free");
+			return reason_set(reason, -ENOSPC, "no handle for an NV index is free");
 		int r = root_tpm2_nv_is_free(tpm->nv, handle);
 		if (r < 0)
-			return take_trouble(tpm, r);
+			return r;
 		if (r == 0 || (slot > 0 && index[0] == handle))
 			continue;
 		index[slot++] = handle;
@@ -255,14 +221,14 @@ static int pick_handles(struct root_tpm2 *tpm)
 	return 0;
 }
 
-static int define_slots(struct root_tpm2 *tpm, const char *owner_auth)
+static int define_slots(struct root_tpm2 *tpm, const struct root_tpm2_options *options)
 {
 	_cleanup_secret_ uint8_t *zeros = secret_new(ROOT_IMAGE_BYTES);
 	int r = zeros ? 0 : -RE_MLOCK;
 
 	for (unsigned i = 0; i < ROOT_SLOTS && r == 0; i++) {
-		root_tpm2_nv_restart_time(tpm->nv, tpm->timeout_ms);
-		r = root_tpm2_nv_define(tpm->nv, tpm->place, i, owner_auth);
+		root_tpm2_nv_begin(tpm->nv, tpm->timeout_ms, options->reason);
+		r = root_tpm2_nv_define(tpm->nv, tpm->place, i, options->owner_auth);
 		if (r == 0)
 			r = root_tpm2_nv_write(tpm->nv, i, zeros, &tpm->writes);
 	}
@@ -274,16 +240,17 @@ static int define_slots(struct root_tpm2 *tpm, const char *owner_auth)
 /* root.tpm2 before the indices: a crash must not leave any that nobody knows of. */
 static int make_slots(struct root_tpm2 *tpm, int dir_fd, const struct root_tpm2_options *options)
 {
-	int r = pick_handles(tpm);
+	int r = pick_handles(tpm, options->reason);
 
 	randombytes_buf(tpm->place->auth, sizeof(tpm->place->auth));
 	if (r == 0)
 		r = root_tpm2_place_create(dir_fd, tpm->place);
 	if (r < 0)
 		return r;
+	/* Read back what a restart would find. */
 	r = root_tpm2_place_read(dir_fd, tpm->place, &tpm->place_fd, &tpm->writes);
 	if (r == 0)
-		r = take_trouble(tpm, define_slots(tpm, options->owner_auth));
+		r = define_slots(tpm, options);
 	if (r < 0) {
 		struct root_tpm2_options quiet = *options;
 		quiet.reason = NULL;
@@ -300,33 +267,31 @@ int root_tpm2_create(int dir_fd, const struct root_tpm2_options *options,
 	struct stat st;
 
 	if (fstatat(dir_fd, ROOT_TPM2_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return say(-EEXIST, options,
+		return reason_set(options->reason, -EEXIST,
 				ROOT_TPM2_FILE " exists: this vault's root is in a TPM already");
-	int r = allocate(options, &tpm);
+	int r = allocate_tpm2(options, &tpm);
 	if (r < 0)
-		return say(r, options, re_strerror(r));
-	r = set_tcti(tpm, options->tcti);
+		return r;
+	r = set_tcti(tpm, options);
 	if (r == 0)
-		r = reach(tpm, tpm->timeout_ms, true);
+		r = connect_tpm(tpm, tpm->timeout_ms, true, options->reason);
 	if (r == 0)
 		r = make_slots(tpm, dir_fd, options);
-	return hand_out(tpm, r, options, ret_provider);
+	return hand_out(tpm, r, ret_provider);
 }
 
-static int read_place(struct root_tpm2 *tpm, int dir_fd)
+static int read_root_file(struct root_tpm2 *tpm, int dir_fd, struct reason *reason)
 {
 	int r = root_tpm2_place_read(dir_fd, tpm->place, &tpm->place_fd, &tpm->writes);
 
 	if (r == -RE_CORRUPT)
-		return trouble(tpm, r,
-				ROOT_TPM2_FILE
-				" is damaged: restore it from any backup; it stays the same "
-				"as long as the vault does");
+		return reason_set(reason, r,
+				ROOT_TPM2_FILE " is damaged: restore it from any backup; it stays "
+					       "the same as long as the vault does");
 	if (r == -ENOENT)
-		return trouble(tpm, r,
-				"there is no " ROOT_TPM2_FILE
-				": restore it from any backup; it stays the "
-				"same as long as the vault does");
+		return reason_set(reason, r,
+				"there is no " ROOT_TPM2_FILE ": restore it from any backup; it "
+				"stays the same as long as the vault does");
 	return r;
 }
 
@@ -334,25 +299,25 @@ int root_tpm2_open(int dir_fd, const struct root_tpm2_options *options,
 		struct root_provider **ret_provider)
 {
 	struct root_tpm2 *tpm;
-	int r = allocate(options, &tpm);
+	int r = allocate_tpm2(options, &tpm);
 
 	if (r < 0)
-		return say(r, options, re_strerror(r));
-	r = read_place(tpm, dir_fd);
+		return r;
+	r = read_root_file(tpm, dir_fd, options->reason);
 	if (r == 0)
-		r = set_tcti(tpm, options->tcti);
+		r = set_tcti(tpm, options);
 	if (r == 0)
-		r = reach_slots(tpm, tpm->timeout_ms);
-	return hand_out(tpm, r, options, ret_provider);
+		r = connect_slots(tpm, tpm->timeout_ms, options->reason);
+	return hand_out(tpm, r, ret_provider);
 }
 
 /* 1 when the index is there and ours, which its authorisation value tells from one that somebody
  * else defined at this handle; 0 when there is none. */
-static int check_ours(struct root_tpm2 *tpm, unsigned slot)
+static int check_ours(struct root_tpm2 *tpm, unsigned slot, struct reason *reason)
 {
 	_cleanup_secret_ uint8_t *image = secret_new(ROOT_IMAGE_BYTES);
 
-	root_tpm2_nv_restart_time(tpm->nv, tpm->timeout_ms);
+	root_tpm2_nv_begin(tpm->nv, tpm->timeout_ms, reason);
 	int r = image ? root_tpm2_nv_is_free(tpm->nv, tpm->place->index[slot]) : -RE_MLOCK;
 	if (r != 0)
 		return r < 0 ? r : 0;
@@ -363,18 +328,18 @@ static int check_ours(struct root_tpm2 *tpm, unsigned slot)
 }
 
 /* All or none. */
-static int remove_slots(struct root_tpm2 *tpm, const char *owner_auth)
+static int remove_slots(struct root_tpm2 *tpm, const struct root_tpm2_options *options)
 {
 	int r[ROOT_SLOTS];
 
 	for (unsigned i = 0; i < ROOT_SLOTS; i++) {
-		r[i] = check_ours(tpm, i);
+		r[i] = check_ours(tpm, i, options->reason);
 		if (r[i] < 0)
 			return r[i];
 	}
 	for (unsigned i = 0; i < ROOT_SLOTS; i++) {
 		if (r[i] > 0)
-			r[i] = root_tpm2_nv_undefine(tpm->nv, i, owner_auth);
+			r[i] = root_tpm2_nv_undefine(tpm->nv, i, options->owner_auth);
 		if (r[i] < 0)
 			return r[i];
 	}
@@ -384,25 +349,24 @@ static int remove_slots(struct root_tpm2 *tpm, const char *owner_auth)
 int root_tpm2_remove(int dir_fd, const struct root_tpm2_options *options)
 {
 	struct root_tpm2 *tpm;
-	int r = allocate(options, &tpm);
+	int r = allocate_tpm2(options, &tpm);
 
 	if (r < 0)
-		return say(r, options, re_strerror(r));
-	r = read_place(tpm, dir_fd);
+		return r;
+	r = read_root_file(tpm, dir_fd, options->reason);
 	if (r == -ENOENT) {
+		reason_clear(options->reason);
 		tpm2_free(&tpm->provider);
 		return 0;
 	}
 	if (r == 0)
-		r = set_tcti(tpm, options->tcti);
+		r = set_tcti(tpm, options);
 	if (r == 0)
-		r = reach(tpm, tpm->timeout_ms, false);
+		r = connect_tpm(tpm, tpm->timeout_ms, false, options->reason);
 	if (r == 0)
-		r = take_trouble(tpm, remove_slots(tpm, options->owner_auth));
+		r = remove_slots(tpm, options);
 	if (r == 0)
 		r = root_tpm2_place_remove(dir_fd);
-	if (r < 0)
-		say(r, options, tpm->trouble[0] ? tpm->trouble : re_strerror(r));
 	tpm2_free(&tpm->provider);
 	return r;
 }

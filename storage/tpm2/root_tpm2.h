@@ -16,8 +16,8 @@
  * Every read and write, and every authorisation value, goes through an HMAC session salted to a
  * storage primary key, with AES-128-CFB encryption of the parameters (Part 1, "Session-based
  * encryption"): nothing readable crosses the bus. The salt key's name is pinned when the indices
- * are made, so that who sits on the bus later cannot put a key of his own in its place; the making
- * itself must be out of his reach.
+ * are made, so that an attacker on the bus cannot use a key of his own later; when the indices are
+ * made, nobody may sit on the bus.
  *
  * DIR/root.tpm2 (0600) holds where the indices are and their authorisation values. It is no secret
  * of the vault's: without the TPM it reveals nothing, and without it the TPM's slots cannot be
@@ -29,12 +29,9 @@
  * root. Nothing here is thread-safe, and everything blocks until it is done or times out. */
 #pragma once
 
-#include <stdio.h>
-
 #include "base/reason.h"
 #include "storage/root/root_slot.h"
 
-#define ROOT_TPM2_FILE       "root.tpm2"
 #define ROOT_TPM2_TCTI       "device:/dev/tpmrm0"
 #define ROOT_TPM2_TIMEOUT_MS 10000
 
@@ -48,7 +45,7 @@ struct root_tpm2_options {
 	 * Where the TCTI cannot wait with a limit (those over sockets do not), an operation lasts
 	 * as long as the peer keeps the connection open. */
 	uint32_t timeout_ms;
-	/* Receives a sentence for the administrator on failure. May be NULL. */
+	/* Why a call failed, for the administrator. May be NULL. */
 	struct reason *reason;
 };
 
@@ -71,7 +68,7 @@ struct root_tpm2_options {
  *     -RE_MLOCK      no memory for secrets
  *     -EIO           any other failure of the TPM
  *
- * A TPM that was restarted, or replaced its sessions, is connected to anew within the operation;
+ * A TPM that was restarted, or replaced its sessions, is connected to again within the operation;
  * one that was away is usable again in the next operation. */
 
 /* Defines two indices at free handles in the owner's range (0x01800000 to 0x01bfffff, TCG "Registry
@@ -94,6 +91,3 @@ int root_tpm2_remove(int dir_fd, const struct root_tpm2_options *options);
 /* TPM2_NV_Write commands spent on these two indices since they were made, for the wear of a memory
  * that bears some 100000. Kept in root.tpm2 without a sync: a power loss may forget a few. */
 uint64_t root_tpm2_writes(const struct root_provider *provider);
-
-/* What went wrong in the last operation, as a sentence; "" when nothing did. The provider's. */
-const char *root_tpm2_trouble(const struct root_provider *provider);

@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,16 +27,6 @@ int64_t root_tpm2_esys_now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-int root_tpm2_esys_fail(struct root_tpm2_esys *esys, int r, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(esys->trouble, sizeof(esys->trouble), format, args);
-	va_end(args);
-	return r;
-}
-
 /* Libraries. */
 
 static int load_call(
@@ -46,7 +35,7 @@ static int load_call(
 	void *function = dlsym(library, name);
 
 	if (!function)
-		return root_tpm2_esys_fail(esys, -ELIBACC,
+		return reason_set(esys->reason, -ELIBACC,
 				"the TPM libraries are too old: they have no %s", name);
 	memcpy(ret_function, &function, sizeof(function));
 	return 0;
@@ -58,14 +47,14 @@ static void *load_library(struct root_tpm2_esys *esys, const char *name)
 	void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 
 	if (!library)
-		(void)root_tpm2_esys_fail(esys, -ELIBACC,
-				"a root in a TPM needs the library %s, which cannot be loaded (%s): "
-				"install libtss2-esys and libtss2-tctildr",
+		(void)reason_set(esys->reason, -ELIBACC,
+				"a root in a TPM needs the library %s, which cannot be loaded "
+				"(%s): install libtss2-esys and libtss2-tctildr",
 				name, dlerror());
 	return library;
 }
 
-static int load(struct root_tpm2_esys *esys)
+static int load_libraries(struct root_tpm2_esys *esys)
 {
 	struct root_tpm2_esys_api *api = &esys->api;
 	void *library;
@@ -110,24 +99,24 @@ static int try_device(struct root_tpm2_esys *esys, const char *path)
 	switch (errno) {
 	case EACCES:
 	case EPERM:
-		return root_tpm2_esys_fail(esys, -EACCES,
-				"the TPM device %s may not be opened by this user: add it to the group "
-				"that owns the device (tss, usually)",
+		return reason_set(esys->reason, -EACCES,
+				"the TPM device %s may not be opened by this user: add it to the "
+				"group that owns the device (tss, usually)",
 				path);
 	case ENOENT:
 	case ENXIO:
 	case ENODEV:
-		return root_tpm2_esys_fail(esys, -ENODEV,
-				"there is no TPM device %s: is the TPM switched on in the firmware, and "
-				"visible to this service?",
+		return reason_set(esys->reason, -ENODEV,
+				"there is no TPM device %s: is the TPM switched on in the "
+				"firmware, and visible to this service?",
 				path);
 	case EBUSY:
-		return root_tpm2_esys_fail(esys, -EBUSY,
-				"the TPM device %s is in use: give one with a resource manager, such as "
-				"/dev/tpmrm0",
+		return reason_set(esys->reason, -EBUSY,
+				"the TPM device %s is in use: give one with a resource manager, "
+				"such as /dev/tpmrm0",
 				path);
 	default:
-		return root_tpm2_esys_fail(esys, -ENODEV, "cannot open the TPM device %s: %s", path,
+		return reason_set(esys->reason, -ENODEV, "cannot open the TPM device %s: %s", path,
 				strerror(errno));
 	}
 }
@@ -137,8 +126,9 @@ static int connect_tcti(struct root_tpm2_esys *esys, const char *tcti)
 	bool device = strncmp(tcti, DEVICE_TCTI, strlen(DEVICE_TCTI)) == 0;
 
 	if (!is_tcti(tcti))
-		return root_tpm2_esys_fail(esys, -EINVAL,
-				"\"%s\" is no TPM device: give a path, such as /dev/tpmrm0, or NAME:CONF",
+		return reason_set(esys->reason, -EINVAL,
+				"\"%s\" is no TPM device: give a path, such as /dev/tpmrm0, or "
+				"NAME:CONF",
 				tcti);
 	int r = device ? try_device(esys, tcti + strlen(DEVICE_TCTI)) : 0;
 	if (r < 0)
@@ -146,16 +136,16 @@ static int connect_tcti(struct root_tpm2_esys *esys, const char *tcti)
 	TSS2_RC rc = esys->api.Tss2_TctiLdr_Initialize(tcti, &esys->tcti);
 	if (rc != TSS2_RC_SUCCESS) {
 		esys->tcti = NULL;
-		return root_tpm2_esys_fail(
-				esys, -ENODEV, "no TPM answers at %s (0x%08x)", tcti, rc);
+		return reason_set(esys->reason, -ENODEV, "no TPM answers at %s (0x%08x)", tcti, rc);
 	}
 	return 0;
 }
 
-int root_tpm2_esys_open(struct root_tpm2_esys *esys, const char *tcti, int64_t deadline_ms)
+int root_tpm2_esys_open(struct root_tpm2_esys *esys, const char *tcti, int64_t deadline_ms,
+		struct reason *reason)
 {
-	*esys = (struct root_tpm2_esys){.deadline_ms = deadline_ms};
-	int r = load(esys);
+	*esys = (struct root_tpm2_esys){.deadline_ms = deadline_ms, .reason = reason};
+	int r = load_libraries(esys);
 
 	if (r == 0)
 		r = connect_tcti(esys, tcti);
@@ -244,8 +234,9 @@ struct meaning {
 
 static const struct meaning meanings[] = {
 		{TPM2_RC_LOCKOUT, -EPERM,
-				"the TPM is locked against guessing (dictionary-attack lockout): wait for its "
-				"recovery time, or clear the lockout with the lockout password"},
+				"the TPM is locked against guessing (dictionary-attack lockout): "
+				"wait for its recovery time, or clear the lockout with the lockout "
+				"password"},
 		{TPM2_RC_AUTH_FAIL, -EKEYREJECTED, "the TPM refuses the authorisation value"},
 		{TPM2_RC_BAD_AUTH, -EKEYREJECTED, "the TPM refuses the authorisation value"},
 		{TPM2_RC_NV_AUTHORIZATION, -EKEYREJECTED,
@@ -256,12 +247,12 @@ static const struct meaning meanings[] = {
 		{TPM2_RC_TESTING, -EBUSY, "the TPM is testing itself"},
 		{TPM2_RC_NV_UNAVAILABLE, -EBUSY, "the TPM's memory is not available now"},
 		{TPM2_RC_SESSION_MEMORY, -EBUSY,
-				"the TPM has no room for a session: another program holds them; use a device with "
-				"a resource manager, such as /dev/tpmrm0"},
+				"the TPM has no room for a session: another program holds them; "
+				"use a device with a resource manager, such as /dev/tpmrm0"},
 		{TPM2_RC_SESSION_HANDLES, -EBUSY, "the TPM has no room for a session"},
 		{TPM2_RC_OBJECT_MEMORY, -EBUSY,
-				"the TPM has no room for a key: another program holds them; use a device with a "
-				"resource manager, such as /dev/tpmrm0"},
+				"the TPM has no room for a key: another program holds them; use a "
+				"device with a resource manager, such as /dev/tpmrm0"},
 		{TPM2_RC_MEMORY, -EBUSY, "the TPM is out of memory"},
 		{TPM2_RC_NV_SPACE, -ENOSPC, "the TPM has no room for another NV index"},
 		{TPM2_RC_NV_DEFINED, -EEXIST, "the NV index exists"},
@@ -275,11 +266,11 @@ static int explain_code(struct root_tpm2_esys *esys, TSS2_RC rc, TSS2_RC code, c
 {
 	for (size_t i = 0; i < ELEMENTSOF(meanings); i++) {
 		if (meanings[i].code == code)
-			return root_tpm2_esys_fail(esys, meanings[i].error,
-					"cannot %s: %s (0x%03x)", what, meanings[i].text, rc);
+			return reason_set(esys->reason, meanings[i].error, "cannot %s: %s (0x%03x)",
+					what, meanings[i].text, rc);
 	}
-	return root_tpm2_esys_fail(
-			esys, -EIO, "cannot %s: the TPM answers with code 0x%03x", what, rc);
+	return reason_set(esys->reason, -EIO, "cannot %s: the TPM answers with code 0x%03x", what,
+			rc);
 }
 
 int root_tpm2_esys_error(struct root_tpm2_esys *esys, TSS2_RC rc, const char *what)
@@ -294,15 +285,15 @@ int root_tpm2_esys_error(struct root_tpm2_esys *esys, TSS2_RC rc, const char *wh
 	}
 	esys->lost = true;
 	if (base == TSS2_BASE_RC_TRY_AGAIN)
-		return root_tpm2_esys_fail(
-				esys, -ETIMEDOUT, "cannot %s: the TPM does not answer", what);
+		return reason_set(esys->reason, -ETIMEDOUT, "cannot %s: the TPM does not answer",
+				what);
 	if ((rc & TSS2_RC_LAYER_MASK) == TSS2_TCTI_RC_LAYER)
-		return root_tpm2_esys_fail(esys, -ENODEV,
-				"cannot %s: the TPM is not there (0x%08x)", what, rc);
+		return reason_set(esys->reason, -ENODEV, "cannot %s: the TPM is not there (0x%08x)",
+				what, rc);
 	if (base == TSS2_BASE_RC_RSP_AUTH_FAILED)
-		return root_tpm2_esys_fail(esys, -EIO,
+		return reason_set(esys->reason, -EIO,
 				"cannot %s: the answer is not the TPM's own (its HMAC is wrong)",
 				what);
-	return root_tpm2_esys_fail(
-			esys, -EIO, "cannot %s: the TPM library fails with 0x%08x", what, rc);
+	return reason_set(esys->reason, -EIO, "cannot %s: the TPM library fails with 0x%08x", what,
+			rc);
 }

@@ -1,12 +1,15 @@
 /* A connection to a TPM: the libraries, loaded at run time; commands with a time limit; and what
  * their response codes mean (TPM 2.0 Library Specification, Part 2, section "TPM_RC"; TCG "TSS 2.0
- * Enhanced System API Specification"). For root_tpm2_nv.c; needs the libraries' headers. */
+ * Enhanced System API Specification"). For root_tpm2_session.c and root_tpm2_nv.c; needs the
+ * libraries' headers. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <tss2/tss2_esys.h>
 #include <tss2/tss2_tctildr.h>
+
+#include "base/reason.h"
 
 /* Only the asynchronous calls: the others wait without a limit. */
 #define ROOT_TPM2_ESYS_CALLS(CALL)                                                                 \
@@ -46,32 +49,26 @@ struct root_tpm2_esys_api {
 	__typeof__(Tss2_TctiLdr_Finalize) *Tss2_TctiLdr_Finalize;
 };
 
-#define ROOT_TPM2_ESYS_TROUBLE_BYTES 512
-
 struct root_tpm2_esys {
 	struct root_tpm2_esys_api api;
 	TSS2_TCTI_CONTEXT *tcti;
 	ESYS_CONTEXT *context;
-	int64_t deadline_ms; /* of the operation under way, root_tpm2_esys_now_ms() */
-	unsigned rejections; /* of the command at hand: how often to come back later */
-	bool lost;           /* a failure after which only a new connection may help */
-	char trouble[ROOT_TPM2_ESYS_TROUBLE_BYTES]; /* what failed last */
+	int64_t deadline_ms;   /* of the operation under way, root_tpm2_esys_now_ms() */
+	unsigned rejections;   /* of this command: how often the TPM said to come back later */
+	bool lost;             /* a failure after which only a new connection may help */
+	struct reason *reason; /* of the operation under way; may be NULL */
 };
 
-/* Connects; zeroes *esys first, and leaves it to be closed, on failure too. With a sentence in
- * trouble: -ELIBACC, -EINVAL, -ENODEV, -EACCES. */
-int root_tpm2_esys_open(struct root_tpm2_esys *esys, const char *tcti, int64_t deadline_ms);
+/* Connects; zeroes *esys first, and leaves it to be closed, on failure too. -ELIBACC, -EINVAL,
+ * -ENODEV, -EACCES. The reason is where this and the commands that follow say why they failed. */
+int root_tpm2_esys_open(struct root_tpm2_esys *esys, const char *tcti, int64_t deadline_ms,
+		struct reason *reason);
 void root_tpm2_esys_close(struct root_tpm2_esys *esys);
 
 /* CLOCK_MONOTONIC. */
 int64_t root_tpm2_esys_now_ms(void);
 
-/* Writes the sentence and returns r. */
-int root_tpm2_esys_fail(struct root_tpm2_esys *esys, int r, const char *format, ...)
-		__attribute__((format(printf, 3, 4)));
-
-/* What a response code means, as -errno with a sentence that begins "cannot <what>: ". Sets lost.
- */
+/* What a response code means, as -errno, with a reason that begins "cannot <what>: ". Sets lost. */
 int root_tpm2_esys_error(struct root_tpm2_esys *esys, TSS2_RC rc, const char *what);
 
 /* The TPM's own code without parameter or handle number, or 0 when the TPM is not who speaks. */

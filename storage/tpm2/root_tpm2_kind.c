@@ -35,7 +35,7 @@ static const char *const firmwares[] = {
  * simulator "xCG fTPM". */
 static const char *const software[] = {"SW ", "xCG", "swtpm", "simulat", "Simulat", "vTPM"};
 
-static bool among(const char *name, const char *const names[], size_t n)
+static bool is_among(const char *name, const char *const names[], size_t n)
 {
 	size_t len = strlen(name);
 
@@ -48,7 +48,7 @@ static bool among(const char *name, const char *const names[], size_t n)
 	return false;
 }
 
-static bool mentions(const char *text, const char *const words[], size_t n)
+static bool mentions_any(const char *text, const char *const words[], size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (strstr(text, words[i]))
@@ -60,11 +60,11 @@ static bool mentions(const char *text, const char *const words[], size_t n)
 const char *root_tpm2_kind(const struct root_tpm2_identity *identity)
 {
 	if (identity->virtual_machine || !identity->local_device ||
-			mentions(identity->vendor, software, ELEMENTSOF(software)))
+			mentions_any(identity->vendor, software, ELEMENTSOF(software)))
 		return "virtual-tpm";
-	if (among(identity->manufacturer, chips, ELEMENTSOF(chips)))
+	if (is_among(identity->manufacturer, chips, ELEMENTSOF(chips)))
 		return "hw-tpm";
-	if (among(identity->manufacturer, firmwares, ELEMENTSOF(firmwares)))
+	if (is_among(identity->manufacturer, firmwares, ELEMENTSOF(firmwares)))
 		return "fw-tpm";
 	return "virtual-tpm";
 }
@@ -95,7 +95,7 @@ static bool firmware_says_so(const char *path)
 	if (fd >= 0 && pread_full(fd, text, sizeof(text) - 1, 0, &n) < 0)
 		n = 0;
 	text[n] = '\0';
-	return mentions(text, makers, ELEMENTSOF(makers));
+	return mentions_any(text, makers, ELEMENTSOF(makers));
 }
 
 bool root_tpm2_kind_virtual_machine(void)

@@ -5,39 +5,35 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-static int refuse(const struct root_tpm2_options *options)
+#include "storage/tpm2/root_tpm2_place.h"
+
+static int refuse_tpm2(const struct root_tpm2_options *options)
 {
-	if (options->errors)
-		fprintf(options->errors,
-				"this recseal was built without TPM support (libtss2-dev was missing)\n");
-	return -EOPNOTSUPP;
+	return reason_set(options->reason, -EOPNOTSUPP,
+			"this recseal was built without TPM support (libtss2-dev was missing)");
 }
 
 int root_tpm2_create(int dir_fd, const struct root_tpm2_options *options,
 		struct root_provider **ret_provider)
 {
-	return refuse(options);
+	return refuse_tpm2(options);
 }
 
 int root_tpm2_open(int dir_fd, const struct root_tpm2_options *options,
 		struct root_provider **ret_provider)
 {
-	return refuse(options);
+	return refuse_tpm2(options);
 }
 
 int root_tpm2_remove(int dir_fd, const struct root_tpm2_options *options)
 {
 	struct stat st;
 
-	return fstatat(dir_fd, ROOT_TPM2_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 ? refuse(options) : 0;
+	return fstatat(dir_fd, ROOT_TPM2_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 ? refuse_tpm2(options)
+									      : 0;
 }
 
 uint64_t root_tpm2_writes(const struct root_provider *provider)
 {
 	return 0;
-}
-
-const char *root_tpm2_trouble(const struct root_provider *provider)
-{
-	return "";
 }

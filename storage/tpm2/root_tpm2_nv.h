@@ -1,11 +1,12 @@
 /* A TPM as the root provider needs it: a salted session, and NV indices read and written through
- * it. Every function but open and close fails with one of the errors of root_tpm2.h and leaves a
- * sentence in root_tpm2_nv_trouble(). */
+ * it. Functions fail with one of the errors of root_tpm2.h, and say why in the reason of the
+ * operation under way. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/reason.h"
 #include "storage/tpm2/root_tpm2_kind.h"
 #include "storage/tpm2/root_tpm2_place.h"
 
@@ -15,17 +16,23 @@
 
 struct root_tpm2_nv;
 
-/* Connects to the TCTI within the time and asks what the TPM is. *ret_nv is set on failure too, for
- * its trouble, unless that is -ENOMEM. */
-int root_tpm2_nv_open(const char *tcti, uint32_t timeout_ms, struct root_tpm2_nv **ret_nv);
+/* Connects to the TCTI within the time and asks what the TPM is. The first operation is under way
+ * then, with this reason. */
+int root_tpm2_nv_open(const char *tcti, uint32_t timeout_ms, struct reason *reason,
+		struct root_tpm2_nv **ret_nv);
 struct root_tpm2_nv *root_tpm2_nv_close(struct root_tpm2_nv *nv);
 
-const char *root_tpm2_nv_trouble(const struct root_tpm2_nv *nv);
 const struct root_tpm2_identity *root_tpm2_nv_identity(const struct root_tpm2_nv *nv);
 /* Whether the last failure was one that a new connection may cure. */
 bool root_tpm2_nv_lost(const struct root_tpm2_nv *nv);
-/* Starts the time of the next operation. */
-void root_tpm2_nv_restart_time(struct root_tpm2_nv *nv, uint32_t timeout_ms);
+
+/* An operation is under way from begin to end: it has this time, and its calls say why they failed
+ * in the reason (NULL: nowhere). */
+void root_tpm2_nv_begin(struct root_tpm2_nv *nv, uint32_t timeout_ms, struct reason *reason);
+void root_tpm2_nv_end(struct root_tpm2_nv *nv);
+
+/* CLOCK_MONOTONIC. */
+int64_t root_tpm2_nv_now_ms(void);
 
 /* Starts the session: TPM2_CreatePrimary (Part 3 section "TPM2_CreatePrimary") of an ECC P-256
  * storage key, the same at every call as long as the hierarchy's seed is; TPM2_StartAuthSession

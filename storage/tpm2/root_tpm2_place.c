@@ -10,7 +10,6 @@
 #include "base/durable.h"
 #include "base/error.h"
 #include "base/secret.h"
-#include "storage/tpm2/root_tpm2.h"
 
 #define PLACE_VERSION  1
 #define CHECKSUM_BYTES 32
@@ -35,7 +34,7 @@ _Static_assert(PLACE_BYTES <= AT_WRITES, "the place ends before the count");
 
 static const uint8_t magic[8] = {'R', 'S', 'T', 'P', 'M', '2', 0, 1};
 
-static void encode(const struct root_tpm2_place *place, uint8_t ret_bytes[static FILE_BYTES])
+static void encode_file(const struct root_tpm2_place *place, uint8_t ret_bytes[static FILE_BYTES])
 {
 	memset(ret_bytes, 0, FILE_BYTES);
 	memcpy(ret_bytes + AT_MAGIC, magic, sizeof(magic));
@@ -52,7 +51,7 @@ static void encode(const struct root_tpm2_place *place, uint8_t ret_bytes[static
 	put_le64(ret_bytes + AT_WRITES + 8, ~UINT64_C(0));
 }
 
-static int decode(const uint8_t bytes[static FILE_BYTES], struct root_tpm2_place *ret_place)
+static int decode_file(const uint8_t bytes[static FILE_BYTES], struct root_tpm2_place *ret_place)
 {
 	uint8_t checksum[CHECKSUM_BYTES];
 
@@ -97,7 +96,7 @@ int root_tpm2_place_create(int dir_fd, const struct root_tpm2_place *place)
 
 	if (!bytes)
 		return -RE_MLOCK;
-	encode(place, bytes);
+	encode_file(place, bytes);
 	return write_file(dir_fd, bytes);
 }
 
@@ -113,7 +112,7 @@ int root_tpm2_place_read(
 		return -errno;
 	int r = bytes ? pread_full(fd, bytes, FILE_BYTES + 1, 0, &n) : -RE_MLOCK;
 	if (r == 0)
-		r = n == FILE_BYTES ? decode(bytes, ret_place) : -RE_CORRUPT;
+		r = n == FILE_BYTES ? decode_file(bytes, ret_place) : -RE_CORRUPT;
 	if (r < 0)
 		return r;
 	uint64_t writes = get_le64(bytes + AT_WRITES);

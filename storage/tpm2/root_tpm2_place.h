@@ -5,6 +5,8 @@
 
 #include "storage/root/root_slot.h"
 
+#define ROOT_TPM2_FILE "root.tpm2"
+
 #define ROOT_TPM2_PLACE_AUTH_BYTES 32
 #define ROOT_TPM2_PLACE_NAME_BYTES 34  /* TPM2B_NAME of an object: le16 algorithm, SHA-256 */
 #define ROOT_TPM2_PLACE_TCTI_BYTES 256 /* with its end */
@@ -22,7 +24,7 @@ struct root_tpm2_place {
 int root_tpm2_place_create(int dir_fd, const struct root_tpm2_place *place);
 
 /* -ENOENT, -RE_CORRUPT, -RE_MLOCK, -errno. ret_fd is for root_tpm2_place_count() and the caller's
- * to close; ret_writes is what was counted last, 0 when that cannot be told. */
+ * to close; ret_writes is what was counted last, 0 when the count is damaged. */
 int root_tpm2_place_read(
 		int dir_fd, struct root_tpm2_place *ret_place, int *ret_fd, uint64_t *ret_writes);
 

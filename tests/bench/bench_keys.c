@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "daemon/common/config/config_load.h"
 #include "daemon/common/event.h"
 #include "daemon/keeper/erasure/bury.h"
 #include "daemon/keeper/erasure/erasure.h"
@@ -45,7 +46,7 @@ static struct vault *open_vault(const char *dir, struct config **ret_config)
 {
 	struct vault *vault;
 
-	check(config_embedded(dir, NULL, stderr, ret_config), dir);
+	check(config_embedded(dir, NULL, NULL, ret_config), dir);
 	const struct vault_setup setup = {.config = *ret_config, .clock = clock_system};
 	check(vault_open(&setup, &vault, NULL), dir);
 	return vault;

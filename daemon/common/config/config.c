@@ -1,19 +1,11 @@
 #include "daemon/common/config/config.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/error.h"
-#include "daemon/common/config/config_parse.h"
-#include "daemon/common/config/config_path.h"
 #include "daemon/common/watermark.h"
-
-#define DEFAULT_PATH    SYSCONFDIR "/recseal/recseal.conf"
-#define DEFAULT_KEEP_US (30 * US_PER_DAY)
 
 static void free_profile(struct config_profile *profile)
 {
@@ -70,14 +62,7 @@ struct config *config_free(struct config *config)
 	return NULL;
 }
 
-static void free_config_p(struct config **config)
-{
-	config_free(*config);
-}
-#define _cleanup_config_ _cleanup_(free_config_p)
-
-/* The defaults; no class yet, so that one given in a file is not there twice. */
-static struct config *new_config(void)
+struct config *config_new(void)
 {
 	struct config *c = calloc(1, sizeof(*c));
 
@@ -102,167 +87,50 @@ static struct config *new_config(void)
 	return config_free(c);
 }
 
-static int is_conf(const struct dirent *entry)
+int config_new_spool(struct config *config, const char *name, const char *origin)
 {
-	size_t n = strlen(entry->d_name);
+	struct config_spool *spools = reallocarray(
+			config->spools, config->n_spools + 1, sizeof(struct config_spool));
 
-	return entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".conf") == 0;
-}
-
-/* By bytes, whatever the locale. */
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-/* The main file and those beside it, in the order they are read. */
-struct file_list {
-	char **paths;
-	size_t n;
-};
-
-static void free_file_list(struct file_list *list)
-{
-	for (size_t i = 0; i < list->n; i++)
-		free(list->paths[i]);
-	free(list->paths);
-}
-
-static int list_files(const char *path, FILE *errors, struct file_list *list)
-{
-	_cleanup_free_ char *folder = NULL;
-	_cleanup_free_ struct dirent **entries = NULL;
-
-	if (asprintf(&folder, "%s.d", path) < 0)
+	if (!spools)
 		return -ENOMEM;
-	int n = scandir(folder, &entries, is_conf, by_name);
-	if (n < 0 && errno != ENOENT) {
-		int r = -errno;
-		fprintf(errors, "%s: %s\n", folder, re_strerror(r));
-		return r;
-	}
-	n = n < 0 ? 0 : n;
-	list->paths = calloc((size_t)n + 1, sizeof(char *));
-	int r = list->paths ? 0 : -ENOMEM;
-	if (list->paths && !(list->paths[list->n++] = strdup(path)))
-		r = -ENOMEM;
-	for (int i = 0; i < n; i++) {
-		char *file = NULL;
-		if (r == 0 && asprintf(&file, "%s/%s", folder, entries[i]->d_name) < 0)
-			r = -ENOMEM;
-		else if (r == 0)
-			list->paths[list->n++] = file;
-		free(entries[i]);
-	}
-	return r;
+	config->spools = spools;
+	struct config_spool *s = &spools[config->n_spools++];
+	*s = (struct config_spool){.name = strdup(name),
+			.profile = strdup("directory"),
+			.class = strdup("default"),
+			.discarded = strdup("seal"),
+			.settle_us = CONFIG_SETTLE_US,
+			.stale_after_us = US_PER_DAY / 2,
+			.low_percent = WATERMARK_PERCENT_DEFAULT,
+			.origin = strdup(origin)};
+	return s->name && s->profile && s->class && s->discarded && s->origin ? 0 : -ENOMEM;
 }
 
-static int read_files(struct config *config, const char *path, FILE *errors)
+int config_new_class(struct config *config, const char *name, const char *origin)
 {
-	_cleanup_(free_file_list) struct file_list list = {0};
-	int r = list_files(path, errors, &list);
+	struct config_class *classes = reallocarray(
+			config->classes, config->n_classes + 1, sizeof(struct config_class));
 
-	return r < 0 ? r : config_parse(config, list.paths, list.n, errors);
+	if (!classes)
+		return -ENOMEM;
+	config->classes = classes;
+	struct config_class *c = &classes[config->n_classes++];
+	*c = (struct config_class){.name = strdup(name), .origin = strdup(origin)};
+	return c->name && c->origin ? 0 : -ENOMEM;
 }
 
-/* The class that recordings get where nothing else is said. */
-static int add_default_class(struct config *config)
+int config_new_profile(struct config *config, const char *name, const char *origin)
 {
-	if (config_find_class(config, "default"))
-		return 0;
-	int r = config_new_class(config, "default", "built in");
-	if (r == 0)
-		config->classes[config->n_classes - 1].keep_us = DEFAULT_KEEP_US;
-	return r;
-}
+	struct config_profile *profiles =
+			reallocarray(config->profiles, config->n_profiles + 1, sizeof(*profiles));
 
-int config_load(const char *path, FILE *errors, struct config **ret_config)
-{
-	_cleanup_config_ struct config *config = new_config();
-	int r = 0;
-
-	if (!config)
+	if (!profiles)
 		return -ENOMEM;
-	config->intake_user = strdup("recseal");
-	if (!config->intake_user)
-		return -ENOMEM;
-	r = read_files(config, path ? path : DEFAULT_PATH, errors);
-	if (r == 0)
-		r = add_default_class(config);
-	if (r < 0)
-		return r;
-	*ret_config = TAKE_PTR(config);
-	return 0;
-}
-
-static int place_below(const char *root, const char *name, char **field)
-{
-	char *path;
-
-	if (asprintf(&path, "%s/%s", strcmp(root, "/") == 0 ? "" : root, name) < 0)
-		return -ENOMEM;
-	free(*field);
-	*field = path;
-	return 0;
-}
-
-int config_embedded(
-		const char *state_dir, const char *path, FILE *errors, struct config **ret_config)
-{
-	_cleanup_config_ struct config *config = new_config();
-	_cleanup_free_ char *root = config_path_absolute(state_dir);
-
-	if (!config)
-		return -ENOMEM;
-	if (!root) {
-		int r = -errno;
-		fprintf(errors, "--state: %s: %s\n", state_dir, re_strerror(r));
-		return r;
-	}
-	config->embedded = true;
-	int r = path ? read_files(config, path, errors) : 0;
-	if (r == 0)
-		r = add_default_class(config);
-	if (r == 0)
-		r = place_below(root, "keeper", &config->keeper_dir);
-	if (r == 0)
-		r = place_below(root, "objects", &config->objects_dir);
-	if (r == 0)
-		r = place_below(root, "run", &config->socket_dir);
-	if (r < 0)
-		return r;
-	*ret_config = TAKE_PTR(config);
-	return 0;
-}
-
-int config_add_spool(struct config *config, const char *spec, FILE *errors)
-{
-	size_t name_len = strcspn(spec, "=/");
-	_cleanup_free_ char *name = NULL, *path = NULL;
-	bool named = spec[name_len] == '=';
-
-	name = named ? strndup(spec, name_len) : strdup("default");
-	if (!name)
-		return -ENOMEM;
-	if (!config_name_valid(name)) {
-		fprintf(errors,
-				"--spool %s: the name must be 1 to 64 of a-z, 0-9, _ and -; write ./ "
-				"before "
-				"a path with a =\n",
-				spec);
-		return -RE_CONFIG;
-	}
-	path = config_path_absolute(named ? spec + name_len + 1 : spec);
-	if (!path && errno == ENOMEM)
-		return -ENOMEM;
-	if (!path) {
-		fprintf(errors, "--spool %s: not a usable path: %s\n", spec, strerror(errno));
-		return -RE_CONFIG;
-	}
-	int r = config_new_spool(config, name, "--spool");
-	if (r == 0)
-		config->spools[config->n_spools - 1].path = TAKE_PTR(path);
-	return r;
+	config->profiles = profiles;
+	struct config_profile *p = &profiles[config->n_profiles++];
+	*p = (struct config_profile){.name = strdup(name), .origin = strdup(origin)};
+	return p->name && p->origin ? 0 : -ENOMEM;
 }
 
 const struct config_class *config_find_class(const struct config *config, const char *name)

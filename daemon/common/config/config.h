@@ -26,14 +26,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/types.h>
 
+#include "base/reason.h"
+#include "daemon/common/config/config_name.h"
 #include "daemon/common/profile/profile.h"
 
-#define CONFIG_NAME_MAX   64               /* of a spool or class: [a-z0-9_-]+ */
 #define CONFIG_SETTLE_US  INT64_C(1000000) /* of a spool that says nothing */
-#define CONFIG_SPOOLS_MAX 64               /* all are told of in one message (intake_wire.h) */
+#define CONFIG_SPOOLS_MAX 64               /* one message reports on all (intake_wire.h) */
 
 struct config_spool {
 	char *name;
@@ -88,26 +88,20 @@ struct config {
 	bool embedded;       /* below a --state directory */
 };
 
-/* Reads path (NULL: /etc/recseal/recseal.conf), then path.d/<any>.conf by name, where there is such
- * a folder. Errors are written to errors as "FILE:LINE: what is wrong and what to do", as many as
- * there are. 0, -RE_CONFIG, -errno. */
-int config_load(const char *path_or_null, FILE *errors, struct config **ret_config);
+/* The built-in settings, without any spool, profile or class. NULL: no memory. */
+struct config *config_new(void);
+struct config *config_free(struct config *config);
 
-/* The embedded default: everything below state_dir (made absolute): keeper/, objects/, run/. Spools
- * are added with config_add_spool(); a file may be given too, for classes and spools, whose places
- * are then overridden. */
-int config_embedded(const char *state_dir, const char *path_or_null, FILE *errors,
-		struct config **ret_config);
-
-/* Adds a spool with default settings. "NAME=PATH", or "PATH" for the name "default"; a spec with a
- * slash before its first "=" is a path. A relative path starts at the working directory. 0,
- * -RE_CONFIG, -ENOMEM. */
-int config_add_spool(struct config *config, const char *spec, FILE *errors);
+/* Adds a spool, class or profile with default settings, which belongs to config. origin says where
+ * it comes from, for messages. 0, -ENOMEM. */
+int config_new_spool(struct config *config, const char *name, const char *origin);
+int config_new_class(struct config *config, const char *name, const char *origin);
+int config_new_profile(struct config *config, const char *name, const char *origin);
 
 /* Checks what only the whole can tell: classes exist; no spool is in another, or shares ground with
- * the state, objects or sockets; no duplicates. To be called once the last spool is added. 0,
- * -RE_CONFIG, -ENOMEM. */
-int config_check(const struct config *config, FILE *errors);
+ * the state, objects or sockets; no duplicates. To be called once the last spool is added. Each
+ * problem is one line of the reason. 0, -RE_CONFIG, -ENOMEM. */
+int config_check(const struct config *config, struct reason *reason);
 
 const struct config_class *config_find_class(const struct config *config, const char *name);
 
@@ -115,4 +109,3 @@ const struct config_class *config_find_class(const struct config *config, const 
  * configuration's. -ENOENT when there is no profile of that name. */
 int config_profile_of(const struct config *config, const struct config_spool *spool,
 		struct profile_text *ret_text);
-struct config *config_free(struct config *config);

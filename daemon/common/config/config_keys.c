@@ -8,13 +8,12 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "daemon/common/config/config_parse.h"
 #include "daemon/common/config/config_path.h"
 #include "daemon/common/watermark.h"
 
 #define KEEP_MAX_US (1000 * 365 * US_PER_DAY) /* times stay four-digit years */
 
-static int replace(char **field, char *value)
+static int replace_text(char **field, char *value)
 {
 	if (!value)
 		return -ENOMEM;
@@ -23,125 +22,130 @@ static int replace(char **field, char *value)
 	return 0;
 }
 
-static int set_path(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_path(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	char *path = config_path_clean(value);
 
 	if (!path && errno == EINVAL) {
-		fputs("is not a plain absolute path: begin it with / and use no . or ..", why);
-		return -RE_CONFIG;
+		return reason_set(reason, -RE_CONFIG,
+				"is not a plain absolute path: begin it with / and use no . or ..");
 	}
-	return replace(field, path);
+	return replace_text(field, path);
 }
 
-static int set_name(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_name(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
-	if (!config_name_valid(value)) {
-		fputs("is not a name: use 1 to 64 of a-z, 0-9, _ and -", why);
-		return -RE_CONFIG;
+	if (!config_name_is_valid(value)) {
+		return reason_set(reason, -RE_CONFIG,
+				"is not a name: use 1 to 64 of a-z, 0-9, _ and -");
 	}
-	return replace(field, strdup(value));
+	return replace_text(field, strdup(value));
 }
 
 /* A user or group; whether it exists is found out by the one who needs it. */
-static int set_principal(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_principal(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	bool valid = strlen(value) <= CONFIG_NAME_MAX && *value != '-';
 
 	for (const char *p = value; *p; p++)
 		valid = valid && (isalnum((unsigned char)*p) || strchr("_.-", *p));
 	if (!valid) {
-		fputs("is not the name of a user or group", why);
-		return -RE_CONFIG;
+		return reason_set(reason, -RE_CONFIG, "is not the name of a user or group");
 	}
-	return replace(field, strdup(value));
+	return replace_text(field, strdup(value));
 }
 
-/* Patterns and templates; what is wrong with them is told when the whole is checked. */
-static int set_text(const struct config_key *key, const char *value, void *field, FILE *why)
+/* Patterns and templates: config_check() finds what is wrong with them. */
+static int set_pattern_text(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
-	return replace(field, strdup(value));
+	return replace_text(field, strdup(value));
 }
 
-static int set_discarded(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_discarded(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	static const char *const words[] = {"seal", "leave", "delete"};
 
 	for (size_t i = 0; i < ELEMENTSOF(words); i++) {
 		if (strcmp(value, words[i]) == 0)
-			return replace(field, strdup(value));
+			return replace_text(field, strdup(value));
 	}
-	fputs("is not understood: use seal, leave or delete", why);
-	return -RE_CONFIG;
+	return reason_set(reason, -RE_CONFIG, "is not understood: use seal, leave or delete");
 }
 
-static int set_assurance(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_assurance(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	static const char *const labels[] = {"file", "virtual-tpm", "fw-tpm", "hw-tpm"};
 
 	for (size_t i = 0; i < ELEMENTSOF(labels); i++) {
 		if (strcmp(value, labels[i]) == 0)
-			return replace(field, strdup(value));
+			return replace_text(field, strdup(value));
 	}
-	fputs("is not an assurance: use file, virtual-tpm, fw-tpm or hw-tpm", why);
-	return -RE_CONFIG;
+	return reason_set(reason, -RE_CONFIG,
+			"is not an assurance: use file, virtual-tpm, fw-tpm or hw-tpm");
 }
 
-static int set_root(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_root_kind(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	if (strcmp(value, "file") == 0 || strcmp(value, "tpm2") == 0)
-		return replace(field, strdup(value));
-	fputs("is no place for a root: use file or tpm2", why);
-	return -RE_CONFIG;
+		return replace_text(field, strdup(value));
+	return reason_set(reason, -RE_CONFIG, "is no kind of root: use file or tpm2");
 }
 
-static int set_tpm_device(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_tpm_device(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	if (*value == '/' || strchr(value, ':'))
-		return replace(field, strdup(value));
-	fputs("is neither a device like /dev/tpmrm0 nor a TCTI like swtpm:host=127.0.0.1,port=2321",
-			why);
-	return -RE_CONFIG;
+		return replace_text(field, strdup(value));
+	return reason_set(reason, -RE_CONFIG,
+			"is neither a device like /dev/tpmrm0 nor a TCTI like "
+			"swtpm:host=127.0.0.1,port=2321");
 }
 
-static int set_span(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_span(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	int64_t span_us;
 
 	if (timespan_parse(value, &span_us) < 0) {
-		fputs("is not a time span: write it like 90s, 15min, 2h, 30d or 5y", why);
-		return -RE_CONFIG;
+		return reason_set(reason, -RE_CONFIG,
+				"is not a time span: write it like 90s, 15min, 2h, 30d or 5y");
 	}
 	if (span_us < key->min || span_us > key->max) {
-		fprintf(why, "is out of range: use %s", key->range);
-		return -RE_CONFIG;
+		return reason_set(reason, -RE_CONFIG, "is out of range: use %s", key->range);
 	}
 	*(int64_t *)field = span_us;
 	return 0;
 }
 
-static int set_count(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_number(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	char *end;
 	long n = strtol(value, &end, 10);
 
 	if (!isdigit((unsigned char)*value) || *end || n < key->min || n > key->max) {
-		fprintf(why, "is not a number from %s", key->range);
-		return -RE_CONFIG;
+		return reason_set(reason, -RE_CONFIG, "is not a number from %s", key->range);
 	}
 	*(unsigned *)field = (unsigned)n;
 	return 0;
 }
 
-static int set_percent(const struct config_key *key, const char *value, void *field, FILE *why)
+static int set_percent(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
 	char *end;
 	long n = strtol(value, &end, 10);
 
 	if (!isdigit((unsigned char)*value) || strcmp(end, "%") != 0 || n < key->min ||
 			n > key->max) {
-		fprintf(why, "is not a share: use %s", key->range);
-		return -RE_CONFIG;
+		return reason_set(reason, -RE_CONFIG, "is not a share: use %s", key->range);
 	}
 	*(unsigned *)field = (unsigned)n;
 	return 0;
@@ -150,8 +154,8 @@ static int set_percent(const struct config_key *key, const char *value, void *fi
 static const struct config_key spool_keys[] = {
 		{"Path", set_path, offsetof(struct config_spool, path), 0, 0, NULL},
 		{"Profile", set_name, offsetof(struct config_spool, profile), 0, 0, NULL},
-		{"Account", set_text, offsetof(struct config_spool, account), 0, 0, NULL},
-		{"Ignore", set_text, offsetof(struct config_spool, ignore), 0, 0, NULL},
+		{"Account", set_pattern_text, offsetof(struct config_spool, account), 0, 0, NULL},
+		{"Ignore", set_pattern_text, offsetof(struct config_spool, ignore), 0, 0, NULL},
 		{"AccountMap", set_path, offsetof(struct config_spool, account_map), 0, 0, NULL},
 		{"Markers", set_path, offsetof(struct config_spool, markers), 0, 0, NULL},
 		{"Discarded", set_discarded, offsetof(struct config_spool, discarded), 0, 0, NULL},
@@ -170,13 +174,16 @@ static const struct config_key class_keys[] = {
 };
 
 static const struct config_key profile_keys[] = {
-		{"Files", set_text, offsetof(struct config_profile, files), 0, 0, NULL},
-		{"Ignore", set_text, offsetof(struct config_profile, ignore), 0, 0, NULL},
-		{"Finished", set_text, offsetof(struct config_profile, finished), 0, 0, NULL},
-		{"Unfinished", set_text, offsetof(struct config_profile, unfinished), 0, 0, NULL},
-		{"Discard", set_text, offsetof(struct config_profile, discard), 0, 0, NULL},
-		{"Account", set_text, offsetof(struct config_profile, account), 0, 0, NULL},
-		{"Sidecar", set_text, offsetof(struct config_profile, sidecars), 0, 0, NULL},
+		{"Files", set_pattern_text, offsetof(struct config_profile, files), 0, 0, NULL},
+		{"Ignore", set_pattern_text, offsetof(struct config_profile, ignore), 0, 0, NULL},
+		{"Finished", set_pattern_text, offsetof(struct config_profile, finished), 0, 0,
+				NULL},
+		{"Unfinished", set_pattern_text, offsetof(struct config_profile, unfinished), 0, 0,
+				NULL},
+		{"Discard", set_pattern_text, offsetof(struct config_profile, discard), 0, 0, NULL},
+		{"Account", set_pattern_text, offsetof(struct config_profile, account), 0, 0, NULL},
+		{"Sidecar", set_pattern_text, offsetof(struct config_profile, sidecars), 0, 0,
+				NULL},
 		{"SidecarWait", set_span, offsetof(struct config_profile, sidecar_wait_us), 0,
 				US_PER_DAY, "0 to 1d"},
 		{"Markers", set_path, offsetof(struct config_profile, markers), 0, 0, NULL},
@@ -190,7 +197,7 @@ static const struct config_key keeper_keys[] = {
 		{"Viewers", set_principal, offsetof(struct config, viewers), 0, 0, NULL},
 		{"Operators", set_principal, offsetof(struct config, operators), 0, 0, NULL},
 		{"Officers", set_principal, offsetof(struct config, officers), 0, 0, NULL},
-		{"Root", set_root, offsetof(struct config, root), 0, 0, NULL},
+		{"Root", set_root_kind, offsetof(struct config, root), 0, 0, NULL},
 		{"TpmDevice", set_tpm_device, offsetof(struct config, tpm_device), 0, 0, NULL},
 		{"EpochInterval", set_span, offsetof(struct config, epoch_interval_us), 0,
 				US_PER_DAY, "0 to 1d"},
@@ -203,7 +210,7 @@ static const struct config_key keeper_keys[] = {
 };
 
 static const struct config_key intake_keys[] = {
-		{"Jobs", set_count, offsetof(struct config, jobs), 1, 256, "1 to 256"},
+		{"Jobs", set_number, offsetof(struct config, jobs), 1, 256, "1 to 256"},
 		{"Rescan", set_span, offsetof(struct config, rescan_us), US_PER_S, US_PER_DAY,
 				"1s to 1d"},
 		{"ProbeTimeout", set_span, offsetof(struct config, probe_timeout_us), 100000,

@@ -2,15 +2,15 @@
 #pragma once
 
 #include <stdint.h>
-#include <stdio.h>
 
 #include "daemon/common/config/config.h"
 
 struct config_key {
 	const char *name;
-	/* Checks value and stores it in the field. 0; -ENOMEM; -RE_CONFIG with what is wrong
-	 * written to why, as the rest of a sentence that begins "Key=value ". */
-	int (*set)(const struct config_key *key, const char *value, void *field, FILE *why);
+	/* Checks value and stores it in the field. 0; -ENOMEM; -RE_CONFIG with a reason that is
+	 * the rest of a sentence that begins "Key=value ". */
+	int (*set)(const struct config_key *key, const char *value, void *field,
+			struct reason *reason);
 	size_t offset;     /* of the field, in the section's own struct */
 	int64_t min, max;  /* of a number or a span in microseconds */
 	const char *range; /* the same in words */

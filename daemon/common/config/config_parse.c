@@ -1,7 +1,7 @@
-/* inih splits the lines; what it would let pass is stopped before it sees it. It reports no
- * sections of their own and no line numbers, cuts section names at 50 characters, joins indented
- * lines to the value above and takes " ;" inside a value for a comment. So our reader counts the
- * lines, enters the sections itself, and refuses what a strict file has no use for. */
+/* inih splits lines into key and value. It does not report line numbers or sections without keys,
+ * cuts section names at 50 characters, joins indented lines to the value above, and takes " ;"
+ * inside a value for a comment. So the reader it calls (read_config_line) counts the lines, enters
+ * the sections itself, and hands inih only lines that inih cannot misread. */
 
 #include "daemon/common/config/config_parse.h"
 
@@ -30,7 +30,7 @@ struct seen {
 
 struct parser {
 	struct config *config;
-	FILE *errors;
+	struct reason *reason;
 	int r; /* the first failure that is not the file's, or -RE_CONFIG */
 	struct seen *seen;
 	size_t n_seen;
@@ -45,14 +45,14 @@ struct parser {
 	size_t index; /* which spool or class */
 };
 
-static void fail(struct parser *p, int r)
+static void note_failure(struct parser *p, int r)
 {
 	if (p->r == 0 || p->r == -RE_CONFIG)
 		p->r = r;
 }
 
 /* "FILE:LINE: message"; whatever the file holds is made printable. */
-__attribute__((format(printf, 2, 3))) static void complain(
+__attribute__((format(printf, 2, 3))) static void complain_at_line(
 		struct parser *p, const char *format, ...)
 {
 	_cleanup_free_ char *message = NULL, *safe = NULL;
@@ -63,57 +63,11 @@ __attribute__((format(printf, 2, 3))) static void complain(
 	va_end(arguments);
 	safe = n < 0 ? NULL : text_printable(message, (size_t)n);
 	if (!safe) {
-		fail(p, -ENOMEM);
+		note_failure(p, -ENOMEM);
 		return;
 	}
-	fprintf(p->errors, "%s:%u: %s\n", p->path, p->line, safe);
-	fail(p, -RE_CONFIG);
-}
-
-int config_new_spool(struct config *config, const char *name, const char *origin)
-{
-	struct config_spool *spools = reallocarray(
-			config->spools, config->n_spools + 1, sizeof(struct config_spool));
-
-	if (!spools)
-		return -ENOMEM;
-	config->spools = spools;
-	struct config_spool *s = &spools[config->n_spools++];
-	*s = (struct config_spool){.name = strdup(name),
-			.profile = strdup("directory"),
-			.class = strdup("default"),
-			.discarded = strdup("seal"),
-			.settle_us = CONFIG_SETTLE_US,
-			.stale_after_us = US_PER_DAY / 2,
-			.low_percent = WATERMARK_PERCENT_DEFAULT,
-			.origin = strdup(origin)};
-	return s->name && s->profile && s->class && s->discarded && s->origin ? 0 : -ENOMEM;
-}
-
-int config_new_class(struct config *config, const char *name, const char *origin)
-{
-	struct config_class *classes = reallocarray(
-			config->classes, config->n_classes + 1, sizeof(struct config_class));
-
-	if (!classes)
-		return -ENOMEM;
-	config->classes = classes;
-	struct config_class *c = &classes[config->n_classes++];
-	*c = (struct config_class){.name = strdup(name), .origin = strdup(origin)};
-	return c->name && c->origin ? 0 : -ENOMEM;
-}
-
-int config_new_profile(struct config *config, const char *name, const char *origin)
-{
-	struct config_profile *profiles =
-			reallocarray(config->profiles, config->n_profiles + 1, sizeof(*profiles));
-
-	if (!profiles)
-		return -ENOMEM;
-	config->profiles = profiles;
-	struct config_profile *p = &profiles[config->n_profiles++];
-	*p = (struct config_profile){.name = strdup(name), .origin = strdup(origin)};
-	return p->name && p->origin ? 0 : -ENOMEM;
+	note_failure(p, reason_add_line(p->reason, -RE_CONFIG, "%s:%u: %s", p->path, p->line,
+					safe));
 }
 
 static size_t named_count(const struct parser *p)
@@ -176,7 +130,8 @@ static void enter_section(struct parser *p, char *text)
 	p->refused = true;
 	p->index = 0;
 	if (text[len - 1] != ']') {
-		complain(p, "a section is one line, [keeper] or [spool NAME], and nothing after it");
+		complain_at_line(p, "a section is one line, [keeper] or [spool NAME], and nothing "
+				    "after it");
 		return;
 	}
 	text[len - 1] = '\0';
@@ -185,26 +140,26 @@ static void enter_section(struct parser *p, char *text)
 	more = strtok_r(NULL, " \t", &save);
 	enum config_section section = section_of(type ? type : "");
 	if (section == CONFIG_SECTIONS) {
-		complain(p,
-				"unknown section [%s]; known are [spool NAME], [class NAME], [keeper] and "
-				"[intake]",
+		complain_at_line(p,
+				"unknown section [%s]; known are [spool NAME], [profile NAME], "
+				"[class NAME], [keeper] and [intake]",
 				type ? type : "");
 		return;
 	}
 	if (more || (!config_sections[section].named && name)) {
-		complain(p, "[%s] takes %s", type,
+		complain_at_line(p, "[%s] takes %s", type,
 				config_sections[section].named ? "one name" : "no name");
 		return;
 	}
-	if (config_sections[section].named && (!name || !config_name_valid(name))) {
-		complain(p, "[%s NAME] needs a name: 1 to 64 of a-z, 0-9, _ and -", type);
+	if (config_sections[section].named && (!name || !config_name_is_valid(name))) {
+		complain_at_line(p, "[%s NAME] needs a name: 1 to 64 of a-z, 0-9, _ and -", type);
 		return;
 	}
 	p->section = section;
 	p->refused = false;
 	int r = name ? enter_named(p, name) : 0;
 	if (r < 0)
-		fail(p, r);
+		note_failure(p, r);
 }
 
 /* Whether a line is "Key=..." and free of what inih would read in its own way. */
@@ -213,12 +168,12 @@ static bool is_assignment(struct parser *p, const char *text)
 	size_t key = strcspn(text, "=:");
 
 	if (key == 0 || text[key] != '=') {
-		complain(p, "neither a section nor Key=value nor a comment");
+		complain_at_line(p, "neither a section nor Key=value nor a comment");
 		return false;
 	}
 	for (const char *c = text + 1; *c; c++) {
 		if ((*c == ';' || *c == '#') && (c[-1] == ' ' || c[-1] == '\t')) {
-			complain(p, "a comment stands on a line of its own: move it above");
+			complain_at_line(p, "a comment stands on a line of its own: move it above");
 			return false;
 		}
 	}
@@ -239,7 +194,7 @@ static char *clean_line(struct parser *p, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)text[i];
 		if ((c < 0x20 && c != '\t') || c == 0x7f) {
-			complain(p, "a control character is in the line; write plain text");
+			complain_at_line(p, "a control character is in the line; write plain text");
 			return NULL;
 		}
 	}
@@ -248,14 +203,14 @@ static char *clean_line(struct parser *p, size_t len)
 }
 
 /* ini_reader: gives inih one line with an assignment, or an empty one. */
-static char *next_line(char *buffer, int size, void *context)
+static char *read_config_line(char *buffer, int size, void *context)
 {
 	struct parser *p = context;
 	ssize_t len = getline(&p->text, &p->text_size, p->file);
 
 	if (len < 0) {
 		if (!feof(p->file))
-			fail(p, -errno);
+			note_failure(p, -errno);
 		return NULL;
 	}
 	p->line++;
@@ -263,7 +218,7 @@ static char *next_line(char *buffer, int size, void *context)
 	if (!text || *text == '\0' || *text == '#' || *text == ';') {
 		text = NULL;
 	} else if (strlen(text) >= (size_t)size) {
-		complain(p, "the line is too long: %d bytes at most", size - 1);
+		complain_at_line(p, "the line is too long: %d bytes at most", size - 1);
 		text = NULL;
 	} else if (*text == '[') {
 		enter_section(p, text);
@@ -280,8 +235,8 @@ static bool first_time(struct parser *p, const struct config_key *key)
 {
 	for (size_t i = 0; i < p->n_seen; i++) {
 		if (p->seen[i].key == key && p->seen[i].index == p->index) {
-			complain(p, "%s= is already set at %s; remove one of the two", key->name,
-					p->seen[i].origin);
+			complain_at_line(p, "%s= is already set at %s; remove one of the two",
+					key->name, p->seen[i].origin);
 			return false;
 		}
 	}
@@ -294,7 +249,7 @@ static bool first_time(struct parser *p, const struct config_key *key)
 			return true;
 		}
 	}
-	fail(p, -ENOMEM);
+	note_failure(p, -ENOMEM);
 	return false;
 }
 
@@ -314,21 +269,13 @@ static void *section_base(struct parser *p)
 
 static void set_key(struct parser *p, const struct config_key *key, const char *value)
 {
-	_cleanup_free_ char *why = NULL;
-	size_t why_len;
-	FILE *why_stream = open_memstream(&why, &why_len);
+	struct reason reason = {""};
+	int r = key->set(key, value, (char *)section_base(p) + key->offset, &reason);
 
-	if (!why_stream) {
-		fail(p, -ENOMEM);
-		return;
-	}
-	int r = key->set(key, value, (char *)section_base(p) + key->offset, why_stream);
-	if (fclose(why_stream) != 0)
-		r = -ENOMEM;
 	if (r == -RE_CONFIG)
-		complain(p, "%s=%s %s", key->name, value, why);
+		complain_at_line(p, "%s=%s %s", key->name, value, reason.text);
 	else if (r < 0)
-		fail(p, r);
+		note_failure(p, r);
 }
 
 static void complain_unknown_key(struct parser *p, const char *name)
@@ -339,24 +286,25 @@ static void complain_unknown_key(struct parser *p, const char *name)
 	for (size_t i = 0, n = 0; i < s->n_keys && n < sizeof(known); i++)
 		n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s=", i > 0 ? ", " : "",
 				s->keys[i].name);
-	complain(p, "unknown key %s= in [%s]; known: %s", name, s->name, known);
+	complain_at_line(p, "unknown key %s= in [%s]; known: %s", name, s->name, known);
 }
 
-/* ini_handler. Always "success": the mistakes are counted by complain(). */
-static int handle(void *context, const char *section, const char *name, const char *value)
+/* ini_handler. Always "success": the mistakes are counted by complain_at_line(). */
+static int handle_assignment(
+		void *context, const char *section, const char *name, const char *value)
 {
 	struct parser *p = context;
 
 	if (p->section == CONFIG_SECTIONS) {
 		if (!p->refused)
-			complain(p, "%s= stands before any section", name);
+			complain_at_line(p, "%s= stands before any section", name);
 		return 1;
 	}
 	const struct config_key *key = config_key_find(p->section, name);
 	if (!key)
 		complain_unknown_key(p, name);
 	else if (*value == '\0')
-		complain(p, "%s= is empty; give it a value or remove the line", name);
+		complain_at_line(p, "%s= is empty; give it a value or remove the line", name);
 	else if (first_time(p, key))
 		set_key(p, key, value);
 	return 1;
@@ -370,62 +318,60 @@ static void parse_file(struct parser *p, const char *path)
 	p->refused = false;
 	p->file = fopen(path, "re");
 	if (!p->file) {
-		fail(p, -errno);
-		fprintf(p->errors, "%s: %s\n", path, strerror(errno));
+		int r = -errno;
+		note_failure(p, reason_add_line(p->reason, r, "%s: %s", path, re_strerror(r)));
 		return;
 	}
 	int before = p->r;
-	int r = ini_parse_stream(next_line, p, handle, p);
+	int r = ini_parse_stream(read_config_line, p, handle_assignment, p);
 	fclose(p->file);
 	if (p->r < 0 && p->r != before && p->r != -RE_CONFIG)
-		fprintf(p->errors, "%s: %s\n", path, re_strerror(p->r));
+		reason_add_line(p->reason, p->r, "%s: %s", path, re_strerror(p->r));
 	else if (r != 0 && p->r == 0)
-		complain(p, "not understood");
+		complain_at_line(p, "not understood");
 }
 
 /* What every spool and class must have been given. */
-static int require_keys(const struct config *config, FILE *errors)
+static int require_keys(const struct config *config, struct reason *reason)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < config->n_spools; i++) {
 		const struct config_spool *s = &config->spools[i];
-		if (!s->path) {
-			fprintf(errors, "%s: [spool %s] has no Path=; add it\n", s->origin,
-					s->name);
-			r = -RE_CONFIG;
-		}
+		if (!s->path)
+			r = reason_add_line(reason, -RE_CONFIG,
+					"%s: [spool %s] has no Path=; add it", s->origin, s->name);
 	}
 	for (size_t i = 0; i < config->n_classes; i++) {
 		const struct config_class *c = &config->classes[i];
-		if (c->keep_us == 0) {
-			fprintf(errors, "%s: [class %s] has no Keep=; add it, as in Keep=30d\n",
+		if (c->keep_us == 0)
+			r = reason_add_line(reason, -RE_CONFIG,
+					"%s: [class %s] has no Keep=; add it, as in Keep=30d",
 					c->origin, c->name);
-			r = -RE_CONFIG;
-		}
 	}
 	for (size_t i = 0; i < config->n_profiles; i++) {
 		const struct config_profile *p = &config->profiles[i];
-		if (!p->files) {
-			fprintf(errors, "%s: [profile %s] has no Files=; add it, as in Files=**\n",
+		if (!p->files)
+			r = reason_add_line(reason, -RE_CONFIG,
+					"%s: [profile %s] has no Files=; add it, as in Files=**",
 					p->origin, p->name);
-			r = -RE_CONFIG;
-		}
 	}
 	return r;
 }
 
-int config_parse(struct config *config, char *const *paths, size_t n_paths, FILE *errors)
+int config_parse(struct config *config, char *const *paths, size_t n_paths, struct reason *reason)
 {
-	struct parser p = {.config = config, .errors = errors};
+	struct parser p = {.config = config, .reason = reason};
 	int line_max = ini_max_line;
 
+	/* inih's limit is a global of its own: put back for whoever else uses it. */
 	ini_max_line = LINE_MAX_BYTES;
 	for (size_t i = 0; i < n_paths; i++)
 		parse_file(&p, paths[i]);
 	ini_max_line = line_max;
+	/* A section that was misspelt also lacks its keys: said once is enough. */
 	if (p.r == 0)
-		p.r = require_keys(config, errors);
+		p.r = require_keys(config, reason);
 	for (size_t i = 0; i < p.n_seen; i++)
 		free(p.seen[i].origin);
 	free(p.seen);

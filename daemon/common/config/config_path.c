@@ -1,13 +1,13 @@
 #include "daemon/common/config/config_path.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "daemon/common/config/config.h"
 
 /* Whether the component at p of n characters is "." or "..". */
 static bool is_dots(const char *p, size_t n)
@@ -47,7 +47,7 @@ char *config_path_clean(const char *path)
 
 /* Follows the links of the longest part of an absolute path that exists; the rest stays as it is
  * written. */
-static char *resolve(const char *path)
+static char *resolve_links(const char *path)
 {
 	_cleanup_free_ char *head = strdup(path);
 
@@ -85,12 +85,12 @@ char *config_path_absolute(const char *path)
 	char *clean = config_path_clean(path);
 	if (clean || errno != EINVAL)
 		return clean;
-	resolved = resolve(path);
+	resolved = resolve_links(path);
 	return resolved ? config_path_clean(resolved) : NULL;
 }
 
 /* Whether inner is outer or lies below it. */
-static bool is_below(const char *inner, const char *outer)
+static bool is_path_below(const char *inner, const char *outer)
 {
 	size_t n = strlen(outer);
 
@@ -101,16 +101,9 @@ static bool is_below(const char *inner, const char *outer)
 
 int config_path_overlap(const char *a, const char *b)
 {
-	_cleanup_free_ char *real_a = resolve(a), *real_b = resolve(b);
+	_cleanup_free_ char *real_a = resolve_links(a), *real_b = resolve_links(b);
 
 	if (!real_a || !real_b)
 		return -ENOMEM;
-	return is_below(real_a, real_b) || is_below(real_b, real_a);
-}
-
-bool config_name_valid(const char *name)
-{
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-");
-
-	return n > 0 && n <= CONFIG_NAME_MAX && name[n] == '\0';
+	return is_path_below(real_a, real_b) || is_path_below(real_b, real_a);
 }

@@ -1,8 +1,6 @@
 /* Paths as the configuration needs them: absolute, in one spelling, comparable. */
 #pragma once
 
-#include <stdbool.h>
-
 /* A configured path in its one spelling: absolute, single slashes, none at the end. NULL with errno
  * EINVAL when it is relative or has a "." or ".." in it; ENOMEM. free() it. */
 char *config_path_clean(const char *path);
@@ -14,6 +12,3 @@ char *config_path_absolute(const char *path);
 /* Whether two clean paths are the same directory or one lies in the other, once the symbolic links
  * of what exists are followed. 1 yes, 0 no, -ENOMEM. */
 int config_path_overlap(const char *a, const char *b);
-
-/* CONFIG_NAME_MAX characters of a-z, 0-9, _ and - at most, and one at least. */
-bool config_name_valid(const char *name);

@@ -87,7 +87,8 @@ static size_t read_token(const char *text, size_t len, struct pattern_token *tok
 	return n;
 }
 
-int pattern_compile(const char *text, size_t len, struct pattern *ret_pattern, const char **ret_why)
+int pattern_compile(
+		const char *text, size_t len, struct reason *reason, struct pattern *ret_pattern)
 {
 	struct pattern pattern = {.whole = memchr(text, '/', len) != NULL};
 	size_t groups = 0;
@@ -97,31 +98,28 @@ int pattern_compile(const char *text, size_t len, struct pattern *ret_pattern, c
 		len--;
 	}
 	while (len > 0) {
-		if (pattern.n == PATTERN_TOKENS_MAX) {
-			*ret_why = "has too many parts";
-			return -EINVAL;
-		}
+		if (pattern.n == PATTERN_TOKENS_MAX)
+			return reason_set(reason, -EINVAL, "has too many parts");
 		size_t n = read_token(text, len, &pattern.token[pattern.n]);
-		if (n == 0) {
-			*ret_why = "has a bracket that is not closed, not opened, or holds nothing "
-				   "that is understood";
-			return -EINVAL;
-		}
+		if (n == 0)
+			return reason_set(reason, -EINVAL,
+					"has a bracket that is not closed, not opened, or holds "
+					"nothing that is understood");
 		groups += pattern.token[pattern.n++].kind == PATTERN_GROUP;
 		text += n;
 		len -= n;
 	}
-	if (pattern.n == 0 || groups > PATTERN_GROUPS_MAX) {
-		*ret_why = pattern.n == 0 ? "is empty" : "has too many {groups}";
-		return -EINVAL;
-	}
+	if (pattern.n == 0)
+		return reason_set(reason, -EINVAL, "is empty");
+	if (groups > PATTERN_GROUPS_MAX)
+		return reason_set(reason, -EINVAL, "has too many {groups}");
 	*ret_pattern = pattern;
 	return 0;
 }
 
 /* ---- Matching ---- */
 
-/* row[i] has a bit for every place in the subject: from there, token i and those after it reach
+/* row[i] has a bit for every position in the subject: from there, token i and those after it reach
  * exactly the end. */
 struct table {
 	const char *subject;
@@ -129,12 +127,12 @@ struct table {
 	uint8_t row[PATTERN_TOKENS_MAX + 1][(PATTERN_SUBJECT_MAX + 8) / 8];
 };
 
-static bool reaches(const struct table *t, size_t i, size_t at)
+static bool reaches_end(const struct table *t, size_t i, size_t at)
 {
 	return at <= t->len && (t->row[i][at / 8] >> (at % 8) & 1);
 }
 
-static bool takes(const struct pattern_token *token, char c)
+static bool token_takes(const struct pattern_token *token, char c)
 {
 	if (token->kind == PATTERN_DEEP)
 		return true;
@@ -146,7 +144,7 @@ static bool takes_count(const struct pattern_token *token, const struct table *t
 	if (t->len - at < token->count)
 		return false;
 	for (size_t k = 0; k < token->count; k++) {
-		if (!takes(token, t->subject[at + k]))
+		if (!token_takes(token, t->subject[at + k]))
 			return false;
 	}
 	return true;
@@ -165,7 +163,7 @@ static long choice_at(const struct pattern_token *token, const struct table *t, 
 	for (;;) {
 		const char *bar = memchr(text, '|', (size_t)(end - text));
 		size_t len = (size_t)((bar ? bar : end) - text);
-		if (text_at(t, at, text, len) && reaches(t, i + 1, at + len))
+		if (text_at(t, at, text, len) && reaches_end(t, i + 1, at + len))
 			return (long)len;
 		if (!bar)
 			return -1;
@@ -176,28 +174,29 @@ static long choice_at(const struct pattern_token *token, const struct table *t, 
 static bool token_reaches(
 		const struct pattern_token *token, const struct table *t, size_t i, size_t at)
 {
-	bool one = at < t->len && takes(token, t->subject[at]);
+	bool one = at < t->len && token_takes(token, t->subject[at]);
 
 	switch (token->kind) {
 	case PATTERN_TEXT:
 		return text_at(t, at, token->text, token->len) &&
-		       reaches(t, i + 1, at + token->len);
+		       reaches_end(t, i + 1, at + token->len);
 	case PATTERN_ONE:
-		return one && reaches(t, i + 1, at + 1);
+		return one && reaches_end(t, i + 1, at + 1);
 	case PATTERN_RUN:
 	case PATTERN_DEEP:
-		return reaches(t, i + 1, at) || (one && reaches(t, i, at + 1));
+		return reaches_end(t, i + 1, at) || (one && reaches_end(t, i, at + 1));
 	case PATTERN_CHOICE:
 		return choice_at(token, t, i, at) >= 0;
 	case PATTERN_GROUP:
 		if (token->count > 0)
-			return takes_count(token, t, at) && reaches(t, i + 1, at + token->count);
-		return one && (reaches(t, i + 1, at + 1) || reaches(t, i, at + 1));
+			return takes_count(token, t, at) &&
+			       reaches_end(t, i + 1, at + token->count);
+		return one && (reaches_end(t, i + 1, at + 1) || reaches_end(t, i, at + 1));
 	}
 	return false;
 }
 
-static void fill(struct table *t, const struct pattern *pattern)
+static void fill_table(struct table *t, const struct pattern *pattern)
 {
 	size_t bytes = t->len / 8 + 1;
 
@@ -212,8 +211,10 @@ static void fill(struct table *t, const struct pattern *pattern)
 	}
 }
 
-/* Where token i, from a place whence it reaches the end, is to stop: as far as it can. */
-static size_t walk(const struct pattern_token *token, const struct table *t, size_t i, size_t at)
+/* Where token i ends when it begins at a position from which the end is reached: as far on as
+ * possible. */
+static size_t token_end(
+		const struct pattern_token *token, const struct table *t, size_t i, size_t at)
 {
 	switch (token->kind) {
 	case PATTERN_TEXT:
@@ -225,12 +226,13 @@ static size_t walk(const struct pattern_token *token, const struct table *t, siz
 	case PATTERN_GROUP:
 		if (token->count > 0)
 			return at + token->count;
-		for (at++; at < t->len && reaches(t, i, at);)
+		for (at++; at < t->len && reaches_end(t, i, at);)
 			at++;
 		return at;
 	case PATTERN_RUN:
 	case PATTERN_DEEP:
-		while (at < t->len && takes(token, t->subject[at]) && reaches(t, i, at + 1))
+		while (at < t->len && token_takes(token, t->subject[at]) &&
+				reaches_end(t, i, at + 1))
 			at++;
 		return at;
 	}
@@ -248,12 +250,12 @@ bool pattern_matches(
 	t.len = strlen(t.subject);
 	if (t.len > PATTERN_SUBJECT_MAX)
 		return false;
-	fill(&t, pattern);
-	if (!reaches(&t, 0, 0))
+	fill_table(&t, pattern);
+	if (!reaches_end(&t, 0, 0))
 		return false;
 	for (size_t i = 0, at = 0; i < pattern->n; i++) {
 		const struct pattern_token *token = &pattern->token[i];
-		size_t end = walk(token, &t, i, at);
+		size_t end = token_end(token, &t, i, at);
 		if (token->kind == PATTERN_GROUP) {
 			match.group[match.n].name = token->text;
 			match.group[match.n].name_len = token->len;

@@ -18,6 +18,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/reason.h"
+
 #define PATTERN_TOKENS_MAX  40
 #define PATTERN_GROUPS_MAX  8
 #define PATTERN_SUBJECT_MAX 4095 /* longer paths match nothing */
@@ -55,9 +57,9 @@ struct pattern_match {
 	} group[PATTERN_GROUPS_MAX];
 };
 
-/* 0, or -EINVAL with *ret_why ("has a { without }"), a literal. */
+/* 0, or -EINVAL with a reason that is the rest of a sentence about the pattern ("is empty"). */
 int pattern_compile(
-		const char *text, size_t len, struct pattern *ret_pattern, const char **ret_why);
+		const char *text, size_t len, struct reason *reason, struct pattern *ret_pattern);
 
 bool pattern_matches(
 		const struct pattern *pattern, const char *path, struct pattern_match *ret_match);

@@ -84,7 +84,7 @@ static bool put_value(FILE *f, const struct values *values, const char *name, si
 }
 
 /* malloc'd; -ENOENT when a value is missing. */
-static int expand(const struct word *word, const struct values *values, char **ret_text)
+static int expand_template(const struct word *word, const struct values *values, char **ret_text)
 {
 	const char *at = word->text, *end = word->text + word->len, *open, *close;
 	char *text = NULL;
@@ -135,9 +135,9 @@ static bool is_group(const struct profile *profile, const char *name, size_t len
 	return false;
 }
 
-/* What is wrong with a template's variables; NULL when nothing is. */
-static const char *check_variables(
-		const struct profile *profile, const struct word *word, enum word_use use)
+/* Checks a template's variables: 0, -RE_CONFIG. */
+static int check_variables(const struct profile *profile, const struct word *word,
+		enum word_use use, struct reason *reason)
 {
 	const char *at = word->text, *end = word->text + word->len, *close;
 
@@ -147,15 +147,19 @@ static const char *check_variables(
 		bool meta = len >= sizeof(meta_prefix) &&
 			    memcmp(name, meta_prefix, sizeof(meta_prefix) - 1) == 0;
 		if (meta && use != USE_ACCOUNT)
-			return "a {meta.} value is for Account= only";
+			return reason_set(
+					reason, -RE_CONFIG, "a {meta.} value is for Account= only");
 		if (meta && profile->list[PROFILE_SIDECARS].n == 0)
-			return "a {meta.} value comes from a sidecar, and there is no Sidecar=";
+			return reason_set(reason, -RE_CONFIG,
+					"a {meta.} value comes from a sidecar, and there is no "
+					"Sidecar=");
 		if (!meta && !is_group(profile, name, len) && !is_variable(name, len, "name") &&
 				!is_variable(name, len, "stem"))
-			return "a value in {} is in no pattern of Files=";
+			return reason_set(reason, -RE_CONFIG,
+					"a value in {} is in no pattern of Files=");
 		at = close + 1;
 	}
-	return NULL;
+	return 0;
 }
 
 static bool is_pattern(const struct word *word)
@@ -177,54 +181,61 @@ static bool goes_up(const char *path, size_t len)
 	return false;
 }
 
-/* A template is a pattern, too: of every path it may be. */
-static const char *compile_word(const struct profile *profile, struct word *word, enum word_use use)
+/* A template is a pattern, too: of every path it may be. 0, -RE_CONFIG. */
+static int compile_word(const struct profile *profile, struct word *word, enum word_use use,
+		struct reason *reason)
 {
-	const char *why = NULL;
-
 	if (use == USE_SIDECAR && is_pattern(word)) {
 		if (memchr(word->text, '{', word->len) || memchr(word->text, '/', word->len))
-			return "a sidecar with a * has no { and no /";
+			return reason_set(
+					reason, -RE_CONFIG, "a sidecar with a * has no { and no /");
 		use = USE_PATTERN;
 	}
 	if (use == USE_SIDECAR && goes_up(word->text, word->len))
-		return "a sidecar lies beside its recording or below, or has a path from the spool";
-	if (use != USE_PATTERN)
-		why = check_variables(profile, word, use);
-	if (!why && use != USE_PATTERN && strcspn(word->text, "*?()") < word->len)
-		why = "only a pattern has * ? ( )";
-	if (!why && use != USE_ACCOUNT)
-		pattern_compile(word->text, word->len, &word->pattern, &why);
-	return why;
-}
-
-/* 0, or -RE_CONFIG. */
-static int compile_list(struct profile *profile, const char *key, const char *text,
-		struct words *words, size_t max, enum word_use use, char **ret_why)
-{
-	const char *at = text ? text : "", *why = NULL;
-
-	for (at += strspn(at, " \t"); *at && !why; at += strspn(at, " \t")) {
-		size_t len = strcspn(at, " \t");
-		if (words->n == max) {
-			why = "there are too many of them";
-			break;
-		}
-		struct word *word = &words->word[words->n++];
-		word->text = at;
-		word->len = len;
-		why = compile_word(profile, word, use);
-		if (!why)
-			at += len;
+		return reason_set(reason, -RE_CONFIG,
+				"a sidecar lies beside its recording or below, or has a path from "
+				"the spool");
+	if (use != USE_PATTERN) {
+		int r = check_variables(profile, word, use, reason);
+		if (r < 0)
+			return r;
+		if (strcspn(word->text, "*?()") < word->len)
+			return reason_set(reason, -RE_CONFIG, "only a pattern has * ? ( )");
 	}
-	if (!why)
-		return 0;
-	if (asprintf(ret_why, "%s=%.*s: %s", key, (int)strcspn(at, " \t"), at, why) < 0)
-		return -ENOMEM;
-	return -RE_CONFIG;
+	/* An account is no path: nothing is matched against it. */
+	if (use != USE_ACCOUNT &&
+			pattern_compile(word->text, word->len, reason, &word->pattern) < 0)
+		return -RE_CONFIG;
+	return 0;
 }
 
-static int compile_lists(struct profile *p, char **ret_why)
+/* 0, or -RE_CONFIG with a reason that begins with the key and the word. */
+static int compile_list(struct profile *profile, const char *key, const char *text,
+		struct words *words, size_t max, enum word_use use, struct reason *reason)
+{
+	const char *at = text ? text : "";
+
+	for (at += strspn(at, " \t"); *at; at += strspn(at, " \t")) {
+		size_t len = strcspn(at, " \t");
+		int r;
+		if (words->n == max) {
+			r = reason_set(reason, -RE_CONFIG, "there are too many of them");
+		} else {
+			struct word *word = &words->word[words->n++];
+			word->text = at;
+			word->len = len;
+			r = compile_word(profile, word, use, reason);
+		}
+		if (r < 0) {
+			reason_prefix(reason, "%s=%.*s", key, (int)len, at);
+			return r;
+		}
+		at += len;
+	}
+	return 0;
+}
+
+static int compile_lists(struct profile *p, struct reason *reason)
 {
 	const struct profile_text *text = p->text;
 	const struct {
@@ -250,7 +261,7 @@ static int compile_lists(struct profile *p, char **ret_why)
 
 	for (size_t i = 0; i < ELEMENTSOF(lists) && r == 0; i++)
 		r = compile_list(p, lists[i].key, lists[i].text, lists[i].words, lists[i].max,
-				lists[i].use, ret_why);
+				lists[i].use, reason);
 	return r;
 }
 
@@ -303,7 +314,7 @@ static char *example_of(const struct pattern *pattern, size_t i)
 
 /* Whether some file can be a recording. Where a marker's or a sidecar's template is that of every
  * file, all would be passed over in silence. */
-static int check_recordings(const struct profile *profile, char **ret_why)
+static int check_recordings(const struct profile *profile, struct reason *reason)
 {
 	struct pattern_match match;
 
@@ -317,21 +328,22 @@ static int check_recordings(const struct profile *profile, char **ret_why)
 				return 0;
 		}
 	}
-	*ret_why = strdup(
-			"what Files= matches is all matched by Ignore=, a marker or a sidecar, too");
-	return *ret_why ? -RE_CONFIG : -ENOMEM;
+	return reason_set(reason, -RE_CONFIG,
+			"what Files= matches is all matched by Ignore=, a marker or a sidecar, "
+			"too");
 }
 
-int profile_compile(const struct profile_text *text, struct profile **ret_profile, char **ret_why)
+int profile_compile(const struct profile_text *text, struct reason *reason,
+		struct profile **ret_profile)
 {
 	struct profile *profile = calloc(1, sizeof(*profile));
 
 	if (!profile)
 		return -ENOMEM;
 	profile->text = text;
-	int r = compile_lists(profile, ret_why);
+	int r = compile_lists(profile, reason);
 	if (r == 0)
-		r = check_recordings(profile, ret_why);
+		r = check_recordings(profile, reason);
 	if (r < 0) {
 		profile_free(profile);
 		return r;
@@ -387,7 +399,7 @@ int profile_place(const struct profile *profile, enum profile_list list, size_t 
 	bool rooted = word->text[0] == '/';
 	_cleanup_free_ char *text = NULL;
 	char *place;
-	int r = expand(word, &values, &text);
+	int r = expand_template(word, &values, &text);
 
 	if (r < 0)
 		return r;
@@ -418,7 +430,7 @@ enum profile_sharing profile_sidecar_sharing(const struct profile *profile, size
 {
 	const struct word *word = &profile->list[PROFILE_SIDECARS].word[i];
 
-	/* Recordings of several folders, even of one name, may lead to such a place. */
+	/* Recordings of several folders, even of one name, may lead to the same path. */
 	if (word->text[0] == '/')
 		return PROFILE_SHARED_IN_SPOOL;
 	return memmem(word->text, word->len, "{name}", 6) ? PROFILE_UNSHARED
@@ -433,7 +445,7 @@ int profile_account(const struct profile *profile, const char *path,
 
 	for (size_t i = 0; i < profile->accounts.n; i++) {
 		char *account;
-		int r = expand(&profile->accounts.word[i], &values, &account);
+		int r = expand_template(&profile->accounts.word[i], &values, &account);
 		if (r == -ENOENT)
 			continue;
 		if (r < 0)

@@ -1,5 +1,5 @@
-/* Bridge profiles: which files of a spool are recordings, whose they are, what says that they are
- * finished or thrown away, and what lies beside them.
+/* Bridge profiles: which files of a spool are recordings, whose they are, which files mark them as
+ * finished or as not wanted, and what lies beside them.
  *
  * A profile is a row of texts: of profile_table.c, or of a [profile NAME] section. All but files
  * are lists separated by blanks, and may be NULL. Patterns are those of pattern.h; templates are
@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/reason.h"
 #include "daemon/common/profile/pattern.h"
 
 #define PROFILE_SIDECARS_MAX 4
@@ -20,18 +21,20 @@
 
 struct profile_text {
 	const char *name;
-	const char *files;  /* patterns of recordings: the first that matches counts */
-	const char *ignore; /* patterns of what else the bridge leaves, passed over in silence */
+	const char *files;      /* patterns of recordings: the first that matches counts */
+	const char *ignore;     /* patterns of what else the bridge leaves; not reported */
 	const char *ignore_too; /* the same, of the spool */
 	const char *finished;   /* templates: a recording is finished once one of these is there */
-	const char *unfinished; /* templates: it is not while one of these is there */
+	const char *unfinished; /* templates: it is not finished while one of these is there */
 	const char *discard;    /* templates: the bridge wants it thrown away */
-	const char *sidecars; /* templates of what is sealed with it, and goes with it; one with a *
-				 is a pattern of names in its folder: the file that names it counts
-			       */
-	const char *accounts; /* templates: the first whose values are all there is the account.
-				{meta.key} is a member of a sidecar. */
-	const char *markers;  /* a folder, absolute */
+	/* Templates of files that are sealed with the recording and removed with it. One with a *
+	 * is a pattern of names in the recording's folder; the file counts whose content names the
+	 * recording. */
+	const char *sidecars;
+	/* Templates: the first whose values are all there is the account. {meta.key} is a member
+	 * of a sidecar. */
+	const char *accounts;
+	const char *markers;     /* a folder, absolute */
 	int64_t sidecar_wait_us; /* how long a finished recording waits for a missing sidecar */
 };
 
@@ -42,9 +45,10 @@ const struct profile_text *profile_builtin_at(size_t i);
 
 struct profile;
 
-/* The text is borrowed, and must outlive the profile. 0; -ENOMEM; -RE_CONFIG with ret_why set to
- * "Files=(wav: has a bracket ...", malloc'd. */
-int profile_compile(const struct profile_text *text, struct profile **ret_profile, char **ret_why);
+/* The text is borrowed, and must outlive the profile. 0; -ENOMEM; -RE_CONFIG with a reason
+ * like "Files=(wav: has a bracket ...". */
+int profile_compile(const struct profile_text *text, struct reason *reason,
+		struct profile **ret_profile);
 struct profile *profile_free(struct profile *profile);
 
 const struct profile_text *profile_text_of(const struct profile *profile);
@@ -94,7 +98,7 @@ enum profile_sharing profile_sidecar_sharing(const struct profile *profile, size
 /* Looks a {meta.key} up, by the key alone: a malloc'd value, or NULL. */
 typedef char *(*profile_meta)(void *context, const char *key, size_t len);
 
-/* The account's name, malloc'd. 0; -ENOENT: none is to be had; -ENOMEM. */
+/* The account's name, malloc'd. 0; -ENOENT: no template has all its values; -ENOMEM. */
 int profile_account(const struct profile *profile, const char *path,
 		const struct pattern_match *match, profile_meta meta, void *context,
 		char **ret_account);

@@ -4,37 +4,45 @@
  *
  * intake -> keeper
  *   {"op":"hello","version":2}
- *   {"op":"begin","job":N,"spool":S,"account":A|null,"path":base64,"class":C,"source":base64 (32
- * bytes), "recorded_us":N,"finished_us":N,"plain_bytes":N,
- *    "probe":{"condition":"ok|damaged|empty|unprobed","damage":S?,"format":S?,"channels":N?,"sample_rate":N?,
- *             "frames":N?},
+ *   {"op":"begin","job":N,"spool":S,"account":A|null,"path":base64,"class":C,
+ *    "source":base64 (32 bytes),"recorded_us":N,"finished_us":N,"plain_bytes":N,
+ *    "probe":{"condition":"ok|damaged|empty|unprobed","damage":S?,"format":S?,"channels":N?,
+ *             "sample_rate":N?,"frames":N?,"recoverable_bytes":N?},
  *    "sidecars":[{"path":base64,"bytes":base64}],"discarded":bool}
  *        account: base64 of the account's name bytes; null: the profile found none, quarantine it.
- *        "probe" may have "recoverable_bytes":N, too (probe_wire.h).
- *        path: the path below the spool, any bytes but NUL. source: hash of what identifies this
- * very file in this very state (intake_source). finished_us: when the file was found finished (for
- * exposure). sidecars: RECORDING_SIDECARS_MAX at most, with paths below the spool, to be kept with
- * the recording's private data. discarded: the bridge marked it as not wanted.
- *   {"op":"commit","job":N}     the object is written and synced, the source was unchanged when
- * read to its end
- *   {"op":"abort","job":N}      give the job up; its object is forgotten
- *   {"op":"unlinked","job":N,"exposure_us":N}   the plaintext is gone (for the exposure figures)
+ *        path: the path below the spool, any bytes but NUL.
+ *        source: hash of what identifies this very file in this very state (intake_source).
+ *        finished_us: when the file was found finished (for exposure).
+ *        probe: as in probe_wire.h.
+ *        sidecars: RECORDING_SIDECARS_MAX at most, with paths below the spool, to be kept with the
+ *        recording's private data.
+ *        discarded: the bridge marked it as not wanted.
+ *   {"op":"commit","job":N}
+ *        The object is written and synced; the source was unchanged when read to its end.
+ *   {"op":"abort","job":N}
+ *        Give the job up; its object is forgotten.
+ *   {"op":"unlinked","job":N,"exposure_us":N}
+ *        The plaintext is gone (for the exposure figures).
  *   {"op":"report","spools":[{"name":S,"path":S,"waiting":N,"refused":N,"oldest_finished_us":N?,
- *    "stale":N?,"stale_since_us":N?,
- *    "last_error":S?,"free_percent":N?,"low_space":bool?}]}         every few seconds
+ *    "stale":N?,"stale_since_us":N?,"last_error":S?,"free_percent":N?,"low_space":bool?,
+ *    "facts":{...}}]}
+ *        Every few seconds.
  *
  * keeper -> intake
  *   {"op":"hello","version":2}
  *   {"op":"begun","job":N,"recording":ULID,"header":base64,"nonce":base64 (16 bytes)}
- *        with two descriptors: the object (unnamed, empty, writable) and a memfd of the payload key
- * (32 bytes)
- *   {"op":"already","job":N,"recording":ULID,"sidecars":bool}    this very file was committed
- * before: only unlink it; sidecars: they were sealed with it, as they are now
- *   {"op":"failed","job":N,"error":S,"retry":bool}    at begin or commit; keep the plaintext. retry
- * false: do not try this file again until it changes or the service restarts
- *   {"op":"committed","job":N,"recording":ULID}  durable and verified: the plaintext may go
+ *        With two descriptors: the object (unnamed, empty, writable) and a memfd of the payload key
+ *        (32 bytes).
+ *   {"op":"already","job":N,"recording":ULID,"sidecars":bool}
+ *        This very file was committed before: only unlink it. sidecars: they were sealed with it,
+ *        as they are now.
+ *   {"op":"failed","job":N,"error":S,"retry":bool}
+ *        At begin or commit; keep the plaintext. retry false: do not try this file again until it
+ *        changes or the service restarts.
+ *   {"op":"committed","job":N,"recording":ULID}
+ *        Durable and verified: the plaintext may go.
  *
- * Each spool of a report also has "facts", for `recsealctl doctor`:
+ * A spool's facts are for `recsealctl doctor`:
  *   {"there":B,"uid":N,"gid":N,"mode":N,"filesystem":S?,"leases":"honoured|unsound|not allowed",
  *    "no_access":S?,"free_bytes":N?,"total_bytes":N?,   these only if it is there
  *    "profile":S,"class":S,"settle_us":N,"unleased":B,"watches":N,"watches_max":N,"unwatched":N}

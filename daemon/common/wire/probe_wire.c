@@ -40,7 +40,7 @@ void probe_result_unprobed(struct probe_result *ret_result, const char *format, 
 }
 
 /* Copies a string into a zeroed field; what is not printable ASCII becomes '?'. */
-static void put_text(uint8_t *field, size_t field_bytes, const char *text)
+static void put_printable(uint8_t *field, size_t field_bytes, const char *text)
 {
 	for (size_t i = 0; i < field_bytes - 1 && text[i]; i++)
 		field[i] = text[i] >= ' ' && text[i] <= '~' ? (uint8_t)text[i] : '?';
@@ -57,8 +57,8 @@ void probe_result_encode(
 	put_le32(ret_record + AT_CHANNELS, result->channels);
 	put_le32(ret_record + AT_RATE, result->sample_rate);
 	put_le64(ret_record + AT_FRAMES, result->frames);
-	put_text(ret_record + AT_FORMAT, PROBE_FORMAT_BYTES, result->format);
-	put_text(ret_record + AT_DAMAGE, PROBE_DAMAGE_BYTES, result->damage);
+	put_printable(ret_record + AT_FORMAT, PROBE_FORMAT_BYTES, result->format);
+	put_printable(ret_record + AT_DAMAGE, PROBE_DAMAGE_BYTES, result->damage);
 	put_le64(ret_record + AT_RECOVERABLE, result->recoverable_bytes);
 }
 

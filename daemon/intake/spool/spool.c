@@ -19,7 +19,6 @@
 
 int spool_init(struct spool *spool, const struct spool_setup *setup, struct reason *reason)
 {
-	_cleanup_free_ char *mistake = NULL;
 	const char *name = setup->config->name;
 
 	*spool = (struct spool){.config = setup->config,
@@ -31,10 +30,10 @@ int spool_init(struct spool *spool, const struct spool_setup *setup, struct reas
 	spool->queue = queue_new(setup->candidates);
 	if (!spool->queue)
 		return reason_set_error(reason, -ENOMEM, "spool %s", name);
-	int r = profile_compile(&spool->profile_text, &spool->profile, &mistake);
-	if (r < 0 && mistake)
-		return reason_set(reason, r, "spool %s: %s", name, mistake);
-	return r < 0 ? reason_set_error(reason, r, "spool %s: its profile", name) : 0;
+	int r = profile_compile(&spool->profile_text, reason, &spool->profile);
+	if (r < 0)
+		reason_prefix(reason, "spool %s", name);
+	return r;
 }
 
 void spool_close(struct spool *spool)

@@ -7,6 +7,7 @@
 #include "daemon/keeper/erasure/gate.h"
 #include "daemon/keeper/keys/key_path.h"
 #include "storage/tables/burial_table.h"
+#include "storage/tables/erasure_table.h"
 #include "storage/tables/node_table.h"
 
 /* The rows of keys below a node go at once: those of a group's members, or one for each group of an

@@ -25,6 +25,8 @@
  * (EPOCH_ENTERED). */
 #pragma once
 
+#include <stdio.h>
+
 #include "daemon/keeper/keys/key_path.h"
 #include "daemon/keeper/root/root.h"
 

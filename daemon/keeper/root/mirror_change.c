@@ -16,7 +16,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/secret.h"
-#include "daemon/common/config/config_path.h"
+#include "daemon/common/config/config_name.h"
 #include "daemon/keeper/root/mirror_medium.h"
 #include "daemon/keeper/root/mirrors.h"
 #include "daemon/keeper/root/root_main.h"
@@ -91,7 +91,7 @@ static int order_check_new(
 	char path[ROOT_LOCATION_BYTES + 16];
 	struct stat st;
 
-	if (!config_name_valid(order->name) || strcmp(order->name, MIRROR_MAIN) == 0)
+	if (!config_name_is_valid(order->name) || strcmp(order->name, MIRROR_MAIN) == 0)
 		return reason_set(reason, -RE_REFUSED,
 				"%s cannot be the name of a mirror: use 1 to 64 of a-z, 0-9, _ and -, and "
 				"not " MIRROR_MAIN,

@@ -109,7 +109,7 @@ static int medium_holds_root(struct root_provider *provider, uint64_t epoch)
 	int r = record && image ? 0 : -RE_MLOCK;
 
 	for (unsigned slot = 0; slot < ROOT_SLOTS && r == 0; slot++) {
-		r = provider->ops->read(provider, slot, image);
+		r = provider->ops->read(provider, slot, NULL, image);
 		if (r == 0)
 			r = root_record_decode(image, record) == 0 && record->epoch <= epoch;
 	}

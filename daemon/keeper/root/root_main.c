@@ -13,6 +13,7 @@
 #include "base/secret.h"
 #include "storage/root/root_pair.h"
 #include "storage/tpm2/root_tpm2.h"
+#include "storage/tpm2/root_tpm2_place.h"
 
 #define FILE_NAME "root.slots"
 
@@ -117,7 +118,7 @@ static int provider_valid_slot(struct root_provider *provider, unsigned *ret_slo
 		return -RE_MLOCK;
 	*ret_slot = 0;
 	for (unsigned i = 0; i < ROOT_SLOTS; i++) {
-		int r = provider->ops->read(provider, i, image);
+		int r = provider->ops->read(provider, i, NULL, image);
 		if (r < 0)
 			return r;
 		if (root_record_decode(image, record) == 0) {
@@ -210,7 +211,7 @@ static int main_remove_provider(
 	int r = 0;
 
 	for (unsigned i = 0; i < ROOT_SLOTS && r == 0; i++)
-		r = provider->ops->write(provider, i, image);
+		r = provider->ops->write(provider, i, image, reason);
 	root_provider_free(provider);
 	if (r == 0 && !file)
 		r = root_tpm2_remove(root->dir_fd, &options);

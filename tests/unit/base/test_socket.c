@@ -172,7 +172,7 @@ static void send_many(int fd, int n)
 			.msg_iovlen = 1,
 			.msg_control = control.bytes,
 			.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n)};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+	struct cmsghdr *c = &control.align;
 
 	if (!c)
 		abort();

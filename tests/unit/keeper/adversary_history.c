@@ -31,16 +31,16 @@ struct watched_root {
 	struct history *history;
 };
 
-static int watched_read(struct root_provider *provider, unsigned slot,
+static int watched_read(struct root_provider *provider, unsigned slot, struct reason *reason,
 		uint8_t ret_image[static ROOT_IMAGE_BYTES])
 {
 	struct root_provider *real = ((struct watched_root *)provider)->real;
 
-	return real->ops->read(real, slot, ret_image);
+	return real->ops->read(real, slot, reason, ret_image);
 }
 
 static int watched_write(struct root_provider *provider, unsigned slot,
-		const uint8_t image[static ROOT_IMAGE_BYTES])
+		const uint8_t image[static ROOT_IMAGE_BYTES], struct reason *reason)
 {
 	struct watched_root *watched = (struct watched_root *)provider;
 
@@ -50,7 +50,7 @@ static int watched_write(struct root_provider *provider, unsigned slot,
 		watched->history->refused++;
 		return -EIO;
 	}
-	return watched->real->ops->write(watched->real, slot, image);
+	return watched->real->ops->write(watched->real, slot, image, reason);
 }
 
 static void watched_free(struct root_provider *provider)
@@ -99,7 +99,7 @@ static void note_root(struct history *h)
 
 	h->epoch = vault_epoch(h->vault.vault);
 	assert_in_range(h->epoch, 1, HISTORY_EPOCHS);
-	assert_int_equal(root->ops->read(root, h->vault.vault->root.slot, image), 0);
+	assert_int_equal(root->ops->read(root, h->vault.vault->root.slot, NULL, image), 0);
 	assert_int_equal(root_record_decode(image, &record), 0);
 	assert_int_equal(record.epoch, h->epoch);
 	memcpy(h->root[h->epoch], record.key, NODE_KEY_BYTES);

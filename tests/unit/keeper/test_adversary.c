@@ -187,7 +187,7 @@ static void learn_live_root(struct history *h)
 	uint8_t image[ROOT_IMAGE_BYTES];
 	struct root_record record;
 
-	assert_int_equal(root->ops->read(root, h->vault.vault->root.slot, image), 0);
+	assert_int_equal(root->ops->read(root, h->vault.vault->root.slot, NULL, image), 0);
 	assert_int_equal(root_record_decode(image, &record), 0);
 	adversary_learn(&h->adversary, record.key);
 }

@@ -49,12 +49,12 @@ struct faulty_root {
 	struct root_provider *real;
 };
 
-static int faulty_read(struct root_provider *provider, unsigned slot,
+static int faulty_read(struct root_provider *provider, unsigned slot, struct reason *reason,
 		uint8_t ret_image[static ROOT_IMAGE_BYTES])
 {
 	struct root_provider *real = ((struct faulty_root *)provider)->real;
 	enum fault fault = next();
-	int r = real->ops->read(real, slot, ret_image);
+	int r = real->ops->read(real, slot, reason, ret_image);
 
 	end(fault);
 	if (fault == FAULT_LIE)
@@ -67,14 +67,14 @@ static void tear(struct root_provider *real, unsigned slot,
 {
 	uint8_t torn[ROOT_IMAGE_BYTES];
 
-	if (real->ops->read(real, slot, torn) == 0) {
+	if (real->ops->read(real, slot, NULL, torn) == 0) {
 		memcpy(torn, image, sizeof(torn) / 2);
-		(void)real->ops->write(real, slot, torn);
+		(void)real->ops->write(real, slot, torn, NULL);
 	}
 }
 
 static int faulty_write(struct root_provider *provider, unsigned slot,
-		const uint8_t image[static ROOT_IMAGE_BYTES])
+		const uint8_t image[static ROOT_IMAGE_BYTES], struct reason *reason)
 {
 	struct root_provider *real = ((struct faulty_root *)provider)->real;
 	enum fault fault = next();
@@ -83,7 +83,7 @@ static int faulty_write(struct root_provider *provider, unsigned slot,
 	if (fault == FAULT_EXIT_TORN || fault == FAULT_EIO_TORN)
 		tear(real, slot, image);
 	else if (fault != FAULT_EIO && fault != FAULT_LIE)
-		r = real->ops->write(real, slot, image);
+		r = real->ops->write(real, slot, image, reason);
 	end(fault);
 	return fault == FAULT_NONE || fault == FAULT_LIE ? r : -EIO;
 }

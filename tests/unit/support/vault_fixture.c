@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/durable.h"
 #include "crypto/age_stream.h"
+#include "daemon/common/config/config_load.h"
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/ingest/ingest.h"
 
@@ -35,7 +36,7 @@ void vault_fixture_open(struct vault_fixture *fixture)
 	*fixture = (struct vault_fixture){.dir = "/tmp/recseal-vault.XXXXXX", .now_us = START_US};
 	assert_non_null(mkdtemp(fixture->dir));
 	assert_int_equal(chmod(fixture->dir, 0755), 0);
-	assert_int_equal(config_embedded(fixture->dir, NULL, stderr, &fixture->config), 0);
+	assert_int_equal(config_embedded(fixture->dir, NULL, NULL, &fixture->config), 0);
 	const struct vault_setup setup = {.config = fixture->config, .clock = clock};
 	assert_int_equal(vault_open(&setup, &fixture->vault, NULL), 0);
 }

@@ -7,13 +7,14 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "daemon/common/config/config.h"
+#include "daemon/common/config/config_load.h"
 #include "tests/unit/support/folder_fixture.h"
 
 /* One run of config_load() on files in the test's folder. */
 struct run {
 	struct config *config;
-	char *said; /* what was written to errors */
-	size_t said_len;
+	struct reason reason;
+	char *said; /* the reason as the daemons print it; "" for none */
 	int r;
 };
 
@@ -29,13 +30,13 @@ static char *path_in(struct folder *f, const char *name)
 static struct run load(struct folder *f)
 {
 	struct run run = {0};
-	FILE *errors = open_memstream(&run.said, &run.said_len);
 	_cleanup_free_ char *path = path_in(f, "c.conf");
 
-	run.r = config_load(path, errors, &run.config);
+	run.r = config_load(path, &run.reason, &run.config);
 	if (run.r == 0)
-		run.r = config_check(run.config, errors);
-	fclose(errors);
+		run.r = config_check(run.config, &run.reason);
+	assert_true(asprintf(&run.said, "%s%s", run.reason.text, run.reason.text[0] ? "\n" : "") >=
+			0);
 	return run;
 }
 
@@ -62,7 +63,7 @@ static struct run assert_accepted(struct folder *f, const char *text)
 {
 	write_file(f, "c.conf", text);
 	struct run run = load(f);
-	if (run.r != 0 || run.said_len != 0)
+	if (run.r != 0 || run.said[0] != '\0')
 		fail_msg("%s\nresult %d, said: %s", text, run.r, run.said);
 	return run;
 }

@@ -7,15 +7,14 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "daemon/common/config/config.h"
+#include "daemon/common/config/config_load.h"
 #include "tests/unit/support/folder_fixture.h"
 
 static struct config *embedded(const char *state_dir, const char *path, int expected)
 {
 	struct config *config = NULL;
-	FILE *errors = fopen("/dev/null", "w");
 
-	assert_int_equal(config_embedded(state_dir, path, errors, &config), expected);
-	fclose(errors);
+	assert_int_equal(config_embedded(state_dir, path, NULL, &config), expected);
 	return config;
 }
 
@@ -68,33 +67,21 @@ static void test_embedded_relative(void **state)
 	assert_int_equal(chdir(cwd), 0);
 }
 
-static int add_spool(struct config *c, const char *spec, char **said)
-{
-	size_t len;
-	FILE *errors = open_memstream(said, &len);
-	int r = config_add_spool(c, spec, errors);
-
-	fclose(errors);
-	return r;
-}
-
 static void test_add_spool(void **state)
 {
 	static const char *const bad[] = {
 			"", "=", "=/x", "Name=/x", "name=", "a b=/x", "x=no/../way"};
 	struct config *c = embedded("/v", NULL, 0);
-	char *said;
+	struct reason said = {""};
 
 	for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
-		assert_int_equal(add_spool(c, bad[i], &said), -RE_CONFIG);
-		assert_int_equal(strncmp(said, "--spool ", 8), 0);
-		free(said);
+		assert_int_equal(config_add_spool(c, bad[i], &said), -RE_CONFIG);
+		assert_int_equal(strncmp(said.text, "--spool ", 8), 0);
+		reason_clear(&said);
 		assert_int_equal(c->n_spools, 0);
 	}
-	assert_int_equal(add_spool(c, "/one/", &said), 0);
-	free(said);
-	assert_int_equal(add_spool(c, "two=/two=2", &said), 0);
-	free(said);
+	assert_int_equal(config_add_spool(c, "/one/", &said), 0);
+	assert_int_equal(config_add_spool(c, "two=/two=2", &said), 0);
 	assert_int_equal(c->n_spools, 2);
 	assert_string_equal(c->spools[0].name, "default");
 	assert_string_equal(c->spools[0].path, "/one");
@@ -103,14 +90,11 @@ static void test_add_spool(void **state)
 	assert_true(c->spools[0].settle_us == US_PER_S);
 	assert_string_equal(c->spools[1].name, "two");
 	assert_string_equal(c->spools[1].path, "/two=2");
-	assert_int_equal(config_check(c, stderr), 0);
+	assert_int_equal(config_check(c, &said), 0);
 
 	/* the same name twice is found by the check */
-	assert_int_equal(add_spool(c, "two=/three", &said), 0);
-	free(said);
-	FILE *errors = fopen("/dev/null", "w");
-	assert_int_equal(config_check(c, errors), -RE_CONFIG);
-	fclose(errors);
+	assert_int_equal(config_add_spool(c, "two=/three", &said), 0);
+	assert_int_equal(config_check(c, NULL), -RE_CONFIG);
 	config_free(c);
 }
 
@@ -122,8 +106,8 @@ static void test_shipped_example(void **state)
 	struct config *config = NULL;
 
 	assert_true(asprintf(&path, "%s/man/recseal.conf.example", srcdir ? srcdir : ".") > 0);
-	assert_int_equal(config_load(path, stderr, &config), 0);
-	assert_int_equal(config_check(config, stderr), 0);
+	assert_int_equal(config_load(path, NULL, &config), 0);
+	assert_int_equal(config_check(config, NULL), 0);
 	assert_true(config->n_spools > 0 && config->n_classes > 1);
 	config_free(config);
 }

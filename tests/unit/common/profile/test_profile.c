@@ -22,10 +22,9 @@ static const char *matched(const char *text, const char *path)
 	static char said[8192];
 	struct pattern pattern;
 	struct pattern_match match;
-	const char *why;
 	size_t n = 0;
 
-	assert_int_equal(pattern_compile(text, strlen(text), &pattern, &why), 0);
+	assert_int_equal(pattern_compile(text, strlen(text), NULL, &pattern), 0);
 	if (!pattern_matches(&pattern, path, &match))
 		return "no";
 	said[0] = '\0';
@@ -91,10 +90,10 @@ static void patterns_are_refused(void **state)
 	struct pattern pattern;
 
 	for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
-		const char *why = NULL;
-		if (pattern_compile(bad[i], strlen(bad[i]), &pattern, &why) == 0)
+		struct reason why = {""};
+		if (pattern_compile(bad[i], strlen(bad[i]), &why, &pattern) == 0)
 			fail_msg("%s is taken for a pattern", bad[i]);
-		assert_non_null(why);
+		assert_true(why.text[0] != '\0');
 	}
 }
 
@@ -142,7 +141,6 @@ static void as_the_obvious_matcher_does(void **state)
 		char text[64] = "/", subject[10] = "";
 		struct pattern pattern;
 		struct pattern_match match;
-		const char *why;
 		for (unsigned i = 0; i < 1 + n % 6; i++) {
 			random = random * 1664525 + 1013904223;
 			strcat(text, parts[(random >> 16) % ELEMENTSOF(parts)]);
@@ -152,7 +150,7 @@ static void as_the_obvious_matcher_does(void **state)
 			subject[i] = letters[random >> 16 & 3];
 			subject[i + 1] = '\0';
 		}
-		assert_int_equal(pattern_compile(text, strlen(text), &pattern, &why), 0);
+		assert_int_equal(pattern_compile(text, strlen(text), NULL, &pattern), 0);
 		bool matched = pattern_matches(&pattern, subject, &match);
 		if (matched != naive(&pattern, 0, subject))
 			fail_msg("%s on %s: %d", text, subject, matched);
@@ -180,10 +178,10 @@ static void hostile_names_cost_little(void **state)
 static struct profile *compiled(const struct profile_text *text)
 {
 	struct profile *profile = NULL;
-	_cleanup_free_ char *why = NULL;
+	struct reason why = {""};
 
-	if (profile_compile(text, &profile, &why) < 0)
-		fail_msg("%s: %s", text->name, why);
+	if (profile_compile(text, &why, &profile) < 0)
+		fail_msg("%s: %s", text->name, why.text);
 	return profile;
 }
 
@@ -412,10 +410,10 @@ static void profiles_are_refused(void **state)
 
 	for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
 		struct profile *profile;
-		_cleanup_free_ char *why = NULL;
-		assert_int_equal(profile_compile(&bad[i].text, &profile, &why), -RE_CONFIG);
-		if (strncmp(why, bad[i].why, strlen(bad[i].why)) != 0)
-			fail_msg("%s, not %s", why, bad[i].why);
+		struct reason why = {""};
+		assert_int_equal(profile_compile(&bad[i].text, &why, &profile), -RE_CONFIG);
+		if (strncmp(why.text, bad[i].why, strlen(bad[i].why)) != 0)
+			fail_msg("%s, not %s", why.text, bad[i].why);
 	}
 }
 

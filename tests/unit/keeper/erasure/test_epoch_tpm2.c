@@ -54,7 +54,7 @@ static unsigned slots(struct erasure_fixture *s, struct root_record ret_records[
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < ROOT_SLOTS; i++) {
-		assert_int_equal(root->ops->read(root, i, image), 0);
+		assert_int_equal(root->ops->read(root, i, NULL, image), 0);
 		n += root_record_decode(image, &ret_records[n]) == 0;
 	}
 	return n;
@@ -67,7 +67,7 @@ static bool holds(struct erasure_fixture *s, const uint8_t *bytes, size_t len)
 	bool found = false;
 
 	for (unsigned i = 0; i < ROOT_SLOTS; i++) {
-		assert_int_equal(root->ops->read(root, i, image), 0);
+		assert_int_equal(root->ops->read(root, i, NULL, image), 0);
 		found |= memmem(image, sizeof(image), bytes, len) != NULL;
 	}
 	return found;

@@ -233,7 +233,7 @@ static void test_adding_is_cut_short(void **state)
 	assert_int_equal(root_file_create(fd, &half), 0);
 	uint8_t image[ROOT_IMAGE_BYTES];
 	assert_int_equal(mirrors_image(&s.f.vault->root, image), 0);
-	assert_int_equal(half->ops->write(half, 0, image), 0);
+	assert_int_equal(half->ops->write(half, 0, image, NULL), 0);
 	root_provider_free(half);
 	assert_true(mirror_fixture_holds_old(&s, "second/root.slots"));
 	vault_fixture_shell(&s.f, "mv $D/second $D/away && mkdir -m 700 $D/second");

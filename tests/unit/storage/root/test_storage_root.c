@@ -101,9 +101,9 @@ static void make_file(struct folder *f, uint8_t a, uint8_t b)
 
 	assert_int_equal(root_file_create(f->fd, &root), 0);
 	memset(image, a, sizeof(image));
-	assert_int_equal(root->ops->write(root, 0, image), 0);
+	assert_int_equal(root->ops->write(root, 0, image, NULL), 0);
 	memset(image, b, sizeof(image));
-	assert_int_equal(root->ops->write(root, 1, image), 0);
+	assert_int_equal(root->ops->write(root, 1, image, NULL), 0);
 	root_provider_free(root);
 }
 
@@ -113,10 +113,10 @@ static void assert_slots(struct folder *f, bool adopt, uint8_t a, uint8_t b)
 	uint8_t image[ROOT_IMAGE_BYTES], expected[ROOT_IMAGE_BYTES];
 
 	memset(expected, a, sizeof(expected));
-	assert_int_equal(root->ops->read(root, 0, image), 0);
+	assert_int_equal(root->ops->read(root, 0, NULL, image), 0);
 	assert_memory_equal(image, expected, sizeof(image));
 	memset(expected, b, sizeof(expected));
-	assert_int_equal(root->ops->read(root, 1, image), 0);
+	assert_int_equal(root->ops->read(root, 1, NULL, image), 0);
 	assert_memory_equal(image, expected, sizeof(image));
 	root_provider_free(root);
 }
@@ -148,7 +148,7 @@ static void test_overwriting_leaves_nothing(void **state)
 	make_file(f, 'a', 'b');
 	struct root_provider *root = opened(f, false);
 	memset(image, 'c', sizeof(image));
-	assert_int_equal(root->ops->write(root, 0, image), 0);
+	assert_int_equal(root->ops->write(root, 0, image, NULL), 0);
 	root_provider_free(root);
 	_cleanup_close_ int fd = openat(f->fd, "root.slots", O_RDONLY | O_CLOEXEC);
 	assert_int_equal(pread_full(fd, bytes, sizeof(bytes), 0, &n), 0);

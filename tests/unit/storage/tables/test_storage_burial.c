@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "storage/tables/burial_table.h"
+#include "storage/tables/erasure_table.h"
 
 static int64_t add_account(struct store *s, uint8_t mark)
 {

@@ -28,7 +28,7 @@ static void test_what_is_written_is_read(void **state)
 	assert_slot(&s, 0, a);
 	assert_slot(&s, 1, b);
 	assert_int_equal(root_tpm2_writes(s.root), 4);
-	assert_string_equal(root_tpm2_trouble(s.root), "");
+	assert_string_equal(s.reason.text, "");
 	assert_int_equal(fstatat(s.folder->fd, "root.tpm2", &st, 0), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(reopen(&s, NULL, 0, false), 0);
@@ -121,13 +121,13 @@ static void test_a_tpm_that_goes_away(void **state)
 	swtpm_tap_fault(&s.tap, SWTPM_CC_NV_WRITE, 0, 1, 0);
 	assert_int_equal(put(&s, 0, b), -ENODEV);
 	assert_int_equal(s.tpm.pid, 0);
-	assert_true(strlen(root_tpm2_trouble(s.root)) > 10);
+	assert_true(strlen(s.reason.text) > 10);
 	assert_int_equal(get(&s, 0, back), -ENODEV);
 	assert_int_equal(put(&s, 0, b), -ENODEV);
 	swtpm_start(&s.tpm);
 	assert_slot(&s, 0, a);
 	assert_int_equal(put(&s, 0, b), 0);
-	assert_string_equal(root_tpm2_trouble(s.root), "");
+	assert_string_equal(s.reason.text, "");
 	assert_slot(&s, 0, b);
 	swtpm_tap_fault(&s.tap, SWTPM_CC_NV_READ, 0, 1, 0);
 	assert_int_equal(get(&s, 0, back), -ENODEV);
@@ -157,12 +157,12 @@ static void test_a_busy_tpm(void **state)
 	assert_int_equal(reopen(&s, NULL, 200, false), 0);
 	swtpm_tap_fault(&s.tap, SWTPM_CC_NV_WRITE, 0, 1000000, RC_NV_RATE);
 	assert_int_equal(put(&s, 0, image), -EBUSY);
-	assert_non_null(strstr(root_tpm2_trouble(s.root), "rate"));
+	assert_non_null(strstr(s.reason.text, "rate"));
 	swtpm_tap_fault(&s.tap, SWTPM_CC_NV_WRITE, 0, 0, RC_NV_RATE);
 	assert_int_equal(put(&s, 0, image), 0);
 	swtpm_tap_fault(&s.tap, SWTPM_CC_NV_READ, 0, 1, RC_LOCKOUT);
 	assert_int_equal(get(&s, 0, image), -EPERM);
-	assert_non_null(strstr(root_tpm2_trouble(s.root), "lockout"));
+	assert_non_null(strstr(s.reason.text, "lockout"));
 	assert_slot(&s, 0, image);
 	close_scene(&s);
 }

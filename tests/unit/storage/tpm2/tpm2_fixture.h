@@ -18,13 +18,15 @@ struct tpm2_fixture {
 	struct swtpm tpm;
 	struct swtpm_tap tap;
 	struct root_provider *root;
-	struct reason reason; /* of the last failure */
+	struct reason reason; /* of the last operation */
 };
 
-/* Shuts the provider and opens or makes it again; the sentence is in reason. */
-static inline int reopen(struct tpm2_fixture *s, const char *tcti, uint32_t timeout_ms, bool create)
+/* Shuts the provider and opens or makes it again; s->reason says why not. */
+static inline int reopen(
+		struct tpm2_fixture *s, const char *tcti, uint32_t timeout_ms, bool create)
 {
 	struct root_tpm2_options options = {.tcti = tcti, .timeout_ms = timeout_ms};
+
 	s->root = root_provider_free(s->root);
 	reason_clear(&s->reason);
 	options.reason = &s->reason;
@@ -38,10 +40,12 @@ static inline int reopen(struct tpm2_fixture *s, const char *tcti, uint32_t time
 static inline int removed(struct tpm2_fixture *s, const char *tcti)
 {
 	struct root_tpm2_options options = {.tcti = tcti};
+
 	s->root = root_provider_free(s->root);
 	reason_clear(&s->reason);
 	options.reason = &s->reason;
-	return root_tpm2_remove(s->folder->fd, &options);
+	int r = root_tpm2_remove(s->folder->fd, &options);
+	return r;
 }
 
 static inline void open_scene(void **state, struct tpm2_fixture *s)
@@ -63,12 +67,14 @@ static inline void close_scene(struct tpm2_fixture *s)
 
 static inline int put(struct tpm2_fixture *s, unsigned slot, const uint8_t *image)
 {
-	return s->root->ops->write(s->root, slot, image);
+	reason_clear(&s->reason);
+	return s->root->ops->write(s->root, slot, image, &s->reason);
 }
 
 static inline int get(struct tpm2_fixture *s, unsigned slot, uint8_t *ret_image)
 {
-	return s->root->ops->read(s->root, slot, ret_image);
+	reason_clear(&s->reason);
+	return s->root->ops->read(s->root, slot, &s->reason, ret_image);
 }
 
 static inline void assert_slot(struct tpm2_fixture *s, unsigned slot, const uint8_t *expected)
