@@ -38,10 +38,10 @@ struct intake {
 	struct spool_tools tools;
 	struct spool *spools;
 	size_t n_spools;
-	struct turn order; /* of the spools */
+	struct turn turn; /* of the spools */
 	struct look look;
 
-	uv_idle_t turn;          /* runs while there is work at hand */
+	uv_idle_t idle;          /* runs while there is work at hand */
 	uv_timer_t due;          /* the next candidate's time */
 	uv_timer_t rescan;       /* of every spool */
 	uv_timer_t housekeeping; /* roots, report */
@@ -60,7 +60,7 @@ static void on_intake_turn(uv_idle_t *idle);
 static void intake_wake(struct intake *intake)
 {
 	if (!intake->stopping)
-		uv_idle_start(&intake->turn, on_intake_turn);
+		uv_idle_start(&intake->idle, on_intake_turn);
 }
 
 static void on_candidate_due(uv_timer_t *timer)
@@ -87,14 +87,14 @@ static void intake_look_at_some(struct intake *intake)
 	struct candidate *candidate;
 	int64_t now_us = monotonic_us();
 
-	for (int i = 0; i < LOOKS_PER_TURN && (candidate = turn_take(&intake->order, now_us)); i++)
+	for (int i = 0; i < LOOKS_PER_TURN && (candidate = turn_take(&intake->turn, now_us)); i++)
 		look_at(&intake->look, candidate);
 }
 
 /* True when a candidate is due already; else sets the timer to the time when one is. */
 static bool intake_await_next(struct intake *intake)
 {
-	int64_t next_us = turn_due_us(&intake->order), now_us = monotonic_us();
+	int64_t next_us = turn_due_us(&intake->turn), now_us = monotonic_us();
 
 	if (next_us == INT64_MAX)
 		return false;
@@ -235,7 +235,7 @@ static void intake_shut_down(struct intake *intake)
 	for (size_t i = 0; i < intake->n_spools; i++)
 		spool_close(&intake->spools[i]);
 	intake->watch = watch_stop(intake->watch);
-	intake_close_handle(&intake->turn);
+	intake_close_handle(&intake->idle);
 	intake_close_handle(&intake->due);
 	intake_close_handle(&intake->rescan);
 	intake_close_handle(&intake->housekeeping);
@@ -268,7 +268,7 @@ void intake_stop(struct intake *intake)
 	if (intake->stopping)
 		return;
 	intake->stopping = true;
-	uv_idle_stop(&intake->turn);
+	uv_idle_stop(&intake->idle);
 	uv_timer_start(&intake->grace, on_grace_over, GRACE_MS, 0);
 	/* Before the jobs: jobs_wind_down() relies on it. */
 	intake->probe = probe_client_stop(intake->probe);
@@ -293,8 +293,8 @@ static int start_watch(struct intake *intake, struct reason *reason)
 static int start_probe(struct intake *intake, const struct config *config, struct reason *reason)
 {
 	char buf[PATH_MAX];
-	const char *program =
-			config->probe_program ? config->probe_program : probe_program_find(buf);
+	const char *program = config->probe_program ? config->probe_program
+						    : probe_program_find(buf, sizeof(buf));
 	int r = probe_client_start(intake->loop, program, config->probe_timeout_us, &intake->probe);
 
 	return r < 0 ? reason_set_error(reason, r, "starting the probe %s", program) : 0;
@@ -385,7 +385,7 @@ static int start_spools(struct intake *intake, const struct config *config, stru
 	intake->spools = calloc(n ? n : 1, sizeof(*intake->spools));
 	if (!intake->spools)
 		return reason_set_error(reason, -ENOMEM, "preparing %zu spools", n);
-	/* Counted one by one: those that there are can be freed. */
+	/* Counted one by one: intake_free() frees as many as were made. */
 	while (r == 0 && intake->n_spools < n) {
 		intake->spools[intake->n_spools].root_fd = -1;
 		r = start_spool(intake, config, intake->n_spools++, reason);
@@ -399,19 +399,19 @@ static void start_handles(struct intake *intake, int64_t rescan_us)
 {
 	uint64_t rescan_ms = (uint64_t)rescan_us / 1000;
 
-	uv_idle_init(intake->loop, &intake->turn);
+	uv_idle_init(intake->loop, &intake->idle);
 	uv_timer_init(intake->loop, &intake->due);
 	uv_timer_init(intake->loop, &intake->rescan);
 	uv_timer_init(intake->loop, &intake->housekeeping);
 	uv_timer_init(intake->loop, &intake->grace);
 	uv_signal_init(intake->loop, &intake->lease_break);
-	intake->turn.data = intake->due.data = intake->rescan.data = intake;
+	intake->idle.data = intake->due.data = intake->rescan.data = intake;
 	intake->housekeeping.data = intake->grace.data = intake->lease_break.data = intake;
 	uv_timer_start(&intake->rescan, on_rescan, rescan_ms, rescan_ms);
 	uv_timer_start(&intake->housekeeping, on_housekeeping, 0, HOUSEKEEPING_MS);
 }
 
-/* From the parts that others need to those that need them. */
+/* Each part after the parts that it needs. */
 static int start_parts(struct intake *intake, const struct config *config, struct reason *reason)
 {
 	/* Before the first lease: the default action of SIGIO is to die. */
@@ -432,7 +432,7 @@ static int start_parts(struct intake *intake, const struct config *config, struc
 		return r;
 	intake->look.jobs = intake->jobs;
 	intake->look.spools = intake->spools;
-	intake->order = (struct turn){.link = intake->link,
+	intake->turn = (struct turn){.link = intake->link,
 			.jobs = intake->jobs,
 			.spools = intake->spools,
 			.n_spools = intake->n_spools};

@@ -52,8 +52,8 @@ static void candidate_return_in(
 	queue_return(candidate_home(look, candidate)->queue, candidate, monotonic_us() + wait_us);
 }
 
-/* Some files fail for good. They may fill half of the queue; what is dropped then is found again by
- * the next scan. */
+/* Some files fail for good. They may fill half of the queue; a candidate that is dropped then is
+ * found again by the next scan. */
 static void candidate_try_later(
 		const struct look *look, struct candidate *candidate, const char *why)
 {
@@ -221,7 +221,7 @@ static int candidate_examine(
 	int64_t now_us = clock_now_us(look->clock);
 	struct pattern_match match;
 	char buf[PATH_MAX];
-	/* A file that a crash has left aside is what its own name says. */
+	/* Also a file that a crash has left aside is known to the profile by its own name. */
 	const char *path = aside_path(candidate->path, buf);
 	int r = source_find(spool->root_fd, candidate->path, source);
 

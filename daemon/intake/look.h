@@ -1,5 +1,5 @@
-/* The look at a candidate: does the file exist, is it what it should be, is it finished? And what
- * becomes of the candidate after its job. */
+/* The look at a candidate: does the file exist, is it a recording, is it finished? And the way of
+ * the candidate after its job: back to its queue, or out of it. */
 #pragma once
 
 #include <stdbool.h>

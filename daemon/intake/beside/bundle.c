@@ -149,7 +149,7 @@ static char *bundle_meta_value(void *context, const char *key, size_t len)
 	return NULL;
 }
 
-/* Replaces the name by what AccountMap= says; a name that is not in the map is no account. */
+/* Replaces the name by its account in AccountMap=, or by none when the map does not know it. */
 static int gather_mapped_account(struct spool *spool, int64_t now_us, char **account)
 {
 	const char *path = spool->config->account_map;

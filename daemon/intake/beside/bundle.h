@@ -1,4 +1,4 @@
-/* What goes to the keeper with a recording: its account, and the sidecars beside it. */
+/* The bundle that goes to the keeper with a recording: its account, and the sidecars beside it. */
 #pragma once
 
 #include "daemon/common/profile/profile.h"

@@ -30,8 +30,8 @@ struct sidecar_about {
 };
 
 /* Reads the file at path below root_fd. 0 with a sidecar for sidecar_clear(); a sidecar_outcome or
- * a refusal of source.h; -errno. *ret_about is about the file that is there, whatever it is. Never
- * blocks. */
+ * a refusal of source.h; -errno. *ret_about is about the file at that path, even when it is
+ * refused. Never blocks. */
 int sidecar_read(int root_fd, const char *path, int64_t now_us, int64_t settle_us,
 		struct sidecar *ret_sidecar, struct sidecar_about *ret_about);
 

@@ -62,7 +62,7 @@ int source_classify(const struct stat *st);
  * SOURCE_EMPTY, a refusal, or -errno. Never blocks: nothing is opened. */
 int source_find(int root_fd, const char *path, struct source *ret_source);
 
-/* Opens what was found for reading and takes the lease. 0; SOURCE_UNLEASED (open all the same);
+/* Opens the found file for reading and takes the lease. 0; SOURCE_UNLEASED (open all the same);
  * SOURCE_WRITER; SOURCE_CHANGED since it was found; SOURCE_UNREADABLE; or -errno.
  *
  * While the lease is held, another process's open for writing blocks until source_release(), and we

@@ -101,7 +101,7 @@ static int facts_set_root(json_t *facts, const struct spool *spool)
 	int fd = spool->root_fd;
 	struct stat st;
 
-	/* The other facts would be about whatever lies under the name now. */
+	/* No facts about a directory that is not the spool. */
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return json_object_set_new(facts, "there", json_false());
 	int r = json_object_set_new(facts, "there", json_true());

@@ -2,7 +2,7 @@
  * knows of already.
  *
  * A file is known by its inode and the kind of refusal, never by its name. It is reported once, and
- * at most REFUSALS_PER_HOUR files of a spool are. The memory of what was reported is shared by all
+ * at most REFUSALS_PER_HOUR files of a spool are. The memory of earlier reports is shared by all
  * spools and bounded (seen.h). */
 #pragma once
 
@@ -25,7 +25,8 @@ enum {
 
 struct refusals {
 	unsigned count; /* files there are, as far as known: for the report */
-	/* Met since the scan began. A scan cannot see what may not be read: the look at it does. */
+	/* Met since the scan began. A scan does not open files: that one may not be read shows
+	 * in the look at it. */
 	unsigned scanned, unreadable;
 	unsigned reported; /* in this hour */
 	int64_t hour_since_us;

@@ -1,5 +1,5 @@
-/* One spool: its root, which may come and go; the walk through it; what its events mean; and what
- * the operator hears of it.
+/* One spool: its root, which may come and go; the walk through it; the meaning of its events; and
+ * the notices for the operator.
  *
  *     spool.c       the spool as a whole, and its notices
  *     spool_root.c  the root: there or not, the same one as before or not, its free space
@@ -8,8 +8,8 @@
  * Invariants:
  *
  *   1. root_fd is open exactly while the configured directory is there and is the one that was
- *      opened; what is configured is resolved once (real_path), so that a link put in its place
- *      later is never followed.
+ *      opened; the configured path is resolved once (real_path), so that a link put in its
+ *      place later is never followed.
  *   2. Whatever an event says, a scan finds as well: when an event cannot be followed up (queue
  *      full, directory not watched, too many new directories in one turn), scan_wanted is set or
  *      the next regular scan comes.
@@ -65,7 +65,7 @@ struct spool {
 
 	int root_fd; /* -1: not there */
 	uint64_t root_device, root_inode;
-	char *real_path; /* what the configured path meant when it was first there */
+	char *real_path; /* the configured path, resolved when it first existed */
 
 	struct queue *queue; /* of this spool alone: no spool crowds out another's candidates */
 	struct brake brake;
@@ -137,8 +137,9 @@ void spool_event(struct spool *spool, enum watch_event event, const char *path);
 void spool_notify(const struct spool *spool, int priority, enum event event, const char *format,
 		...) __attribute__((format(printf, 4, 5)));
 
-/* Reports once, and at most so often an hour, about one inode: what it is (or what happened to it),
- * never its name. True when it was news. */
+/* Reports a file once, and at most REFUSALS_PER_HOUR files an hour, by its inode, never by its
+ * name. `what` says what the file is, or what happened to it ("is a symbolic link"). True when it
+ * was news. */
 bool spool_report_refusal(struct spool *spool, uint64_t inode, unsigned kind, const char *what);
 
 /* Counts a refused file as well, when it is news. */

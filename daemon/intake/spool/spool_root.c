@@ -66,7 +66,7 @@ static int root_open(struct spool *spool)
 		close(fd);
 		return r;
 	}
-	/* A directory that was replaced: what is watched and scanned belongs to the old one. */
+	/* It was replaced: the watches and the scan belong to the old directory. */
 	root_close(spool);
 	spool->root_fd = fd;
 	spool->root_device = st.st_dev;

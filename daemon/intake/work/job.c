@@ -90,7 +90,7 @@ static void job_unlink(struct job *job)
 		job_finish(job, JOB_FAILED);
 		return;
 	}
-	/* What lies under the name now is not what was sealed: a new candidate. */
+	/* Another file, or another state of it, has this name now: a new candidate. */
 	if (r == SOURCE_CHANGED) {
 		job_finish(job, JOB_CHANGED);
 		return;
@@ -193,7 +193,7 @@ static int job_receive_failed(struct job *job, const json_t *message)
 	return 0;
 }
 
-/* `committed` or `already`: from here on the sealed object is what counts. */
+/* `committed` or `already`: the recording is safe, and its plaintext may go. */
 static int job_receive_settled(struct job *job, const json_t *message, enum job_state expected)
 {
 	const char *recording = json_string_value(json_object_get(message, "recording"));

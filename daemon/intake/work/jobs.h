@@ -1,11 +1,11 @@
 /* All recordings in progress (job.h is one of them), and whose turn it is.
  *
- * No spool keeps another one waiting. Each may have a few files before the probe, beside those that
- * are being sealed; a spool whose files take the probe long, one after the other, has its next ones
- * sealed without being probed. Of the files that the probe is done with, the next to be sealed is
- * one of the spool that has the least in progress. A few slots are kept for large files, so that
- * small ones do not wait for them; only large files use these slots, so that small ones do not
- * keep them waiting either. */
+ * No spool keeps another one waiting. Each may have a few files before the probe, beside the files
+ * that are being sealed; a spool whose files take the probe long, one after the other, has its next
+ * ones sealed without being probed. Of the files that the probe is done with, the next to be sealed
+ * is one of the spool that has the least in progress. A few slots are kept for large files, so that
+ * small ones do not wait for them; only large files use these slots, so that small ones do not keep
+ * them waiting either. */
 #pragma once
 
 #include <jansson.h>
@@ -34,7 +34,7 @@ struct jobs_setup {
 	const struct clock *clock;
 	struct keeper_link *link;
 	struct probe_client *probe;
-	size_t max; /* in progress at once, not counting those before the probe */
+	size_t max; /* in progress at once, not counting jobs before the probe */
 	size_t n_spools;
 	int64_t slow_us; /* a probe that took so long is a sign of more to come */
 	/* A job has ended; the outcome is valid during the call. May be called from within any

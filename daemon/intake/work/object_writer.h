@@ -41,5 +41,5 @@ uint8_t *object_writer_next(struct object_writer *writer);
 /* Adds the piece; writes when the block is full. -errno. */
 int object_writer_added(struct object_writer *writer, size_t len);
 
-/* Writes what is left. -errno. */
+/* Writes the rest of the block. -errno. */
 int object_writer_end(struct object_writer *writer);

@@ -1,4 +1,4 @@
-/* An order to seal one recording: the file it is about, and what goes to the keeper with it. */
+/* An order to seal one recording: which file, and the facts that go to the keeper with it. */
 #pragma once
 
 #include <stdint.h>

@@ -16,7 +16,7 @@ struct workspace {
 	size_t plain_bytes;
 	uint8_t *plain;
 	uint8_t *sealed; /* aligned, for direct I/O */
-	int kept;        /* which of those that are kept; -1: none */
+	int kept;        /* which of the kept slots it is; -1: none */
 };
 
 /* -ENOMEM. */
