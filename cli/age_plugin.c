@@ -185,5 +185,5 @@ int main(int argc, char **argv)
 				re_strerror(r));
 		return CLI_ERROR;
 	}
-	return run();
+	return (int)run();
 }

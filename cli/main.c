@@ -185,8 +185,8 @@ int main(int argc, char **argv)
 	}
 	enum cli_exit e = options_parse(argc, argv, &options);
 	if (e != CLI_DONE)
-		return e;
+		return (int)e;
 	e = output_finish(run(&options));
 	options_free(&options);
-	return e;
+	return (int)e;
 }

@@ -69,7 +69,7 @@ static void test_damage_is_named(void **state)
 					KEYTREE_CHILDREN, NODE_KIND_GROUP, 11},
 			/* where no keeper puts any */
 			{"UPDATE node SET id = -1 WHERE id = (5 << 56) + 112", KEYTREE_NODE, 255,
-					-1},
+					UINT64_MAX},
 			{"UPDATE node_pack SET first = -1 WHERE parent = (4 << 56) + 11",
 					KEYTREE_CHILDREN, NODE_KIND_GROUP, 11},
 			/* one that is in the pack too */
