@@ -26,6 +26,7 @@
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/expiry.h"
 #include "daemon/keeper/vault/recordings.h"
+#include "daemon/keeper/vault_open.h"
 #include "storage/tables/db_internal.h"
 
 #define KEEP_US    (30 * US_PER_DAY)

@@ -297,7 +297,7 @@ static void test_all_errors_are_told(void **state)
 		lines++;
 	assert_int_equal(lines, 5);
 	for (int line = 2; line <= 8; line++) {
-		char at[16];
+		char at[32];
 		snprintf(at, sizeof(at), "c.conf:%d:", line);
 		assert_int_equal(strstr(run.said, at) != NULL, line != 6 && line != 7);
 	}
