@@ -1,20 +1,45 @@
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "daemon/common/config/config.h"
 #include "daemon/common/config/config_path.h"
 
 /* Each check returns 0, -RE_CONFIG after a line on errors, or -ENOMEM. */
 
+/* One line on errors; whatever the file says is made printable. -RE_CONFIG, -ENOMEM. */
+__attribute__((format(printf, 2, 3))) static int complain_check(
+		FILE *errors, const char *format, ...)
+{
+	_cleanup_free_ char *message = NULL, *safe = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	int n = vasprintf(&message, format, arguments);
+	va_end(arguments);
+	if (n < 0) {
+		message = NULL;
+		return -ENOMEM;
+	}
+	safe = text_printable(message, (size_t)n);
+	if (!safe)
+		return -ENOMEM;
+	fprintf(errors, "%s\n", safe);
+	return -RE_CONFIG;
+}
+
 static int check_class(const struct config *config, const struct config_spool *spool, FILE *errors)
 {
 	if (config_find_class(config, spool->class))
 		return 0;
-	fprintf(errors, "%s: [spool %s]: there is no class %s; add [class %s] with its Keep=\n",
+	return complain_check(errors,
+			"%s: [spool %s]: there is no class %s; add [class %s] with its Keep=",
 			spool->origin, spool->name, spool->class, spool->class);
-	return -RE_CONFIG;
 }
 
 static int complain_no_profile(const struct config_spool *spool, FILE *errors)
@@ -34,7 +59,7 @@ static int check_texts(const struct profile_text *text, const char *where, FILE 
 	int r = profile_compile(text, &profile, &why);
 
 	if (r == -RE_CONFIG)
-		fprintf(errors, "%s, profile %s: %s\n", where, text->name, why);
+		r = complain_check(errors, "%s, profile %s: %s", where, text->name, why);
 	if (r == 0)
 		profile_free(profile);
 	return r;
@@ -75,24 +100,22 @@ static int check_map(const struct config_spool *spool, FILE *errors)
 
 	if (r <= 0)
 		return r;
-	fprintf(errors, "%s: [spool %s]: AccountMap=%s lies in the spool; keep it elsewhere\n",
+	return complain_check(errors,
+			"%s: [spool %s]: AccountMap=%s lies in the spool; keep it elsewhere",
 			spool->origin, spool->name, spool->account_map);
-	return -RE_CONFIG;
 }
 
 static int check_pair(const struct config_spool *a, const struct config_spool *b, FILE *errors)
 {
-	if (strcmp(a->name, b->name) == 0) {
-		fprintf(errors, "%s: spool %s is already defined at %s; give it another name\n",
+	if (strcmp(a->name, b->name) == 0)
+		return complain_check(errors,
+				"%s: spool %s is already defined at %s; give it another name",
 				b->origin, b->name, a->origin);
-		return -RE_CONFIG;
-	}
 	int r = config_path_overlap(a->path, b->path);
-	if (r > 0) {
-		fprintf(errors, "%s: spool %s (%s) overlaps spool %s (%s) of %s; keep them apart\n",
+	if (r > 0)
+		return complain_check(errors,
+				"%s: spool %s (%s) overlaps spool %s (%s) of %s; keep them apart",
 				b->origin, b->name, b->path, a->name, a->path, a->origin);
-		return -RE_CONFIG;
-	}
 	return r;
 }
 
@@ -111,10 +134,12 @@ static int check_places(const struct config *config, const struct config_spool *
 			return r;
 		if (r == 0)
 			continue;
-		fprintf(errors, "%s: spool %s (%s) overlaps the %s directory (%s); keep them apart\n",
+		result = complain_check(errors,
+				"%s: spool %s (%s) overlaps the %s directory (%s); keep them apart",
 				spool->origin, spool->name, spool->path, places[i].what,
 				places[i].path);
-		result = -RE_CONFIG;
+		if (result == -ENOMEM)
+			return result;
 	}
 	return result;
 }

@@ -439,6 +439,11 @@ static void test_profiles_refused(void **state)
 					"[spool a], profile directory: Ignore=): ", 1},
 			{"[spool a]\nPath=/s\nAccountMap=/s/map\n",
 					"[spool a]: AccountMap=/s/map lies in the spool", 1},
+			/* What the file says is made printable: \xc2\x9b begins a terminal's commands. */
+			{"[spool a]\nPath=/s\nIgnore=\xc2\x9b(\n",
+					"[spool a], profile directory: Ignore=\\xc2\\x9b(: ", 1},
+			{"[spool a]\nPath=/\xff\nAccountMap=/\xff/map\n",
+					"[spool a]: AccountMap=/\\xff/map lies in the spool", 1},
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(bad); i++)
