@@ -21,7 +21,7 @@ static const char *arg_state_machine;
 #define BASE64 sodium_base64_VARIANT_ORIGINAL
 
 /* {"args": [...], "body": base64, "tag_sha256": base64}; NULL when out of memory. */
-static json_t *unwrap_parameters(const struct age_stanza *rec, const uint8_t *tag_hash)
+static json_t *make_unwrap_parameters(const struct age_stanza *rec, const uint8_t *tag_hash)
 {
 	char body[sodium_base64_ENCODED_LEN(REC_WRAPPED_BYTES, BASE64)];
 	char tag[sodium_base64_ENCODED_LEN(TAG_HASH_BYTES, BASE64)];
@@ -45,45 +45,46 @@ static int take_key(const struct varlink_reply *reply, uint8_t *ret_file_key)
 	return secret_from_fd(reply->fds.fd[index], ret_file_key, AGE_FILE_KEY_BYTES);
 }
 
-/* Whether an error is about the recording, or about everything we might ask. */
-static int denied_or_failed(const struct varlink_reply *reply)
+/* Whether an error reply is about this recording, or about everything we might ask. */
+static int judge_reply(const struct varlink_reply *reply)
 {
 	enum cli_exit e = control_error_exit(reply);
 
 	return e == CLI_ERROR ? PLUGIN_UNWRAP_FAILED : PLUGIN_UNWRAP_DENIED;
 }
 
-/* One call on a connection of its own: files are few, and the last failure costs no later file. */
-static int unwrap(void *context, const struct age_stanza *rec,
+/* Each file has a connection of its own: files are few, and a failed call does not spoil the next
+ * one. */
+static int unwrap_by_keeper(void *context, const struct age_stanza *rec,
 		const uint8_t tag_hash[static TAG_HASH_BYTES],
-		uint8_t ret_file_key[static AGE_FILE_KEY_BYTES], char **ret_problem)
+		uint8_t ret_file_key[static AGE_FILE_KEY_BYTES], struct reason *reason)
 {
 	const char *path = context;
 	struct varlink_client *client = NULL;
 	struct varlink_reply reply = {0};
-	int r = varlink_connect(path, &client);
+	int r = varlink_client_connect(path, &client);
 
 	if (r < 0) {
-		*ret_problem = control_connect_problem(path, r);
+		control_explain_connect(path, r, reason);
 		return PLUGIN_UNWRAP_FAILED;
 	}
-	r = varlink_call(client, CONTROL_INTERFACE "UnwrapFileKey",
-			unwrap_parameters(rec, tag_hash), &reply);
+	r = varlink_client_call(client, CONTROL_INTERFACE "UnwrapFileKey",
+			make_unwrap_parameters(rec, tag_hash), &reply);
 	varlink_client_free(client);
 	if (r == VARLINK_REPLIED)
 		r = take_key(&reply, ret_file_key);
 	if (r < 0) {
-		*ret_problem = control_broken_problem(r);
+		control_explain_broken(r, reason);
 		r = PLUGIN_UNWRAP_FAILED;
 	} else if (r == VARLINK_FAILED) {
-		*ret_problem = control_error_problem(&reply);
-		r = denied_or_failed(&reply);
+		control_explain_error(&reply, reason);
+		r = judge_reply(&reply);
 	}
-	varlink_reply_clear(&reply);
+	varlink_client_reply_clear(&reply);
 	return r;
 }
 
-static const char *socket_path(void)
+static const char *find_socket(void)
 {
 	const struct options none = {0};
 
@@ -92,37 +93,40 @@ static const char *socket_path(void)
 
 static int run_identity(struct plugin_stream *stream)
 {
-	char *path = strdup(socket_path());
+	char *path = strdup(find_socket());
 
 	if (!path)
 		return -ENOMEM;
-	const struct plugin_unwrap via_keeper = {.unwrap = unwrap, .context = path};
+	const struct plugin_unwrap via_keeper = {.unwrap = unwrap_by_keeper, .context = path};
 	int r = plugin_identity_run(stream, &via_keeper);
 	free(path);
 	return r;
 }
 
-static enum cli_exit run(void)
+static enum cli_exit run_state_machine(void)
 {
 	struct plugin_stream stream;
 	int r;
 
-	plugin_stream_init(&stream, STDIN_FILENO, STDOUT_FILENO);
+	plugin_stanza_stream_init(&stream, STDIN_FILENO, STDOUT_FILENO);
 	if (strcmp(arg_state_machine, "identity-v1") == 0) {
 		r = run_identity(&stream);
 	} else if (strcmp(arg_state_machine, "recipient-v1") == 0) {
-		r = plugin_recipient_refuse(&stream);
+		r = plugin_identity_refuse_recipient(&stream);
 	} else {
-		fprintf(stderr, "age-plugin-recseal: unknown state machine; it knows identity-v1\n");
+		fprintf(stderr,
+				"age-plugin-recseal: unknown state machine \"%s\"; use "
+				"--age-plugin=identity-v1\n",
+				arg_state_machine);
 		return CLI_USAGE;
 	}
-	plugin_stream_clear(&stream);
+	plugin_stanza_stream_clear(&stream);
 	if (r < 0)
 		fprintf(stderr, "age-plugin-recseal: %s\n", re_strerror(r));
 	return r < 0 ? CLI_ERROR : CLI_DONE;
 }
 
-static void print_help(FILE *f)
+static void print_plugin_help(FILE *f)
 {
 	fputs("Usage: age -d -j recseal FILE\n\n"
 	      "Opens recordings that recseal sealed. age starts this program; it asks the keeper\n"
@@ -130,8 +134,8 @@ static void print_help(FILE *f)
 	      "  --age-plugin=identity-v1  speak the age plugin protocol on stdin and stdout\n"
 	      "  -h, --help                show this help\n"
 	      "  -V, --version             show the version\n\n"
-	      "RECSEAL_SOCKET names the keeper's control socket, by an absolute path\n"
-	      "(" OPTIONS_DEFAULT_SOCKET ").\n",
+	      "RECSEAL_SOCKET names the keeper's control socket, by an absolute path; without it\n"
+	      "the socket is " OPTIONS_DEFAULT_SOCKET ".\n",
 			f);
 }
 
@@ -141,7 +145,7 @@ enum {
 	PARSED_WRONG,
 };
 
-static int parse_arguments(int argc, char **argv)
+static int parse_plugin_arguments(int argc, char **argv)
 {
 	static const struct option long_options[] = {
 			{"age-plugin", required_argument, NULL, 'p'},
@@ -156,7 +160,7 @@ static int parse_arguments(int argc, char **argv)
 			arg_state_machine = optarg;
 			break;
 		case 'h':
-			print_help(stdout);
+			print_plugin_help(stdout);
 			return PARSED_DONE;
 		case 'V':
 			puts("age-plugin-recseal " VERSION);
@@ -167,23 +171,25 @@ static int parse_arguments(int argc, char **argv)
 	}
 	if (arg_state_machine && optind == argc)
 		return PARSED_RUN;
-	print_help(stderr);
+	print_plugin_help(stderr);
 	return PARSED_WRONG;
 }
 
 int main(int argc, char **argv)
 {
-	int parsed = parse_arguments(argc, argv);
+	int parsed = parse_plugin_arguments(argc, argv);
 
 	if (parsed != PARSED_RUN)
 		return parsed == PARSED_DONE ? CLI_DONE : CLI_USAGE;
-	/* A client that is gone is an error code of write(2). */
+	/* When the client is gone, write(2) shall fail instead of killing us. */
 	signal(SIGPIPE, SIG_IGN);
 	int r = secret_process_init();
 	if (r < 0) {
-		fprintf(stderr, "age-plugin-recseal: cannot make this process fit to hold keys: %s\n",
+		fprintf(stderr,
+				"age-plugin-recseal: cannot protect this process's memory, which "
+				"will hold keys: %s\n",
 				re_strerror(r));
 		return CLI_ERROR;
 	}
-	return (int)run();
+	return (int)run_state_machine();
 }

@@ -1,3 +1,4 @@
+/* recsealctl account: who has recordings in the vault. */
 #include <errno.h>
 
 #include "base/cleanup.h"
@@ -8,7 +9,7 @@
 #include "cli/session.h"
 #include "cli/table.h"
 
-static const struct table_column columns[] = {{"ACCOUNT", false}, {"HANDLE", false},
+static const struct table_column account_columns[] = {{"ACCOUNT", false}, {"HANDLE", false},
 		{"STATE", false}, {"CREATED", false}, {"SIZE", true}, {"RECORDINGS", false}};
 
 struct listing {
@@ -33,7 +34,7 @@ static int print_account(struct listing *listing, const json_t *account)
 	return table_row(listing->table, cells);
 }
 
-static int print_page(void *context, const json_t *parameters)
+static int print_account_page(void *context, const json_t *parameters)
 {
 	struct listing *listing = context;
 	json_t *accounts = field_array(parameters, "accounts"), *account;
@@ -51,22 +52,23 @@ static int print_page(void *context, const json_t *parameters)
 	}
 	if (listing->table)
 		table_flush(listing->table, stdout);
+	/* A full disk or a closed pipe: stop, and let output_finish() print the error. */
 	return ferror(stdout) ? -ECANCELED : 0;
 }
 
-static enum cli_exit run_account_list(const struct arguments *arguments)
+enum cli_exit cmd_account_list(const struct arguments *arguments)
 {
 	_cleanup_client_ struct varlink_client *client = NULL;
 	struct listing listing = {0};
 	enum cli_exit e = session_open(arguments, &client);
 
 	if (e == CLI_DONE && !command_json(arguments)) {
-		listing.table = table_new(columns, ELEMENTSOF(columns));
+		listing.table = table_new(account_columns, ELEMENTSOF(account_columns));
 		e = listing.table ? CLI_DONE : output_oom();
 	}
 	if (e == CLI_DONE)
 		e = control_call_more(client, CONTROL_INTERFACE "ListAccounts", json_object(),
-				print_page, &listing);
+				print_account_page, &listing);
 	if (e == CLI_DONE && !listing.table)
 		output_array_end(&listing.array);
 	else if (e == CLI_DONE && !listing.any)
@@ -75,7 +77,7 @@ static enum cli_exit run_account_list(const struct arguments *arguments)
 	return e;
 }
 
-static enum cli_exit run_account_show(const struct arguments *arguments)
+enum cli_exit cmd_account_show(const struct arguments *arguments)
 {
 	_cleanup_client_ struct varlink_client *client = NULL;
 	_cleanup_reply_ struct varlink_reply reply = {0};
@@ -96,26 +98,3 @@ static enum cli_exit run_account_show(const struct arguments *arguments)
 	describe_account(account, stdout);
 	return CLI_DONE;
 }
-
-const struct command command_account_list = {
-		.name = "account list",
-		.synopsis = "[--json]",
-		.summary = "list accounts",
-		.help = "Lists the accounts of the vault. A deleted account has no name any more, only "
-			"its handle.\n",
-		.examples = "  recsealctl account list\n"
-			    "  recsealctl account list --json | jq -r '.[].name'\n",
-		.run = run_account_list,
-};
-
-const struct command command_account_show = {
-		.name = "account show",
-		.synopsis = "A [--json]",
-		.summary = "everything known about one account",
-		.help = "Shows one account, by its name or by its handle.\n",
-		.examples = "  recsealctl account show acme\n"
-			    "  recsealctl account show acme --json | jq .recordings\n",
-		.min_operands = 1,
-		.max_operands = 1,
-		.run = run_account_show,
-};

@@ -1,10 +1,11 @@
+/* recsealctl doctor: what the keeper found out about how everything is set up. */
 #include "base/cleanup.h"
 #include "cli/command.h"
 #include "cli/field.h"
 #include "cli/output.h"
 #include "cli/session.h"
 
-/* What is to be done comes last, where somebody looks who reads no further. */
+/* Called for what is fine first, so that what to change stands last, next to the prompt. */
 static void print_checks(json_t *checks, bool fine)
 {
 	json_t *check;
@@ -35,7 +36,8 @@ static bool is_check(const json_t *check)
 	       field_text(check, "finding") && json_is_boolean(json_object_get(check, "fine"));
 }
 
-/* How many need a change; -1 for nonsense. An empty answer is no clean bill of health. */
+/* How many checks ask for a change; -1 when the answer is malformed. An empty answer is malformed,
+ * too: it must not pass for "everything is fine". */
 static int count_changes(json_t *checks)
 {
 	json_t *check;
@@ -53,7 +55,7 @@ static int count_changes(json_t *checks)
 	return changes;
 }
 
-static enum cli_exit run_doctor(const struct arguments *arguments)
+enum cli_exit cmd_doctor(const struct arguments *arguments)
 {
 	_cleanup_client_ struct varlink_client *client = NULL;
 	_cleanup_reply_ struct varlink_reply reply = {0};
@@ -77,18 +79,3 @@ static enum cli_exit run_doctor(const struct arguments *arguments)
 	}
 	return e == CLI_DONE && changes > 0 ? CLI_ERROR : e;
 }
-
-const struct command command_doctor = {
-		.name = "doctor",
-		.synopsis = "[--json]",
-		.summary = "is everything set up as it should be, and what is to change?",
-		.help = "Looks at each spool (owner and mode, access, filesystem and leases, watches, free "
-			"space,\nclass and profile) and at the keeper (root and assurance, what on this "
-			"machine could keep\nkeys, TPM, free space, clock, roles, what waits), and prints a "
-			"line for each: what is\nfine, then what is to change, where, and what to do. It "
-			"changes nothing.\n\nExit status 0 if everything is fine, 1 if something is to "
-			"change.\n",
-		.examples = "  recsealctl doctor\n"
-			    "  recsealctl doctor --json | jq -r '.[] | select(.fine | not) | .advice'\n",
-		.run = run_doctor,
-};

@@ -1,3 +1,4 @@
+/* recsealctl list: the recordings, page by page as the keeper sends them. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "cli/session.h"
 #include "cli/table.h"
 
-static const struct table_column columns[] = {{"RECORDING", false}, {"ACCOUNT", false},
+static const struct table_column recording_columns[] = {{"RECORDING", false}, {"ACCOUNT", false},
 		{"STATE", false}, {"CONDITION", false}, {"RECORDED", false}, {"LENGTH", true},
 		{"SIZE", true}, {"EXPIRES", false}};
 
@@ -19,7 +20,7 @@ struct listing {
 	bool any;
 };
 
-static int print_row(struct listing *listing, const json_t *recording)
+static int add_recording_row(struct listing *listing, const json_t *recording)
 {
 	char length[OUTPUT_BYTES] = "-", bytes[OUTPUT_BYTES];
 	const char *account = field_text(recording, "account");
@@ -40,12 +41,12 @@ static int print_recording(struct listing *listing, const json_t *recording)
 {
 	listing->any = true;
 	if (listing->table)
-		return print_row(listing, recording);
+		return add_recording_row(listing, recording);
 	output_array_add(&listing->array, recording);
 	return 0;
 }
 
-static int print_page(void *context, const json_t *parameters)
+static int print_recording_page(void *context, const json_t *parameters)
 {
 	struct listing *listing = context;
 	json_t *recordings = field_array(parameters, "recordings"), *recording;
@@ -63,32 +64,18 @@ static int print_page(void *context, const json_t *parameters)
 	}
 	if (listing->table)
 		table_flush(listing->table, stdout);
-	/* A full disk or a closed pipe: output_finish() tells. */
+	/* A full disk or a closed pipe: stop, and let output_finish() print the error. */
 	return ferror(stdout) ? -ECANCELED : 0;
 }
 
-static enum cli_exit check_state(const char *state)
-{
-	static const char *const states[] = {
-			"sealed", "quarantined", "held", "pending", "destroyed", "expired"};
-
-	for (size_t i = 0; i < ELEMENTSOF(states); i++) {
-		if (!state || strcmp(state, states[i]) == 0)
-			return CLI_DONE;
-	}
-	output_error("there is no state %s; the states are: " OUTPUT_STATES, state);
-	return CLI_USAGE;
-}
-
-/* The parameters of ListRecordings; those not given are left out. */
+/* The parameters of ListRecordings; filters that were not given are left out. */
 static enum cli_exit make_filter(const struct options *options, json_t **ret_parameters)
 {
 	_cleanup_free_ char *since = NULL, *until = NULL;
-	const char *account = options->value[OPTION_ACCOUNT], *state = options->value[OPTION_STATE];
-	enum cli_exit e = check_state(state);
+	const char *account = options->value[OPTION_ACCOUNT];
+	const char *state = options->value[OPTION_STATE];
+	enum cli_exit e = options_time(options, OPTION_SINCE, &since);
 
-	if (e == CLI_DONE)
-		e = options_time(options, OPTION_SINCE, &since);
 	if (e == CLI_DONE)
 		e = options_time(options, OPTION_UNTIL, &until);
 	if (e != CLI_DONE)
@@ -103,8 +90,8 @@ static enum cli_exit make_filter(const struct options *options, json_t **ret_par
 static enum cli_exit print_list(
 		struct varlink_client *client, json_t *filter, struct listing *listing)
 {
-	enum cli_exit e = control_call_more(
-			client, CONTROL_INTERFACE "ListRecordings", filter, print_page, listing);
+	enum cli_exit e = control_call_more(client, CONTROL_INTERFACE "ListRecordings", filter,
+			print_recording_page, listing);
 
 	if (e != CLI_DONE)
 		return e;
@@ -115,7 +102,7 @@ static enum cli_exit print_list(
 	return CLI_DONE;
 }
 
-static enum cli_exit run_list(const struct arguments *arguments)
+enum cli_exit cmd_list(const struct arguments *arguments)
 {
 	_cleanup_client_ struct varlink_client *client = NULL;
 	struct listing listing = {0};
@@ -125,7 +112,7 @@ static enum cli_exit run_list(const struct arguments *arguments)
 	if (e == CLI_DONE)
 		e = session_open(arguments, &client);
 	if (e == CLI_DONE && !command_json(arguments)) {
-		listing.table = table_new(columns, ELEMENTSOF(columns));
+		listing.table = table_new(recording_columns, ELEMENTSOF(recording_columns));
 		e = listing.table ? CLI_DONE : output_oom();
 	}
 	if (e == CLI_DONE)
@@ -134,19 +121,3 @@ static enum cli_exit run_list(const struct arguments *arguments)
 	table_free(listing.table);
 	return e;
 }
-
-const struct command command_list = {
-		.name = "list",
-		.synopsis = "[--account A] [--state S] [--since T] [--until T] [--json]",
-		.summary = "list recordings, oldest first",
-		.help = "Lists recordings, oldest first. Of a destroyed one only the facts that may "
-			"outlive a\nshred are left, so the account is shown by its handle. --json prints "
-			"an array of\nobjects, written as it comes, however long it is.\n",
-		.examples = "  recsealctl list --account acme --since 2026-11-01\n"
-			    "  recsealctl list --state quarantined\n"
-			    "  recsealctl list --json | jq -r '.[] | select(.condition==\"damaged\") | "
-			    ".id'\n",
-		.options = OPTION_BIT(OPTION_ACCOUNT) | OPTION_BIT(OPTION_STATE) |
-			   OPTION_BIT(OPTION_SINCE) | OPTION_BIT(OPTION_UNTIL),
-		.run = run_list,
-};

@@ -1,3 +1,4 @@
+/* recsealctl play: the original bytes of one recording, to a new file or to standard output. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -11,22 +12,23 @@
 #include "cli/sealed_object.h"
 #include "cli/session.h"
 
-static int write_piece(void *context, const uint8_t *plain, size_t len)
+static int write_plain(void *context, const uint8_t *plain, size_t len)
 {
 	return write_all(*(const int *)context, plain, len);
 }
 
-/* A bad chunk, or a failed write, in the middle. */
-static enum cli_exit tell_incomplete(const char *id, const char *file, int r, uint64_t done_bytes)
+/* A damaged chunk in the middle of the recording, or a write that failed. */
+static enum cli_exit explain_incomplete(
+		const char *id, const char *file, int r, uint64_t done_bytes)
 {
 	const char *place = file ? file : "standard output";
 
 	if (r != -RE_PAYLOAD) {
 		output_error("%s: copying to %s failed: %s", id, place, re_strerror(r));
 	} else if (file) {
-		output_error("%s is damaged after %" PRIu64 " bytes; %s was not created. What "
-			     "comes before the damage is authentic: play to standard output "
-			     "keeps it",
+		output_error("%s is damaged after %" PRIu64 " bytes; %s was not created. The "
+			     "bytes before the damage are authentic: play to standard output "
+			     "to keep them",
 				id, done_bytes, file);
 	} else {
 		output_error("%s is damaged: the %" PRIu64 " bytes written so far are authentic "
@@ -36,14 +38,15 @@ static enum cli_exit tell_incomplete(const char *id, const char *file, int r, ui
 	return CLI_ERROR;
 }
 
-static enum cli_exit tell_unopened(const char *id, int r)
+static enum cli_exit explain_unopened(const char *id, int r)
 {
 	if (r == -RE_PAYLOAD)
 		output_error("%s: the sealed object is damaged, cut short or extended; nothing "
 			     "was written",
 				id);
 	else if (r == -ENOMEM)
-		output_error("%s: no memory that can be locked for the key; see ulimit -l", id);
+		output_error("%s: no memory can be locked for the key; raise the limit (ulimit -l)",
+				id);
 	else
 		output_error("%s: cannot open the sealed object: %s", id, re_strerror(r));
 	return CLI_ERROR;
@@ -67,11 +70,11 @@ static enum cli_exit open_recording(const struct arguments *arguments, const cha
 	int r = sealed_object_open(&reply, ret_object);
 	if (r == -RE_PROTOCOL)
 		return control_nonsense("OpenRecording");
-	return r < 0 ? tell_unopened(id, r) : CLI_DONE;
+	return r < 0 ? explain_unopened(id, r) : CLI_DONE;
 }
 
 /* Copies the whole recording to a descriptor; file is NULL for standard output. */
-static enum cli_exit copy(const struct arguments *arguments, const char *reason, int fd,
+static enum cli_exit copy_recording(const struct arguments *arguments, const char *reason, int fd,
 		const char *file, uint64_t *ret_bytes)
 {
 	struct sealed_object *object = NULL;
@@ -79,12 +82,13 @@ static enum cli_exit copy(const struct arguments *arguments, const char *reason,
 
 	if (e != CLI_DONE)
 		return e;
-	int r = sealed_object_read(object, write_piece, &fd, ret_bytes);
+	int r = sealed_object_read(object, write_plain, &fd, ret_bytes);
 	sealed_object_free(object);
-	return r < 0 ? tell_incomplete(arguments->operands[0], file, r, *ret_bytes) : CLI_DONE;
+	return r < 0 ? explain_incomplete(arguments->operands[0], file, r, *ret_bytes) : CLI_DONE;
 }
 
-static enum cli_exit report(const struct arguments *arguments, const char *file, uint64_t bytes)
+static enum cli_exit print_played(
+		const struct arguments *arguments, const char *file, uint64_t bytes)
 {
 	if (!command_json(arguments))
 		return CLI_DONE;
@@ -106,11 +110,11 @@ static enum cli_exit play_to_file(
 
 	if (e != CLI_DONE)
 		return e;
-	e = copy(arguments, reason, file.fd, path, &bytes);
+	e = copy_recording(arguments, reason, file.fd, path, &bytes);
 	if (e == CLI_DONE)
 		e = output_file_publish(&file);
 	output_file_close(&file);
-	return e == CLI_DONE ? report(arguments, path, bytes) : e;
+	return e == CLI_DONE ? print_played(arguments, path, bytes) : e;
 }
 
 static enum cli_exit play_to_stdout(const struct arguments *arguments, const char *reason)
@@ -122,16 +126,16 @@ static enum cli_exit play_to_stdout(const struct arguments *arguments, const cha
 		return CLI_USAGE;
 	}
 	if (isatty(STDOUT_FILENO)) {
-		output_error("a recording does not belong on a terminal: give -o FILE, or send it "
-			     "on to a player");
+		output_error("a recording does not belong on a terminal; give -o FILE, or pipe it "
+			     "to a player");
 		return CLI_USAGE;
 	}
-	return copy(arguments, reason, STDOUT_FILENO, NULL, &bytes);
+	return copy_recording(arguments, reason, STDOUT_FILENO, NULL, &bytes);
 }
 
-static enum cli_exit run_play(const struct arguments *arguments)
+enum cli_exit cmd_play(const struct arguments *arguments)
 {
-	const char *reason = command_reason(&command_play, arguments);
+	const char *reason = command_reason(arguments);
 	const char *path = arguments->options->value[OPTION_OUTPUT];
 
 	if (!reason || !command_utf8("recording", arguments->operands[0]) ||
@@ -140,22 +144,3 @@ static enum cli_exit run_play(const struct arguments *arguments)
 		return CLI_USAGE;
 	return path ? play_to_file(arguments, reason, path) : play_to_stdout(arguments, reason);
 }
-
-const struct command command_play = {
-		.name = "play",
-		.synopsis = "REC [-o FILE] --reason TEXT",
-		.summary = "decrypt one recording: its original bytes",
-		.help = "Writes the original bytes of a recording to standard output (not to a terminal) "
-			"or to a\nnew file of mode 0600, which appears only when it is complete. Every "
-			"64 KiB piece is\nauthenticated before it is written. Who played what, and why, "
-			"goes to the audit trail.\nA copy made so is outside the vault: no shred reaches "
-			"it.\n",
-		.examples = "  recsealctl play 01kaw5q7v3c2m9x0r8t4e6h1zn --reason 'complaint 8841' | "
-			    "aplay\n"
-			    "  recsealctl play 01kaw5q7v3c2m9x0r8t4e6h1zn -o call.wav --reason 'access "
-			    "request 17'\n",
-		.min_operands = 1,
-		.max_operands = 1,
-		.options = OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_REASON),
-		.run = run_play,
-};

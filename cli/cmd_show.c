@@ -1,10 +1,11 @@
+/* recsealctl show: everything known about one recording. */
 #include "cli/command.h"
 #include "cli/describe.h"
 #include "cli/field.h"
 #include "cli/output.h"
 #include "cli/session.h"
 
-static enum cli_exit run_show(const struct arguments *arguments)
+enum cli_exit cmd_show(const struct arguments *arguments)
 {
 	_cleanup_client_ struct varlink_client *client = NULL;
 	_cleanup_reply_ struct varlink_reply reply = {0};
@@ -25,16 +26,3 @@ static enum cli_exit run_show(const struct arguments *arguments)
 	describe_recording(recording, stdout);
 	return CLI_DONE;
 }
-
-const struct command command_show = {
-		.name = "show",
-		.synopsis = "REC [--json]",
-		.summary = "everything known about one recording",
-		.help = "Shows one recording, by the id that `recsealctl list` prints. A destroyed one "
-			"can still\nbe shown, without what its account's key sealed.\n",
-		.examples = "  recsealctl show 01kaw5q7v3c2m9x0r8t4e6h1zn\n"
-			    "  recsealctl show 01kaw5q7v3c2m9x0r8t4e6h1zn --json | jq .expires_at\n",
-		.min_operands = 1,
-		.max_operands = 1,
-		.run = run_show,
-};

@@ -1,3 +1,4 @@
+/* recsealctl status: whether all is sealed, what waits, and what a shred is worth here. */
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -8,7 +9,7 @@
 #include "cli/session.h"
 #include "cli/table.h"
 
-static void wait_text(const json_t *object, const char *key, char ret_text[static OUTPUT_BYTES])
+static void format_wait(const json_t *object, const char *key, char ret_text[static OUTPUT_BYTES])
 {
 	double seconds;
 
@@ -43,14 +44,15 @@ static void print_sealing(const json_t *status)
 	const json_t *exposure = field_object(status, "exposure_s");
 	char oldest[OUTPUT_BYTES], p50[OUTPUT_BYTES], p99[OUTPUT_BYTES], bytes[OUTPUT_BYTES];
 
-	wait_text(spool, "oldest_unsealed_s", oldest);
-	wait_text(exposure, "p50", p50);
-	wait_text(exposure, "p99", p99);
+	format_wait(spool, "oldest_unsealed_s", oldest);
+	format_wait(exposure, "p50", p50);
+	format_wait(exposure, "p99", p99);
 	output_bytes(field_int(status, "object_free_bytes", 0), bytes);
 	output_fact(stdout, "intake",
 			field_true(status, "intake_connected")
 					? "connected"
-					: "NOT CONNECTED: nothing is being sealed; is recseald running?");
+					: "NOT CONNECTED: nothing is being sealed; "
+					  "is recseald running?");
 	output_factf(stdout, "waiting", "%lld to be sealed (oldest %s), %lld refused",
 			(long long)field_int(spool, "waiting", 0), oldest,
 			(long long)field_int(spool, "refused", 0));
@@ -59,13 +61,13 @@ static void print_sealing(const json_t *status)
 	output_factf(stdout, "free space", "%s for sealed objects", bytes);
 }
 
-static int spool_row(struct table *table, const json_t *spool)
+static int add_spool_row(struct table *table, const json_t *spool)
 {
 	char waiting[OUTPUT_BYTES], refused[OUTPUT_BYTES], oldest[OUTPUT_BYTES];
 
 	snprintf(waiting, sizeof(waiting), "%lld", (long long)field_int(spool, "waiting", 0));
 	snprintf(refused, sizeof(refused), "%lld", (long long)field_int(spool, "refused", 0));
-	wait_text(spool, "oldest_unsealed_s", oldest);
+	format_wait(spool, "oldest_unsealed_s", oldest);
 	const char *const cells[] = {field_text(spool, "name"), waiting, refused, oldest,
 			field_text(spool, "path"), field_text(spool, "last_error")};
 	return table_row(table, cells);
@@ -84,7 +86,7 @@ static enum cli_exit print_spools(json_t *spools)
 	json_array_foreach(spools, i, spool)
 	{
 		if (r == 0)
-			r = spool_row(table, spool);
+			r = add_spool_row(table, spool);
 	}
 	if (r == 0 && json_array_size(spools) > 0) {
 		putchar('\n');
@@ -94,7 +96,7 @@ static enum cli_exit print_spools(json_t *spools)
 	return r < 0 ? output_oom() : CLI_DONE;
 }
 
-static void print_troubles(const json_t *status)
+static void print_warnings(const json_t *status)
 {
 	json_t *warnings = field_array(status, "warnings"), *warning;
 	json_t *host = field_array(status, "host_warnings");
@@ -110,14 +112,14 @@ static void print_troubles(const json_t *status)
 	output_fact(stdout, "last error", error);
 }
 
-static enum cli_exit run_status(const struct arguments *arguments)
+enum cli_exit cmd_status(const struct arguments *arguments)
 {
 	_cleanup_client_ struct varlink_client *client = NULL;
 	_cleanup_reply_ struct varlink_reply reply = {0};
 	enum cli_exit e = session_open(arguments, &client);
 
 	if (e == CLI_DONE)
-		e = control_call(client, "org.recseal.control.Status", json_object(), &reply);
+		e = control_call(client, CONTROL_INTERFACE "Status", json_object(), &reply);
 	if (e != CLI_DONE)
 		return e;
 	const json_t *status = field_object(reply.parameters, "status");
@@ -128,18 +130,6 @@ static enum cli_exit run_status(const struct arguments *arguments)
 	print_vault(status);
 	print_sealing(status);
 	e = print_spools(field_array(status, "spools"));
-	print_troubles(status);
+	print_warnings(status);
 	return e;
 }
-
-const struct command command_status = {
-		.name = "status",
-		.synopsis = "[--json]",
-		.summary = "is everything being sealed, and what does a shred guarantee here?",
-		.help = "Shows the vault, its assurance label and epoch, recordings and accounts by "
-			"state,\nwhat waits in the spools, for how long recordings lay in plaintext, and "
-			"warnings.\n",
-		.examples = "  recsealctl status\n"
-			    "  recsealctl status --json | jq '.spool.oldest_unsealed_s'\n",
-		.run = run_status,
-};

@@ -1,3 +1,5 @@
+/* recsealctl verify: opens recordings as play does, header and every piece, and reports what is
+ * damaged. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,13 +15,12 @@
 #include "cli/sealed_object.h"
 #include "cli/session.h"
 
-#define DEFAULT_REASON      "integrity check"
 #define PROGRESS_STEP_BYTES (INT64_C(64) << 20)
 
 struct verification {
 	struct varlink_client *client;
 	const char *reason;
-	bool all;             /* --all: what was shredded since it was listed is no finding */
+	bool all;             /* --all: a recording shredded since the listing is no finding */
 	json_t *bad;          /* [{id, error}] */
 	uint64_t ok, damaged; /* recordings */
 	uint64_t total;       /* to be checked */
@@ -64,7 +65,7 @@ static enum cli_exit add_finding(struct verification *v, const char *id, const c
 	json_t *finding = json_pack("{s:s, s:s}", "id", id, "error", error);
 
 	clear_progress(v);
-	/* The keeper's errors name the recording already. */
+	/* Most of the keeper's errors name the recording already. */
 	if (strstr(error, id))
 		output_error("%s", error);
 	else
@@ -78,13 +79,13 @@ static enum cli_exit add_damaged(struct verification *v, const char *id, const c
 	return add_finding(v, id, error);
 }
 
-/* Whether an error of the reading side is about the object, not about us or the keeper. */
+/* Whether a failed read says that the object is damaged, rather than that we could not read it. */
 static bool is_damage(int r)
 {
 	return r == -RE_PAYLOAD || r == -EIO;
 }
 
-/* Every chunk of one object; and the size that the catalog remembers. */
+/* Reads every chunk of one object, and compares its size with the catalog's. */
 static enum cli_exit check_object(
 		struct verification *v, const char *id, struct varlink_reply *reply)
 {
@@ -111,18 +112,17 @@ static enum cli_exit check_object(
 	return CLI_DONE;
 }
 
-/* An error reply: a finding about this recording, or the end of the whole check. */
+/* An error reply: either a finding about this recording, or the end of the whole verification. */
 static enum cli_exit judge_error(
 		struct verification *v, const char *id, const struct varlink_reply *reply)
 {
-	_cleanup_free_ char *problem = control_error_problem(reply);
+	struct reason reason = {0};
 	enum cli_exit e = control_error_exit(reply);
 
-	if (!problem)
-		return output_oom();
-	/* The keeper checks the header: its MAC and its wrap. */
+	control_explain_error(reply, &reason);
+	/* The keeper has checked the header: its MAC and the wrapped key. */
 	if (strcmp(reply->error, CONTROL_INTERFACE "Damaged") == 0)
-		return add_damaged(v, id, problem);
+		return add_damaged(v, id, reason.text);
 	if (e == CLI_GONE || e == CLI_NOT_FOUND) {
 		if (v->all) {
 			v->total--;
@@ -130,10 +130,10 @@ static enum cli_exit judge_error(
 		}
 		if (v->worst == CLI_DONE)
 			v->worst = e;
-		return add_finding(v, id, problem);
+		return add_finding(v, id, reason.text);
 	}
 	clear_progress(v);
-	output_error("%s: %s", id, problem);
+	output_error("%s: %s", id, reason.text);
 	return e;
 }
 
@@ -142,16 +142,17 @@ static enum cli_exit verify_one(struct verification *v, const char *id)
 	_cleanup_reply_ struct varlink_reply reply = {0};
 	json_t *call = json_pack(
 			"{s:s, s:s, s:s}", "id", id, "purpose", "verify", "reason", v->reason);
-	int r = varlink_call(v->client, CONTROL_INTERFACE "OpenRecording", call, &reply);
+	int r = varlink_client_call(v->client, CONTROL_INTERFACE "OpenRecording", call, &reply);
 
 	show_progress(v);
 	if (r == VARLINK_FAILED)
 		return judge_error(v, id, &reply);
 	if (r == VARLINK_REPLIED)
 		return check_object(v, id, &reply);
-	_cleanup_free_ char *problem = control_broken_problem(r);
+	struct reason reason = {0};
+	control_explain_broken(r, &reason);
 	clear_progress(v);
-	output_error("%s", problem ? problem : "out of memory");
+	output_error("%s", reason.text);
 	return CLI_ERROR;
 }
 
@@ -207,7 +208,7 @@ static enum cli_exit verify_named(struct verification *v, const struct arguments
 	return e;
 }
 
-static enum cli_exit summarise(const struct verification *v, bool json)
+static enum cli_exit print_summary(const struct verification *v, bool json)
 {
 	char verified[OUTPUT_BYTES];
 
@@ -226,12 +227,13 @@ static enum cli_exit summarise(const struct verification *v, bool json)
 	return v->damaged > 0 ? CLI_ERROR : v->worst;
 }
 
-static enum cli_exit check_usage(const struct arguments *arguments, const char *reason)
+static enum cli_exit check_choice(const struct arguments *arguments, const char *reason)
 {
 	bool all = options_given(arguments->options, OPTION_ALL);
 
 	if (all == (arguments->n_operands > 0)) {
-		output_error("verify takes either recordings or --all; see recsealctl verify --help");
+		output_error("verify takes either recordings or --all; "
+			     "see recsealctl verify --help");
 		return CLI_USAGE;
 	}
 	for (size_t i = 0; i < arguments->n_operands; i++) {
@@ -241,16 +243,16 @@ static enum cli_exit check_usage(const struct arguments *arguments, const char *
 	return command_utf8("reason", reason) ? CLI_DONE : CLI_USAGE;
 }
 
-static enum cli_exit run_verify(const struct arguments *arguments)
+enum cli_exit cmd_verify(const struct arguments *arguments)
 {
 	_cleanup_client_ struct varlink_client *client = NULL;
 	const char *given = arguments->options->value[OPTION_REASON];
 	struct verification v = {
-			.reason = given && *given ? given : DEFAULT_REASON,
+			.reason = given && *given ? given : COMMAND_VERIFY_REASON,
 			.all = options_given(arguments->options, OPTION_ALL),
 			.progress = isatty(STDERR_FILENO),
 	};
-	enum cli_exit e = check_usage(arguments, v.reason);
+	enum cli_exit e = check_choice(arguments, v.reason);
 
 	if (e == CLI_DONE)
 		e = session_open(arguments, &client);
@@ -261,24 +263,7 @@ static enum cli_exit run_verify(const struct arguments *arguments)
 	e = v.all ? verify_all(&v) : verify_named(&v, arguments);
 	clear_progress(&v);
 	if (e == CLI_DONE)
-		e = summarise(&v, command_json(arguments));
+		e = print_summary(&v, command_json(arguments));
 	json_decref(v.bad);
 	return e;
 }
-
-const struct command command_verify = {
-		.name = "verify",
-		.synopsis = "REC... | --all [--reason TEXT] [--json]",
-		.summary = "check that recordings open, to the last byte",
-		.help = "Opens recordings as play would, header and every piece, and throws the bytes "
-			"away. With\n--all, every recording that still has its key. Exit status 1 if any "
-			"is damaged. The\naudit trail gets the reason, \"" DEFAULT_REASON
-			"\" if none is given. --json prints\n{checked, ok, bad: [{id, error}]}.\n",
-		.examples = "  recsealctl verify --all\n"
-			    "  recsealctl verify 01kaw5q7v3c2m9x0r8t4e6h1zn --reason 'restored from "
-			    "tape'\n"
-			    "  recsealctl verify --all --json | jq -r '.bad[].id'\n",
-		.max_operands = OPERANDS_ANY,
-		.options = OPTION_BIT(OPTION_ALL) | OPTION_BIT(OPTION_REASON),
-		.run = run_verify,
-};

@@ -1,9 +1,6 @@
 #include "cli/control.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -11,38 +8,32 @@
 #include "cli/field.h"
 #include "cli/output.h"
 
-static char *format_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static char *format_text(const char *format, ...)
-{
-	char *text;
-	va_list ap;
-
-	va_start(ap, format);
-	int n = vasprintf(&text, format, ap);
-	va_end(ap);
-	return n < 0 ? NULL : text;
-}
-
-char *control_connect_problem(const char *path, int r)
+void control_explain_connect(const char *path, int r, struct reason *reason)
 {
 	if (r == -EACCES || r == -EPERM)
-		return format_text("you may not connect to %s: %s. Members of the groups "
-				   "recseal-viewer, recseal-operator and recseal-officer may "
-				   "(Viewers=, Operators= and Officers= in recseal.conf)",
+		reason_set(reason, r,
+				"you may not connect to %s: %s; only members of the groups "
+				"recseal-viewer, recseal-operator and recseal-officer may "
+				"(Viewers=, Operators= and Officers= in recseal.conf)",
 				path, re_strerror(r));
-	if (r == -ENOMEM)
-		return NULL;
-	return format_text("cannot connect to the keeper: is recseal-keeper running? tried %s: %s",
-			path, re_strerror(r));
+	else
+		reason_set(reason, r,
+				"cannot connect to the keeper at %s: %s; is recseal-keeper "
+				"running? See systemctl status recseal-keeper",
+				path, re_strerror(r));
 }
 
-char *control_broken_problem(int r)
+void control_explain_broken(int r, struct reason *reason)
 {
 	if (r == -ECONNRESET || r == -EPIPE)
-		return format_text("the keeper hung up before it answered; its journal says why: "
-				   "journalctl -u recseal-keeper");
-	return format_text("talking to the keeper failed: %s", re_strerror(r));
+		reason_set(reason, r,
+				"the keeper closed the connection before it answered; its journal "
+				"says why: journalctl -u recseal-keeper");
+	else
+		reason_set_error(reason, r, "talking to the keeper failed");
 }
+
+#define OTHER_VERSION "the keeper has another version than recsealctl; it does not know"
 
 /* What each error of the interface, and of Varlink itself, means to whoever typed the command. */
 static const struct meaning {
@@ -57,7 +48,8 @@ static const struct meaning {
 		{CONTROL_INTERFACE "Refused", CLI_REFUSED, "refused", "why"},
 		{CONTROL_INTERFACE "Damaged", CLI_ERROR, "damaged", "why"},
 		{CONTROL_INTERFACE "Pending", CLI_ERROR,
-				"not destroyed yet: it is noted, and will be as soon as it can; the keys still exist",
+				"not destroyed yet: the order is noted and will be carried out as "
+				"soon as possible; until then the keys still exist",
 				"why"},
 		{CONTROL_INTERFACE "Failed", CLI_ERROR, "the keeper failed", "why"},
 		{CONTROL_INTERFACE "Invalid", CLI_USAGE, "the keeper does not accept it", "why"},
@@ -65,14 +57,11 @@ static const struct meaning {
 				NULL},
 		{"org.varlink.service.InvalidParameter", CLI_USAGE, "the keeper does not accept",
 				"parameter"},
-		{"org.varlink.service.MethodNotFound", CLI_ERROR,
-				"the keeper is of another version than this command, and does not know",
-				"method"},
-		{"org.varlink.service.MethodNotImplemented", CLI_ERROR,
-				"the keeper is of another version than this command, and does not know",
-				"method"},
+		{"org.varlink.service.MethodNotFound", CLI_ERROR, OTHER_VERSION, "method"},
+		{"org.varlink.service.MethodNotImplemented", CLI_ERROR, OTHER_VERSION, "method"},
 		{"org.varlink.service.InterfaceNotFound", CLI_ERROR,
-				"this socket is not a keeper's; it does not know", "interface"},
+				"this is not the socket of a keeper; it does not know",
+				"interface"},
 };
 
 static const struct meaning *find_meaning(const char *error)
@@ -91,73 +80,85 @@ enum cli_exit control_error_exit(const struct varlink_reply *reply)
 	return meaning ? meaning->exit : CLI_ERROR;
 }
 
-static char *gone_problem(const struct varlink_reply *reply, const char *phrase)
+static void explain_gone(
+		const struct varlink_reply *reply, const char *phrase, struct reason *reason)
 {
 	const char *what = field_text(reply->parameters, "what");
 	int64_t epoch = field_int(reply->parameters, "epoch", 0);
 
-	if (epoch == 0)
-		return format_text("%s: %s", what ? what : "it", phrase);
-	return format_text("%s: %s (epoch %lld)", what ? what : "it", phrase, (long long)epoch);
+	reason_set(reason, 0, "%s: %s", what ? what : "it", phrase);
+	if (epoch > 0)
+		reason_set(reason, 0, "%s: %s (epoch %lld)", what ? what : "it", phrase,
+				(long long)epoch);
 }
 
-char *control_error_problem(const struct varlink_reply *reply)
+void control_explain_error(const struct varlink_reply *reply, struct reason *reason)
 {
 	const struct meaning *meaning = find_meaning(reply->error);
 
-	if (!meaning)
-		return format_text("the keeper answered with an unknown error: %s", reply->error);
+	if (!meaning) {
+		reason_set(reason, 0, "the keeper answered with an unknown error: %s",
+				reply->error);
+		return;
+	}
 	const char *about = meaning->member ? field_text(reply->parameters, meaning->member) : NULL;
 	const char *parameter = field_text(reply->parameters, "parameter");
 	const char *what = field_text(reply->parameters, "what");
+	const char *phrase = meaning->phrase;
+	/* What is gone or missing comes first, then the phrase. */
 	if (meaning->exit == CLI_GONE)
-		return gone_problem(reply, meaning->phrase);
-	if (meaning->exit == CLI_NOT_FOUND)
-		return format_text("%s: %s", about ? about : "it", meaning->phrase);
-	if (meaning->exit == CLI_USAGE && parameter && about != parameter)
-		return format_text("%s: %s: %s", meaning->phrase, parameter, about ? about : "?");
-	if (what && about && about != what)
-		return format_text("%s: %s: %s", what, meaning->phrase, about);
-	return about ? format_text("%s: %s", meaning->phrase, about) : strdup(meaning->phrase);
-}
-
-/* Tells a problem; frees it. */
-static enum cli_exit tell(char *problem, enum cli_exit e)
-{
-	if (!problem)
-		return output_oom();
-	output_error("%s", problem);
-	free(problem);
-	return e;
+		explain_gone(reply, phrase, reason);
+	else if (meaning->exit == CLI_NOT_FOUND)
+		reason_set(reason, 0, "%s: %s", about ? about : "it", phrase);
+	/* Of a wrong parameter: its name, then what is wrong with it. */
+	else if (meaning->exit == CLI_USAGE && parameter && about != parameter)
+		reason_set(reason, 0, "%s: %s: %s", phrase, parameter, about ? about : "?");
+	/* Otherwise the thing, if the error names it beside the explanation. */
+	else if (what && about && about != what)
+		reason_set(reason, 0, "%s: %s: %s", what, phrase, about);
+	else
+		reason_set(reason, 0, "%s%s%s", phrase, about ? ": " : "", about ? about : "");
 }
 
 enum cli_exit control_open(const char *path, struct varlink_client **ret_client)
 {
-	int r = varlink_connect(path, ret_client);
+	struct reason reason = {0};
+	int r = varlink_client_connect(path, ret_client);
 
-	return r < 0 ? tell(control_connect_problem(path, r), CLI_ERROR) : CLI_DONE;
+	if (r == 0)
+		return CLI_DONE;
+	control_explain_connect(path, r, &reason);
+	output_error("%s", reason.text);
+	return CLI_ERROR;
 }
 
-static enum cli_exit tell_failed(int r, struct varlink_reply *reply)
+/* Prints why a call failed; clears its reply, if there is one. */
+static enum cli_exit print_failed(int r, struct varlink_reply *reply)
 {
+	struct reason reason = {0};
+	enum cli_exit e = CLI_ERROR;
+
 	if (r == -ECANCELED)
 		return CLI_ERROR;
-	if (r < 0)
-		return tell(control_broken_problem(r), CLI_ERROR);
-	enum cli_exit e = control_error_exit(reply);
-	char *problem = control_error_problem(reply);
-	varlink_reply_clear(reply);
-	return tell(problem, e);
+	if (r < 0) {
+		control_explain_broken(r, &reason);
+	} else {
+		e = control_error_exit(reply);
+		control_explain_error(reply, &reason);
+		varlink_client_reply_clear(reply);
+	}
+	output_error("%s", reason.text);
+	return e;
 }
 
 enum cli_exit control_call(struct varlink_client *client, const char *method, json_t *parameters,
 		struct varlink_reply *ret_reply)
 {
 	struct varlink_reply reply;
-	int r = varlink_call(client, method, parameters, &reply);
+	int r = varlink_client_call(client, method, parameters, &reply);
 
 	if (r != VARLINK_REPLIED)
-		return tell_failed(r, &reply);
+		return print_failed(r, &reply);
 	*ret_reply = reply;
 	return CLI_DONE;
 }
@@ -166,15 +167,15 @@ enum cli_exit control_call_more(struct varlink_client *client, const char *metho
 		json_t *parameters, varlink_page page, void *context)
 {
 	struct varlink_reply reply;
-	int r = varlink_call_more(client, method, parameters, page, context, &reply);
+	int r = varlink_client_call_more(client, method, parameters, page, context, &reply);
 
-	return r == VARLINK_REPLIED ? CLI_DONE : tell_failed(r, &reply);
+	return r == VARLINK_REPLIED ? CLI_DONE : print_failed(r, &reply);
 }
 
 enum cli_exit control_nonsense(const char *method)
 {
-	output_error("the keeper's answer to %s is not what the interface promises: are both of "
-		     "the same version?",
+	output_error("the keeper's answer to %s is not what the interface promises; check that "
+		     "recsealctl and recseal-keeper have the same version",
 			method);
 	return CLI_ERROR;
 }

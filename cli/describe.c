@@ -45,7 +45,7 @@ char *describe_range(const json_t *object)
 }
 
 /* "destroyed 2026-... in epoch 42", or NULL. */
-static char *destroyed_text(const json_t *object, const char *at_key, const char *epoch_key)
+static char *format_destroyed(const json_t *object, const char *at_key, const char *epoch_key)
 {
 	const char *at = field_text(object, at_key);
 	int64_t epoch = field_int(object, epoch_key, 0);
@@ -126,7 +126,7 @@ static void describe_sidecars(json_t *sidecars, FILE *f)
 void describe_recording(const json_t *recording, FILE *f)
 {
 	_cleanup_free_ char *destroyed =
-			destroyed_text(recording, "destroyed_at", "destroyed_epoch");
+			format_destroyed(recording, "destroyed_at", "destroyed_epoch");
 	const char *account = field_text(recording, "account");
 
 	output_fact(f, "recording", field_text(recording, "id"));
@@ -155,7 +155,7 @@ void describe_recording(const json_t *recording, FILE *f)
 
 void describe_account(const json_t *account, FILE *f)
 {
-	_cleanup_free_ char *deleted = destroyed_text(account, "deleted_at", "deleted_epoch");
+	_cleanup_free_ char *deleted = format_destroyed(account, "deleted_at", "deleted_epoch");
 	_cleanup_free_ char *counts = describe_counts(field_object(account, "recordings"));
 	_cleanup_free_ char *range = describe_range(account);
 	const char *name = field_text(account, "name");

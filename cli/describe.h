@@ -4,8 +4,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* {"sealed": 12, "held": 0} as "12 sealed"; "none" when nothing is above zero. A string to free(),
- * or NULL when out of memory. */
+/* {"sealed": 12, "pending": 0} as "12 sealed"; "none" when nothing is above zero. A string to
+ * free(), or NULL when out of memory. */
 char *describe_counts(json_t *counts);
 
 /* "2026-01-02T... to 2026-02-03T..." of oldest_at and newest_at; NULL when there are none, or when

@@ -1,5 +1,4 @@
-/* Members of the JSON objects that a keeper sends: whatever is missing or of the wrong type simply
- * is not there. */
+/* Members of the JSON objects that a keeper sends. A member of the wrong type counts as missing. */
 #pragma once
 
 #include <jansson.h>
@@ -13,7 +12,7 @@ const char *field_text(const json_t *object, const char *key);
 json_t *field_object(const json_t *object, const char *key);
 json_t *field_array(const json_t *object, const char *key);
 
-/* A whole number that is not negative, or 0 (fallback). */
+/* A whole number that is not negative, or the fallback. */
 int64_t field_int(const json_t *object, const char *key, int64_t fallback);
 
 /* Whether there is such a number; an int counts as one. */

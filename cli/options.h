@@ -13,11 +13,11 @@ enum option_id {
 	OPTION_UNTIL,
 	OPTION_OUTPUT,
 	OPTION_REASON,
+	OPTION_FILE,
+	OPTION_TPM2,
 	OPTION_ALL,
 	OPTION_DRY_RUN,
 	OPTION_YES,
-	OPTION_FILE,
-	OPTION_TPM2,
 	OPTION_JSON,
 	OPTION_SOCKET,
 	OPTION_HELP,
@@ -30,11 +30,22 @@ enum option_id {
 	(OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_SOCKET) | OPTION_BIT(OPTION_HELP) |           \
 			OPTION_BIT(OPTION_VERSION))
 
+/* What bash offers for an option's argument, besides its choices. */
+enum option_completion {
+	OPTION_COMPLETES_NOTHING,
+	OPTION_COMPLETES_FILES,
+	OPTION_COMPLETES_FOLDERS,
+};
+
+/* An option's row: parsing, --help and bash completion all come from it. The order is that of
+ * recsealctl(1). */
 struct option_spec {
 	const char *name;     /* without the dashes */
 	char letter;          /* 0: has none */
 	const char *argument; /* NULL: takes none */
 	const char *help;
+	const char *choices; /* the values it may have, as "a, b, c"; NULL: any */
+	enum option_completion completion;
 };
 extern const struct option_spec option_specs[OPTION_MAX];
 
@@ -44,8 +55,8 @@ struct options {
 	size_t n_words;
 };
 
-/* Tells what is wrong on stderr and returns CLI_USAGE; then there is nothing to free. The strings
- * stay argv's; an option given twice is an error. */
+/* CLI_USAGE, after an error message, when the command line is wrong (also when an option is given
+ * twice); then there is nothing to free. The strings stay argv's. */
 enum cli_exit options_parse(int argc, char **argv, struct options *ret_options);
 void options_free(struct options *options);
 
@@ -57,10 +68,10 @@ static inline bool options_given(const struct options *options, enum option_id o
 /* The options that were given, as bits. */
 unsigned options_bits(const struct options *options);
 
-/* --socket, else RECSEAL_SOCKET, else the installed place. */
+/* --socket, else RECSEAL_SOCKET, else the installed path. */
 #define OPTIONS_DEFAULT_SOCKET "/run/recseal/control"
 const char *options_socket(const struct options *options);
 
-/* Whether an option's time is one; untouched NULL when it was not given, else text made of it in
- * UTC, to free(). CLI_USAGE, told, for anything else. */
+/* An option's time in UTC, as text to free(); *ret_text is untouched when the option was not given.
+ * CLI_USAGE, after an error message, when it is not a time. */
 enum cli_exit options_time(const struct options *options, enum option_id option, char **ret_text);

@@ -110,7 +110,7 @@ void output_count(int64_t n, const char *noun, char ret_text[static OUTPUT_BYTES
 }
 
 /* Whatever a peer sends, the casts below stay defined. */
-static double bounded(double seconds)
+static double bound_seconds(double seconds)
 {
 	const double most = 1e12;
 
@@ -119,7 +119,7 @@ static double bounded(double seconds)
 
 void output_length(double seconds, char ret_text[static OUTPUT_BYTES])
 {
-	int64_t s = (int64_t)(bounded(seconds) + 0.5);
+	int64_t s = (int64_t)(bound_seconds(seconds) + 0.5);
 
 	if (s < 3600)
 		snprintf(ret_text, OUTPUT_BYTES, "%" PRId64 ":%02" PRId64, s / 60, s % 60);
@@ -130,7 +130,7 @@ void output_length(double seconds, char ret_text[static OUTPUT_BYTES])
 
 void output_wait(double seconds, char ret_text[static OUTPUT_BYTES])
 {
-	double s = bounded(seconds);
+	double s = bound_seconds(seconds);
 
 	if (s < 10)
 		snprintf(ret_text, OUTPUT_BYTES, "%.1f s", s);

@@ -1,4 +1,4 @@
-/* How recsealctl and the age plugin speak: errors, JSON, numbers and foreign text for a terminal.
+/* What recsealctl prints: errors, facts, numbers, JSON, and foreign text made safe for a terminal.
  */
 #pragma once
 
@@ -9,19 +9,17 @@
 
 #include "cli/exit.h"
 
-#define OUTPUT_STATES "sealed, quarantined, held, pending, destroyed, expired"
-
 /* "recsealctl: ..." on stderr, one line, made safe for a terminal. */
 void output_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Says that memory is out; always CLI_ERROR. */
+/* Prints that there is no memory; always CLI_ERROR. */
 enum cli_exit output_oom(void);
 
-/* Foreign text for a terminal: what text_printable() would show, but for backslashes, which the
- * keeper has doubled already. A string to free(), or NULL when out of memory. */
+/* Foreign text for a terminal, as text_printable() makes it, except that backslashes stay single:
+ * the keeper has doubled them already. A string to free(), or NULL when out of memory. */
 char *output_safe(const char *text);
 
-/* Prints it so. */
+/* Prints foreign text, made safe in the same way. */
 void output_text(FILE *f, const char *text);
 
 /* "  label         value"; nothing when the value is NULL. */
@@ -50,5 +48,6 @@ struct output_array {
 void output_array_add(struct output_array *array, const json_t *value);
 void output_array_end(struct output_array *array);
 
-/* Flushes stdout; CLI_ERROR, told, when anything did not reach it (a full disk), else e. */
+/* Flushes stdout. Returns e; or CLI_ERROR, after an error message, when something could not be
+ * written (a full disk). */
 enum cli_exit output_finish(enum cli_exit e);

@@ -26,7 +26,8 @@ static int open_directory(const char *path, const char **ret_name)
 	return fd;
 }
 
-/* Early, so that nobody waits for an hour of audio to learn it. durable_link() decides. */
+/* An early check, so that nobody waits for an hour of audio to learn that the name is taken;
+ * durable_link() decides in the end. */
 static int check_free(int dir_fd, const char *name)
 {
 	struct stat st;
@@ -38,10 +39,11 @@ static int check_free(int dir_fd, const char *name)
 	return errno == ENOENT ? 0 : -errno;
 }
 
-static enum cli_exit tell(const char *path, int r)
+static enum cli_exit explain_not_created(const char *path, int r)
 {
 	if (r == -EEXIST)
-		output_error("%s exists already, and is never replaced: choose another name", path);
+		output_error("%s exists already, and a file is never replaced; choose another name",
+				path);
 	else
 		output_error("cannot create %s: %s", path, re_strerror(r));
 	return CLI_ERROR;
@@ -53,13 +55,13 @@ enum cli_exit output_file_open(const char *path, struct output_file *ret_file)
 
 	file.dir_fd = open_directory(path, &file.name);
 	if (file.dir_fd < 0)
-		return tell(path, file.dir_fd);
+		return explain_not_created(path, file.dir_fd);
 	int r = check_free(file.dir_fd, file.name);
 	if (r == 0)
 		r = file.fd = durable_unnamed(file.dir_fd, 0600, file.temporary);
 	if (r < 0) {
 		close(file.dir_fd);
-		return tell(path, r);
+		return explain_not_created(path, r);
 	}
 	*ret_file = file;
 	return CLI_DONE;
@@ -72,10 +74,10 @@ enum cli_exit output_file_publish(struct output_file *file)
 	if (r == 0)
 		r = durable_link(file->fd, file->dir_fd, file->temporary, file->name);
 	if (r < 0)
-		return tell(file->path, r);
+		return explain_not_created(file->path, r);
 	file->temporary[0] = '\0';
 	r = durable_sync(file->dir_fd);
-	return r < 0 ? tell(file->path, r) : CLI_DONE;
+	return r < 0 ? explain_not_created(file->path, r) : CLI_DONE;
 }
 
 void output_file_close(struct output_file *file)

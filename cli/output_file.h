@@ -13,12 +13,12 @@ struct output_file {
 	char temporary[DURABLE_TEMPORARY_BYTES];
 };
 
-/* Opens an unnamed file of mode 0600 in path's directory. Errors are told: also when something has
- * that name already, which is never replaced. The path is borrowed. */
+/* Opens an unnamed file of mode 0600 in path's directory. Errors are printed. A file that has the
+ * name already is an error: it is never replaced. The path is borrowed. */
 enum cli_exit output_file_open(const char *path, struct output_file *ret_file);
 
-/* Makes it durable and gives it its name. Errors are told. */
+/* Makes it durable and gives it its name. Errors are printed. */
 enum cli_exit output_file_publish(struct output_file *file);
 
-/* Closes it; what was not published is gone. */
+/* Closes the file; without output_file_publish() it is gone. */
 void output_file_close(struct output_file *file);

@@ -130,7 +130,7 @@ const char *plugin_file_problem(const struct plugin_file *file, size_t *ret_stan
 	if (file->rec_malformed)
 		return "the file's key stanza of recseal is malformed";
 	if (file->n_tag == 0)
-		return "the file's tag of recseal is missing: its key cannot be unwrapped without";
+		return "the file's tag of recseal is missing; without it there is no key";
 	*ret_stanza_index = file->tag_index;
 	if (file->n_tag > 1)
 		return "the file has more than one tag of recseal";

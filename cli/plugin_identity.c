@@ -15,10 +15,10 @@
 
 #define INDEX_CHARS 24
 
-/* What phase 1 told. */
+/* What the client said in phase 1. */
 struct request {
 	struct plugin_files files;
-	bool *identity_known; /* one an identity, in order */
+	bool *identity_known; /* for each identity, in order: is it ours? */
 	size_t n_identities;
 };
 
@@ -43,7 +43,7 @@ static int add_identity(struct request *request, const struct age_stanza *comman
 	return 0;
 }
 
-/* One command of phase 1; what is not known is ignored, as grease is. */
+/* One command of phase 1. Unknown commands are ignored: clients send some on purpose (grease). */
 static int take_command(struct request *request, const struct age_stanza *command)
 {
 	if (strcmp(command->args[0], "add-identity") == 0)
@@ -54,7 +54,7 @@ static int take_command(struct request *request, const struct age_stanza *comman
 }
 
 /* Phase 1: the client's commands up to `done`. request NULL: ignore them all. */
-static int read_request(struct plugin_stream *stream, struct request *request)
+static int read_commands(struct plugin_stream *stream, struct request *request)
 {
 	for (;;) {
 		struct age_stanza command;
@@ -76,7 +76,7 @@ static bool is_response(const char *type)
 	       strcmp(type, "unsupported") == 0;
 }
 
-/* Sends a command of phase 2 and waits for its response, whatever that says. */
+/* Sends a command of phase 2 and waits for a response; what the response says does not matter. */
 static int send_command(struct plugin_stream *stream, const char *const args[], size_t n_args,
 		const void *body, size_t body_len)
 {
@@ -118,8 +118,8 @@ static int send_stanza_error(struct plugin_stream *stream, uint64_t file_index, 
 /* One error for each identity that is not ours; how many there were. */
 static int send_identity_errors(struct plugin_stream *stream, const struct request *request)
 {
-	static const char text[] =
-			"this identity is not one of recseal: use age -d -j recseal, or " PLUGIN_IDENTITY;
+	static const char text[] = "this identity is not one of recseal; "
+				   "use age -d -j recseal, or " PLUGIN_IDENTITY;
 	int n_errors = 0;
 
 	for (size_t i = 0; i < request->n_identities; i++) {
@@ -145,26 +145,24 @@ static int send_file_key(struct plugin_stream *stream, uint64_t file_index, cons
 	return send_command(stream, args, ELEMENTSOF(args), file_key, AGE_FILE_KEY_BYTES);
 }
 
-/* Asks for one file's key and hands it on, or the reason why not. PLUGIN_UNWRAP_FAILED: asking for
- * others is pointless. */
+/* Asks for one file's key and hands it on, or the reason why not. After PLUGIN_UNWRAP_FAILED it is
+ * pointless to ask for the other files. */
 static int unwrap_file(struct plugin_stream *stream, const struct plugin_unwrap *unwrap,
 		const struct plugin_file *file)
 {
 	_cleanup_secret_ uint8_t *file_key = secret_new(AGE_FILE_KEY_BYTES);
-	_cleanup_free_ char *problem = NULL;
+	struct reason reason = {0};
 
 	if (!file_key)
 		return -ENOMEM;
-	int r = unwrap->unwrap(unwrap->context, &file->rec, file->tag_hash, file_key, &problem);
+	int r = unwrap->unwrap(unwrap->context, &file->rec, file->tag_hash, file_key, &reason);
 	if (r == 0)
 		return send_file_key(stream, file->index, file_key);
 	if (r < 0)
 		return r;
-	if (!problem)
-		return -ENOMEM;
 	if (r == PLUGIN_UNWRAP_DENIED)
-		return send_stanza_error(stream, file->index, file->rec_index, problem);
-	int sent = send_internal_error(stream, problem);
+		return send_stanza_error(stream, file->index, file->rec_index, reason.text);
+	int sent = send_internal_error(stream, reason.text);
 	return sent < 0 ? sent : r;
 }
 
@@ -179,8 +177,8 @@ static int answer_file(struct plugin_stream *stream, const struct plugin_unwrap 
 	return file->n_rec == 1 ? unwrap_file(stream, unwrap, file) : 0;
 }
 
-/* Phase 2. Invalid identities forbid to unwrap anything. */
-static int answer(struct plugin_stream *stream, const struct plugin_unwrap *unwrap,
+/* Phase 2. With an invalid identity nothing may be unwrapped. */
+static int answer_request(struct plugin_stream *stream, const struct plugin_unwrap *unwrap,
 		const struct request *request)
 {
 	int r = send_identity_errors(stream, request);
@@ -192,7 +190,7 @@ static int answer(struct plugin_stream *stream, const struct plugin_unwrap *unwr
 	return r < 0 ? r : send_done(stream);
 }
 
-/* A client that has seen an error, or all it wanted, may leave without listening to the end. */
+/* A client that has seen an error, or all it wanted, may close the connection before the end. */
 static int forgive_hangup(int r)
 {
 	return r == -EPIPE || r == -ECONNRESET ? 0 : r;
@@ -201,22 +199,22 @@ static int forgive_hangup(int r)
 int plugin_identity_run(struct plugin_stream *stream, const struct plugin_unwrap *unwrap)
 {
 	struct request request = {0};
-	int r = read_request(stream, &request);
+	int r = read_commands(stream, &request);
 
 	if (r == 0)
-		r = forgive_hangup(answer(stream, unwrap, &request));
+		r = forgive_hangup(answer_request(stream, unwrap, &request));
 	request_clear(&request);
 	return r;
 }
 
-int plugin_recipient_refuse(struct plugin_stream *stream)
+int plugin_identity_refuse_recipient(struct plugin_stream *stream)
 {
-	int r = read_request(stream, NULL);
+	int r = read_commands(stream, NULL);
 
 	if (r == 0)
 		r = send_internal_error(stream,
-				"nothing can be encrypted to recseal: recordings are sealed by recseald, "
-				"under keys that can be destroyed");
+				"nothing can be encrypted to recseal: recordings are "
+				"sealed by recseald, under keys that can be destroyed");
 	if (r == 0)
 		r = send_done(stream);
 	return forgive_hangup(r);

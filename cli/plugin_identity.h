@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "base/reason.h"
 #include "cli/plugin_stanza.h"
 #include "crypto/rec_stanza.h"
 
@@ -14,11 +15,11 @@
 
 struct plugin_unwrap {
 	/* Asks for the file key of a rec stanza (args without the type). 0; PLUGIN_UNWRAP_DENIED
-	 * when this recording's key is not to be had; PLUGIN_UNWRAP_FAILED when none is, because
-	 * the keeper cannot be asked; *ret_problem (free()) then says why. -errno. */
+	 * when the keeper does not give this recording's key; PLUGIN_UNWRAP_FAILED when it cannot
+	 * be asked for any key; both fill in the reason. -errno. */
 	int (*unwrap)(void *context, const struct age_stanza *rec,
 			const uint8_t tag_hash[static TAG_HASH_BYTES],
-			uint8_t ret_file_key[static AGE_FILE_KEY_BYTES], char **ret_problem);
+			uint8_t ret_file_key[static AGE_FILE_KEY_BYTES], struct reason *reason);
 	void *context;
 };
 enum {
@@ -26,9 +27,9 @@ enum {
 	PLUGIN_UNWRAP_FAILED = 2,
 };
 
-/* Runs identity-v1 to its end. 0, also when the client hung up after an error was sent to it;
+/* Runs identity-v1 to its end. 0, also when the client closed the connection after an error;
  * -ECONNRESET; -RE_PROTOCOL; -ENOMEM; -errno. */
 int plugin_identity_run(struct plugin_stream *stream, const struct plugin_unwrap *unwrap);
 
-/* Runs recipient-v1, only to answer that nothing can be encrypted so. */
-int plugin_recipient_refuse(struct plugin_stream *stream);
+/* Runs recipient-v1, whose only answer is that nothing can be encrypted to recseal. */
+int plugin_identity_refuse_recipient(struct plugin_stream *stream);

@@ -16,12 +16,12 @@
 #define BODY_COLUMNS 64
 #define BASE64       sodium_base64_VARIANT_ORIGINAL_NO_PADDING
 
-void plugin_stream_init(struct plugin_stream *stream, int in_fd, int out_fd)
+void plugin_stanza_stream_init(struct plugin_stream *stream, int in_fd, int out_fd)
 {
 	*stream = (struct plugin_stream){.in_fd = in_fd, .out_fd = out_fd};
 }
 
-void plugin_stream_clear(struct plugin_stream *stream)
+void plugin_stanza_stream_clear(struct plugin_stream *stream)
 {
 	if (stream->buf)
 		sodium_memzero(stream->buf, stream->room);
@@ -30,8 +30,8 @@ void plugin_stream_clear(struct plugin_stream *stream)
 	stream->start = stream->len = stream->room = 0;
 }
 
-/* Appends what the peer sent to the stanza under way, which begins at start. */
-static int fill(struct plugin_stream *stream)
+/* Reads what the peer sent and appends it to the unfinished stanza, which begins at start. */
+static int read_more(struct plugin_stream *stream)
 {
 	if (stream->len - stream->start >= PLUGIN_STANZA_MAX_BYTES)
 		return -RE_PROTOCOL;
@@ -65,7 +65,7 @@ static int find_line(struct plugin_stream *stream, size_t offset, size_t *ret_le
 			*ret_len = (size_t)(lf - (stream->buf + at));
 			return 0;
 		}
-		int r = fill(stream);
+		int r = read_more(stream);
 		if (r < 0)
 			return r;
 	}
@@ -117,7 +117,7 @@ static int parse_body(const char *text, size_t len, struct age_stanza *stanza)
 	return 0;
 }
 
-static int parse_stanza(const char *text, const struct extent *extent, struct age_stanza *stanza)
+static int parse_extent(const char *text, const struct extent *extent, struct age_stanza *stanza)
 {
 	static const char arrow[] = "-> ";
 	const size_t arrow_len = sizeof(arrow) - 1, body_len = extent->end - extent->body_at;
@@ -139,7 +139,7 @@ int plugin_stanza_read(struct plugin_stream *stream, struct age_stanza *ret_stan
 
 	if (r < 0)
 		return r;
-	r = parse_stanza(stream->buf + stream->start, &extent, &stanza);
+	r = parse_extent(stream->buf + stream->start, &extent, &stanza);
 	if (r < 0) {
 		age_stanza_free(&stanza);
 		return r;

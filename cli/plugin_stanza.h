@@ -16,9 +16,9 @@ struct plugin_stream {
 	size_t start, len, room;
 };
 
-void plugin_stream_init(struct plugin_stream *stream, int in_fd, int out_fd);
+void plugin_stanza_stream_init(struct plugin_stream *stream, int in_fd, int out_fd);
 /* Wipes and frees what it read. */
-void plugin_stream_clear(struct plugin_stream *stream);
+void plugin_stanza_stream_clear(struct plugin_stream *stream);
 
 /* The next stanza, to be freed with age_stanza_free(). 0; -ECONNRESET when the peer closed before
  * or in it; -RE_PROTOCOL when it is malformed or too long; -ENOMEM; -errno. */

@@ -87,8 +87,9 @@ uint64_t sealed_object_plain_bytes(const struct sealed_object *object)
 	return age_range_plain_bytes(object->range);
 }
 
-/* One chunk at a time once a piece fails, so that everything before the bad chunk is handed on. */
-static int read_piece(struct sealed_object *object, uint8_t *buf, size_t *piece_bytes,
+/* Reads a piece of several chunks; once one fails, chunk by chunk, so that everything before the
+ * bad chunk is handed on. */
+static int read_range_piece(struct sealed_object *object, uint8_t *buf, size_t *piece_bytes,
 		uint64_t offset, size_t *ret_len)
 {
 	int r = age_range_read(object->range, buf, *piece_bytes, offset, ret_len);
@@ -110,7 +111,7 @@ int sealed_object_read(
 
 	*done_bytes = 0;
 	while (r == 0 && *done_bytes < total) {
-		r = read_piece(object, buf, &piece_bytes, *done_bytes, &len);
+		r = read_range_piece(object, buf, &piece_bytes, *done_bytes, &len);
 		if (r == 0 && len == 0)
 			r = -RE_PAYLOAD;
 		if (r == 0)

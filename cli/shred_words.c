@@ -48,10 +48,10 @@ void shred_words_plan(const json_t *plan, const struct shred_target *target, FIL
 	output_fact(f, "recorded", range);
 	if (strcmp(target->kind, "account") == 0)
 		output_fact(f, "also lost",
-				"the account's name and the file names of its recordings; it cannot be "
-				"opened again");
+				"the account's name and its recordings' file names; "
+				"the account cannot be opened again");
 	print_assurance(plan, f);
-	fputs("It cannot be undone.\n", f);
+	fputs("A shred cannot be undone.\n", f);
 }
 
 void shred_words_result(const json_t *result, const struct shred_target *target,
@@ -67,11 +67,12 @@ void shred_words_result(const json_t *result, const struct shred_target *target,
 			(long long)field_int(result, "epoch_after", 0));
 	output_fact(f, "reason", reason);
 	print_assurance(result, f);
-	fputs("Without a root or an image of memory from before that epoch, nothing the vault "
-	      "ever\n"
-	      "stored, old versions and backups included, opens these recordings.\n"
-	      "It does not prove that no copy exists: what was played, exported or copied outside "
-	      "the\nvault, such a root or image if somebody kept one, and facts that may be kept "
-	      "(ids,\nsizes, times, class) are not covered.\n",
+	fputs("\nWhat this means: nothing that the vault ever stored, old versions and backups\n"
+	      "included, opens these recordings any more, unless somebody kept a copy of the root\n"
+	      "of the keys, or an image of the keeper's memory, from before that epoch.\n"
+	      "What this does not prove: that no copy exists. It does not cover recordings that\n"
+	      "were played, exported or copied outside the vault, nor a copy of the root or an\n"
+	      "image of memory from before, nor the facts that may be kept (ids, sizes, times,\n"
+	      "class).\n",
 			f);
 }

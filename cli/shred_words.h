@@ -9,12 +9,12 @@ struct shred_target {
 	const char *name; /* as given on the command line */
 };
 
-/* What the person has to type to confirm: the account's name or the recording's id. Borrowed from
- * the plan or the target. */
+/* The text that a person has to type to confirm: the account's name or the recording's id. Borrowed
+ * from the plan or the target. */
 const char *shred_words_confirmation(const json_t *plan, const struct shred_target *target);
 
 void shred_words_plan(const json_t *plan, const struct shred_target *target, FILE *f);
 
-/* confirmed is what shred_words_confirmation() said. */
+/* confirmed: what shred_words_confirmation() returned. */
 void shred_words_result(const json_t *result, const struct shred_target *target,
 		const char *confirmed, const char *reason, FILE *f);

@@ -52,7 +52,7 @@ struct table *table_free(struct table *table)
 	return NULL;
 }
 
-static int make_room(struct table *table)
+static int grow_cells(struct table *table)
 {
 	size_t room = table->room_cells ? 2 * table->room_cells : 64 * table->n_columns;
 
@@ -69,7 +69,7 @@ static int make_room(struct table *table)
 int table_row(struct table *table, const char *const cells[])
 {
 	size_t before = table->n_cells;
-	int r = make_room(table);
+	int r = grow_cells(table);
 
 	for (size_t i = 0; r == 0 && i < table->n_columns; i++) {
 		char *cell = output_safe(cells[i] ? cells[i] : "-");
@@ -87,12 +87,12 @@ int table_row(struct table *table, const char *const cells[])
 	return r;
 }
 
-static void print_row(const struct table *table, const char *const *cells, FILE *f)
+static void print_cells(const struct table *table, const char *const *cells, FILE *f)
 {
 	for (size_t i = 0; i < table->n_columns; i++) {
 		size_t padding = table->widths[i] - text_columns(cells[i]);
 		bool last = i + 1 == table->n_columns;
-		/* Nothing pads the end of a line. */
+		/* The last cell is not padded: no spaces at the end of a line. */
 		fprintf(f, "%*s%s%*s", table->columns[i].right ? (int)padding : 0, "", cells[i],
 				last ? 0
 				     : (table->columns[i].right ? 0 : (int)padding) + GAP_COLUMNS,
@@ -110,7 +110,7 @@ static void print_titles(struct table *table, FILE *f)
 		return;
 	for (size_t i = 0; i < table->n_columns; i++)
 		titles[i] = table->columns[i].title;
-	print_row(table, titles, f);
+	print_cells(table, titles, f);
 }
 
 void table_flush(struct table *table, FILE *f)
@@ -118,6 +118,6 @@ void table_flush(struct table *table, FILE *f)
 	if (table->n_cells > 0 && !table->titled)
 		print_titles(table, f);
 	for (size_t i = 0; i < table->n_cells; i += table->n_columns)
-		print_row(table, (const char *const *)table->cells + i, f);
+		print_cells(table, (const char *const *)table->cells + i, f);
 	drop_rows(table);
 }

@@ -30,7 +30,7 @@ int varlink_client_new(int fd, struct varlink_client **ret_client)
 	return 0;
 }
 
-int varlink_connect(const char *path, struct varlink_client **ret_client)
+int varlink_client_connect(const char *path, struct varlink_client **ret_client)
 {
 	int fd = socket_connect(path, SOCK_STREAM);
 
@@ -48,7 +48,7 @@ struct varlink_client *varlink_client_free(struct varlink_client *client)
 	return NULL;
 }
 
-void varlink_reply_clear(struct varlink_reply *reply)
+void varlink_client_reply_clear(struct varlink_reply *reply)
 {
 	free(reply->error);
 	json_decref(reply->parameters);
@@ -82,9 +82,9 @@ static int send_call(
 	return text ? send_all(client->fd, text, strlen(text) + 1) : -ENOMEM;
 }
 
-static int make_room(struct varlink_client *client)
+static int grow_buffer(struct varlink_client *client)
 {
-	/* One byte more than a message may have tells that it has too many. */
+	/* The buffer may grow one byte past the limit, so that a message that is too long shows. */
 	const size_t most = VARLINK_MESSAGE_MAX_BYTES + 1;
 
 	if (client->len >= most)
@@ -128,7 +128,7 @@ static int receive_message(struct varlink_client *client, size_t *ret_len)
 		}
 		searched = client->len;
 		struct socket_fds fds = {0};
-		int r = make_room(client);
+		int r = grow_buffer(client);
 		if (r < 0)
 			return r;
 		ssize_t n = socket_recv(client->fd, client->buf + client->len,
@@ -160,7 +160,7 @@ static int parse_reply(const json_t *message, struct varlink_reply *ret_reply, b
 			.parameters = parameters ? json_incref(parameters) : json_object(),
 	};
 	if (!reply.parameters || (error && !reply.error)) {
-		varlink_reply_clear(&reply);
+		varlink_client_reply_clear(&reply);
 		return -ENOMEM;
 	}
 	*ret_reply = reply;
@@ -197,7 +197,7 @@ static int start_call(
 		json_decref(parameters);
 		return -RE_PROTOCOL;
 	}
-	/* Until the call's last reply is in, the stream is between two of them. */
+	/* Until the call's last reply is in, any failure leaves the stream in the middle of one. */
 	client->broken = true;
 	return send_call(client, method, parameters, more);
 }
@@ -206,14 +206,14 @@ static int start_call(
 static int end_call(struct varlink_client *client, struct varlink_reply *reply)
 {
 	if (client->len > 0) {
-		varlink_reply_clear(reply);
+		varlink_client_reply_clear(reply);
 		return -RE_PROTOCOL;
 	}
 	client->broken = false;
 	return reply->error ? VARLINK_FAILED : VARLINK_REPLIED;
 }
 
-int varlink_call(struct varlink_client *client, const char *method, json_t *parameters,
+int varlink_client_call(struct varlink_client *client, const char *method, json_t *parameters,
 		struct varlink_reply *ret_reply)
 {
 	struct varlink_reply reply;
@@ -225,7 +225,7 @@ int varlink_call(struct varlink_client *client, const char *method, json_t *para
 	if (r < 0)
 		return r;
 	if (continues) {
-		varlink_reply_clear(&reply);
+		varlink_client_reply_clear(&reply);
 		return -RE_PROTOCOL;
 	}
 	r = end_call(client, &reply);
@@ -248,11 +248,11 @@ static int next_page(struct varlink_client *client, varlink_page page, void *con
 	else if (!reply->error)
 		r = page(context, reply->parameters);
 	if (r < 0)
-		varlink_reply_clear(reply);
+		varlink_client_reply_clear(reply);
 	return r < 0 ? r : continues;
 }
 
-int varlink_call_more(struct varlink_client *client, const char *method, json_t *parameters,
+int varlink_client_call_more(struct varlink_client *client, const char *method, json_t *parameters,
 		varlink_page page, void *context, struct varlink_reply *ret_reply)
 {
 	struct varlink_reply reply = {0};
@@ -261,13 +261,13 @@ int varlink_call_more(struct varlink_client *client, const char *method, json_t 
 	if (r < 0)
 		return r;
 	while ((r = next_page(client, page, context, &reply)) > 0)
-		varlink_reply_clear(&reply);
+		varlink_client_reply_clear(&reply);
 	if (r < 0)
 		return r;
 	r = end_call(client, &reply);
 	if (r == VARLINK_FAILED)
 		*ret_reply = reply;
 	else if (r == VARLINK_REPLIED)
-		varlink_reply_clear(&reply);
+		varlink_client_reply_clear(&reply);
 	return r;
 }

@@ -4,12 +4,13 @@
 #include <sys/resource.h>
 
 #include "daemon/intake/spool/scan.h"
-#include "daemon/intake/work/job.h"
+#include "daemon/intake/work/jobs.h"
 
-/* The loop, its threads, the watch, the keeper, the probe, and what libraries open for a moment. */
+/* The loop, its threads, the watch, the keeper, the probe, and the files that libraries open
+ * for a moment. */
 #define OTHERS 32
-/* A job's file, its directory, the spool for its sidecars, object and key; before it begins, the
- * probe's duplicate. */
+/* A job holds its file, its folder, the spool for its sidecars, object and key; before it begins,
+ * the probe's duplicate of the file instead of object and key. */
 #define PER_JOB    5
 #define PER_BEFORE 4
 
@@ -18,7 +19,7 @@ size_t descriptors_limit(void)
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return SIZE_MAX; /* then opening will tell */
+		return SIZE_MAX; /* then an open that fails will show it */
 	if (limit.rlim_cur < limit.rlim_max) {
 		const struct rlimit raised = {limit.rlim_max, limit.rlim_max};
 		if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
@@ -31,7 +32,7 @@ size_t descriptors_jobs(size_t limit, size_t wanted, size_t n_spools)
 {
 	/* A walk holds a descriptor for each level; few spools are as deep as they may be. */
 	size_t fixed = OTHERS + n_spools * (1 + SCAN_DEPTH_MAX / 4) +
-		       PER_BEFORE * (jobs_places(0, n_spools));
+		       PER_BEFORE * jobs_slots(0, n_spools);
 	size_t room = limit > fixed ? (limit - fixed) / PER_JOB : 0;
 
 	return room < 1 ? 1 : room < wanted ? room : wanted;

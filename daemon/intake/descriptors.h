@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-/* Raises the soft limit to the hard one; returns the limit, SIZE_MAX when it cannot be told. */
+/* Raises the soft limit to the hard one; returns the limit, SIZE_MAX when it is not known. */
 size_t descriptors_limit(void);
 
 /* At most `wanted` jobs, at least one: no more than the limit leaves descriptors for. */

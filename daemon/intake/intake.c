@@ -5,33 +5,74 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <syslog.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/monotonic.h"
 #include "daemon/common/event.h"
 #include "daemon/intake/descriptors.h"
-#include "daemon/intake/intake_state.h"
 #include "daemon/intake/look.h"
+#include "daemon/intake/probe_program.h"
 #include "daemon/intake/spool/report.h"
+#include "daemon/intake/turn.h"
 
 #define LOOKS_PER_TURN        32
-#define REMEMBERED            4096 /* refusals told, files parked */
+#define REMEMBERED            4096 /* refusals reported, files parked */
 #define HOUSEKEEPING_MS       2000
 #define TICKS_PER_SPACE_CHECK 3
 #define GRACE_MS              5000
 #define QUIET_ATTEMPTS        6 /* about three seconds: both daemons may be starting */
 
+struct intake {
+	uv_loop_t *loop;
+	const struct clock *clock;
+	void (*stopped)(void *context);
+	void *context;
+
+	struct seen *reported; /* refusals in the journal */
+	struct watch *watch;
+	struct probe_client *probe;
+	struct keeper_link *link;
+	struct jobs *jobs;
+	struct spool_tools tools;
+	struct spool *spools;
+	size_t n_spools;
+	struct turn order; /* of the spools */
+	struct look look;
+
+	uv_idle_t turn;          /* runs while there is work at hand */
+	uv_timer_t due;          /* the next candidate's time */
+	uv_timer_t rescan;       /* of every spool */
+	uv_timer_t housekeeping; /* roots, report */
+	uv_timer_t grace;        /* of a stop */
+	uv_signal_t lease_break;
+
+	struct outage keeper;
+	bool connected, stopping, shut_down;
+	unsigned ticks;
+};
+
 /* ---- The turn: a little of everything, then the loop again ---- */
 
-static bool scan_some(struct intake *intake)
+static void on_intake_turn(uv_idle_t *idle);
+
+static void intake_wake(struct intake *intake)
+{
+	if (!intake->stopping)
+		uv_idle_start(&intake->turn, on_intake_turn);
+}
+
+static void on_candidate_due(uv_timer_t *timer)
+{
+	intake_wake(timer->data);
+}
+
+static bool intake_scan_some(struct intake *intake)
 {
 	bool more = false;
 
-	for (size_t i = 0; i < intake->config->n_spools; i++) {
+	for (size_t i = 0; i < intake->n_spools; i++) {
 		struct spool *spool = &intake->spools[i];
 		spool_turn(spool);
 		if (spool_scanning(spool))
@@ -41,125 +82,74 @@ static bool scan_some(struct intake *intake)
 	return more;
 }
 
-static bool may_take(const struct intake *intake, const struct spool *spool, int64_t now_us)
-{
-	return keeper_link_ready(intake->link) && jobs_room(intake->jobs, spool->index) &&
-	       brake_allows(&spool->brake, jobs_of(intake->jobs, spool->index), now_us);
-}
-
-/* Those that were deferred come first: there are few places for them, and others take none of
- * these.
- */
-static struct candidate *take_from(struct intake *intake, struct spool *spool, int64_t now_us)
-{
-	struct candidate *candidate = NULL;
-
-	if (!may_take(intake, spool, now_us))
-		return NULL;
-	if (jobs_room_for_size(intake->jobs, JOBS_LARGE_BYTES))
-		candidate = queue_take_deferred(spool->queue);
-	return candidate ? candidate : queue_take(spool->queue, now_us);
-}
-
-/* One spool after the other. */
-static struct candidate *take_next(struct intake *intake, int64_t now_us)
-{
-	size_t n = intake->config->n_spools;
-	struct candidate *candidate = NULL;
-
-	for (size_t i = 0; i < n && !candidate; i++) {
-		candidate = take_from(intake, &intake->spools[intake->next_spool], now_us);
-		intake->next_spool = (intake->next_spool + 1) % n;
-	}
-	return candidate;
-}
-
-static void look_at_some(struct intake *intake)
+static void intake_look_at_some(struct intake *intake)
 {
 	struct candidate *candidate;
 	int64_t now_us = monotonic_us();
 
-	for (int i = 0; i < LOOKS_PER_TURN && (candidate = take_next(intake, now_us)); i++)
-		look_at(intake, candidate);
+	for (int i = 0; i < LOOKS_PER_TURN && (candidate = turn_take(&intake->order, now_us)); i++)
+		look_at(&intake->look, candidate);
 }
 
-static void on_due(uv_timer_t *timer)
+/* True when a candidate is due already; else sets the timer to the time when one is. */
+static bool intake_await_next(struct intake *intake)
 {
-	intake_wake(timer->data);
-}
+	int64_t next_us = turn_due_us(&intake->order), now_us = monotonic_us();
 
-/* When there is something to look at in this spool, as far as only time can tell. */
-static int64_t spool_due_us(const struct intake *intake, const struct spool *spool)
-{
-	int64_t due_us = queue_next_due_us(spool->queue);
-
-	if (!keeper_link_ready(intake->link) || !jobs_room(intake->jobs, spool->index))
-		return INT64_MAX;
-	if (queue_has_deferred(spool->queue) && jobs_room_for_size(intake->jobs, JOBS_LARGE_BYTES))
-		due_us = 0;
-	if (due_us == INT64_MAX || spool->brake.pause_us == 0)
-		return due_us;
-	if (jobs_of(intake->jobs, spool->index) > 0)
-		return INT64_MAX;
-	return due_us > spool->brake.until_us ? due_us : spool->brake.until_us;
-}
-
-/* True when a candidate is due already; else has the timer wake us when one is. */
-static bool await_next(struct intake *intake)
-{
-	int64_t next_us = INT64_MAX, now_us = monotonic_us();
-
-	for (size_t i = 0; i < intake->config->n_spools; i++) {
-		int64_t due_us = spool_due_us(intake, &intake->spools[i]);
-		if (due_us < next_us)
-			next_us = due_us;
-	}
 	if (next_us == INT64_MAX)
 		return false;
 	if (next_us <= now_us)
 		return true;
+	/* The loop's own clock stands still during a turn. Rounded up: a timer that is early would
+	 * only find that it was. */
 	uv_update_time(intake->loop);
-	uv_timer_start(&intake->due, on_due, (uint64_t)(next_us - now_us + 999) / 1000, 0);
+	uv_timer_start(&intake->due, on_candidate_due, (uint64_t)(next_us - now_us + 999) / 1000,
+			0);
 	return false;
 }
 
-static void on_turn(uv_idle_t *idle)
+static void on_intake_turn(uv_idle_t *idle)
 {
 	struct intake *intake = idle->data;
-	bool more = scan_some(intake);
+	bool more = intake_scan_some(intake);
 
-	look_at_some(intake);
-	more |= await_next(intake);
+	intake_look_at_some(intake);
+	more |= intake_await_next(intake);
 	if (!more)
 		uv_idle_stop(idle);
 }
 
-void intake_wake(struct intake *intake)
+/* ---- What the parts report ---- */
+
+static void intake_log_notice(void *context, const struct notice *notice)
 {
-	if (!intake->stopping)
-		uv_idle_start(&intake->turn, on_turn);
+	const struct event_fields fields = {.spool = notice->spool};
+
+	event_log(notice->priority, notice->event, &fields, "%s", notice->text);
 }
 
-/* ---- What the parts tell ---- */
+static void intake_want_scans(struct intake *intake)
+{
+	for (size_t i = 0; i < intake->n_spools; i++)
+		intake->spools[i].scan_wanted = true;
+}
 
-static void on_watch(void *context, enum watch_event event, size_t spool, const char *path)
+static void on_watch_event(void *context, enum watch_event event, size_t spool, const char *path)
 {
 	struct intake *intake = context;
 
-	if (event == WATCH_OVERFLOW) {
-		for (size_t i = 0; i < intake->config->n_spools; i++)
-			intake->spools[i].scan_wanted = true;
-	} else {
+	/* The kernel does not say whose events it has dropped. */
+	if (event == WATCH_OVERFLOW)
+		intake_want_scans(intake);
+	else
 		spool_event(&intake->spools[spool], event, path);
-	}
 	intake_wake(intake);
 }
 
-static void report(struct intake *intake)
+static void intake_send_report(struct intake *intake)
 {
 	if (keeper_link_ready(intake->link))
-		keeper_link_send(intake->link,
-				report_build(intake->spools, intake->config->n_spools));
+		keeper_link_send(intake->link, report_build(intake->spools, intake->n_spools));
 }
 
 static void on_keeper_ready(void *context)
@@ -167,9 +157,9 @@ static void on_keeper_ready(void *context)
 	struct intake *intake = context;
 
 	intake->connected = true;
-	if (trouble_over(&intake->keeper))
+	if (outage_over(&intake->keeper))
 		event_log(LOG_NOTICE, EVENT_PLAIN, NULL, "the keeper is there again");
-	report(intake);
+	intake_send_report(intake);
 	intake_wake(intake);
 }
 
@@ -185,12 +175,14 @@ static int on_keeper_message(void *context, json_t *message, struct socket_fds *
 static void on_keeper_lost(void *context, int r, unsigned attempts)
 {
 	struct intake *intake = context;
+	/* A lost connection is reported at once, one that never was only after a while. */
 	bool tell = intake->connected || attempts >= QUIET_ATTEMPTS;
 
 	intake->connected = false;
-	if (tell && trouble_hit(&intake->keeper, monotonic_us()) > 0)
+	if (tell && outage_failed(&intake->keeper, monotonic_us()) > 0)
 		event_log(LOG_ERR, EVENT_KEY_TROUBLE, NULL,
-				"the keeper cannot be reached (%s): recordings wait in their spools",
+				"the keeper cannot be reached (%s): recordings wait in their "
+				"spools",
 				re_strerror(r));
 	jobs_lost(intake->jobs);
 }
@@ -200,22 +192,19 @@ static void on_housekeeping(uv_timer_t *timer)
 	struct intake *intake = timer->data;
 	bool check_space = intake->ticks++ % TICKS_PER_SPACE_CHECK == 0;
 
-	for (size_t i = 0; i < intake->config->n_spools; i++) {
+	for (size_t i = 0; i < intake->n_spools; i++) {
 		spool_check(&intake->spools[i]);
 		if (check_space)
 			spool_check_space(&intake->spools[i]);
 	}
-	report(intake);
+	intake_send_report(intake);
 	intake_wake(intake);
 }
 
 static void on_rescan(uv_timer_t *timer)
 {
-	struct intake *intake = timer->data;
-
-	for (size_t i = 0; i < intake->config->n_spools; i++)
-		intake->spools[i].scan_wanted = true;
-	intake_wake(intake);
+	intake_want_scans(timer->data);
+	intake_wake(timer->data);
 }
 
 static void on_lease_break(uv_signal_t *signal, int number)
@@ -227,30 +216,31 @@ static void on_lease_break(uv_signal_t *signal, int number)
 
 /* ---- Stopping ---- */
 
-static void close_handle(void *handle)
+static void intake_close_handle(void *handle)
 {
 	uv_handle_t *h = handle;
 
+	/* A start that failed early has not initialised all of them. */
 	if (h->type != UV_UNKNOWN_HANDLE && !uv_is_closing(h))
 		uv_close(h, NULL);
 }
 
-static void shut_down(struct intake *intake)
+static void intake_shut_down(struct intake *intake)
 {
 	if (intake->shut_down)
 		return;
 	intake->stopping = intake->shut_down = true;
 	intake->probe = probe_client_stop(intake->probe);
 	intake->link = keeper_link_stop(intake->link);
-	for (size_t i = 0; intake->spools && i < intake->config->n_spools; i++)
+	for (size_t i = 0; i < intake->n_spools; i++)
 		spool_close(&intake->spools[i]);
 	intake->watch = watch_stop(intake->watch);
-	close_handle(&intake->turn);
-	close_handle(&intake->due);
-	close_handle(&intake->rescan);
-	close_handle(&intake->housekeeping);
-	close_handle(&intake->grace);
-	close_handle(&intake->lease_break);
+	intake_close_handle(&intake->turn);
+	intake_close_handle(&intake->due);
+	intake_close_handle(&intake->rescan);
+	intake_close_handle(&intake->housekeeping);
+	intake_close_handle(&intake->grace);
+	intake_close_handle(&intake->lease_break);
 	if (intake->stopped)
 		intake->stopped(intake->context);
 }
@@ -259,9 +249,9 @@ static void on_job_ended(void *context, const struct job_outcome *outcome)
 {
 	struct intake *intake = context;
 
-	look_after(intake, outcome);
+	look_after(&intake->look, outcome, intake->stopping);
 	if (intake->stopping && jobs_running(intake->jobs) == 0)
-		shut_down(intake);
+		intake_shut_down(intake);
 	else
 		intake_wake(intake);
 }
@@ -280,45 +270,48 @@ void intake_stop(struct intake *intake)
 	intake->stopping = true;
 	uv_idle_stop(&intake->turn);
 	uv_timer_start(&intake->grace, on_grace_over, GRACE_MS, 0);
+	/* Before the jobs: jobs_wind_down() relies on it. */
 	intake->probe = probe_client_stop(intake->probe);
 	jobs_wind_down(intake->jobs, false);
+	/* Otherwise the last job to end shuts down. */
 	if (jobs_running(intake->jobs) == 0)
-		shut_down(intake);
+		intake_shut_down(intake);
 }
 
 /* ---- Starting ---- */
 
-/* The probe lies beside the daemon in a build folder, in its own place when installed. */
-static const char *probe_program(const struct config *config, char buf[static PATH_MAX])
+static int start_watch(struct intake *intake, struct reason *reason)
 {
-	static const char name[] = "recseal-probe";
-	ssize_t n = readlink("/proc/self/exe", buf, PATH_MAX - 1);
+	int r = watch_start(intake->loop, on_watch_event, intake, &intake->watch);
 
-	if (config->probe_program)
-		return config->probe_program;
-	if (n > 0) {
-		buf[n] = '\0';
-		char *file = strrchr(buf, '/') + 1;
-		if ((size_t)(file - buf) + sizeof(name) <= PATH_MAX) {
-			memcpy(file, name, sizeof(name));
-			if (access(buf, X_OK) == 0)
-				return buf;
-		}
-	}
-	return PKGLIBEXECDIR "/recseal-probe";
+	if (r == -EMFILE)
+		return reason_set_error(reason, r,
+				"watching the spools (raise fs.inotify.max_user_instances)");
+	return r < 0 ? reason_set_error(reason, r, "watching the spools") : 0;
 }
 
-static int start_link(struct intake *intake)
+static int start_probe(struct intake *intake, const struct config *config, struct reason *reason)
+{
+	char buf[PATH_MAX];
+	const char *program =
+			config->probe_program ? config->probe_program : probe_program_find(buf);
+	int r = probe_client_start(intake->loop, program, config->probe_timeout_us, &intake->probe);
+
+	return r < 0 ? reason_set_error(reason, r, "starting the probe %s", program) : 0;
+}
+
+static int start_link(struct intake *intake, const char *socket_dir, struct reason *reason)
 {
 	const struct keeper_link_events events = {
 			on_keeper_ready, on_keeper_message, on_keeper_lost, intake};
 	_cleanup_free_ char *path = NULL;
+	int r = -ENOMEM;
 
-	if (asprintf(&path, "%s/intake", intake->config->socket_dir) < 0) {
+	if (asprintf(&path, "%s/intake", socket_dir) < 0)
 		path = NULL;
-		return -ENOMEM;
-	}
-	return keeper_link_start(intake->loop, path, &events, &intake->link);
+	else
+		r = keeper_link_start(intake->loop, path, &events, &intake->link);
+	return r < 0 ? reason_set_error(reason, r, "connecting to the keeper") : 0;
 }
 
 static size_t affordable_jobs(const struct config *config)
@@ -328,31 +321,32 @@ static size_t affordable_jobs(const struct config *config)
 
 	if (jobs < config->jobs)
 		event_log(LOG_WARNING, EVENT_PLAIN, NULL,
-				"%zu open files are allowed: that is enough for %zu recordings in progress, "
-				"not for Jobs=%u (raise LimitNOFILE=)",
+				"%zu open files are allowed: enough for %zu recordings in "
+				"progress, not for Jobs=%u (raise LimitNOFILE=)",
 				limit, jobs, config->jobs);
 	return jobs;
 }
 
-static int start_jobs(struct intake *intake)
+static int start_jobs(struct intake *intake, const struct config *config, struct reason *reason)
 {
 	const struct jobs_setup setup = {
 			.loop = intake->loop,
 			.clock = intake->clock,
 			.link = intake->link,
 			.probe = intake->probe,
-			.max = affordable_jobs(intake->config),
-			.n_spools = intake->config->n_spools,
-			.slow_us = intake->config->probe_timeout_us / 2,
+			.max = affordable_jobs(config),
+			.n_spools = config->n_spools,
+			.slow_us = config->probe_timeout_us / 2,
 			.ended = on_job_ended,
 			.context = intake,
 	};
+	int r = jobs_new(&setup, &intake->jobs);
 
-	return jobs_new(&setup, &intake->jobs);
+	return r < 0 ? reason_set_error(reason, r, "preparing %zu jobs", setup.max) : 0;
 }
 
 /* A power of two. */
-static size_t queue_share(size_t n_spools)
+static size_t spool_queue_share(size_t n_spools)
 {
 	size_t share = INTAKE_QUEUE;
 
@@ -361,33 +355,49 @@ static size_t queue_share(size_t n_spools)
 	return share;
 }
 
-static int start_spools(struct intake *intake)
+static int start_spool(
+		struct intake *intake, const struct config *config, size_t i, struct reason *reason)
 {
-	size_t n = intake->config->n_spools;
+	struct spool_setup setup = {.index = i,
+			.config = &config->spools[i],
+			.tools = &intake->tools,
+			.candidates = spool_queue_share(config->n_spools)};
+	int r = config_profile_of(config, setup.config, &setup.profile);
+
+	if (r < 0)
+		return reason_set(reason, -RE_CONFIG, "spool %s: there is no profile %s",
+				setup.config->name, setup.config->profile);
+	return spool_init(&intake->spools[i], &setup, reason);
+}
+
+static int start_spools(struct intake *intake, const struct config *config, struct reason *reason)
+{
+	size_t n = config->n_spools;
+	int r = 0;
 
 	intake->tools = (struct spool_tools){
 			.clock = intake->clock,
 			.watch = intake->watch,
-			.told = intake->told,
-			.rescan_us = intake->config->rescan_us,
+			.reported = intake->reported,
+			.notices = {.post = intake_log_notice, .context = intake},
+			.rescan_us = config->rescan_us,
 	};
 	intake->spools = calloc(n ? n : 1, sizeof(*intake->spools));
 	if (!intake->spools)
-		return -ENOMEM;
-	int r = 0;
-	for (size_t i = 0; i < n; i++) { /* all, so that all can be freed */
-		int failed = spool_init(&intake->spools[i], i, intake->config, &intake->tools,
-				queue_share(n));
-		r = failed < 0 ? failed : r;
+		return reason_set_error(reason, -ENOMEM, "preparing %zu spools", n);
+	/* Counted one by one: those that there are can be freed. */
+	while (r == 0 && intake->n_spools < n) {
+		intake->spools[intake->n_spools].root_fd = -1;
+		r = start_spool(intake, config, intake->n_spools++, reason);
 	}
 	for (size_t i = 0; r == 0 && i < n; i++)
 		spool_check(&intake->spools[i]);
 	return r;
 }
 
-static void start_handles(struct intake *intake)
+static void start_handles(struct intake *intake, int64_t rescan_us)
 {
-	uint64_t rescan_ms = (uint64_t)intake->config->rescan_us / 1000;
+	uint64_t rescan_ms = (uint64_t)rescan_us / 1000;
 
 	uv_idle_init(intake->loop, &intake->turn);
 	uv_timer_init(intake->loop, &intake->due);
@@ -401,40 +411,50 @@ static void start_handles(struct intake *intake)
 	uv_timer_start(&intake->housekeeping, on_housekeeping, 0, HOUSEKEEPING_MS);
 }
 
-static int start_parts(struct intake *intake)
+/* From the parts that others need to those that need them. */
+static int start_parts(struct intake *intake, const struct config *config, struct reason *reason)
 {
-	char buf[PATH_MAX];
-
 	/* Before the first lease: the default action of SIGIO is to die. */
 	int r = uv_signal_start(&intake->lease_break, on_lease_break, SIGIO);
+
+	if (r < 0)
+		return reason_set_error(reason, r, "handling SIGIO");
+	r = start_watch(intake, reason);
 	if (r == 0)
-		r = watch_start(intake->loop, on_watch, intake, &intake->watch);
+		r = start_probe(intake, config, reason);
 	if (r == 0)
-		r = probe_client_start(intake->loop, probe_program(intake->config, buf),
-				intake->config->probe_timeout_us, &intake->probe);
+		r = start_link(intake, config->socket_dir, reason);
 	if (r == 0)
-		r = start_link(intake);
+		r = start_jobs(intake, config, reason);
 	if (r == 0)
-		r = start_jobs(intake);
-	return r < 0 ? r : start_spools(intake);
+		r = start_spools(intake, config, reason);
+	if (r < 0)
+		return r;
+	intake->look.jobs = intake->jobs;
+	intake->look.spools = intake->spools;
+	intake->order = (struct turn){.link = intake->link,
+			.jobs = intake->jobs,
+			.spools = intake->spools,
+			.n_spools = intake->n_spools};
+	return 0;
 }
 
-int intake_start(const struct intake_setup *setup, struct intake **ret_intake)
+int intake_start(
+		const struct intake_setup *setup, struct reason *reason, struct intake **ret_intake)
 {
 	struct intake *intake = calloc(1, sizeof(*intake));
 
 	if (!intake)
 		return -ENOMEM;
 	intake->loop = setup->loop;
-	intake->config = setup->config;
-	intake->clock = setup->clock;
-	intake->told = seen_new(REMEMBERED);
-	intake->parked = seen_new(REMEMBERED);
+	intake->clock = intake->look.clock = setup->clock;
+	intake->reported = seen_new(REMEMBERED);
+	intake->look.parked = seen_new(REMEMBERED);
 	int r = -ENOMEM;
-	if (!intake->told || !intake->parked)
+	if (!intake->reported || !intake->look.parked)
 		goto fail;
-	start_handles(intake);
-	r = start_parts(intake);
+	start_handles(intake, setup->config->rescan_us);
+	r = start_parts(intake, setup->config, reason);
 	if (r < 0)
 		goto fail;
 	intake->stopped = setup->stopped;
@@ -443,7 +463,8 @@ int intake_start(const struct intake_setup *setup, struct intake **ret_intake)
 	*ret_intake = intake;
 	return 0;
 fail:
-	shut_down(intake);
+	intake_shut_down(intake);
+	/* The handles are closed by the loop, and lie in memory that is freed next. */
 	while (uv_run(intake->loop, UV_RUN_DEFAULT))
 		;
 	intake_free(intake);
@@ -455,11 +476,11 @@ struct intake *intake_free(struct intake *intake)
 	if (!intake)
 		return NULL;
 	jobs_free(intake->jobs);
-	for (size_t i = 0; intake->spools && i < intake->config->n_spools; i++)
+	for (size_t i = 0; i < intake->n_spools; i++)
 		spool_free(&intake->spools[i]);
 	free(intake->spools);
-	seen_free(intake->told);
-	seen_free(intake->parked);
+	seen_free(intake->reported);
+	seen_free(intake->look.parked);
 	free(intake);
 	return NULL;
 }

@@ -1,9 +1,19 @@
-/* The whole intake on a libuv loop: spools in, sealed files out. */
+/* The whole intake on a libuv loop: spools in, sealed files out.
+ *
+ *     intake.c         what happens when: the turn of the loop, events, timers, start and stop
+ *     turn.h           which candidate is looked at next
+ *     look.h           the look at a candidate, and what follows its job
+ *     descriptors.h    how many jobs the open files allow
+ *     probe_program.h  where recseal-probe is
+ *
+ * This is the top floor: it alone writes to the journal (intake_log_notice()), and hands its
+ * settings to the floors below as each needs them. */
 #pragma once
 
 #include <uv.h>
 
 #include "base/clock.h"
+#include "base/reason.h"
 #include "daemon/common/config/config.h"
 
 /* Candidates remembered at once, of all spools together; a spool with more files than its share is
@@ -13,7 +23,7 @@
 
 struct intake_setup {
 	uv_loop_t *loop;
-	const struct config *config; /* borrowed */
+	const struct config *config; /* borrowed, until intake_free() */
 	const struct clock *clock;   /* borrowed */
 	void (*stopped)(void *context);
 	void *context;
@@ -23,8 +33,10 @@ struct intake;
 
 /* Watches the spools and begins to connect to the keeper; neither needs to be there. The process
  * gets SIGIO when somebody wants to write to a file that is being sealed: the intake handles it.
- * On failure the loop has been run until nothing was left on it. -errno. */
-int intake_start(const struct intake_setup *setup, struct intake **ret_intake);
+ * On failure the loop has been run until nothing was left on it. -errno, -RE_CONFIG, with a reason.
+ */
+int intake_start(const struct intake_setup *setup, struct reason *reason,
+		struct intake **ret_intake);
 
 /* Takes no more candidates, lets running seals finish for a short while, then closes every handle
  * and calls `stopped`. May be called twice. */

@@ -2,57 +2,105 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
+#include <limits.h>
 #include <string.h>
 #include <syslog.h>
 
-#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/monotonic.h"
-#include "daemon/common/event.h"
+#include "daemon/common/config/config.h"
 #include "daemon/intake/beside/bundle.h"
 #include "daemon/intake/beside/marks.h"
 #include "daemon/intake/source/aside.h"
 
-/* 1 January 2000: what claims to be older has no clock. */
+/* 1 January 2000: a file that claims to be older comes from a machine whose clock was not set. */
 #define EARLIEST_SANE_US (INT64_C(946684800) * US_PER_S)
 #define CLOCK_SKEW_US    US_PER_S
 
-/* A writer's close is told before the kernel has let go of its write access, so a lease may fail
- * for a moment: a few quick looks, about 1.3 s in all. A longer wait ends with a close event, or
- * with the next scan. */
+/* The event of a writer's close comes before the kernel has let go of its write access, so a lease
+ * may fail for a moment: a few quick looks, about 1.3 s in all. A longer wait ends with a close
+ * event, or with the next scan. */
 #define WRITER_FIRST_US (10 * INT64_C(1000))
 #define WRITER_LOOKS    7
 
 #define RETRY_FIRST_US US_PER_S
 #define RETRY_MAX_US   (60 * US_PER_S)
 
-/* Where no lease is to be had, an open writer cannot be told from none, nor by a close that was
- * seen: some bridges close a file and open it again. They write through buffers that take some
- * seconds of audio to fill, so a file must have been quiet for much longer than that. */
+/* Without a lease nothing tells whether a writer has the file open, not even a close that was seen:
+ * some bridges close a file and open it again. Bridges write through buffers that take some seconds
+ * of audio to fill, so the file must have been quiet for much longer than that. */
 #define UNLEASED_SETTLE_US (60 * US_PER_S)
 
 #define SHORT_WAIT_US (10 * INT64_C(1000))
 #define TICK_US       (10 * INT64_C(1000)) /* of a kernel with HZ=100, the slowest */
 
-static struct queue *queue_of(struct intake *intake, const struct candidate *candidate)
+/* ---- The candidate goes back to its queue, or out of it ---- */
+
+static struct spool *candidate_home(const struct look *look, const struct candidate *candidate)
 {
-	return intake->spools[candidate->spool].queue;
+	return &look->spools[candidate->spool];
 }
 
-static void drop(struct intake *intake, struct candidate *candidate)
+static void candidate_drop(const struct look *look, struct candidate *candidate)
 {
-	queue_drop(queue_of(intake, candidate), candidate);
+	queue_drop(candidate_home(look, candidate)->queue, candidate);
 }
 
-static void return_in(struct intake *intake, struct candidate *candidate, int64_t wait_us)
+static void candidate_return_in(
+		const struct look *look, struct candidate *candidate, int64_t wait_us)
 {
-	queue_return(queue_of(intake, candidate), candidate, monotonic_us() + wait_us);
+	queue_return(candidate_home(look, candidate)->queue, candidate, monotonic_us() + wait_us);
 }
 
-/* When the file was finished, as far as can be told: its last change by its own account, or, when
- * that lies in the future or before any bridge, the moment this state of it was first met. */
-static int64_t finished_us(
+/* Some files fail for good. They may fill half of the queue; what is dropped then is found again by
+ * the next scan. */
+static void candidate_try_later(
+		const struct look *look, struct candidate *candidate, const char *why)
+{
+	unsigned shift = candidate->failures < 6 ? candidate->failures : 6;
+	int64_t wait_us = RETRY_FIRST_US << shift;
+
+	spool_sealing_failed(candidate_home(look, candidate), why);
+	candidate->failures++;
+	if (queue_crowded(candidate_home(look, candidate)->queue))
+		candidate_drop(look, candidate);
+	else
+		candidate_return_in(
+				look, candidate, wait_us < RETRY_MAX_US ? wait_us : RETRY_MAX_US);
+}
+
+static void candidate_has_writer(
+		const struct look *look, struct candidate *candidate, const struct source *source)
+{
+	/* The writer's close is an event, which makes the file a candidate again. */
+	if (candidate->writers >= WRITER_LOOKS) {
+		spool_in_progress(candidate_home(look, candidate), source, false);
+		candidate_drop(look, candidate);
+		return;
+	}
+	candidate_return_in(look, candidate, WRITER_FIRST_US << candidate->writers++);
+}
+
+/* ---- What a look finds ---- */
+
+struct finding {
+	struct source source;
+	struct job_order order;
+	int64_t wait_us; /* with FINDING_UNSETTLED */
+};
+enum {
+	FINDING_UNSETTLED = SOURCE_OUTCOMES,
+	FINDING_PARKED,     /* the keeper has refused this very state of the file */
+	FINDING_UNFINISHED, /* its bridge says so */
+	FINDING_LEFT,       /* discarded by its bridge, and to be left to it */
+	FINDING_REMOVED,    /* discarded by its bridge, and removed */
+	FINDING_NO_MAP,     /* the map of accounts cannot be read */
+	FINDING_LARGE,      /* no slot is free for a file of its size */
+};
+
+/* When the file was finished, as far as is known: its last change by its own times, or, when
+ * these lie in the future or before any bridge, the moment this state of it was first met. */
+static int64_t candidate_finished_us(
 		struct candidate *candidate, const struct source_identity *identity, int64_t now_us)
 {
 	int64_t changed_us = source_changed_us(identity);
@@ -67,73 +115,18 @@ static int64_t finished_us(
 }
 
 /* The file's mtime, unless it is absurd: some tools keep the time of the recording in it. */
-static int64_t recorded_us(const struct source_identity *identity, int64_t now_us)
+static int64_t finding_recorded_us(const struct source_identity *identity, int64_t now_us)
 {
 	int64_t mtime_us = identity->mtime_ns / 1000;
 
 	return mtime_us < EARLIEST_SANE_US || mtime_us > now_us + US_PER_DAY ? now_us : mtime_us;
 }
 
-/* Some files fail for good. They may fill half of the queue; the next scan finds the others again.
- */
-static void try_later(struct intake *intake, struct candidate *candidate, const char *why)
-{
-	unsigned shift = candidate->failures < 6 ? candidate->failures : 6;
-	int64_t wait_us = RETRY_FIRST_US << shift;
-
-	spool_trouble(&intake->spools[candidate->spool], why);
-	candidate->failures++;
-	if (queue_crowded(queue_of(intake, candidate)))
-		drop(intake, candidate);
-	else
-		return_in(intake, candidate, wait_us < RETRY_MAX_US ? wait_us : RETRY_MAX_US);
-}
-
-static void writer_found(
-		struct intake *intake, struct candidate *candidate, const struct source *source)
-{
-	if (candidate->writers >= WRITER_LOOKS) {
-		spool_in_progress(&intake->spools[candidate->spool], source, false);
-		drop(intake, candidate);
-		return;
-	}
-	return_in(intake, candidate, WRITER_FIRST_US << candidate->writers++);
-}
-
-static void tell_unleased(struct spool *spool)
-{
-	const struct event_fields fields = {.spool = spool->config->name};
-
-	if (spool->told_unleased)
-		return;
-	spool->told_unleased = true;
-	event_log(LOG_WARNING, EVENT_SPOOL_TROUBLE, &fields,
-			"spool %s: no lease on a file is to be had (the filesystem, or CAP_LEASE): a "
-			"writer "
-			"is only noticed when it writes; files wait longer",
-			spool->config->name);
-}
-
-/* What the look found. */
-struct finding {
-	struct source source;
-	struct job_order order;
-	int64_t wait_us; /* with FINDING_UNSETTLED */
-};
-enum {
-	FINDING_UNSETTLED = SOURCE_OUTCOMES,
-	FINDING_PARKED,
-	FINDING_UNFINISHED, /* says its bridge */
-	FINDING_LEFT,       /* discarded by its bridge, and to be left to it */
-	FINDING_REMOVED,    /* ... and removed */
-	FINDING_NO_MAP,     /* says whose it is */
-	FINDING_LARGE,
-};
-
-/* Within one tick of the filesystem's clock, two files after each other in one inode look alike
- * (source_hash): none is taken before its tick is over. Some filesystems keep whole seconds. */
-static int64_t unsettled_us(const struct job_order *order, const struct source_identity *identity,
-		int64_t settle_us, int64_t now_us)
+/* How long until the file has settled. Within one tick of the filesystem's clock, two files after
+ * each other in one inode look alike (source_hash): none is taken before its tick is over. Some
+ * filesystems keep whole seconds. */
+static int64_t finding_unsettled_us(const struct job_order *order,
+		const struct source_identity *identity, int64_t settle_us, int64_t now_us)
 {
 	int64_t tick_us = identity->ctime_ns % (1000 * US_PER_S) == 0 ? 2 * US_PER_S : TICK_US;
 
@@ -144,52 +137,91 @@ static int64_t unsettled_us(const struct job_order *order, const struct source_i
 	return wait_us > 0 ? wait_us + 1 : 0;
 }
 
-/* What the operator wants done with what the bridge does not want. */
-static bool discarded_is(const struct spool *spool, const char *word)
+static void report_unleased(struct spool *spool)
+{
+	if (spool->unleased_reported)
+		return;
+	spool->unleased_reported = true;
+	spool_notify(spool, LOG_WARNING, EVENT_SPOOL_TROUBLE,
+			"spool %s: files cannot be leased (because of the filesystem, or without "
+			"CAP_LEASE): a writer is only noticed when it writes; files wait longer",
+			spool->config->name);
+}
+
+/* ---- The look ---- */
+
+/* What the operator wants done with a recording that its bridge has discarded. */
+static bool spool_discards(const struct spool *spool, const char *word)
 {
 	return strcmp(spool->config->discarded, word) == 0;
 }
 
-/* Discarded=delete: the one way a plaintext goes that was not sealed. */
-static int remove_discarded(struct spool *spool, struct source *source)
+/* Discarded=delete: the only way in which a recording goes without having been sealed. */
+static int finding_remove_discarded(struct spool *spool, struct source *source)
 {
-	const struct event_fields fields = {.spool = spool->config->name};
 	uint64_t inode = source->identity.inode;
 	int r = source_unlink(source);
 
 	if (r == 0)
-		event_log(LOG_NOTICE, EVENT_DISCARDED, &fields,
+		spool_notify(spool, LOG_NOTICE, EVENT_DISCARDED,
 				"spool %s: inode %" PRIu64 ", %" PRIu64
-				" bytes, was discarded by its bridge and is removed without being sealed "
-				"(Discarded=delete)",
+				" bytes, was discarded by its bridge and is removed without being "
+				"sealed (Discarded=delete)",
 				spool->config->name, inode, source->identity.size);
 	return r == 0 || r == SOURCE_GONE ? FINDING_REMOVED : r;
 }
 
-/* What is to be done with a claimed source: 0 to seal it. */
-static int gather(struct intake *intake, struct finding *finding, const char *path,
-		const struct pattern_match *match, bool discarded, int64_t now_us)
+/* What to do with a claimed source: 0 to seal it. */
+static int finding_gather(struct finding *finding, struct spool *spool,
+		const struct bundle_recording *recording, int64_t now_us)
+{
+	if (recording->discarded && spool_discards(spool, "delete"))
+		return finding_remove_discarded(spool, &finding->source);
+	int r = bundle_gather(spool, recording, now_us, &finding->order.bundle, &finding->wait_us);
+	return r == BUNDLE_WAIT ? FINDING_UNSETTLED : r == BUNDLE_NO_MAP ? FINDING_NO_MAP : r;
+}
+
+/* Claims a source that has settled, and is to be sealed as far as its markers say. */
+static int finding_claim(struct finding *finding, struct spool *spool, int64_t now_us)
+{
+	struct source *source = &finding->source;
+	int r = source_claim(source);
+
+	if (r != SOURCE_UNLEASED)
+		return r;
+	report_unleased(spool);
+	finding->wait_us = finding_unsettled_us(
+			&finding->order, &source->identity, UNLEASED_SETTLE_US, now_us);
+	return finding->wait_us > 0 ? FINDING_UNSETTLED : 0;
+}
+
+static void finding_fill_order(struct finding *finding, const struct spool *spool,
+		struct candidate *candidate, int64_t now_us)
 {
 	struct job_order *order = &finding->order;
-	struct spool *spool = &intake->spools[order->candidate->spool];
+	const struct source_identity *identity = &finding->source.identity;
 
-	if (discarded && discarded_is(spool, "delete"))
-		return remove_discarded(spool, &finding->source);
-	int r = bundle_gather(spool, path, match, discarded, order->finished_us, now_us,
-			&order->bundle, &finding->wait_us);
-	return r == BUNDLE_WAIT ? FINDING_UNSETTLED : r == BUNDLE_NO_MAP ? FINDING_NO_MAP : r;
+	order->spool = spool->config->name;
+	order->class = spool->config->class;
+	order->profile = spool->profile;
+	order->candidate = candidate;
+	order->finished_us = candidate->since_us =
+			candidate_finished_us(candidate, identity, now_us);
+	order->recorded_us = finding_recorded_us(identity, now_us);
+	source_hash_of(&finding->source, spool->config->name, order->hash);
 }
 
 /* Finds the candidate and claims it if it is finished. 0 with a claimed source; a source_outcome or
  * a FINDING; -errno. */
-static int examine(struct intake *intake, struct candidate *candidate, struct finding *finding)
+static int candidate_examine(
+		const struct look *look, struct candidate *candidate, struct finding *finding)
 {
-	struct spool *spool = &intake->spools[candidate->spool];
+	struct spool *spool = candidate_home(look, candidate);
 	struct source *source = &finding->source;
-	struct job_order *order = &finding->order;
-	int64_t now_us = clock_now_us(intake->clock);
+	int64_t now_us = clock_now_us(look->clock);
 	struct pattern_match match;
 	char buf[PATH_MAX];
+	/* A file that a crash has left aside is what its own name says. */
 	const char *path = aside_path(candidate->path, buf);
 	int r = source_find(spool->root_fd, candidate->path, source);
 
@@ -197,16 +229,10 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 		return r;
 	if (profile_classify(spool->profile, path, &match) != PROFILE_RECORDING)
 		return SOURCE_GONE;
-	order->spool = spool->config;
-	order->profile = spool->profile;
-	order->candidate = candidate;
-	order->finished_us = candidate->since_us =
-			finished_us(candidate, &source->identity, now_us);
-	order->recorded_us = recorded_us(&source->identity, now_us);
-	source_hash_of(source, spool->config->name, order->hash);
-	if (seen_has(intake->parked, order->hash, sizeof(order->hash)))
+	finding_fill_order(finding, spool, candidate, now_us);
+	if (seen_has(look->parked, finding->order.hash, sizeof(finding->order.hash)))
 		return FINDING_PARKED;
-	finding->wait_us = unsettled_us(order, &source->identity,
+	finding->wait_us = finding_unsettled_us(&finding->order, &source->identity,
 			spool_settle_us(spool->config, candidate->arrived), now_us);
 	if (finding->wait_us > 0)
 		return FINDING_UNSETTLED;
@@ -215,99 +241,111 @@ static int examine(struct intake *intake, struct candidate *candidate, struct fi
 		return marks;
 	if (marks == MARKS_UNFINISHED)
 		return FINDING_UNFINISHED;
-	if (marks == MARKS_DISCARDED && discarded_is(spool, "leave"))
+	if (marks == MARKS_DISCARDED && spool_discards(spool, "leave"))
 		return FINDING_LEFT;
-	if (!jobs_room_for_size(intake->jobs, source->identity.size))
+	/* Before the claim: a file that has to wait must not hold a lease meanwhile. */
+	if (!jobs_room_for_size(look->jobs, source->identity.size))
 		return FINDING_LARGE;
-	r = source_claim(source);
-	if (r == SOURCE_UNLEASED) {
-		tell_unleased(spool);
-		finding->wait_us =
-				unsettled_us(order, &source->identity, UNLEASED_SETTLE_US, now_us);
-		r = finding->wait_us > 0 ? FINDING_UNSETTLED : 0;
-	}
-	return r != 0 ? r : gather(intake, finding, path, &match, marks == MARKS_DISCARDED, now_us);
+	r = finding_claim(finding, spool, now_us);
+	if (r != 0)
+		return r;
+	const struct bundle_recording recording = {.path = path,
+			.match = &match,
+			.discarded = marks == MARKS_DISCARDED,
+			.finished_us = finding->order.finished_us};
+	return finding_gather(finding, spool, &recording, now_us);
 }
 
-/* Every other file would meet it as well. */
-static bool is_general(int r)
+/* Whether every other file would meet this error as well. */
+static bool error_is_general(int r)
 {
 	return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
 }
 
-void look_at(struct intake *intake, struct candidate *candidate)
+/* The look has ended without a job, and waiting would not help: the candidate is dropped. */
+static void candidate_leave(const struct look *look, struct candidate *candidate, int r,
+		const struct source *source)
 {
-	struct spool *spool = &intake->spools[candidate->spool];
+	struct spool *spool = candidate_home(look, candidate);
+
+	if (r >= SOURCE_SYMLINK && r < SOURCE_OUTCOMES)
+		spool_refuse(spool, source->identity.inode, (enum source_outcome)r);
+	/* Its marker, or the next scan, brings it back. */
+	if (r == FINDING_UNFINISHED)
+		spool_in_progress(spool, source, true);
+	if (r == FINDING_LEFT)
+		spool_report_refusal(spool, source->identity.inode, REFUSAL_DISCARDED,
+				"was discarded by its bridge (Discarded=leave)");
+	candidate_drop(look, candidate);
+}
+
+void look_at(const struct look *look, struct candidate *candidate)
+{
+	struct spool *spool = candidate_home(look, candidate);
 	struct finding finding = {.source = SOURCE_NONE};
-	int r = spool->root_fd < 0 ? SOURCE_GONE : examine(intake, candidate, &finding);
+	int r = spool->root_fd < 0 ? SOURCE_GONE : candidate_examine(look, candidate, &finding);
 
 	if (r == 0)
-		r = jobs_start(intake->jobs, &finding.order, &finding.source);
+		r = jobs_start(look->jobs, &finding.order, &finding.source);
 	if (r < 0) {
-		if (is_general(r))
+		if (error_is_general(r))
 			brake_failed(&spool->brake, monotonic_us());
-		try_later(intake, candidate, re_strerror(r));
+		candidate_try_later(look, candidate, re_strerror(r));
 	} else if (r == FINDING_LARGE) {
 		queue_defer(spool->queue, candidate);
 	} else if (r == FINDING_NO_MAP) {
-		try_later(intake, candidate, "its AccountMap= cannot be read");
+		candidate_try_later(look, candidate, "its AccountMap= cannot be read");
 	} else if (r == SOURCE_WRITER) {
-		writer_found(intake, candidate, &finding.source);
+		candidate_has_writer(look, candidate, &finding.source);
 	} else if (r == SOURCE_CHANGED) {
-		return_in(intake, candidate, SHORT_WAIT_US);
+		candidate_return_in(look, candidate, SHORT_WAIT_US);
 	} else if (r == FINDING_UNSETTLED) {
-		return_in(intake, candidate, finding.wait_us);
+		candidate_return_in(look, candidate, finding.wait_us);
 	} else if (r != 0) {
-		if (r >= SOURCE_SYMLINK && r < SOURCE_OUTCOMES)
-			spool_refuse(spool, finding.source.identity.inode, (enum source_outcome)r);
-		if (r == FINDING_UNFINISHED) /* its marker, or the next scan, brings it back */
-			spool_in_progress(spool, &finding.source, true);
-		if (r == FINDING_LEFT)
-			spool_tell(spool, finding.source.identity.inode, SOURCE_OUTCOMES + 2,
-					"was discarded by its bridge (Discarded=leave)");
-		drop(intake, candidate);
+		candidate_leave(look, candidate, r, &finding.source);
 	}
+	/* Both are empty when a job has taken them. */
 	source_close(&finding.source);
 	bundle_free(finding.order.bundle);
 }
 
-/* The keeper will not have it as it is, for a reason of its own: until it changes. */
-static void park(struct intake *intake, const struct job_outcome *outcome)
-{
-	struct spool *spool = &intake->spools[outcome->candidate->spool];
-	char text[200];
+/* ---- After the job ---- */
 
-	seen_add(intake->parked, outcome->hash, SOURCE_HASH_BYTES);
-	snprintf(text, sizeof(text), "was refused (%s)", outcome->why);
-	spool_tell(spool, outcome->inode, SOURCE_OUTCOMES, text);
-	snprintf(spool->last_error, sizeof(spool->last_error), "%s", outcome->why);
+/* The keeper does not want the file as it is, for a reason of its own: it is not asked again until
+ * the file changes. */
+static void candidate_park(const struct look *look, const struct job_outcome *outcome)
+{
+	seen_add(look->parked, outcome->hash, SOURCE_HASH_BYTES);
+	spool_refused_by_keeper(candidate_home(look, outcome->candidate), outcome->inode,
+			outcome->reason->text);
 }
 
-void look_after(struct intake *intake, const struct job_outcome *outcome)
+void look_after(const struct look *look, const struct job_outcome *outcome, bool stopping)
 {
 	struct candidate *candidate = outcome->candidate;
-	struct spool *spool = &intake->spools[candidate->spool];
+	struct spool *spool = candidate_home(look, candidate);
+	int64_t settle_us = spool->config->settle_us;
 
 	candidate->writers = 0;
-	if (outcome->end == JOB_FAILED && !intake->stopping) {
+	if (outcome->end == JOB_FAILED && !stopping) {
 		if (outcome->general)
 			brake_failed(&spool->brake, monotonic_us());
-		try_later(intake, candidate, outcome->why);
+		candidate_try_later(look, candidate, outcome->reason->text);
 		return;
 	}
 	if (outcome->end == JOB_DONE) {
 		candidate->failures = 0;
 		brake_succeeded(&spool->brake);
-		spool_well(spool);
+		spool_sealing_works(spool);
 	}
 	if (outcome->end == JOB_REFUSED)
-		park(intake, outcome);
+		candidate_park(look, outcome);
+	/* A file that was touched meanwhile has to settle again; one that was sealed may be
+	 * followed by another of the same name. */
 	if (outcome->end == JOB_CHANGED || candidate->touched)
-		return_in(intake, candidate,
-				spool->config->settle_us > 0 ? spool->config->settle_us
-							     : SHORT_WAIT_US);
+		candidate_return_in(look, candidate, settle_us > 0 ? settle_us : SHORT_WAIT_US);
 	else if (outcome->end == JOB_DONE || outcome->end == JOB_REFUSED)
-		drop(intake, candidate);
+		candidate_drop(look, candidate);
 	else
-		return_in(intake, candidate, 0);
+		candidate_return_in(look, candidate, 0);
 }

@@ -1,12 +1,26 @@
-/* The look at a candidate: is it there, is it what it should be, is it finished? And what becomes
- * of it after its job. */
+/* The look at a candidate: does the file exist, is it what it should be, is it finished? And what
+ * becomes of the candidate after its job. */
 #pragma once
 
-#include "daemon/intake/intake_state.h"
+#include <stdbool.h>
+
+#include "base/clock.h"
+#include "daemon/intake/spool/seen.h"
+#include "daemon/intake/spool/spool.h"
+#include "daemon/intake/work/jobs.h"
+
+/* What a look needs; all borrowed. */
+struct look {
+	const struct clock *clock;
+	struct spool *spools;
+	struct jobs *jobs;
+	struct seen *parked; /* states of files that the keeper does not want */
+};
 
 /* Looks at a taken candidate: starts a job with it, returns it to the queue for later, or drops it.
  */
-void look_at(struct intake *intake, struct candidate *candidate);
+void look_at(const struct look *look, struct candidate *candidate);
 
-/* Returns or drops the candidate of a job that has ended. */
-void look_after(struct intake *intake, const struct job_outcome *outcome);
+/* Returns or drops the candidate of a job that has ended. While the intake is stopping, a failure
+ * is not reported: it is the stop's. */
+void look_after(const struct look *look, const struct job_outcome *outcome, bool stopping);

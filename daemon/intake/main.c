@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/reason.h"
 #include "base/secret.h"
 #include "daemon/common/config/config.h"
 #include "daemon/common/event.h"
@@ -31,7 +32,7 @@ static const char *arg_spools[SPOOLS_MAX];
 static size_t arg_n_spools;
 static bool arg_check_config;
 
-static void print_help(FILE *to)
+static void recseald_print_help(FILE *to)
 {
 	fputs("Usage: recseald [OPTION]...\n"
 	      "Takes finished recordings out of the spools and seals them.\n\n"
@@ -44,7 +45,7 @@ static void print_help(FILE *to)
 			to);
 }
 
-static int usage_error(const char *what, const char *argument)
+static int recseald_usage_error(const char *what, const char *argument)
 {
 	fprintf(stderr, "recseald: %s%s; see recseald --help\n", what, argument);
 	return EXIT_USAGE;
@@ -63,7 +64,7 @@ static const struct option options[] = {
 };
 
 /* -1: go on; else the code to exit with. */
-static int parse_arguments(int argc, char **argv)
+static int recseald_parse_arguments(int argc, char **argv)
 {
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (c) {
@@ -75,28 +76,28 @@ static int parse_arguments(int argc, char **argv)
 			break;
 		case OPT_SPOOL:
 			if (arg_n_spools == SPOOLS_MAX)
-				return usage_error("too many spools: ", optarg);
+				return recseald_usage_error("too many spools: ", optarg);
 			arg_spools[arg_n_spools++] = optarg;
 			break;
 		case OPT_CHECK:
 			arg_check_config = true;
 			break;
 		case OPT_HELP:
-			print_help(stdout);
+			recseald_print_help(stdout);
 			return EXIT_DONE;
 		case OPT_VERSION:
 			puts("recseald " VERSION);
 			return EXIT_DONE;
-		default: /* getopt_long() has said what is wrong */
+		default: /* getopt_long() has printed the mistake */
 			return EXIT_USAGE;
 		}
 	}
 	if (optind < argc)
-		return usage_error("unexpected argument: ", argv[optind]);
+		return recseald_usage_error("unexpected argument ", argv[optind]);
 	return -1;
 }
 
-static int load_config(struct config **ret_config)
+static int recseald_load_config(struct config **ret_config)
 {
 	struct config *config;
 	int r = arg_state ? config_embedded(arg_state, arg_config, stderr, &config)
@@ -122,43 +123,45 @@ static int load_config(struct config **ret_config)
 	return 0;
 }
 
-struct daemon {
+struct recseald {
 	struct intake *intake;
 	struct service *service;
 };
 
 static void on_stop_signal(void *context)
 {
-	struct daemon *d = context;
+	struct recseald *d = context;
 
 	intake_stop(d->intake);
 }
 
-/* The watchdog is petted until here. */
-static void on_stopped(void *context)
+/* Only now: the watchdog is fed while the last seals finish. */
+static void on_intake_stopped(void *context)
 {
-	struct daemon *d = context;
+	struct recseald *d = context;
 
 	d->service = service_stop(d->service);
 }
 
-static int run(const struct config *config)
+static int recseald_run(const struct config *config, struct reason *reason)
 {
-	struct daemon d = {0};
+	struct recseald d = {0};
 	uv_loop_t *loop = uv_default_loop();
 	const struct intake_setup setup = {
 			.loop = loop,
 			.config = config,
 			.clock = &clock_system,
-			.stopped = on_stopped,
+			.stopped = on_intake_stopped,
 			.context = &d,
 	};
-	int r = intake_start(&setup, &d.intake);
+	int r = intake_start(&setup, reason, &d.intake);
 
 	if (r < 0)
 		return r;
 	r = service_start(loop, on_stop_signal, &d, &d.service);
+	/* The loop runs in both cases: a stop needs it as well. */
 	if (r < 0) {
+		reason_set_error(reason, r, "preparing signals and watchdog");
 		intake_stop(d.intake);
 	} else {
 		event_log(LOG_INFO, EVENT_STARTED, NULL,
@@ -172,41 +175,44 @@ static int run(const struct config *config)
 	return r;
 }
 
-/* Before any thread exists, and before the first use of libuv's pool: sealing waits for disks more
- * than for processors. */
-static int prepare_process(void)
+/* Before any thread exists. */
+static int recseald_prepare_process(struct reason *reason)
 {
+	/* Before the first use of libuv's pool. More than there are processors: sealing waits for
+	 * disks more than for processors. */
 	if (setenv("UV_THREADPOOL_SIZE", "8", 0) < 0)
-		return -errno;
-	/* What whoever started us left open is not for the probe, which would refuse to run with
-	 * it. */
+		return reason_set_error(reason, -errno, "setting UV_THREADPOOL_SIZE");
+	/* Descriptors that whoever started us left open are not for the probe, which would refuse
+	 * to run with them. */
 	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-	/* Descriptors are opened, and leases taken, by way of it. */
+	/* source.c opens what it has checked by way of it. */
 	if (access("/proc/self/fd", F_OK) < 0)
-		return -errno;
-	return secret_process_init();
+		return reason_set_error(reason, -errno, "/proc/self/fd is needed (mount /proc)");
+	int r = secret_process_init();
+	return r < 0 ? reason_set_error(reason, r, "protecting the memory of keys") : 0;
 }
 
-static void config_free_p(struct config **config)
+static void recseald_free_config(struct config **config)
 {
 	config_free(*config);
 }
 
 int main(int argc, char **argv)
 {
-	_cleanup_(config_free_p) struct config *config = NULL;
-	int code = parse_arguments(argc, argv);
+	_cleanup_(recseald_free_config) struct config *config = NULL;
+	struct reason reason = {0};
+	int code = recseald_parse_arguments(argc, argv);
 
 	if (code >= 0)
 		return code;
 	event_init("recseald");
-	int r = load_config(&config);
+	int r = recseald_load_config(&config);
 	if (r < 0 || arg_check_config)
 		return r < 0 ? EXIT_ERROR : EXIT_DONE;
-	r = prepare_process();
+	r = recseald_prepare_process(&reason);
 	if (r == 0)
-		r = run(config);
+		r = recseald_run(config, &reason);
 	if (r < 0)
-		event_log(LOG_ERR, EVENT_PLAIN, NULL, "cannot run: %s", re_strerror(r));
+		event_log(LOG_ERR, EVENT_PLAIN, NULL, "cannot run: %s", reason_text(&reason, r));
 	return r < 0 ? EXIT_ERROR : EXIT_DONE;
 }

@@ -22,10 +22,10 @@
 #include "daemon/keeper/erasure/retention.h"
 #include "daemon/keeper/erasure/root_move.h"
 #include "daemon/keeper/ingest/intake_server.h"
+#include "daemon/keeper/open/vault_open.h"
 #include "daemon/keeper/root/preflight.h"
-#include "daemon/keeper/root/root_place.h"
+#include "daemon/keeper/root/root_main.h"
 #include "daemon/keeper/space.h"
-#include "daemon/keeper/vault_open.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -64,7 +64,7 @@ struct keeper {
 	bool failed;
 };
 
-static int parse_epoch(const char *text)
+static int keeper_parse_epoch(const char *text)
 {
 	char *end;
 
@@ -81,7 +81,7 @@ static int parse_epoch(const char *text)
 }
 
 /* 0 to go on, 1 when all is said, -EINVAL. */
-static int parse_arguments(int argc, char **argv)
+static int keeper_parse_arguments(int argc, char **argv)
 {
 	static const struct option options[] = {
 			{"config", required_argument, NULL, 'c'},
@@ -102,7 +102,7 @@ static int parse_arguments(int argc, char **argv)
 			arg_state = optarg;
 		else if (c == 'C')
 			arg_check_config = true;
-		else if (c == 'a' && parse_epoch(optarg) < 0)
+		else if (c == 'a' && keeper_parse_epoch(optarg) < 0)
 			return -EINVAL;
 		else if (c == 'm')
 			arg_move_root = true;
@@ -118,7 +118,7 @@ static int parse_arguments(int argc, char **argv)
 	return optind < argc ? -EINVAL : 0;
 }
 
-static int load_config(struct config **ret_config)
+static int keeper_load_config(struct config **ret_config)
 {
 	struct config *config;
 	int r = arg_state ? config_embedded(arg_state, arg_config, stderr, &config)
@@ -131,46 +131,47 @@ static int load_config(struct config **ret_config)
 	return r;
 }
 
-/* Says what the vault said, in the journal if there is one. */
-static void report_open_failure(int r, const char *sentence)
+/* Here, on the top floor, what the floors below have to tell goes to the journal. */
+static void keeper_tell(void *context, int priority, enum event event,
+		const struct event_fields *fields, const char *text)
+{
+	event_log(priority, event, fields, "%s", text);
+}
+
+/* Says why the vault cannot be opened, in the journal if there is one. */
+static void keeper_report_failure(int r, const struct reason *reason)
 {
 	enum event event = r == -RE_EPOCH || r == -RE_MOVED       ? EVENT_RESURRECTION_REFUSED
 			   : r == -RE_NO_ROOT || r == -RE_CORRUPT ? EVENT_KEY_TROUBLE
 								  : EVENT_PLAIN;
-	size_t len = strcspn(sentence, "\n");
 
-	event_log(LOG_CRIT, event, NULL, "%.*s", len ? (int)len : 80,
-			len ? sentence : re_strerror(r));
+	event_log(LOG_CRIT, event, NULL, "%s", reason_text(reason, r));
 }
 
-static int open_vault(struct keeper *keeper)
+static int keeper_open_vault(struct keeper *keeper)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *errors = open_memstream(&text, &len);
-
-	if (!errors)
-		return -ENOMEM;
-	int r = vault_open(
-			keeper->config, clock_system, arg_accept_restored, errors, &keeper->vault);
+	const struct vault_setup setup = {.config = keeper->config,
+			.clock = clock_system,
+			.notices = {.tell = keeper_tell},
+			.accept_restored = arg_accept_restored};
+	struct reason reason = {""};
+	int r = vault_open(&setup, &keeper->vault, &reason);
 	if (r == 0 && arg_move_root)
-		r = root_move(keeper->vault, errors);
+		r = root_move(&keeper->vault->eraser, &reason);
 	if (r == 0)
-		r = root_place_check(keeper->vault, errors);
+		r = root_main_check(&keeper->vault->root, &reason);
 	if (r == 0)
-		r = preflight_assurance(keeper->vault, errors);
-	fclose(errors);
+		r = preflight_assurance(&keeper->vault->root, &reason);
 	if (r < 0) {
-		report_open_failure(r, text);
+		keeper_report_failure(r, &reason);
 		keeper->vault = vault_close(keeper->vault);
 	}
-	free(text);
 	return r;
 }
 
 /* The socket that systemd made, or one of our own. Anybody may connect: who may do what is decided
  * by the peer's credentials. */
-static int listen_on(const struct config *config, const char *name, int type)
+static int keeper_listen(const struct config *config, const char *name, int type)
 {
 	_cleanup_free_ char *path = NULL;
 	int fd = service_listen_fd(name);
@@ -186,7 +187,7 @@ static int listen_on(const struct config *config, const char *name, int type)
 	return fd;
 }
 
-static int intake_uid(const struct config *config, uid_t *ret_uid)
+static int keeper_intake_uid(const struct config *config, uid_t *ret_uid)
 {
 	if (!config->intake_user) {
 		*ret_uid = geteuid();
@@ -204,7 +205,7 @@ static int intake_uid(const struct config *config, uid_t *ret_uid)
 	return 0;
 }
 
-static void stop(void *context)
+static void keeper_stop(void *context)
 {
 	struct keeper *keeper = context;
 
@@ -215,7 +216,7 @@ static void stop(void *context)
 	keeper->service = service_stop(keeper->service);
 }
 
-static void stuck(void *context)
+static void keeper_on_stuck(void *context)
 {
 	struct keeper *keeper = context;
 
@@ -223,22 +224,23 @@ static void stuck(void *context)
 			"root slots and database must be brought together again: the keeper stops, a "
 			"restart does it");
 	keeper->failed = true;
-	stop(keeper);
+	keeper_stop(keeper);
 }
 
-static int serve(struct keeper *keeper)
+static int keeper_serve(struct keeper *keeper)
 {
 	_cleanup_close_ int intake_fd = -1, control_fd = -1;
 	uid_t uid = 0;
-	int r = intake_uid(keeper->config, &uid);
+	int r = keeper_intake_uid(keeper->config, &uid);
 
 	if (r < 0)
 		return r;
-	intake_fd = listen_on(keeper->config, "intake", SOCK_SEQPACKET);
-	control_fd = listen_on(keeper->config, "control", SOCK_STREAM);
+	intake_fd = keeper_listen(keeper->config, "intake", SOCK_SEQPACKET);
+	control_fd = keeper_listen(keeper->config, "control", SOCK_STREAM);
 	if (intake_fd < 0 || control_fd < 0)
 		return intake_fd < 0 ? intake_fd : control_fd;
-	r = intake_server_start(&keeper->loop, keeper->vault, intake_fd, uid, &keeper->intake);
+	r = intake_server_start(
+			&keeper->loop, &keeper->vault->ingest, intake_fd, uid, &keeper->intake);
 	if (r < 0)
 		return r;
 	TAKE_FD(intake_fd);
@@ -249,37 +251,43 @@ static int serve(struct keeper *keeper)
 	r = space_start(&keeper->loop, keeper->vault, &keeper->space);
 	if (r < 0)
 		return r;
-	return retention_start(&keeper->loop, keeper->vault, stuck, keeper, &keeper->retention);
+	const struct retention_setup retention = {.eraser = &keeper->vault->eraser,
+			.clock = &keeper->vault->clock,
+			.epoch_interval_us = keeper->config->epoch_interval_us,
+			.stuck = keeper_on_stuck,
+			.context = keeper};
+	return retention_start(&keeper->loop, &retention, &keeper->retention);
 }
 
-static void tell_of_host(void *context, const char *sentence)
+static void keeper_on_warning(void *context, const char *sentence)
 {
 	event_log(LOG_WARNING, EVENT_PLAIN, NULL, "%s", sentence);
 }
 
-static void announce(struct keeper *keeper)
+static void keeper_announce(struct keeper *keeper)
 {
 	struct event_fields fields = {.epoch = (int64_t)vault_epoch(keeper->vault)};
 	char sentence[256];
 
-	root_assurance_sentence(keeper->vault->root->assurance, vault_epoch(keeper->vault),
+	root_assurance_sentence(keeper->vault->root.copies->assurance, vault_epoch(keeper->vault),
 			sentence, sizeof(sentence));
 	event_log(LOG_INFO, EVENT_STARTED, &fields,
 			"vault open at epoch %" PRIu64 ", assurance %s: %s",
-			vault_epoch(keeper->vault), keeper->vault->root->assurance, sentence);
-	preflight_check(keeper->config, "", tell_of_host, NULL);
+			vault_epoch(keeper->vault), keeper->vault->root.copies->assurance,
+			sentence);
+	preflight_check(keeper->config->keeper_dir, "", keeper_on_warning, NULL);
 	service_ready(keeper->service, "serving");
 }
 
-static int run(struct keeper *keeper)
+static int keeper_run(struct keeper *keeper)
 {
-	int r = open_vault(keeper);
+	int r = keeper_open_vault(keeper);
 
 	if (r < 0)
 		return r;
 	if (arg_move_root) {
 		printf("The root is kept with assurance %s, at epoch %" PRIu64 ".\n",
-				keeper->vault->root->assurance, vault_epoch(keeper->vault));
+				keeper->vault->root.copies->assurance, vault_epoch(keeper->vault));
 		keeper->vault = vault_close(keeper->vault);
 		return 0;
 	}
@@ -291,13 +299,13 @@ static int run(struct keeper *keeper)
 		return 0;
 	}
 	uv_loop_init(&keeper->loop);
-	r = service_start(&keeper->loop, stop, keeper, &keeper->service);
+	r = service_start(&keeper->loop, keeper_stop, keeper, &keeper->service);
 	if (r == 0)
-		r = serve(keeper);
+		r = keeper_serve(keeper);
 	if (r == 0)
-		announce(keeper);
+		keeper_announce(keeper);
 	else
-		stop(keeper);
+		keeper_stop(keeper);
 	uv_run(&keeper->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&keeper->loop);
 	keeper->vault = vault_close(keeper->vault);
@@ -307,7 +315,7 @@ static int run(struct keeper *keeper)
 int main(int argc, char **argv)
 {
 	struct keeper keeper = {0};
-	int r = parse_arguments(argc, argv);
+	int r = keeper_parse_arguments(argc, argv);
 
 	if (r != 0)
 		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
@@ -318,9 +326,9 @@ int main(int argc, char **argv)
 				re_strerror(r));
 		return EXIT_FAILURE;
 	}
-	if (load_config(&keeper.config) < 0)
+	if (keeper_load_config(&keeper.config) < 0)
 		return EXIT_FAILURE;
-	r = arg_check_config ? 0 : run(&keeper);
+	r = arg_check_config ? 0 : keeper_run(&keeper);
 	config_free(keeper.config);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -16,7 +16,7 @@ struct space {
 	struct watermark mark;
 };
 
-static void look(uv_timer_t *timer)
+static void space_look(uv_timer_t *timer)
 {
 	struct space *space = timer->data;
 	const struct config *config = space->vault->config;
@@ -51,13 +51,13 @@ int space_start(uv_loop_t *loop, const struct vault *vault, struct space **ret_s
 	space->vault = vault;
 	uv_timer_init(loop, &space->timer);
 	space->timer.data = space;
-	look(&space->timer);
-	uv_timer_start(&space->timer, look, PERIOD_MS, PERIOD_MS);
+	space_look(&space->timer);
+	uv_timer_start(&space->timer, space_look, PERIOD_MS, PERIOD_MS);
 	*ret_space = space;
 	return 0;
 }
 
-static void closed(uv_handle_t *handle)
+static void space_on_close(uv_handle_t *handle)
 {
 	free(handle->data);
 }
@@ -65,6 +65,6 @@ static void closed(uv_handle_t *handle)
 struct space *space_stop(struct space *space)
 {
 	if (space)
-		uv_close((uv_handle_t *)&space->timer, closed);
+		uv_close((uv_handle_t *)&space->timer, space_on_close);
 	return NULL;
 }

@@ -68,15 +68,15 @@ void root_set_lose(struct root_set *set, size_t i, const char *why)
 {
 	struct root_member *member = &set->member[i];
 
-	/* why may be the provider's own */
-	snprintf(member->trouble, sizeof(member->trouble), "%s", why);
+	reason_set(&member->why_away, 0, "%s",
+			why); /* before the provider goes: why may be its own */
 	member->provider = root_provider_free(member->provider);
 }
 
 void root_set_regain(struct root_set *set, size_t i, struct root_provider *provider)
 {
 	root_set_exchange(set, i, provider);
-	set->member[i].trouble[0] = '\0';
+	reason_clear(&set->member[i].why_away);
 }
 
 const struct root_member *root_set_away(const struct root_set *set)

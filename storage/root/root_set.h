@@ -7,12 +7,12 @@
 
 #include <stddef.h>
 
+#include "base/reason.h"
 #include "storage/root/root_slot.h"
 
 #define ROOT_MEMBERS_MAX    8
 #define ROOT_NAME_BYTES     65
 #define ROOT_LOCATION_BYTES 1025
-#define ROOT_TROUBLE_BYTES  256
 
 struct root_member {
 	int64_t id; /* in mirror_table.h; 0: the keeper's own place */
@@ -21,7 +21,7 @@ struct root_member {
 	const char *assurance;              /* last known; static storage */
 	int64_t away_us;                    /* since when it is away; 0: it is not */
 	struct root_provider *provider;     /* NULL: away */
-	char trouble[ROOT_TROUBLE_BYTES];   /* why it is away; "" when it is not */
+	struct reason why_away;             /* "" when it is not */
 };
 
 struct root_set {

@@ -137,6 +137,8 @@ int tally_move(struct db *db, int64_t account, enum recording_state from, enum r
 enum recording_scope { RECORDINGS_OF_ACCOUNT, RECORDINGS_OF_GROUP, RECORDING_ITSELF };
 int tally_make_pending(struct db *db, enum recording_scope scope, int64_t account, int64_t id,
 		struct share *ret_share);
+/* 1 when a recording in the scope is held, 0 when none is. What is erased already is not held. */
+int recording_any_held(struct db *db, enum recording_scope scope, int64_t id);
 /* Oldest and newest recorded_us of the account's recordings that are not destroyed; -ENOENT when
  * none. */
 int recording_span(struct db *db, int64_t account, int64_t *ret_oldest_us, int64_t *ret_newest_us);
@@ -149,9 +151,9 @@ int account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1
 #define GROUP_MEMBERS_MAX 256
 int group_for(struct db *db, int64_t account, int64_t bucket, int64_t expires_us,
 		int64_t *ret_group, bool *ret_created);
-/* Groups all of whose members' time is over, soonest first, and their accounts. Those already noted
- * for erasure (erasure_table.h), and those of accounts being buried, are left out, and take no new
- * members. */
+/* Groups all of whose members' time is over, soonest first, and their accounts. Left out are those
+ * noted for erasure already (erasure_table.h) and those of accounts being buried, which take no new
+ * members; and those with a member that is held. */
 struct due_group {
 	int64_t group, account;
 };
@@ -161,6 +163,8 @@ int group_due(struct db *db, int64_t now_us, struct due_group *ret_groups, size_
 int group_leave(struct db *db, int64_t group);
 /* Removes a group's row; 1 when there was none. */
 int group_drop(struct db *db, int64_t group);
+/* 1, 0. */
+int group_exists(struct db *db, int64_t group);
 /* Up to max groups of an account. */
 int group_some(struct db *db, int64_t account, int64_t *ret_groups, size_t max, size_t *ret_count);
 /* When the next group falls due; -ENOENT when none will. */

@@ -4,6 +4,12 @@
 #include "storage/tables/db_internal.h"
 #include "storage/tables/erasure_table.h"
 
+/* No member is held. */
+_Static_assert(RECORDING_HELD == 3, "as the index and the statements say");
+#define FREE                                                                                       \
+	" NOT EXISTS (SELECT 1 FROM recording h"                                                   \
+	" WHERE h.state = 3 AND h.account = g.account AND h.grp = g.id)"
+
 /* Neither itself about to be erased, nor what is left of an erased account. */
 _Static_assert(ERASE_ACCOUNT == 1 && ERASE_GROUP == 2, "as the statements say");
 #define STANDS                                                                                     \
@@ -63,6 +69,14 @@ int group_drop(struct db *db, int64_t group)
 	return r < 0 ? r : db_changes(db) == 0;
 }
 
+int group_exists(struct db *db, int64_t group)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT 1 FROM expiry_group WHERE id = ?", "i", group);
+
+	return r < 0 ? r : db_next(db, q);
+}
+
 int group_some(struct db *db, int64_t account, int64_t *ret_groups, size_t max, size_t *ret_count)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
@@ -86,7 +100,7 @@ int group_due(struct db *db, int64_t now_us, struct due_group *ret_groups, size_
 	size_t n = 0;
 	int r = db_start(db, &q,
 			"SELECT id, account FROM expiry_group g WHERE due_us <= ? AND" STANDS
-			" ORDER BY due_us LIMIT ?",
+			" AND" FREE " ORDER BY due_us LIMIT ?",
 			"ii", now_us, (int64_t)max);
 
 	while (r == 0 && (r = db_next(db, q)) > 0) {
@@ -103,7 +117,8 @@ int group_next_due(struct db *db, int64_t *ret_due_us)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT due_us FROM expiry_group g WHERE" STANDS " ORDER BY due_us LIMIT 1",
+			"SELECT due_us FROM expiry_group g WHERE" STANDS " AND" FREE
+			" ORDER BY due_us LIMIT 1",
 			"");
 
 	if (r == 0)

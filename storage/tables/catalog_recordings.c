@@ -221,3 +221,28 @@ int recording_bury(struct db *db, int64_t id, enum recording_state state, int64_
 				       " private = NULL WHERE id = ?1 AND destroyed_us = 0",
 				       "iiii", id, (int64_t)state, now_us, (int64_t)epoch);
 }
+
+int recording_any_held(struct db *db, enum recording_scope scope, int64_t id)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = -EINVAL;
+
+	switch (scope) {
+	case RECORDINGS_OF_ACCOUNT:
+		r = db_start(db, &q,
+				"SELECT 1 FROM recording WHERE state = 3 AND account = ? LIMIT 1",
+				"i", id);
+		break;
+	case RECORDINGS_OF_GROUP:
+		r = db_start(db, &q,
+				"SELECT 1 FROM recording WHERE state = 3 AND grp = ?1"
+				" AND account = (SELECT account FROM expiry_group WHERE id = ?1)"
+				" LIMIT 1",
+				"i", id);
+		break;
+	case RECORDING_ITSELF:
+		r = db_start(db, &q, "SELECT 1 FROM recording WHERE state = 3 AND id = ?", "i", id);
+		break;
+	}
+	return r < 0 ? r : db_next(db, q);
+}

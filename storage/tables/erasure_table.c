@@ -20,12 +20,14 @@ int erasure_note(struct db *db, const struct erasure_item *item)
 
 	return r < 0 ? r
 		     : db_run(db,
-				       "INSERT INTO erasure(kind, cause, account, grp, recording, count,"
-				       " plain_bytes) VALUES (?, ?, ?, ?, ?, ?, ?)"
+				       "INSERT INTO erasure(kind, cause, account, grp, recording, uid,"
+				       " reason, count, plain_bytes)"
+				       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 				       " ON CONFLICT DO UPDATE SET count = count + excluded.count,"
 				       " plain_bytes = plain_bytes + excluded.plain_bytes",
-				       "iiiiiii", (int64_t)item->kind, (int64_t)item->cause,
-				       item->account, item->group, item->recording, share.count,
+				       "iiiiiitii", (int64_t)item->kind, (int64_t)item->cause,
+				       item->account, item->group, item->recording,
+				       (int64_t)item->uid, item->reason, share.count,
 				       share.plain_bytes);
 }
 
@@ -38,16 +40,20 @@ static int read_noted(sqlite3_stmt *q, struct noted *ret_noted)
 {
 	int64_t kind = sqlite3_column_int64(q, 0), cause = sqlite3_column_int64(q, 1);
 
+	int64_t uid = sqlite3_column_int64(q, 5);
+
 	if (kind < ERASE_ACCOUNT || kind > ERASE_RECORDING || cause < CAUSE_SHRED ||
-			cause > CAUSE_EXPIRY)
+			cause > CAUSE_EXPIRY || uid < 0 || uid > UINT32_MAX)
 		return -RE_CORRUPT;
 	*ret_noted = (struct noted){
 			.item = {.kind = (enum erasure_kind)kind,
 					.cause = (enum erasure_cause)cause,
 					.account = sqlite3_column_int64(q, 2),
 					.group = sqlite3_column_int64(q, 3),
-					.recording = sqlite3_column_int64(q, 4)},
-			.share = {sqlite3_column_int64(q, 5), sqlite3_column_int64(q, 6)},
+					.recording = sqlite3_column_int64(q, 4),
+					.uid = (uid_t)uid,
+					.reason = (const char *)sqlite3_column_text(q, 6)},
+			.share = {sqlite3_column_int64(q, 7), sqlite3_column_int64(q, 8)},
 	};
 	return 0;
 }
@@ -59,7 +65,8 @@ static int each_noted(struct db *db, int (*visit)(void *context, const struct no
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	struct noted noted;
 	int r = db_start(db, &q,
-			"SELECT kind, cause, account, grp, recording, count, plain_bytes FROM erasure"
+			"SELECT kind, cause, account, grp, recording, uid, reason, count, plain_bytes"
+			" FROM erasure"
 			" ORDER BY kind, account, grp, recording",
 			"");
 

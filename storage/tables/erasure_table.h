@@ -3,6 +3,8 @@
  * not with the recordings below them (a group's members are counted once, when it is noted). */
 #pragma once
 
+#include <sys/types.h>
+
 #include "storage/tables/catalog.h"
 
 enum erasure_kind {
@@ -22,9 +24,12 @@ struct erasure_item {
 	enum erasure_kind kind;
 	enum erasure_cause cause;
 	int64_t account, group, recording;
+	uid_t uid;          /* who ordered it; 0 also for what the keeper does by itself */
+	const char *reason; /* in whose words; NULL: none. Borrowed */
 };
 
-/* Notes the item. What it covers is pending from now on, and counted so. */
+/* Notes the item. What it covers is pending from now on, and counted so. Where it is noted already,
+ * the first order stands. In erasure_each() the reason is valid during the visit. */
 int erasure_note(struct db *db, const struct erasure_item *item);
 int erasure_each(struct db *db, int (*visit)(void *context, const struct erasure_item *item),
 		void *context);

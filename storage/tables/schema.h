@@ -3,7 +3,7 @@
 #pragma once
 
 #define DB_APPLICATION_ID 0x52534c31 /* "RSL1" */
-#define DB_FORMAT         2
+#define DB_FORMAT         3
 
 static const char *const schema[] = {
 		"CREATE TABLE vault(id INTEGER PRIMARY KEY CHECK (id = 1), vault_id BLOB NOT NULL,"
@@ -38,6 +38,8 @@ static const char *const schema[] = {
 		" channels INTEGER NOT NULL, sample_rate INTEGER NOT NULL, private BLOB)",
 		"CREATE INDEX recording_by_account ON recording(account)",
 		"CREATE INDEX recording_by_group ON recording(grp)",
+		/* Few recordings are held, and whether any is must be cheap to ask. */
+		"CREATE INDEX recording_held ON recording(account, grp) WHERE state = 3",
 		"CREATE TABLE source(hash BLOB PRIMARY KEY, recording INTEGER NOT NULL) WITHOUT ROWID",
 
 		/* Additions are counted by the database itself; moves of recordings, which come by
@@ -59,9 +61,11 @@ static const char *const schema[] = {
 		" ON CONFLICT (account, state)"
 		" DO UPDATE SET count = count + 1, plain_bytes = plain_bytes + new.plain_bytes; END",
 
-		/* With what the note itself made pending, of the tally. */
+		/* Orders to erase: who gave them and why, and what the note itself made pending of
+		 * the tally. */
 		"CREATE TABLE erasure(kind INTEGER NOT NULL, cause INTEGER NOT NULL,"
 		" account INTEGER NOT NULL, grp INTEGER NOT NULL, recording INTEGER NOT NULL,"
+		" uid INTEGER NOT NULL, reason TEXT,"
 		" count INTEGER NOT NULL, plain_bytes INTEGER NOT NULL,"
 		" PRIMARY KEY (kind, account, grp, recording)) WITHOUT ROWID",
 		"CREATE TABLE burial(kind INTEGER NOT NULL, id INTEGER NOT NULL, state INTEGER NOT NULL,"

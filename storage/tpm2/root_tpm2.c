@@ -217,8 +217,8 @@ static int set_tcti(struct root_tpm2 *tpm, const char *tcti)
 
 static int say(int r, const struct root_tpm2_options *options, const char *text)
 {
-	if (r < 0 && options->errors)
-		fprintf(options->errors, "%s\n", text);
+	if (r < 0)
+		reason_set(options->reason, r, "%s", text);
 	return r;
 }
 
@@ -286,7 +286,7 @@ static int make_slots(struct root_tpm2 *tpm, int dir_fd, const struct root_tpm2_
 		r = take_trouble(tpm, define_slots(tpm, options->owner_auth));
 	if (r < 0) {
 		struct root_tpm2_options quiet = *options;
-		quiet.errors = NULL;
+		quiet.reason = NULL;
 		tpm->nv = root_tpm2_nv_close(tpm->nv);
 		(void)root_tpm2_remove(dir_fd, &quiet);
 	}

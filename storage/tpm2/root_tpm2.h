@@ -31,6 +31,7 @@
 
 #include <stdio.h>
 
+#include "base/reason.h"
 #include "storage/root/root_slot.h"
 
 #define ROOT_TPM2_FILE       "root.tpm2"
@@ -48,7 +49,7 @@ struct root_tpm2_options {
 	 * as long as the peer keeps the connection open. */
 	uint32_t timeout_ms;
 	/* Receives a sentence for the administrator on failure. May be NULL. */
-	FILE *errors;
+	struct reason *reason;
 };
 
 /* Errors of everything below, and of the provider's read() and write():

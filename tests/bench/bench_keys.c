@@ -47,7 +47,8 @@ static struct vault *open_vault(const char *dir, struct config **ret_config)
 	struct vault *vault;
 
 	check(config_embedded(dir, NULL, stderr, ret_config), dir);
-	check(vault_open(*ret_config, clock_system, 0, stderr, &vault), dir);
+	const struct vault_setup setup = {.config = *ret_config, .clock = clock_system};
+	check(vault_open(&setup, &vault, NULL), dir);
 	return vault;
 }
 
@@ -64,7 +65,9 @@ static void add_account(struct vault *vault, uint64_t number, struct account_row
 	char name[32];
 
 	snprintf(name, sizeof(name), "account %" PRIu64, number);
-	check(accounts_add(vault, name, strlen(name), row), "account");
+	check(accounts_add(vault->root.tree, clock_now_us(&vault->clock.clock), name, strlen(name),
+			      row),
+			"account");
 }
 
 static void add_recording(struct vault *vault, int64_t account, uint64_t number, int64_t now_us)
@@ -99,7 +102,7 @@ static void add_recording(struct vault *vault, int64_t account, uint64_t number,
 			"group");
 	check(recording_add(vault->db, &row, source), "recording");
 	struct key_path at = key_path_recording(account, row.group, row.id);
-	check(keytree_add(vault->tree, &at, key, NULL), "key");
+	check(keytree_add(vault->root.tree, &at, key, NULL), "key");
 	check(recordings_seal_private(&private, key, row.id, &row.private, &row.private_bytes),
 			"private data");
 	check(recording_set_private(vault->db, row.id, row.private, row.private_bytes),
@@ -110,7 +113,7 @@ static void add_recording(struct vault *vault, int64_t account, uint64_t number,
 /* Some days of recordings, so that there are several groups. */
 static void add_recordings(struct vault *vault, int64_t account, uint64_t from, uint64_t until)
 {
-	int64_t now_us = clock_now_us(&vault->clock);
+	int64_t now_us = clock_now_us(&vault->clock.clock);
 
 	for (; from < until; from++)
 		add_recording(vault, account, from, now_us - (int64_t)(from % 4) * US_PER_DAY);
@@ -219,7 +222,7 @@ static void erase(struct vault *vault, const struct erasure_item *items, size_t 
 {
 	struct erasure_result result;
 
-	check(erasure_run(vault, items, n, 0, "bench", &result), "erasure");
+	check(vault_fixture_run(vault, items, n, 0, "bench", &result), "erasure");
 }
 
 static struct erasure_item any_item(struct vault *vault, int64_t newest, enum erasure_kind kind)
@@ -273,7 +276,7 @@ static void measure_burial(struct vault *vault)
 
 	for (bool more = true; more; strides++) {
 		double start = wall_ms();
-		check(bury_rows(vault, RETENTION_STRIDE_ROWS, &more), "burial");
+		check(bury_rows(vault->db, RETENTION_STRIDE_ROWS, &more, NULL), "burial");
 		double ms = wall_ms() - start;
 		longest_ms = ms > longest_ms ? ms : longest_ms;
 	}

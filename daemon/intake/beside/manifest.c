@@ -14,9 +14,9 @@
 #include "base/clock.h"
 #include "daemon/intake/source/beneath.h"
 
-#define ENTRIES_MAX 4096 /* of the folder, looked at once */
+#define ENTRIES_MAX 4096 /* of the folder, in one search */
 #define READS_MAX   64
-#define EARLY_US    (60 * US_PER_S) /* before its recording, for a clock that jumps */
+#define EARLY_US    (60 * US_PER_S) /* before its recording: the clock may have been set */
 
 bool manifest_names(const struct sidecar *sidecar, const char *name)
 {
@@ -34,8 +34,8 @@ bool manifest_names(const struct sidecar *sidecar, const char *name)
 	return false;
 }
 
-/* One that may be it. A folder may hold the manifests of a day, of which few are read: those that
- * were written nearest to the recording's end, since its own comes right after it. */
+/* A file that may be the manifest. A folder may hold the manifests of a day, and only a few are
+ * read: the ones written nearest to the recording's end, since its own comes right after it. */
 struct nearby {
 	int64_t away_us;
 	char *path;
@@ -52,21 +52,22 @@ struct search {
 	size_t n;
 };
 
-static int farther(const void *a, const void *b)
+static int nearby_compare(const void *a, const void *b)
 {
 	int64_t x = ((const struct nearby *)a)->away_us, y = ((const struct nearby *)b)->away_us;
 
 	return x < y ? -1 : x > y;
 }
 
-static void forget(struct search *s)
+static void search_clear(struct search *s)
 {
 	while (s->n > 0)
 		free(s->nearby[--s->n].path);
 }
 
-/* The place for one that is so far away: a free one, or that of the farthest; NULL for none. */
-static struct nearby *place_for(struct search *s, int64_t away_us)
+/* The slot for a file that is so far away: a free one, or that of the farthest file if this one is
+ * nearer; else NULL. */
+static struct nearby *search_slot(struct search *s, int64_t away_us)
 {
 	struct nearby *farthest = s->nearby;
 
@@ -82,7 +83,7 @@ static struct nearby *place_for(struct search *s, int64_t away_us)
 	return farthest;
 }
 
-static int consider(struct search *s, int dir_fd, const char *name)
+static int search_consider(struct search *s, int dir_fd, const char *name)
 {
 	struct source_identity identity;
 	struct stat st;
@@ -92,33 +93,34 @@ static int consider(struct search *s, int dir_fd, const char *name)
 		return 0;
 	source_identify(&st, &identity);
 	int64_t away_us = source_changed_us(&identity) - s->finished_us;
+	/* Written before its recording was: about another one. */
 	if (away_us < -EARLY_US)
 		return 0;
-	struct nearby *nearby = place_for(s, away_us);
+	struct nearby *nearby = search_slot(s, away_us);
 	if (!nearby)
 		return 0;
 	*nearby = (struct nearby){.away_us = away_us};
 	if (asprintf(&nearby->path, "%.*s%s", (int)s->folder_len, s->path, name) < 0) {
-		nearby->path = NULL;
+		nearby->path = NULL; /* undefined after a failed asprintf() */
 		return -ENOMEM;
 	}
 	return 0;
 }
 
-static int search_folder(struct search *s, DIR *dir)
+static int search_manifests(struct search *s, DIR *dir)
 {
 	const struct dirent *entry;
 	int r = 0;
 
 	for (unsigned n = 0; n < ENTRIES_MAX && r == 0 && (entry = readdir(dir)); n++)
-		r = consider(s, dirfd(dir), entry->d_name);
+		r = search_consider(s, dirfd(dir), entry->d_name);
 	if (r == 0)
-		qsort(s->nearby, s->n, sizeof(s->nearby[0]), farther);
+		qsort(s->nearby, s->n, sizeof(s->nearby[0]), nearby_compare);
 	return r;
 }
 
-/* 0 when this is the one. */
-static int try_one(struct search *s, const char *path, struct sidecar *sidecar,
+/* 0 when this file names the recording. */
+static int search_try(struct search *s, const char *path, struct sidecar *sidecar,
 		struct sidecar_about *ret_about)
 {
 	int r = sidecar_read(s->root_fd, path, s->now_us, s->settle_us, sidecar, ret_about);
@@ -130,15 +132,17 @@ static int try_one(struct search *s, const char *path, struct sidecar *sidecar,
 	return r == 0 || r == -ENOMEM || r == SIDECAR_BUSY ? r : SIDECAR_MISSING;
 }
 
-static int try_each(struct search *s, struct sidecar *sidecar, struct sidecar_about *ret_about)
+static int search_try_each(
+		struct search *s, struct sidecar *sidecar, struct sidecar_about *ret_about)
 {
 	int found = SIDECAR_MISSING;
 
 	for (size_t i = 0; i < s->n; i++) {
 		struct sidecar_about about;
-		int r = try_one(s, s->nearby[i].path, sidecar, &about);
+		int r = search_try(s, s->nearby[i].path, sidecar, &about);
 		if (r == 0 || r == -ENOMEM)
 			return r;
+		/* Perhaps it will name the recording; but another one may already. */
 		if (r == SIDECAR_BUSY) {
 			found = r;
 			*ret_about = about;
@@ -152,7 +156,7 @@ int manifest_read(int root_fd, const struct profile *profile, size_t i, const ch
 		struct sidecar_about *ret_about)
 {
 	const char *slash = strrchr(path, '/');
-	_cleanup_(forget) struct search s = {.root_fd = root_fd,
+	_cleanup_(search_clear) struct search s = {.root_fd = root_fd,
 			.profile = profile,
 			.i = i,
 			.path = path,
@@ -172,7 +176,7 @@ int manifest_read(int root_fd, const struct profile *profile, size_t i, const ch
 		close(fd);
 		return -ENOMEM;
 	}
-	int r = search_folder(&s, dir);
+	int r = search_manifests(&s, dir);
 	closedir(dir);
-	return r < 0 ? r : try_each(&s, ret_sidecar, ret_about);
+	return r < 0 ? r : search_try_each(&s, ret_sidecar, ret_about);
 }

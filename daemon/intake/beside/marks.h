@@ -1,5 +1,5 @@
-/* What the bridge says about a recording by files that are there or not: the markers of its
- * profile. */
+/* The markers of a profile: files by which a bridge says that a recording is finished, unfinished
+ * or discarded. */
 #pragma once
 
 #include "daemon/intake/spool/spool.h"
@@ -10,5 +10,5 @@ enum marks {
 	MARKS_DISCARDED,  /* finished, and the bridge does not want it */
 };
 
-/* -ENOMEM. */
+/* An enum marks, or -ENOMEM. A markers' folder that cannot be opened is reported. */
 int marks_look(struct spool *spool, const char *path, const struct pattern_match *match);

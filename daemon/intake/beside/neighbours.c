@@ -14,7 +14,7 @@
 #include "daemon/intake/source/beneath.h"
 #include "daemon/intake/spool/scan.h"
 
-#define ENTRIES_MAX 4096 /* among more, a shared sidecar stays */
+#define ENTRIES_MAX 4096 /* a shared sidecar among more entries stays */
 
 struct walk {
 	const struct neighbours *n;
@@ -22,18 +22,18 @@ struct walk {
 	unsigned entries;
 };
 
-/* Whether a recording has this sidecar, which is the profile's i-th, by its own place. */
-static bool leads_to(const struct neighbours *n, size_t i, const char *path,
+/* Whether the profile's i-th sidecar of the recording at path is this one. */
+static bool recording_leads_to(const struct neighbours *n, size_t i, const char *path,
 		const struct pattern_match *match)
 {
-	_cleanup_free_ char *place = NULL;
+	_cleanup_free_ char *sidecar = NULL;
 	bool at_markers;
-	int r = profile_place(n->profile, PROFILE_SIDECARS, i, path, match, &place, &at_markers);
+	int r = profile_place(n->profile, PROFILE_SIDECARS, i, path, match, &sidecar, &at_markers);
 
-	return r == -ENOMEM || (r == 0 && !at_markers && strcmp(place, n->sidecar->path) == 0);
+	return r == -ENOMEM || (r == 0 && !at_markers && strcmp(sidecar, n->sidecar->path) == 0);
 }
 
-static bool is_user(const struct neighbours *n, const char *path)
+static bool entry_needs(const struct neighbours *n, const char *path)
 {
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	struct pattern_match match;
@@ -41,18 +41,19 @@ static bool is_user(const struct neighbours *n, const char *path)
 	if (strcmp(path, n->path) == 0 ||
 			profile_classify(n->profile, path, &match) != PROFILE_RECORDING)
 		return false;
-	if (profile_sidecar_is_pattern(n->profile, n->place) && manifest_names(n->sidecar, name))
+	if (profile_sidecar_is_pattern(n->profile, n->template) && manifest_names(n->sidecar, name))
 		return true;
 	for (size_t i = 0; i < profile_count(n->profile, PROFILE_SIDECARS); i++) {
-		if (!profile_sidecar_is_pattern(n->profile, i) && leads_to(n, i, path, &match))
+		if (!profile_sidecar_is_pattern(n->profile, i) &&
+				recording_leads_to(n, i, path, &match))
 			return true;
 	}
 	return false;
 }
 
-static bool search(struct walk *walk, int fd, const char *folder, unsigned depth);
+static bool walk_folder(struct walk *walk, int fd, const char *folder, unsigned depth);
 
-static bool search_folder(
+static bool walk_below(
 		struct walk *walk, int dir_fd, const char *name, const char *path, unsigned depth)
 {
 	_cleanup_free_ char *folder = NULL;
@@ -60,33 +61,35 @@ static bool search_folder(
 	if (!walk->deep || !scan_takes_directory(name))
 		return false;
 	int fd = beneath_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
-	if (fd < 0) /* most are files */
+	/* Most entries are files. A folder that cannot be opened may hold a recording. */
+	if (fd < 0)
 		return fd != -ENOTDIR && fd != -ENOENT && fd != -ELOOP;
 	if (asprintf(&folder, "%s/", path) < 0 || depth == SCAN_DEPTH_MAX) {
 		close(fd);
 		return true;
 	}
-	return search(walk, fd, folder, depth + 1);
+	return walk_folder(walk, fd, folder, depth + 1);
 }
 
-static bool search_entry(
+static bool walk_entry(
 		struct walk *walk, int dir_fd, const char *folder, const char *name, unsigned depth)
 {
 	_cleanup_free_ char *path = NULL;
 
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return false;
+	/* From here on every doubt keeps the sidecar: it is small, and a scan finds it again. */
 	if (++walk->entries > ENTRIES_MAX)
 		return true;
 	if (asprintf(&path, "%s%s", folder, name) < 0) {
 		path = NULL;
 		return true;
 	}
-	return is_user(walk->n, path) || search_folder(walk, dir_fd, name, path, depth);
+	return entry_needs(walk->n, path) || walk_below(walk, dir_fd, name, path, depth);
 }
 
 /* Takes the descriptor. folder ends with a slash, or is empty. */
-static bool search(struct walk *walk, int fd, const char *folder, unsigned depth)
+static bool walk_folder(struct walk *walk, int fd, const char *folder, unsigned depth)
 {
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
@@ -95,7 +98,7 @@ static bool search(struct walk *walk, int fd, const char *folder, unsigned depth
 	if (!dir && fd >= 0)
 		close(fd);
 	while (!found && (entry = readdir(dir)))
-		found = search_entry(walk, dirfd(dir), folder, entry->d_name, depth);
+		found = walk_entry(walk, dirfd(dir), folder, entry->d_name, depth);
 	if (dir)
 		closedir(dir);
 	return found;
@@ -103,16 +106,17 @@ static bool search(struct walk *walk, int fd, const char *folder, unsigned depth
 
 bool neighbours_need(const struct neighbours *n)
 {
-	enum profile_sharing sharing = profile_sidecar_sharing(n->profile, n->place);
+	enum profile_sharing sharing = profile_sidecar_sharing(n->profile, n->template);
 	struct walk walk = {.n = n, .deep = sharing == PROFILE_SHARED_IN_SPOOL};
 	const char *slash = strrchr(n->path, '/');
 	_cleanup_free_ char *folder = NULL;
 
+	/* Most sidecars: nothing needs to be searched. */
 	if (sharing == PROFILE_UNSHARED)
 		return false;
 	folder = walk.deep || !slash ? strdup("") : strndup(n->path, (size_t)(slash - n->path) + 1);
 	if (!folder)
 		return true;
 	int fd = beneath_open(walk.deep ? n->root_fd : n->parent_fd, ".", O_RDONLY | O_DIRECTORY);
-	return search(&walk, fd, folder, 0);
+	return walk_folder(&walk, fd, folder, 0);
 }

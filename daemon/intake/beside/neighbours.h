@@ -1,4 +1,4 @@
-/* Whether a sidecar has another recording to wait for, when its first one is gone. */
+/* Whether another recording needs a sidecar, when the recording it was sealed with is gone. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,11 +11,11 @@ struct neighbours {
 	const struct profile *profile;
 	const char *path; /* of the recording that is gone, below the spool */
 	const struct sidecar *sidecar;
-	size_t place;  /* which of the profile's sidecars it is */
-	int parent_fd; /* the recording's folder */
+	size_t template; /* which of the profile's sidecars it is */
+	int parent_fd;   /* the recording's folder */
 	int root_fd;
 };
 
-/* Looks for such a recording: beside the one that is gone, or in all of the spool, as
- * profile_sidecar_sharing() says. Bounded; true when that was not far enough to tell. */
+/* Looks for such a recording: in the folder of the one that is gone, or in all of the spool, as
+ * profile_sidecar_sharing() says. Bounded: true as well when the search ended without an answer. */
 bool neighbours_need(const struct neighbours *n);

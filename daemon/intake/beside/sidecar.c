@@ -25,18 +25,20 @@ void sidecar_clear(struct sidecar *sidecar)
 
 /* ---- Reading ---- */
 
-static bool is_settled(const struct source_identity *identity, int64_t now_us, int64_t settle_us)
+static bool sidecar_is_settled(
+		const struct source_identity *identity, int64_t now_us, int64_t settle_us)
 {
 	int64_t changed_us = source_changed_us(identity);
 
-	/* A clock of the future says nothing. */
+	/* A time in the future says nothing: such a file counts as settled. */
 	return changed_us > now_us + US_PER_S || now_us - changed_us >= settle_us;
 }
 
-static int read_bytes(const struct source *source, struct sidecar *sidecar)
+static int sidecar_read_bytes(const struct source *source, struct sidecar *sidecar)
 {
 	size_t len = (size_t)source->identity.size;
 
+	/* With a NUL after it: its members are searched as text. */
 	sidecar->bytes = malloc(len + 1);
 	if (!sidecar->bytes)
 		return -ENOMEM;
@@ -50,16 +52,18 @@ static int read_bytes(const struct source *source, struct sidecar *sidecar)
 			       : SIDECAR_BUSY;
 }
 
-static int claim(struct source *source, struct sidecar *sidecar)
+static int sidecar_claim(struct source *source, struct sidecar *sidecar)
 {
 	int r = source_claim(source);
 
+	/* Without a lease it is read all the same: a change is seen after reading, or before the
+	 * removal. */
 	if (r == SOURCE_WRITER || r == SOURCE_CHANGED)
 		return SIDECAR_BUSY;
-	return r == 0 || r == SOURCE_UNLEASED ? read_bytes(source, sidecar) : r;
+	return r == 0 || r == SOURCE_UNLEASED ? sidecar_read_bytes(source, sidecar) : r;
 }
 
-static int find(int root_fd, const char *path, int64_t now_us, int64_t settle_us,
+static int sidecar_find(int root_fd, const char *path, int64_t now_us, int64_t settle_us,
 		struct sidecar *sidecar, struct sidecar_about *ret_about)
 {
 	_cleanup_(source_close) struct source source = SOURCE_NONE;
@@ -75,8 +79,9 @@ static int find(int root_fd, const char *path, int64_t now_us, int64_t settle_us
 		return r == SOURCE_EMPTY ? SIDECAR_BUSY : r;
 	if (source.identity.size > SIDECAR_BYTES_MAX)
 		return SIDECAR_LARGE;
-	return is_settled(&source.identity, now_us, settle_us) ? claim(&source, sidecar)
-							       : SIDECAR_BUSY;
+	return sidecar_is_settled(&source.identity, now_us, settle_us)
+			       ? sidecar_claim(&source, sidecar)
+			       : SIDECAR_BUSY;
 }
 
 int sidecar_read(int root_fd, const char *path, int64_t now_us, int64_t settle_us,
@@ -84,8 +89,9 @@ int sidecar_read(int root_fd, const char *path, int64_t now_us, int64_t settle_u
 {
 	struct sidecar sidecar = {0};
 
+	/* Filled in as far as the search gets, also when it fails. */
 	*ret_about = (struct sidecar_about){0};
-	int r = find(root_fd, path, now_us, settle_us, &sidecar, ret_about);
+	int r = sidecar_find(root_fd, path, now_us, settle_us, &sidecar, ret_about);
 	if (r == 0 && !(sidecar.path = strdup(path)))
 		r = -ENOMEM;
 	if (r != 0) {
@@ -103,13 +109,14 @@ int sidecar_remove(int root_fd, const struct sidecar *sidecar)
 
 	if (r != 0)
 		return r == SOURCE_GONE || r < 0 ? r : SOURCE_CHANGED;
+	/* What was written since is not in the sealed recording. */
 	return source_same(&source.identity, &sidecar->identity) ? source_unlink(&source)
 								 : SOURCE_CHANGED;
 }
 
 /* ---- Members ---- */
 
-static bool is_plain(const char *text)
+static bool text_is_plain(const char *text)
 {
 	for (; *text; text++) {
 		if ((unsigned char)*text < 0x20 || *text == 0x7f)
@@ -118,23 +125,23 @@ static bool is_plain(const char *text)
 	return true;
 }
 
-static char *plain_copy(const char *text, size_t len)
+static char *text_copy_plain(const char *text, size_t len)
 {
 	char *copy = memchr(text, 0, len) ? NULL : strndup(text, len);
 
-	if (copy && (!*copy || !is_plain(copy))) {
+	if (copy && (!*copy || !text_is_plain(copy))) {
 		free(copy);
 		copy = NULL;
 	}
 	return copy;
 }
 
-static char *value_text(const json_t *value)
+static char *json_value_text(const json_t *value)
 {
 	char *text;
 
 	if (json_is_string(value))
-		return plain_copy(json_string_value(value), json_string_length(value));
+		return text_copy_plain(json_string_value(value), json_string_length(value));
 	if (!json_is_integer(value) ||
 			asprintf(&text, "%" JSON_INTEGER_FORMAT, json_integer_value(value)) < 0)
 		return NULL;
@@ -143,6 +150,7 @@ static char *value_text(const json_t *value)
 
 static char *json_member(const struct sidecar *sidecar, char *key)
 {
+	/* A key that occurs twice could name two accounts: such a file has no members. */
 	json_t *root = json_loadb(
 			(const char *)sidecar->bytes, sidecar->len, JSON_REJECT_DUPLICATES, NULL);
 	const json_t *at = root;
@@ -151,7 +159,7 @@ static char *json_member(const struct sidecar *sidecar, char *key)
 
 	for (char *part = strtok_r(key, ".", &save); part; part = strtok_r(NULL, ".", &save))
 		at = ++depth > KEY_DEPTH_MAX ? NULL : json_object_get(at, part);
-	char *text = value_text(at);
+	char *text = json_value_text(at);
 	json_decref(root);
 	return text;
 }
@@ -172,7 +180,7 @@ static char *line_member(const struct sidecar *sidecar, const char *key)
 			value++;
 		while (stop > value && strchr(" \t\r", stop[-1]))
 			stop--;
-		return plain_copy(value, (size_t)(stop - value));
+		return text_copy_plain(value, (size_t)(stop - value));
 	}
 	return NULL;
 }

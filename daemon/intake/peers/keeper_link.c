@@ -13,9 +13,9 @@
 #define PAUSE_FIRST_MS   50
 #define PAUSE_MAX_MS     2000
 #define GREETING_MS      10000
-#define RECEIVE_PER_TURN 64 /* leave the loop to others now and then */
+#define RECEIVE_PER_TURN 64 /* others need the loop as well */
 
-/* What waits for a full socket; bounded by the number of jobs. */
+/* A message that waits for a full socket; bounded by the number of jobs. */
 struct unsent {
 	json_t *message;
 	struct unsent *next;
@@ -39,10 +39,10 @@ struct keeper_link {
 	bool stopped;
 };
 
-static void on_timer(uv_timer_t *timer);
-static void on_event(uv_poll_t *poll, int status, int events);
+static void on_link_timer(uv_timer_t *timer);
+static void on_link_event(uv_poll_t *poll, int status, int events);
 
-static void drop_unsent(struct keeper_link *link)
+static void link_drop_unsent(struct keeper_link *link)
 {
 	while (link->first) {
 		struct unsent *u = link->first;
@@ -61,20 +61,21 @@ static void connection_closed(uv_handle_t *handle)
 	free(connection);
 }
 
-static void disconnect(struct keeper_link *link)
+static void link_disconnect(struct keeper_link *link)
 {
 	struct connection *connection = TAKE_PTR(link->connection);
 
 	link->ready = false;
 	link->pending_error = 0;
-	drop_unsent(link);
+	link_drop_unsent(link);
 	if (!connection)
 		return;
+	/* The loop closes it later, when the link may have another connection, or be gone. */
 	connection->poll.data = connection;
 	uv_close((uv_handle_t *)&connection->poll, connection_closed);
 }
 
-static unsigned pause_ms(unsigned attempts)
+static unsigned link_pause_ms(unsigned attempts)
 {
 	unsigned shift = attempts < 16 ? attempts : 16;
 	uint64_t ms = (uint64_t)PAUSE_FIRST_MS << shift;
@@ -82,22 +83,22 @@ static unsigned pause_ms(unsigned attempts)
 	return ms < PAUSE_MAX_MS ? (unsigned)ms : PAUSE_MAX_MS;
 }
 
-static void fail(struct keeper_link *link, int r)
+static void link_fail(struct keeper_link *link, int r)
 {
-	disconnect(link);
-	uv_timer_start(&link->timer, on_timer, pause_ms(link->attempts), 0);
+	link_disconnect(link);
+	uv_timer_start(&link->timer, on_link_timer, link_pause_ms(link->attempts), 0);
 	link->attempts++;
 	link->events.lost(link->events.context, r, link->attempts);
 }
 
-/* Asks to be called for what can be done now. */
-static void arm(struct keeper_link *link)
+/* Asks for a call when there is something to read or, if messages wait, room to write. */
+static void link_arm(struct keeper_link *link)
 {
 	uv_poll_start(&link->connection->poll, UV_READABLE | (link->first ? UV_WRITABLE : 0),
-			on_event);
+			on_link_event);
 }
 
-static int flush(struct keeper_link *link)
+static int link_flush(struct keeper_link *link)
 {
 	while (link->first) {
 		struct unsent *u = link->first;
@@ -115,7 +116,7 @@ static int flush(struct keeper_link *link)
 	return 0;
 }
 
-static int enqueue(struct keeper_link *link, json_t *message)
+static int link_enqueue(struct keeper_link *link, json_t *message)
 {
 	struct unsent *u = calloc(1, sizeof(*u));
 
@@ -135,21 +136,22 @@ void keeper_link_send(struct keeper_link *link, json_t *message)
 		json_decref(message);
 		return;
 	}
+	/* Not past the messages that wait already. */
 	if (message && !link->first)
 		r = intake_wire_send(link->connection->fd, message, NULL);
 	if (r == -EAGAIN)
-		r = enqueue(link, message);
+		r = link_enqueue(link, message);
 	json_decref(message);
-	/* The caller is in the middle of something: it is told of a failure from the loop, where
-	 * the poll for a writable socket fires at once. */
+	/* The caller is in the middle of something, and `lost` would end its jobs: a failure is
+	 * reported from the loop. */
 	if (r < 0) {
 		link->pending_error = r;
-		uv_timer_start(&link->timer, on_timer, 0, 0);
+		uv_timer_start(&link->timer, on_link_timer, 0, 0);
 	}
-	arm(link);
+	link_arm(link);
 }
 
-static int greeted(struct keeper_link *link, const json_t *message)
+static int link_greeted(struct keeper_link *link, const json_t *message)
 {
 	const json_t *version = json_object_get(message, "version");
 
@@ -157,13 +159,14 @@ static int greeted(struct keeper_link *link, const json_t *message)
 			!json_is_integer(version) ||
 			json_integer_value(version) != INTAKE_WIRE_VERSION)
 		return -RE_PROTOCOL;
+	/* It waited for the greeting. */
 	uv_timer_stop(&link->timer);
 	link->ready = true;
 	link->events.ready(link->events.context);
 	return 0;
 }
 
-static int receive_one(struct keeper_link *link)
+static int link_receive_one(struct keeper_link *link)
 {
 	struct socket_fds fds = {.count = 0};
 	json_t *message;
@@ -174,22 +177,22 @@ static int receive_one(struct keeper_link *link)
 	if (link->ready) {
 		r = link->events.message(link->events.context, message, &fds);
 		/* Not already at the greeting: a peer that greets and then talks nonsense is
-		 * to be met with growing pauses. */
+		 * to get growing pauses. */
 		if (r == 0)
 			link->attempts = 0;
 	} else {
-		r = greeted(link, message);
+		r = link_greeted(link, message);
 	}
 	json_decref(message);
 	socket_fds_close(&fds);
 	return r;
 }
 
-static int receive(struct keeper_link *link)
+static int link_receive(struct keeper_link *link)
 {
 	/* A callback may stop the link, or find it unable to send. */
 	for (int i = 0; i < RECEIVE_PER_TURN && link->connection && !link->pending_error; i++) {
-		int r = receive_one(link);
+		int r = link_receive_one(link);
 		if (r == -EAGAIN)
 			return 0;
 		if (r < 0)
@@ -198,25 +201,26 @@ static int receive(struct keeper_link *link)
 	return link->pending_error;
 }
 
-static void on_event(uv_poll_t *poll, int status, int events)
+static void on_link_event(uv_poll_t *poll, int status, int events)
 {
 	struct keeper_link *link = poll->data;
 	int r = status;
 
-	/* An error of the socket is told by receiving from it. */
+	/* Receiving says what is wrong with the socket. */
 	if (r == 0 || r == UV_EBADF)
-		r = flush(link);
+		r = link_flush(link);
 	if (r == 0)
-		r = receive(link);
+		r = link_receive(link);
+	/* From within a callback. */
 	if (link->stopped)
 		return;
 	if (r < 0)
-		fail(link, r);
+		link_fail(link, r);
 	else
-		arm(link);
+		link_arm(link);
 }
 
-static int connect_now(struct keeper_link *link)
+static int link_connect(struct keeper_link *link)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
 	int fd, r;
@@ -240,20 +244,21 @@ static int connect_now(struct keeper_link *link)
 	return 0;
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_link_timer(uv_timer_t *timer)
 {
 	struct keeper_link *link = timer->data;
 
-	if (link->pending_error < 0) { /* a failed send */
-		fail(link, link->pending_error);
+	/* Three uses: a send has failed, the greeting did not come, or it is time to connect. */
+	if (link->pending_error < 0) {
+		link_fail(link, link->pending_error);
 		return;
 	}
-	int r = link->connection ? -ETIMEDOUT : connect_now(link);
+	int r = link->connection ? -ETIMEDOUT : link_connect(link);
 	if (r < 0) {
-		fail(link, r);
+		link_fail(link, r);
 		return;
 	}
-	uv_timer_start(&link->timer, on_timer, GREETING_MS, 0);
+	uv_timer_start(&link->timer, on_link_timer, GREETING_MS, 0);
 	keeper_link_send(link,
 			json_pack("{s:s, s:i}", "op", "hello", "version", INTAKE_WIRE_VERSION));
 }
@@ -272,7 +277,7 @@ int keeper_link_start(uv_loop_t *loop, const char *path, const struct keeper_lin
 	link->last = &link->first;
 	uv_timer_init(loop, &link->timer);
 	link->timer.data = link;
-	uv_timer_start(&link->timer, on_timer, 0, 0);
+	uv_timer_start(&link->timer, on_link_timer, 0, 0);
 	*ret_link = link;
 	return 0;
 }
@@ -282,7 +287,7 @@ bool keeper_link_ready(const struct keeper_link *link)
 	return link->ready && link->pending_error == 0;
 }
 
-static void timer_closed(uv_handle_t *handle)
+static void link_timer_closed(uv_handle_t *handle)
 {
 	struct keeper_link *link = handle->data;
 
@@ -295,7 +300,7 @@ struct keeper_link *keeper_link_stop(struct keeper_link *link)
 	if (!link)
 		return NULL;
 	link->stopped = true;
-	disconnect(link);
-	uv_close((uv_handle_t *)&link->timer, timer_closed);
+	link_disconnect(link);
+	uv_close((uv_handle_t *)&link->timer, link_timer_closed);
 	return NULL;
 }

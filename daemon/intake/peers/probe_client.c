@@ -16,18 +16,18 @@
 /* The pause before a dead server is started again: doubled each time, until one answers. */
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MAX_MS   5000
-/* After so many starts in vain nobody is kept waiting for the next one. */
+/* After so many failed starts no file waits for the next one. */
 #define PATIENCE 3
 
-struct job {
-	TAILQ_ENTRY(job) link;
+struct probe_job {
+	TAILQ_ENTRY(probe_job) link;
 	uint32_t id;
 	int fd;
 	uint64_t deadline_ms; /* while running */
 	probe_done done;
 	void *context;
 };
-TAILQ_HEAD(jobs, job);
+TAILQ_HEAD(probe_jobs, probe_job);
 
 struct probe_client {
 	uv_loop_t *loop;
@@ -35,19 +35,19 @@ struct probe_client {
 	char *program;
 	uint32_t timeout_ms;
 	struct probe_process *process; /* NULL: not started, or lost */
-	struct jobs waiting, running;
+	struct probe_jobs waiting, running;
 	unsigned n_running;
 	uint32_t next_id;
 	unsigned failures; /* processes lost since the last answer */
 	uint64_t pause_until_ms;
 	bool stopped;
-	unsigned references; /* handles, one's own and the processes' */
+	unsigned references; /* its own handle, and its processes */
 };
 
 static void client_turn(struct probe_client *client);
 
 /* The loop's own clock stands still while callbacks run. */
-static uint64_t now_ms(void)
+static uint64_t client_now_ms(void)
 {
 	return uv_hrtime() / 1000000;
 }
@@ -62,67 +62,69 @@ static void client_unref(void *context)
 	free(client);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_client_timer(uv_timer_t *timer)
 {
 	client_turn(timer->data);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_client_timer_closed(uv_handle_t *handle)
 {
 	client_unref(handle->data);
 }
 
-static void on_readable(void *context)
+static void on_client_readable(void *context)
 {
 	client_turn(context);
 }
 
-static void job_free(struct job *job)
+static void probe_job_free(struct probe_job *job)
 {
 	close_p(&job->fd);
 	free(job);
 }
 
-static void forget_jobs(struct jobs *jobs)
+static void client_forget_jobs(struct probe_jobs *jobs)
 {
-	struct job *job;
+	struct probe_job *job;
 
 	while ((job = TAILQ_FIRST(jobs))) {
 		TAILQ_REMOVE(jobs, job, link);
-		job_free(job);
+		probe_job_free(job);
 	}
 }
 
 /* Takes the job off its list and hands over the result. The callback may stop the client. */
-static void finish(struct probe_client *client, struct job *job, const struct probe_result *result)
+static void client_finish(struct probe_client *client, struct probe_job *job,
+		const struct probe_result *result)
 {
 	probe_done done = job->done;
 	void *context = job->context;
 
+	/* It was sent, and waits for an answer no longer. */
 	if (job->deadline_ms > 0) {
 		TAILQ_REMOVE(&client->running, job, link);
 		client->n_running--;
 	} else {
 		TAILQ_REMOVE(&client->waiting, job, link);
 	}
-	job_free(job);
+	probe_job_free(job);
 	done(context, result);
 }
 
 /* Only those that wait now: a callback that submits again must not keep us here. */
-static void fail_waiting(struct probe_client *client, const struct probe_result *result)
+static void client_fail_waiting(struct probe_client *client, const struct probe_result *result)
 {
-	const struct job *last = TAILQ_LAST(&client->waiting, jobs);
-	struct job *job;
+	const struct probe_job *last = TAILQ_LAST(&client->waiting, probe_jobs);
+	struct probe_job *job;
 
 	while (!client->stopped && last && (job = TAILQ_FIRST(&client->waiting))) {
 		if (job == last)
 			last = NULL;
-		finish(client, job, result);
+		client_finish(client, job, result);
 	}
 }
 
-static void pause_starts(struct probe_client *client)
+static void client_pause_starts(struct probe_client *client)
 {
 	uint64_t pause_ms = PAUSE_FIRST_MS;
 
@@ -131,25 +133,25 @@ static void pause_starts(struct probe_client *client)
 	if (pause_ms > PAUSE_MAX_MS)
 		pause_ms = PAUSE_MAX_MS;
 	client->failures++;
-	client->pause_until_ms = now_ms() + pause_ms;
+	client->pause_until_ms = client_now_ms() + pause_ms;
 }
 
-/* Gives the server up; what it was working on is answered for it. */
-static void lose_process(struct probe_client *client, const char *why)
+/* Gives the server up, and answers in its stead for the files it had. */
+static void client_lose_process(struct probe_client *client, const char *damage)
 {
 	struct probe_result result;
-	struct job *job;
+	struct probe_job *job;
 
 	client->process = probe_process_end(client->process);
-	pause_starts(client);
-	probe_result_unprobed(&result, "%s", why);
+	client_pause_starts(client);
+	probe_result_unprobed(&result, "%s", damage);
 	while (!client->stopped && (job = TAILQ_FIRST(&client->running)))
-		finish(client, job, &result);
+		client_finish(client, job, &result);
 }
 
-static struct job *find_running(const struct probe_client *client, uint32_t id)
+static struct probe_job *client_find_running(const struct probe_client *client, uint32_t id)
 {
-	struct job *job;
+	struct probe_job *job;
 
 	TAILQ_FOREACH(job, &client->running, link)
 	{
@@ -159,110 +161,114 @@ static struct job *find_running(const struct probe_client *client, uint32_t id)
 	return NULL;
 }
 
-static void take_answers(struct probe_client *client)
+static void client_take_answers(struct probe_client *client)
 {
 	while (!client->stopped && client->process) {
 		struct probe_result result;
 		int r = probe_process_receive(client->process, &result);
 		if (r == -EAGAIN)
 			return;
-		struct job *job = r == 0 ? find_running(client, result.job) : NULL;
+		struct probe_job *job = r == 0 ? client_find_running(client, result.job) : NULL;
 		if (job) {
 			client->failures = 0;
-			finish(client, job, &result);
+			client_finish(client, job, &result);
 		} else if (r == 0 || r == -RE_PROTOCOL) {
-			lose_process(client, "probe server answered nonsense");
+			/* Also an answer about a file that it was not given: a server that does
+			 * this has gone wrong, and its other answers may be wrong as well. */
+			client_lose_process(client, "probe server answered nonsense");
 		} else {
-			lose_process(client, "probe server died");
+			client_lose_process(client, "probe server died");
 		}
 	}
 }
 
-static void expire(struct probe_client *client)
+static void client_expire(struct probe_client *client)
 {
-	const struct job *oldest = TAILQ_FIRST(&client->running);
+	const struct probe_job *oldest = TAILQ_FIRST(&client->running);
 
-	if (oldest && now_ms() >= oldest->deadline_ms)
-		lose_process(client, "probe server does not answer");
+	/* All have the same time to go: the oldest runs out first. */
+	if (oldest && client_now_ms() >= oldest->deadline_ms)
+		client_lose_process(client, "probe server does not answer");
 }
 
-static int start_process(struct probe_client *client)
+static int client_start_process(struct probe_client *client)
 {
-	const struct probe_process_events events = {on_readable, client_unref, client};
+	const struct probe_process_events events = {on_client_readable, client_unref, client};
 	struct probe_result result;
 	int r = probe_process_start(client->loop, client->program, &events, &client->process);
 
 	if (r < 0) {
-		pause_starts(client);
+		client_pause_starts(client);
 		probe_result_unprobed(&result, "probe could not start: %s", re_strerror(r));
-		fail_waiting(client, &result);
+		client_fail_waiting(client, &result);
 		return r;
 	}
 	client->references++;
 	return 0;
 }
 
-static bool paused(struct probe_client *client)
+static bool client_paused(struct probe_client *client)
 {
 	struct probe_result result;
 
-	if (client->failures == 0 || now_ms() >= client->pause_until_ms)
+	if (client->failures == 0 || client_now_ms() >= client->pause_until_ms)
 		return false;
 	if (client->failures >= PATIENCE) {
 		probe_result_unprobed(&result, "probe is not running");
-		fail_waiting(client, &result);
+		client_fail_waiting(client, &result);
 	}
 	return true;
 }
 
-/* A job that cannot be sent to a live server is answered for, lest it be tried for ever. */
-static void refuse_job(struct probe_client *client, struct job *job, int r)
+/* A file that cannot be sent to a live server gets an answer, or it would be sent for ever. */
+static void client_refuse_job(struct probe_client *client, struct probe_job *job, int r)
 {
 	struct probe_result result;
 
 	probe_result_unprobed(&result, "probe could not be asked: %s", re_strerror(r));
-	finish(client, job, &result);
+	client_finish(client, job, &result);
 }
 
-static void send_job(struct probe_client *client, struct job *job)
+static void client_send_job(struct probe_client *client, struct probe_job *job)
 {
 	int r = probe_process_send(client->process, job->id, client->timeout_ms, job->fd);
 
 	if (r == -EPIPE || r == -ECONNRESET) {
 		/* It stays first in line for the next server. */
-		lose_process(client, "probe server died");
+		client_lose_process(client, "probe server died");
 		return;
 	}
 	if (r < 0) {
-		refuse_job(client, job, r);
+		client_refuse_job(client, job, r);
 		return;
 	}
+	/* The server has a duplicate of its own. */
 	close_p(&job->fd);
 	job->fd = -1;
-	job->deadline_ms = now_ms() + client->timeout_ms + GRACE_MS;
+	job->deadline_ms = client_now_ms() + client->timeout_ms + GRACE_MS;
 	TAILQ_REMOVE(&client->waiting, job, link);
 	TAILQ_INSERT_TAIL(&client->running, job, link);
 	client->n_running++;
 }
 
-static void dispatch(struct probe_client *client)
+static void client_dispatch(struct probe_client *client)
 {
-	struct job *job;
+	struct probe_job *job;
 
 	while (!client->stopped && client->n_running < PROBE_JOBS_MAX &&
 			(job = TAILQ_FIRST(&client->waiting))) {
 		if (client->process)
-			send_job(client, job);
-		else if (paused(client) || start_process(client) < 0)
+			client_send_job(client, job);
+		else if (client_paused(client) || client_start_process(client) < 0)
 			return;
 	}
 }
 
-/* When to look again: a deadline, or the end of a pause that somebody waits for. */
-static void arm(struct probe_client *client)
+/* Sets the timer to the next deadline, or to the end of a pause that a file waits for. */
+static void client_arm(struct probe_client *client)
 {
-	const struct job *oldest = TAILQ_FIRST(&client->running);
-	uint64_t next_ms = UINT64_MAX, now = now_ms();
+	const struct probe_job *oldest = TAILQ_FIRST(&client->running);
+	uint64_t next_ms = UINT64_MAX, now = client_now_ms();
 
 	if (oldest)
 		next_ms = oldest->deadline_ms;
@@ -273,19 +279,19 @@ static void arm(struct probe_client *client)
 		return;
 	}
 	uv_update_time(client->loop);
-	uv_timer_start(&client->timer, on_timer, next_ms > now ? next_ms - now : 0, 0);
+	uv_timer_start(&client->timer, on_client_timer, next_ms > now ? next_ms - now : 0, 0);
 }
 
 /* Answers first, so that a loop that was busy for long does not take its own delay for theirs. */
 static void client_turn(struct probe_client *client)
 {
-	take_answers(client);
+	client_take_answers(client);
 	if (!client->stopped)
-		expire(client);
+		client_expire(client);
 	if (!client->stopped)
-		dispatch(client);
+		client_dispatch(client);
 	if (!client->stopped)
-		arm(client);
+		client_arm(client);
 }
 
 int probe_client_start(uv_loop_t *loop, const char *program, int64_t timeout_us,
@@ -318,11 +324,11 @@ int probe_client_start(uv_loop_t *loop, const char *program, int64_t timeout_us,
 
 int probe_client_submit(struct probe_client *client, int fd, probe_done done, void *context)
 {
-	struct job *job = calloc(1, sizeof(*job));
+	struct probe_job *job = calloc(1, sizeof(*job));
 
 	if (!job)
 		return -ENOMEM;
-	*job = (struct job){.id = client->next_id, .done = done, .context = context};
+	*job = (struct probe_job){.id = client->next_id, .done = done, .context = context};
 	job->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (job->fd < 0) {
 		int r = -errno;
@@ -331,7 +337,7 @@ int probe_client_submit(struct probe_client *client, int fd, probe_done done, vo
 	}
 	client->next_id++;
 	TAILQ_INSERT_TAIL(&client->waiting, job, link);
-	uv_timer_start(&client->timer, on_timer, 0, 0);
+	uv_timer_start(&client->timer, on_client_timer, 0, 0);
 	return 0;
 }
 
@@ -340,9 +346,9 @@ struct probe_client *probe_client_stop(struct probe_client *client)
 	if (!client)
 		return NULL;
 	client->stopped = true;
-	forget_jobs(&client->waiting);
-	forget_jobs(&client->running);
+	client_forget_jobs(&client->waiting);
+	client_forget_jobs(&client->running);
 	client->process = probe_process_end(client->process);
-	uv_close((uv_handle_t *)&client->timer, on_timer_closed);
+	uv_close((uv_handle_t *)&client->timer, on_client_timer_closed);
 	return NULL;
 }

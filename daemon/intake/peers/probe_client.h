@@ -3,7 +3,7 @@
  * Starts one probe server (see daemon/common/wire/probe_wire.h) with the socket as descriptor 3, an
  * empty environment and no other descriptor, and starts it again, after a pause that grows, when it
  * dies. Every answer is checked; whatever goes wrong (no program, crash, hang, nonsense) becomes an
- * `unprobed` result with a reason in its damage text, so that a probe never holds a recording up.
+ * `unprobed` result that says why in its damage text, so that a probe never holds a recording up.
  * Everything here runs on the loop's own thread. */
 #pragma once
 

@@ -19,10 +19,10 @@ struct probe_process {
 	int socket_fd;
 	unsigned open_handles;
 	bool watched, exited;
-	struct probe_process_events events; /* freed: NULL when the start failed */
+	struct probe_process_events events; /* empty when the start failed: nobody hears */
 };
 
-static void on_closed(uv_handle_t *handle)
+static void on_process_handle_closed(uv_handle_t *handle)
 {
 	struct probe_process *process = handle->data;
 	struct probe_process_events events = process->events;
@@ -35,23 +35,25 @@ static void on_closed(uv_handle_t *handle)
 		events.freed(events.context);
 }
 
-/* The death of a server also shows on its socket: that is where it is acted upon. */
-static void on_exit_status(uv_process_t *handle, int64_t status, int signal)
+/* Nothing follows from this alone: the death of a server shows on its socket as well, after its
+ * last answers. */
+static void on_process_exit(uv_process_t *handle, int64_t status, int signal)
 {
 	struct probe_process *process = handle->data;
 
 	process->exited = true;
-	uv_close((uv_handle_t *)handle, on_closed);
+	uv_close((uv_handle_t *)handle, on_process_handle_closed);
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+static void on_process_readable(uv_poll_t *poll, int status, int events)
 {
 	const struct probe_process *process = poll->data;
 
 	process->events.readable(process->events.context);
 }
 
-static int spawn(struct probe_process *process, uv_loop_t *loop, char *program, int server_fd)
+static int process_spawn(
+		struct probe_process *process, uv_loop_t *loop, char *program, int server_fd)
 {
 	uv_stdio_container_t stdio[PROBE_SOCKET_FD + 1] = {
 			{.flags = UV_IGNORE},
@@ -61,7 +63,7 @@ static int spawn(struct probe_process *process, uv_loop_t *loop, char *program, 
 	};
 	char *arguments[] = {program, NULL}, *environment[] = {NULL};
 	uv_process_options_t options = {
-			.exit_cb = on_exit_status,
+			.exit_cb = on_process_exit,
 			.file = program,
 			.args = arguments,
 			.env = environment,
@@ -73,15 +75,15 @@ static int spawn(struct probe_process *process, uv_loop_t *loop, char *program, 
 	process->process.data = process;
 	process->open_handles++;
 	r = uv_spawn(loop, &process->process, &options);
-	/* A handle that never became a process must be closed all the same. */
+	/* Also a handle that never became a process must be closed. */
 	if (r < 0) {
 		process->exited = true;
-		uv_close((uv_handle_t *)&process->process, on_closed);
+		uv_close((uv_handle_t *)&process->process, on_process_handle_closed);
 	}
 	return r;
 }
 
-static int watch(struct probe_process *process, uv_loop_t *loop)
+static int process_watch(struct probe_process *process, uv_loop_t *loop)
 {
 	int r = uv_poll_init(loop, &process->poll, process->socket_fd);
 
@@ -90,7 +92,7 @@ static int watch(struct probe_process *process, uv_loop_t *loop)
 	process->poll.data = process;
 	process->open_handles++;
 	process->watched = true;
-	return uv_poll_start(&process->poll, UV_READABLE, on_poll);
+	return uv_poll_start(&process->poll, UV_READABLE, on_process_readable);
 }
 
 int probe_process_start(uv_loop_t *loop, const char *program,
@@ -110,13 +112,14 @@ int probe_process_start(uv_loop_t *loop, const char *program,
 		return -ENOMEM;
 	}
 	process->socket_fd = fds[0];
-	r = spawn(process, loop, name, server_fd);
+	r = process_spawn(process, loop, name, server_fd);
 	if (r == 0)
-		r = watch(process, loop);
+		r = process_watch(process, loop);
 	if (r < 0) {
 		probe_process_end(process);
 		return r;
 	}
+	/* Only now: of a start that failed, the caller hears by the return value alone. */
 	process->events = *events;
 	*ret_process = process;
 	return 0;
@@ -127,8 +130,8 @@ struct probe_process *probe_process_end(struct probe_process *process)
 	if (!process)
 		return NULL;
 	if (process->watched)
-		uv_close((uv_handle_t *)&process->poll, on_closed);
-	/* Its exit closes the other handle. */
+		uv_close((uv_handle_t *)&process->poll, on_process_handle_closed);
+	/* The exit of the process closes the other handle. */
 	if (!process->exited)
 		uv_process_kill(&process->process, SIGKILL);
 	return NULL;

@@ -9,7 +9,7 @@
 struct probe_process;
 
 struct probe_process_events {
-	void (*readable)(void *context); /* answers may be waiting, or the server is gone */
+	void (*readable)(void *context); /* answers may be waiting, or the server has died */
 	void (*freed)(void *context);    /* all handles are closed; the last event of a process */
 	void *context;
 };
@@ -24,7 +24,7 @@ int probe_process_start(uv_loop_t *loop, const char *program,
 int probe_process_send(
 		struct probe_process *process, uint32_t job, uint32_t timeout_ms, int file_fd);
 
-/* One answer. 0; -EAGAIN when there is none; -ECONNRESET when the server is gone; -RE_PROTOCOL. */
+/* One answer. 0; -EAGAIN when there is none; -ECONNRESET when the server has died; -RE_PROTOCOL. */
 int probe_process_receive(struct probe_process *process, struct probe_result *ret_result);
 
 /* Kills the server (its children end with it), reaps it and closes the handles on the loop; frees

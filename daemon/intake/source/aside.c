@@ -14,12 +14,14 @@ void aside_make(const char *name, int64_t ctime_ns, char ret_name[static ASIDE_N
 	size_t len = strlen(name), room = ASIDE_NAME_BYTES - 1 - NAME_AT;
 	uint64_t random;
 
+	/* The own name comes last, and is cut at its beginning: its end has the extension, by which
+	 * profiles know a recording. */
 	randombytes_buf(&random, sizeof(random));
 	snprintf(ret_name, ASIDE_NAME_BYTES, PREFIX "%016" PRIx64 "-%016" PRIx64 "-%s", random,
 			(uint64_t)ctime_ns, len > room ? name + len - room : name);
 }
 
-static bool read_hex(const char *text, uint64_t *ret_number)
+static bool aside_read_hex(const char *text, uint64_t *ret_number)
 {
 	uint64_t number = 0;
 
@@ -39,8 +41,8 @@ bool aside_read(const char *name, struct aside *ret_aside)
 	const char *random = name + sizeof(PREFIX) - 1, *ctime = random + HEX_DIGITS + 1;
 	uint64_t number;
 
-	if (strncmp(name, PREFIX, sizeof(PREFIX) - 1) != 0 || !read_hex(random, &number) ||
-			!read_hex(ctime, &number) || !name[NAME_AT])
+	if (strncmp(name, PREFIX, sizeof(PREFIX) - 1) != 0 || !aside_read_hex(random, &number) ||
+			!aside_read_hex(ctime, &number) || !name[NAME_AT])
 		return false;
 	*ret_aside = (struct aside){.ctime_ns = (int64_t)number, .name = name + NAME_AT};
 	return true;

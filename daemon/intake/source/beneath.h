@@ -1,4 +1,4 @@
-/* Lookup of foreign paths: never out of the directory, never through a symbolic link. */
+/* Lookup of foreign paths: it never leaves the directory, and never follows a symbolic link. */
 #pragma once
 
 /* openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS (and not through /proc magic links), always

@@ -72,7 +72,7 @@ int source_classify(const struct stat *st)
 }
 
 /* What an error of a lookup says about the file. */
-static int lookup_outcome(int error)
+static int source_lookup_outcome(int error)
 {
 	switch (error) {
 	case -ENOENT:
@@ -91,7 +91,7 @@ static int lookup_outcome(int error)
 }
 
 /* Opens the directory that path lies in, and copies its last component. */
-static int find_parent(int root_fd, const char *path, struct source *source)
+static int source_find_parent(int root_fd, const char *path, struct source *source)
 {
 	const char *slash = strrchr(path, '/');
 	_cleanup_free_ char *directory =
@@ -108,14 +108,15 @@ int source_find(int root_fd, const char *path, struct source *ret_source)
 {
 	struct source source = SOURCE_NONE;
 	struct stat st = {0};
-	int r = find_parent(root_fd, path, &source);
+	int r = source_find_parent(root_fd, path, &source);
 
 	if (r == 0) {
 		source.fd = beneath_open(source.parent_fd, source.name, O_PATH | O_NOFOLLOW);
 		r = source.fd < 0 ? source.fd : fstat(source.fd, &st) < 0 ? -errno : 0;
 	}
+	/* A file that is gone or out of reach is an outcome, not an error. */
 	if (r < 0)
-		r = lookup_outcome(r);
+		r = source_lookup_outcome(r);
 	else
 		r = source_classify(&st);
 	if (r < 0 || r == SOURCE_GONE) {
@@ -127,12 +128,13 @@ int source_find(int root_fd, const char *path, struct source *ret_source)
 	return r;
 }
 
-/* The descriptor that was checked is the one that is opened: no name is looked up again. */
-static int reopen(int path_fd)
+/* Opens the very file that was checked, through its descriptor: no name is looked up again. */
+static int source_reopen(int path_fd)
 {
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
+	/* O_NONBLOCK: with a write lease of another process this open would block. */
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
@@ -141,8 +143,9 @@ static int reopen(int path_fd)
 #define ZFS_SUPER_MAGIC 0x2fc12fc1
 #endif
 
-/* On a filesystem of its own disks or memory. FUSE grants leases, but other hosts, or what is
- * behind it, write all the same; NFS says EAGAIN for "no delegation" as for "somebody writes". */
+/* Sound are filesystems on this machine's own disks or memory. FUSE grants leases, but other hosts,
+ * or what is behind it, write all the same; NFS says EAGAIN for "no delegation" as for "somebody
+ * writes". */
 bool source_leases_are_sound(int fd)
 {
 	static const unsigned long local[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
@@ -160,19 +163,21 @@ bool source_leases_are_sound(int fd)
 
 int source_claim(struct source *source)
 {
-	int fd = reopen(source->fd);
+	int fd = source_reopen(source->fd);
 
 	if (fd == -EWOULDBLOCK) /* somebody else holds a write lease */
 		return SOURCE_WRITER;
 	if (fd < 0)
-		return lookup_outcome(fd);
+		return source_lookup_outcome(fd);
 	close(source->fd);
 	source->fd = fd;
+	/* Elsewhere a lease would be worse than none: it would be believed. */
 	if (source_leases_are_sound(fd)) {
 		source->leased = fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
 		if (!source->leased && errno == EAGAIN)
 			return SOURCE_WRITER;
 	}
+	/* With the lease held: from here on it cannot change unseen. */
 	if (!source_unchanged(fd, &source->identity))
 		return SOURCE_CHANGED;
 	return source->leased ? 0 : SOURCE_UNLEASED;
@@ -185,7 +190,7 @@ bool source_wanted(const struct source *source)
 
 void source_release(struct source *source)
 {
-	/* By name, not by close(): the probe may hold a duplicate, which would keep it. */
+	/* Explicitly, not by close(): a duplicate that the probe holds would keep the lease. */
 	if (source->leased)
 		fcntl(source->fd, F_SETLEASE, F_UNLCK);
 	source->leased = false;
@@ -209,12 +214,13 @@ bool source_unchanged(int fd, const struct source_identity *identity)
 }
 
 /* Whether this name is this file's. 0; SOURCE_GONE or SOURCE_CHANGED; -errno. */
-static int check_name(const struct source *source, const char *name)
+static int source_check_name(const struct source *source, const char *name)
 {
 	_cleanup_close_ int named = beneath_open(source->parent_fd, name, O_PATH | O_NOFOLLOW);
 	struct stat st;
 
-	if (named == -ENOENT) /* deleted, or renamed */
+	/* A file that still has a link was renamed, not deleted. */
+	if (named == -ENOENT)
 		return fstat(source->fd, &st) == 0 && st.st_nlink > 0 ? SOURCE_CHANGED
 								      : SOURCE_GONE;
 	if (named < 0)
@@ -226,8 +232,8 @@ static int check_name(const struct source *source, const char *name)
 			       : SOURCE_CHANGED;
 }
 
-/* After a rename, which changes the ctime. */
-static bool unchanged_but_for_ctime(const struct source *source)
+/* Whether all except the ctime is as it was: the rename has changed that. */
+static bool source_unchanged_except_ctime(const struct source *source)
 {
 	struct source_identity now;
 	struct stat st;
@@ -239,15 +245,15 @@ static bool unchanged_but_for_ctime(const struct source *source)
 	return source_same(&source->identity, &now);
 }
 
-/* What was moved to the private name is the sealed file, or what somebody has put in its place
- * since it was checked. That gets its name back; if even that is taken again, a scan will find it
- * where it is. A sealed file that cannot be removed stays there too: with its own name it would not
- * be known again. */
-static int unlink_aside(struct source *source, const char *aside)
+/* Under the private name lies the sealed file, or another one that somebody has put under its name
+ * since it was checked. The other one gets its name back; if that is in use again, a scan will find
+ * the file where it is. A sealed file that cannot be removed stays there too: under its own name
+ * the keeper would not know it, because of its new ctime. */
+static int source_unlink_aside(struct source *source, const char *aside)
 {
-	int r = check_name(source, aside);
+	int r = source_check_name(source, aside);
 
-	if (r == 0 && unchanged_but_for_ctime(source) && !source_wanted(source))
+	if (r == 0 && source_unchanged_except_ctime(source) && !source_wanted(source))
 		return durable_unlink(source->parent_fd, aside);
 	durable_rename_at_once(source->parent_fd, aside, source->name);
 	return r < 0 ? r : SOURCE_CHANGED;
@@ -257,22 +263,25 @@ int source_unlink(struct source *source)
 {
 	char name[ASIDE_NAME_BYTES];
 	struct aside aside;
-	int r = check_name(source, source->name);
+	int r = source_check_name(source, source->name);
 
 	if (r != 0)
 		return r;
 	if (!source_unchanged(source->fd, &source->identity) || source_wanted(source))
 		return SOURCE_CHANGED;
-	if (aside_read(source->name, &aside)) /* left by a crash: nobody else's name */
+	/* Left by a crash under its private name, which nobody else uses. */
+	if (aside_read(source->name, &aside))
 		return durable_unlink(source->parent_fd, source->name);
 	aside_make(source->name, source->identity.ctime_ns, name);
 	r = durable_rename_at_once(source->parent_fd, source->name, name);
 	if (r == 0)
-		return unlink_aside(source, name);
+		return source_unlink_aside(source, name);
+	/* It went between the two: deleted, or renamed by somebody else. */
 	if (r == -ENOENT)
-		return check_name(source, source->name);
-	/* The filesystem cannot, or has no room for one more name: then there is a moment in which
-	 * the name may come to mean another file. */
+		return source_check_name(source, source->name);
+	/* The filesystem cannot rename like that, or has no room for one more name. Between the
+	 * check and this removal the name may come to mean another file: a moment, and unavoidable.
+	 */
 	return durable_unlink(source->parent_fd, source->name);
 }
 

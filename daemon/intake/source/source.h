@@ -1,4 +1,4 @@
-/* One file of a spool, opened so that neither its name nor its kind can trick us.
+/* One file of a spool, opened so that neither its name nor its kind can do harm.
  *
  * The steps (Postfix, util/safe_open.c, is the model): its directory with openat2() beneath the
  * spool and without symbolic links; the file with O_PATH, which opens nothing; fstat(); only a
@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-/* What says that a file is this very one in this very state. */
+/* The facts by which a file is known to be this very one, in this very state. */
 struct source_identity {
 	uint64_t device, inode, size;
 	int64_t mtime_ns, ctime_ns;
@@ -35,8 +35,8 @@ enum source_outcome {
 	SOURCE_GONE = 1,   /* no such file (any more) */
 	SOURCE_EMPTY,      /* 0 bytes: waits for its writer */
 	SOURCE_WRITER,     /* somebody has it open for writing */
-	SOURCE_CHANGED,    /* it is not what it was */
-	SOURCE_UNLEASED,   /* open, but no lease is to be had on it */
+	SOURCE_CHANGED,    /* it was altered or replaced since it was found */
+	SOURCE_UNLEASED,   /* open, but it could not be leased */
 	SOURCE_SYMLINK,    /* from here on: refused for what it is, left in place */
 	SOURCE_HARD_LINK,  /* more than one name: the plaintext would outlive our unlink */
 	SOURCE_SPECIAL,    /* FIFO, device, socket */
@@ -45,21 +45,21 @@ enum source_outcome {
 	SOURCE_OUTCOMES,
 };
 
-/* "is a symbolic link": for the refusals. */
+/* For the refusals, in words: "is a symbolic link". */
 const char *source_refusal(enum source_outcome outcome);
 
 void source_identify(const struct stat *st, struct source_identity *ret_identity);
 bool source_same(const struct source_identity *a, const struct source_identity *b);
 
-/* Later of mtime and ctime, microseconds: when the file was last changed by its own account. */
+/* The later of mtime and ctime, microseconds: when the file was last changed, as its times say. */
 int64_t source_changed_us(const struct source_identity *identity);
 
-/* 0 for what may be opened; SOURCE_EMPTY or one of the refusals. */
+/* 0 for a file that may be opened; SOURCE_EMPTY or one of the refusals. */
 int source_classify(const struct stat *st);
 
 /* Finds path (relative, below the spool's root) and fills *ret_source, which the caller closes
- * with source_close() after 0 and after every outcome but SOURCE_GONE. 0, SOURCE_GONE,
- * SOURCE_EMPTY, a refusal, or -errno. Never blocks on what it finds. */
+ * with source_close() after 0 and after every outcome except SOURCE_GONE. 0, SOURCE_GONE,
+ * SOURCE_EMPTY, a refusal, or -errno. Never blocks: nothing is opened. */
 int source_find(int root_fd, const char *path, struct source *ret_source);
 
 /* Opens what was found for reading and takes the lease. 0; SOURCE_UNLEASED (open all the same);
@@ -69,7 +69,7 @@ int source_find(int root_fd, const char *path, struct source *ret_source);
  * get SIGIO. Call from the thread that is the process's first, to which the signal goes. */
 int source_claim(struct source *source);
 
-/* Whether a lease on this filesystem speaks for every writer: only where this kernel sees every
+/* Whether a lease on this filesystem keeps every writer out: only where this kernel sees every
  * open. */
 bool source_leases_are_sound(int fd);
 
@@ -79,7 +79,7 @@ bool source_wanted(const struct source *source);
 /* Gives the lease back, so that others may write. The descriptor stays open. */
 void source_release(struct source *source);
 
-/* The same, to a writer who waits: from now on source_unlink() finds the file changed. */
+/* The same, for a writer who waits: from now on source_unlink() finds the file changed. */
 void source_yield(struct source *source);
 
 /* Whether an open descriptor still shows this very state, under one name. May be called from any
@@ -87,12 +87,14 @@ void source_yield(struct source *source);
 bool source_unchanged(int fd, const struct source_identity *identity);
 
 /* Removes the file if it still is this very file, in this very state, under this name, and (if it
- * was leased) nobody wants to write to it. 0; SOURCE_GONE when the name is not there any more;
+ * was leased) nobody wants to write to it. 0; SOURCE_GONE when the name no longer exists;
  * SOURCE_CHANGED when something differs, and then nothing was removed; or -errno.
  *
- * It is moved to a private name first (aside.h), checked there and removed under it, so that
- * another file that gets its name at any moment is not removed in its place. A filesystem without
- * RENAME_NOREPLACE, or a full one, leaves that moment between check and removal.
+ * The file is moved to a private name first (aside.h), checked there and removed under it, so that
+ * another file that gets its name at any moment is not removed instead. A filesystem without
+ * RENAME_NOREPLACE, or a full one, leaves such a moment between check and removal.
+ *
+ * The only function that removes a file from a spool. job.h lists its three callers.
  *
  * Not synced: should a power loss bring the name back, the keeper knows the file by its hash, since
  * seal_run() has synced the state that was hashed. */

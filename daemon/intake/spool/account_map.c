@@ -17,14 +17,14 @@ void account_map_clear(struct account_map *map)
 	*map = (struct account_map){0};
 }
 
-static bool is_current(const struct account_map *map, const struct stat *st)
+static bool map_is_current(const struct account_map *map, const struct stat *st)
 {
 	return map->text && map->mtime_s == st->st_mtim.tv_sec &&
 	       map->mtime_ns == st->st_mtim.tv_nsec && map->size == st->st_size &&
 	       map->inode == (long long)st->st_ino;
 }
 
-static int read_map(struct account_map *map, int fd, const struct stat *st)
+static int map_read(struct account_map *map, int fd, const struct stat *st)
 {
 	size_t n;
 
@@ -47,64 +47,66 @@ static int read_map(struct account_map *map, int fd, const struct stat *st)
 	return 0;
 }
 
-static bool is_fresh(const struct stat *st, int64_t now_us)
+static bool file_is_fresh(const struct stat *st, int64_t now_us)
 {
 	int64_t age_us = now_us - st->st_mtim.tv_sec * US_PER_S - st->st_mtim.tv_nsec / 1000;
 
 	return age_us < US_PER_S && age_us > -US_PER_S;
 }
 
-static int refresh(struct account_map *map, const char *path, int64_t now_us)
+static int map_refresh(struct account_map *map, const char *path, int64_t now_us)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (is_current(map, &st))
+	if (map_is_current(map, &st))
 		return 0;
-	if (is_fresh(&st, now_us))
+	if (file_is_fresh(&st, now_us))
 		return ACCOUNT_MAP_FRESH;
+	/* Before the new content is known to be good: a recording must not get its account from a
+	 * map that was replaced. */
 	free(map->text);
 	map->text = NULL;
-	return read_map(map, fd, &st);
+	return map_read(map, fd, &st);
 }
 
-static size_t trimmed(const char *text, size_t len)
+static size_t trimmed_len(const char *text, size_t len)
 {
 	while (len > 0 && strchr(" \t\r", text[len - 1]))
 		len--;
 	return len;
 }
 
-/* The account of a line that is about this key; NULL when it is not. */
-static const char *line_value(const char *line, size_t len, const char *key, size_t *ret_len)
+/* The account in a line, if the line is about this key; else NULL. */
+static const char *map_line_value(const char *line, size_t len, const char *key, size_t *ret_len)
 {
 	size_t lead = strspn(line, " \t");
 	const char *equals = lead < len ? memchr(line + lead, '=', len - lead) : NULL;
 
 	if (!equals || line[lead] == '#')
 		return NULL;
-	size_t key_len = trimmed(line + lead, (size_t)(equals - line) - lead);
+	size_t key_len = trimmed_len(line + lead, (size_t)(equals - line) - lead);
 	if (key_len != strlen(key) || memcmp(line + lead, key, key_len) != 0)
 		return NULL;
 	const char *value = equals + 1 + strspn(equals + 1, " \t");
 	const char *end = line + len;
-	*ret_len = value < end ? trimmed(value, (size_t)(end - value)) : 0;
+	*ret_len = value < end ? trimmed_len(value, (size_t)(end - value)) : 0;
 	return value;
 }
 
 int account_map_find(struct account_map *map, const char *path, const char *key, int64_t now_us,
 		char **ret_account)
 {
-	int r = refresh(map, path, now_us);
+	int r = map_refresh(map, path, now_us);
 	size_t len, value_len;
 
 	if (r != 0)
 		return r;
 	for (const char *line = map->text; *line; line += len + (line[len] == '\n')) {
 		len = strcspn(line, "\n");
-		const char *value = line_value(line, len, key, &value_len);
+		const char *value = map_line_value(line, len, key, &value_len);
 		if (!value || value_len == 0)
 			continue;
 		*ret_account = strndup(value, value_len);

@@ -2,7 +2,7 @@
 
 void brake_failed(struct brake *brake, int64_t now_us)
 {
-	/* Those that were under way when it was put on say nothing new. */
+	/* Recordings that were under way when the brake was put on say nothing new. */
 	if (++brake->failures < BRAKE_AFTER || (brake->pause_us > 0 && now_us < brake->until_us))
 		return;
 	brake->pause_us = brake->pause_us == 0 ? BRAKE_FIRST_US : 2 * brake->pause_us;

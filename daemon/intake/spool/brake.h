@@ -1,6 +1,7 @@
-/* When one recording after another fails for a reason that the next would meet as well (the object
- * disk full, no descriptors left), there is no sense in trying the rest of a long queue: a spool
- * then tries one recording at a time, with growing pauses, until one succeeds. */
+/* The brake of a spool. When one recording after another fails for a reason that the next one would
+ * meet as well (the object disk is full, no descriptors are left), there is no sense in trying the
+ * rest of a long queue: the spool then tries one recording at a time, with growing pauses, until
+ * one succeeds. */
 #pragma once
 
 #include <stdbool.h>
@@ -20,5 +21,5 @@ struct brake {
 void brake_failed(struct brake *brake, int64_t now_us);
 void brake_succeeded(struct brake *brake);
 
-/* Whether one more may be tried beside those under way. */
+/* Whether one more recording may be tried beside those under way. */
 bool brake_allows(const struct brake *brake, size_t under_way, int64_t now_us);

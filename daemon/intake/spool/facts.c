@@ -14,11 +14,12 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "daemon/common/config/config.h"
 #include "daemon/intake/source/source.h"
 
 #define MODE_BITS 07777
 
-static json_t *filesystem(int fd)
+static json_t *facts_filesystem(int fd)
 {
 	static const struct {
 		unsigned long type;
@@ -41,7 +42,7 @@ static json_t *filesystem(int fd)
 	return json_sprintf("type 0x%lx", (unsigned long)sf.f_type);
 }
 
-/* Whether a lease may be taken on files of others. */
+/* Whether this process may take a lease on files of other users. */
 static bool has_cap_lease(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -52,8 +53,9 @@ static bool has_cap_lease(void)
 	return data[CAP_LEASE / 32].effective & (UINT32_C(1) << (CAP_LEASE % 32));
 }
 
-/* A lease also needs nothing on one's own files; those of a spool are taken to be its owner's. */
-static const char *leases(int fd, const struct stat *st)
+/* On its own files a process may always take leases; the files of a spool are taken to belong to
+ * the owner of its folder. */
+static const char *facts_leases(int fd, const struct stat *st)
 {
 	if (!source_leases_are_sound(fd))
 		return "unsound";
@@ -72,7 +74,7 @@ static int64_t watches_max(void)
 	return n > 0 ? strtoll(text, NULL, 10) : 0;
 }
 
-static int set_space(json_t *facts, int fd)
+static int facts_set_space(json_t *facts, int fd)
 {
 	struct statvfs sv;
 
@@ -85,31 +87,32 @@ static int set_space(json_t *facts, int fd)
 				   json_integer((json_int_t)sv.f_blocks * unit));
 }
 
-/* Recordings are read, and their names removed. The mode alone does not tell: groups, access lists
- * and read-only mounts have their say. */
-static int set_access(json_t *facts, int fd)
+/* recseald reads recordings and removes their names. The mode of the folder does not tell whether
+ * it may: groups, access lists and read-only mounts count as well. */
+static int facts_set_access(json_t *facts, int fd)
 {
 	if (faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) == 0)
 		return 0;
 	return json_object_set_new(facts, "no_access", json_string(strerrordesc_np(errno)));
 }
 
-static int set_root(json_t *facts, const struct spool *spool)
+static int facts_set_root(json_t *facts, const struct spool *spool)
 {
 	int fd = spool->root_fd;
 	struct stat st;
 
+	/* The other facts would be about whatever lies under the name now. */
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return json_object_set_new(facts, "there", json_false());
 	int r = json_object_set_new(facts, "there", json_true());
 	r |= json_object_set_new(facts, "uid", json_integer(st.st_uid));
 	r |= json_object_set_new(facts, "gid", json_integer(st.st_gid));
 	r |= json_object_set_new(facts, "mode", json_integer(st.st_mode & MODE_BITS));
-	r |= json_object_set_new(facts, "leases", json_string(leases(fd, &st)));
-	json_t *name = filesystem(fd);
+	r |= json_object_set_new(facts, "leases", json_string(facts_leases(fd, &st)));
+	json_t *name = facts_filesystem(fd);
 	if (name)
 		r |= json_object_set_new(facts, "filesystem", name);
-	return r | set_access(facts, fd) | set_space(facts, fd);
+	return r | facts_set_access(facts, fd) | facts_set_space(facts, fd);
 }
 
 json_t *facts_build(const struct spool *spool)
@@ -117,11 +120,11 @@ json_t *facts_build(const struct spool *spool)
 	const struct config_spool *config = spool->config;
 	json_t *facts = json_pack("{s:s, s:s, s:I, s:b, s:I, s:I, s:I}", "profile", config->profile,
 			"class", config->class, "settle_us", (json_int_t)config->settle_us,
-			"unleased", (int)spool->told_unleased, "watches",
+			"unleased", (int)spool->unleased_reported, "watches",
 			(json_int_t)watch_count(spool->tools->watch), "watches_max",
 			(json_int_t)watches_max(), "unwatched", (json_int_t)spool->unwatched);
 
-	if (facts && set_root(facts, spool) != 0) {
+	if (facts && facts_set_root(facts, spool) != 0) {
 		json_decref(facts);
 		return NULL;
 	}

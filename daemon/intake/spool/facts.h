@@ -1,6 +1,6 @@
-/* What an operator must know about a spool, for `recsealctl doctor`: who owns it, on what it lies,
- * whether recseald may do there what it has to. Facts only; the keeper judges them, and never looks
- * at a spool itself. */
+/* What an operator must know about a spool, for `recsealctl doctor`: its owner, its filesystem, and
+ * whether recseald has the access it needs. Facts only: the keeper judges them, and never looks at
+ * a spool itself. */
 #pragma once
 
 #include <jansson.h>

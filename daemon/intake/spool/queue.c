@@ -61,8 +61,8 @@ struct queue *queue_free(struct queue *queue)
 	return NULL;
 }
 
-/* Keyed, because strangers choose the names. */
-static struct candidate **bucket_of(const struct queue *queue, size_t spool, const char *path)
+/* The hash is keyed, because strangers choose the names. */
+static struct candidate **queue_bucket(const struct queue *queue, size_t spool, const char *path)
 {
 	uint8_t hash[crypto_shorthash_BYTES];
 
@@ -70,7 +70,7 @@ static struct candidate **bucket_of(const struct queue *queue, size_t spool, con
 	return &queue->buckets[(get_le64(hash) + spool) & (queue->capacity - 1)];
 }
 
-static bool earlier(const struct candidate *a, const struct candidate *b)
+static bool candidate_earlier(const struct candidate *a, const struct candidate *b)
 {
 	return a->due_us != b->due_us ? a->due_us < b->due_us : a->sequence < b->sequence;
 }
@@ -85,13 +85,15 @@ static void heap_settle(struct queue *queue, struct candidate *candidate)
 {
 	size_t at = candidate->heap_at;
 
-	for (; at > 0 && earlier(candidate, queue->heap[(at - 1) / 2]); at = (at - 1) / 2)
+	/* Up as long as it is due earlier than its parent, then down as long as a child is due
+	 * earlier than it: at most one of the two moves it. */
+	for (; at > 0 && candidate_earlier(candidate, queue->heap[(at - 1) / 2]); at = (at - 1) / 2)
 		heap_put(queue, at, queue->heap[(at - 1) / 2]);
 	for (size_t child; (child = 2 * at + 1) < queue->waiting; at = child) {
 		if (child + 1 < queue->waiting &&
-				earlier(queue->heap[child + 1], queue->heap[child]))
+				candidate_earlier(queue->heap[child + 1], queue->heap[child]))
 			child++;
-		if (!earlier(queue->heap[child], candidate))
+		if (!candidate_earlier(queue->heap[child], candidate))
 			break;
 		heap_put(queue, at, queue->heap[child]);
 	}
@@ -112,15 +114,18 @@ static void heap_remove(struct queue *queue, struct candidate *candidate)
 	candidate->heap_at = TAKEN;
 	if (last == candidate)
 		return;
+	/* The last one fills the gap. */
 	last->heap_at = at;
 	heap_settle(queue, last);
 }
 
-static void sighted_again(struct queue *queue, struct candidate *c, const struct sighting *s)
+static void candidate_sight_again(
+		struct queue *queue, struct candidate *c, const struct sighting *s)
 {
 	if (!s->event)
 		return;
 	c->arrived = s->arrived;
+	/* Whoever has taken it sees the file as it was: it is to be looked at once more. */
 	if (c->heap_at == TAKEN) {
 		c->touched = true;
 		return;
@@ -138,11 +143,11 @@ static void sighted_again(struct queue *queue, struct candidate *c, const struct
 
 int queue_add(struct queue *queue, const struct sighting *s)
 {
-	struct candidate **bucket = bucket_of(queue, s->spool, s->path);
+	struct candidate **bucket = queue_bucket(queue, s->spool, s->path);
 
 	for (struct candidate *c = *bucket; c; c = c->next) {
 		if (c->spool == s->spool && strcmp(c->path, s->path) == 0) {
-			sighted_again(queue, c, s);
+			candidate_sight_again(queue, c, s);
 			return 0;
 		}
 	}
@@ -178,6 +183,7 @@ struct candidate *queue_take(struct queue *queue, int64_t now_us)
 void queue_return(struct queue *queue, struct candidate *candidate, int64_t due_us)
 {
 	candidate->due_us = due_us;
+	/* Behind the others of the same time: none is looked at twice before another is once. */
 	candidate->sequence = queue->sequence++;
 	heap_insert(queue, candidate);
 }
@@ -207,7 +213,7 @@ struct candidate *queue_take_deferred(struct queue *queue)
 
 void queue_drop(struct queue *queue, struct candidate *candidate)
 {
-	struct candidate **at = bucket_of(queue, candidate->spool, candidate->path);
+	struct candidate **at = queue_bucket(queue, candidate->spool, candidate->path);
 
 	while (*at != candidate)
 		at = &(*at)->next;

@@ -1,9 +1,15 @@
 /* The candidates of a spool: files that may be finished recordings, each once, the earliest due
  * first.
  *
- * Bounded: its memory does not grow with the spool. A candidate is waiting until queue_take(), then
- * taken (looked at, or in a job), then returned to wait, deferred, or dropped. Candidates belong to
- * the queue. Times are monotonic, but for since_us. */
+ *     new --queue_add--> waiting --queue_take--> taken --queue_return--> waiting
+ *                                                taken --queue_defer--> deferred
+ *                                                taken --queue_drop--> gone
+ *     deferred --queue_take_deferred--> taken
+ *     deferred --queue_add of an event--> waiting
+ *
+ * A taken candidate is being looked at, or is in a job. Candidates belong to the queue, and a path
+ * of a spool is there once at most. Memory is bounded: it does not grow with the spool. Times are
+ * monotonic, except since_us. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,12 +24,12 @@ struct candidate {
 	char *path;   /* below the spool */
 	int64_t due_us;
 	int64_t since_us;  /* wall clock: its last change as far as known */
-	bool touched;      /* something happened to it while it was taken */
-	bool arrived;      /* the last that happened: it was renamed to this name */
+	bool touched;      /* an event came while it was taken */
+	bool arrived;      /* the last event: the file was renamed to this name */
 	unsigned writers;  /* looks in a row that found a writer */
 	unsigned failures; /* attempts in a row that failed */
 
-	/* For a file with an impossible clock: when this very state of it was first met. */
+	/* For a file with an impossible time: when this very state of it was first met. */
 	struct source_identity met;
 	int64_t met_us; /* wall clock; 0: not yet */
 
@@ -40,9 +46,9 @@ struct queue;
 struct queue *queue_new(size_t capacity);
 struct queue *queue_free(struct queue *queue);
 
-/* A sighting: what, and from when it is worth a look. From an event (something has just happened to
- * the file) a waiting candidate's due time is moved to this one and its failures are forgotten; a
- * taken one is marked touched. From a scan, a known candidate stays as it is. */
+/* A sighting: a file, and from when on it is worth a look. An event (something has just happened to
+ * the file) moves the due time of a waiting candidate to this one and forgets its failures; a taken
+ * candidate is marked touched. A scan leaves a known candidate as it is. */
 struct sighting {
 	size_t spool;
 	const char *path; /* copied */
@@ -66,7 +72,7 @@ void queue_defer(struct queue *queue, struct candidate *candidate);
 
 bool queue_has_deferred(const struct queue *queue);
 
-/* The one deferred first, now taken; NULL when there is none. */
+/* The candidate deferred first, now taken; NULL when there is none. */
 struct candidate *queue_take_deferred(struct queue *queue);
 
 /* Frees a taken candidate. */
@@ -75,10 +81,10 @@ void queue_drop(struct queue *queue, struct candidate *candidate);
 /* When the next waiting candidate is due; INT64_MAX when none waits. */
 int64_t queue_next_due_us(const struct queue *queue);
 
-/* How many more fit. */
+/* How many more candidates fit. */
 size_t queue_room(const struct queue *queue);
 
-/* Whether more than half of it is taken up. */
+/* Whether more than half of the queue is in use. */
 bool queue_crowded(const struct queue *queue);
 
 /* How many candidates of the spool there are, taken ones included, and the least since_us (0 for

@@ -1,4 +1,4 @@
-/* The `report` message: how the spools are, for `recsealctl status`. */
+/* The `report` message: the state of the spools, for `recsealctl status`. */
 #pragma once
 
 #include <jansson.h>
@@ -6,6 +6,6 @@
 
 #include "daemon/intake/spool/spool.h"
 
-/* `waiting` counts what the queue holds: with more files than INTAKE_QUEUE it is a lower bound.
- * NULL when out of memory. */
+/* `waiting` counts the candidates in the queue: with more files than it holds, a lower bound. NULL
+ * when out of memory. */
 json_t *report_build(const struct spool *spools, size_t n_spools);

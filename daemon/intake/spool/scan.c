@@ -12,6 +12,7 @@
 #include "daemon/intake/source/aside.h"
 #include "daemon/intake/source/beneath.h"
 
+/* One directory of the walk, from the spool's root down to where the walk is. */
 struct level {
 	DIR *dir;
 	size_t path_len; /* of the directory's own path in scan->path */
@@ -29,7 +30,7 @@ bool scan_takes_directory(const char *name)
 	return name[0] != '.';
 }
 
-static bool ends_with(const char *name, const char *suffix)
+static bool name_ends_with(const char *name, const char *suffix)
 {
 	size_t len = strlen(name), suffix_len = strlen(suffix);
 
@@ -38,11 +39,11 @@ static bool ends_with(const char *name, const char *suffix)
 
 bool scan_takes_file(const char *name)
 {
-	return name[0] != '.' && !ends_with(name, ".tmp") && !ends_with(name, ".part");
+	return name[0] != '.' && !name_ends_with(name, ".tmp") && !name_ends_with(name, ".part");
 }
 
 /* Takes the descriptor. The directory's path is in scan->path, path_len long. */
-static int push(struct scan *scan, int fd, size_t path_len)
+static int scan_push(struct scan *scan, int fd, size_t path_len)
 {
 	DIR *dir = fdopendir(fd);
 
@@ -74,7 +75,7 @@ int scan_start(int root_fd, const char *below, const struct scan_sink *sink, str
 	}
 	scan->sink = *sink;
 	memcpy(scan->path, below, len + 1);
-	int r = push(scan, fd, len);
+	int r = scan_push(scan, fd, len);
 	if (r < 0) {
 		free(scan);
 		return r;
@@ -84,7 +85,7 @@ int scan_start(int root_fd, const char *below, const struct scan_sink *sink, str
 }
 
 /* Makes scan->path the path of an entry of the top directory. False when it does not fit. */
-static bool name_entry(struct scan *scan, const char *name, size_t *ret_path_len)
+static bool scan_name_entry(struct scan *scan, const char *name, size_t *ret_path_len)
 {
 	size_t at = scan->levels[scan->depth - 1].path_len, len = strlen(name);
 
@@ -97,7 +98,8 @@ static bool name_entry(struct scan *scan, const char *name, size_t *ret_path_len
 	return true;
 }
 
-static void descend(struct scan *scan, const char *name, size_t path_len, const struct stat *st)
+static void scan_descend(
+		struct scan *scan, const char *name, size_t path_len, const struct stat *st)
 {
 	int dir_fd = dirfd(scan->levels[scan->depth - 1].dir);
 
@@ -107,22 +109,24 @@ static void descend(struct scan *scan, const char *name, size_t path_len, const 
 	}
 	int fd = beneath_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
 	if (fd >= 0)
-		push(scan, fd, path_len);
+		scan_push(scan, fd, path_len);
 	else if (fd == -EACCES || fd == -EPERM)
 		scan->sink.refused(scan->sink.context, st, SOURCE_UNREADABLE);
-	/* else it is gone, or was replaced by something that a later walk will meet */
+	/* Otherwise it is gone, or was replaced by something that a later walk will meet. */
 }
 
-static void visit(struct scan *scan, const struct dirent *entry)
+static void scan_visit(struct scan *scan, const struct dirent *entry)
 {
 	int dir_fd = dirfd(scan->levels[scan->depth - 1].dir);
 	const char *name = entry->d_name;
 	struct stat st = {.st_ino = entry->d_ino};
 	size_t path_len;
 
+	/* A private name begins with a dot, and is taken all the same. */
 	bool aside = aside_read(name, &(struct aside){0});
 	if (name[0] == '.' && !aside)
 		return;
+	/* Not opened: a look at a FIFO or a device must not touch it. */
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
 		if (errno == EACCES) /* the directory may be listed, but not entered */
 			scan->sink.refused(scan->sink.context, &st, SOURCE_UNREADABLE);
@@ -131,17 +135,18 @@ static void visit(struct scan *scan, const struct dirent *entry)
 	bool is_directory = S_ISDIR(st.st_mode);
 	if (is_directory ? aside : !aside && !scan_takes_file(name))
 		return;
-	if (!name_entry(scan, name, &path_len)) {
+	if (!scan_name_entry(scan, name, &path_len)) {
 		scan->sink.refused(scan->sink.context, &st, SOURCE_TOO_DEEP);
 		return;
 	}
 	if (is_directory) {
-		descend(scan, name, path_len, &st);
+		scan_descend(scan, name, path_len, &st);
 		return;
 	}
 	int outcome = source_classify(&st);
 	if (outcome == 0)
 		scan->sink.file(scan->sink.context, scan->path, &st);
+	/* An empty file waits for its writer, whose close is an event. */
 	else if (outcome != SOURCE_EMPTY)
 		scan->sink.refused(scan->sink.context, &st, (enum source_outcome)outcome);
 }
@@ -154,7 +159,7 @@ int scan_step(struct scan *scan, unsigned entries)
 		struct level *top = &scan->levels[scan->depth - 1];
 		const struct dirent *entry = readdir(top->dir);
 		if (entry) {
-			visit(scan, entry);
+			scan_visit(scan, entry);
 		} else {
 			closedir(top->dir);
 			scan->depth--;

@@ -2,8 +2,8 @@
  * the depth and not by the number of files.
  *
  * Names that begin with a dot (files and directories) and files that end in ".tmp" or ".part" are
- * left alone: tools that copy or transcode give them to what they have not finished. Files with a
- * private name of ours (aside.h) are found all the same: a crash has left them. */
+ * left alone: tools that copy or transcode give such names to unfinished files. Files with a
+ * private name (aside.h) are found all the same: a crash of this daemon has left them. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,12 +14,12 @@
 #define SCAN_DEPTH_MAX 32
 
 struct scan_sink {
-	/* A directory, open, before it is read: what is created in it from now on must not be
-	 * missed. path is "" for the spool itself. */
+	/* A directory, open, before it is read: the sink can watch it, so that no file is missed
+	 * that is created in it from now on. path is "" for the spool itself. */
 	void (*directory)(void *context, const char *path, int fd);
 	/* A non-empty regular file with one link. */
 	void (*file)(void *context, const char *path, const struct stat *st);
-	/* What will never be sealed, and why. */
+	/* A file or directory that will never be sealed, and why. */
 	void (*refused)(void *context, const struct stat *st, enum source_outcome why);
 	void *context;
 };
@@ -27,7 +27,7 @@ struct scan_sink {
 struct scan;
 
 /* Begins a walk of the directory `below` (relative to root_fd; "" for all of it), which must still
- * be there. The sink is copied; root_fd is not needed afterwards. -errno. */
+ * exist. The sink is copied; root_fd is not needed afterwards. -errno. */
 int scan_start(int root_fd, const char *below, const struct scan_sink *sink,
 		struct scan **ret_scan);
 

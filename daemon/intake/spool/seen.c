@@ -38,17 +38,17 @@ struct seen *seen_free(struct seen *seen)
 	return NULL;
 }
 
-static uint64_t hash_of(const struct seen *seen, const void *key, size_t len)
+static uint64_t seen_hash(const struct seen *seen, const void *key, size_t len)
 {
 	uint8_t hash[crypto_shorthash_BYTES];
 
 	crypto_shorthash(hash, key, len, seen->key);
 	uint64_t h = get_le64(hash);
-	return h ? h : 1;
+	return h ? h : 1; /* 0 is a free slot */
 }
 
 /* The slot that holds the hash, or the free one where it would go: half of the slots are free. */
-static uint64_t *slot_of(const struct seen *seen, uint64_t *table, uint64_t hash)
+static uint64_t *seen_slot(const struct seen *seen, uint64_t *table, uint64_t hash)
 {
 	size_t mask = 2 * seen->capacity - 1, i = hash & mask;
 
@@ -59,12 +59,12 @@ static uint64_t *slot_of(const struct seen *seen, uint64_t *table, uint64_t hash
 
 bool seen_has(const struct seen *seen, const void *key, size_t len)
 {
-	uint64_t hash = hash_of(seen, key, len);
+	uint64_t hash = seen_hash(seen, key, len);
 
-	return *slot_of(seen, seen->young, hash) || *slot_of(seen, seen->old, hash);
+	return *seen_slot(seen, seen->young, hash) || *seen_slot(seen, seen->old, hash);
 }
 
-static void age(struct seen *seen)
+static void seen_age(struct seen *seen)
 {
 	uint64_t *old = seen->old;
 
@@ -76,14 +76,15 @@ static void age(struct seen *seen)
 
 bool seen_add(struct seen *seen, const void *key, size_t len)
 {
-	uint64_t hash = hash_of(seen, key, len);
+	uint64_t hash = seen_hash(seen, key, len);
 
-	if (*slot_of(seen, seen->young, hash))
+	if (*seen_slot(seen, seen->young, hash))
 		return true;
-	bool was_old = *slot_of(seen, seen->old, hash);
+	/* An old key becomes young again, so that keys in use are not forgotten. */
+	bool was_old = *seen_slot(seen, seen->old, hash);
 	if (seen->count == seen->capacity)
-		age(seen);
-	*slot_of(seen, seen->young, hash) = hash;
+		seen_age(seen);
+	*seen_slot(seen, seen->young, hash) = hash;
 	seen->count++;
 	return was_old;
 }

@@ -1,4 +1,4 @@
-/* A bounded memory of what was seen: forgets the oldest half when full, never grows.
+/* A bounded memory of keys that were seen: forgets the oldest half when full, never grows.
  *
  * Two generations of a table of 64-bit keyed hashes (SipHash-2-4 under a random key, so that names
  * chosen by a stranger cannot be made to collide). */
@@ -9,11 +9,11 @@
 
 struct seen;
 
-/* Remembers at least the last `capacity` (a power of two) things. NULL when out of memory. */
+/* Remembers at least the last `capacity` (a power of two) keys. NULL when out of memory. */
 struct seen *seen_new(size_t capacity);
 struct seen *seen_free(struct seen *seen);
 
 bool seen_has(const struct seen *seen, const void *key, size_t len);
 
-/* Remembers it. Returns whether it was remembered already. */
+/* Remembers the key. Returns whether it was remembered already. */
 bool seen_add(struct seen *seen, const void *key, size_t len);

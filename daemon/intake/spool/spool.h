@@ -1,5 +1,19 @@
 /* One spool: its root, which may come and go; the walk through it; what its events mean; and what
- * is told about it. */
+ * the operator hears of it.
+ *
+ *     spool.c       the spool as a whole, and its notices
+ *     spool_root.c  the root: there or not, the same one as before or not, its free space
+ *     spool_scan.c  scans and events: both end as candidates in the queue
+ *
+ * Invariants:
+ *
+ *   1. root_fd is open exactly while the configured directory is there and is the one that was
+ *      opened; what is configured is resolved once (real_path), so that a link put in its place
+ *      later is never followed.
+ *   2. Whatever an event says, a scan finds as well: when an event cannot be followed up (queue
+ *      full, directory not watched, too many new directories in one turn), scan_wanted is set or
+ *      the next regular scan comes.
+ *   3. Nothing here reads, opens or removes a recording. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,31 +21,45 @@
 #include <stdint.h>
 
 #include "base/clock.h"
-#include "daemon/common/config/config.h"
+#include "base/reason.h"
 #include "daemon/common/profile/profile.h"
 #include "daemon/common/watermark.h"
 #include "daemon/intake/spool/account_map.h"
 #include "daemon/intake/spool/brake.h"
+#include "daemon/intake/spool/notice.h"
+#include "daemon/intake/spool/outage.h"
 #include "daemon/intake/spool/queue.h"
+#include "daemon/intake/spool/refusals.h"
 #include "daemon/intake/spool/scan.h"
 #include "daemon/intake/spool/seen.h"
 #include "daemon/intake/spool/stale.h"
-#include "daemon/intake/spool/trouble.h"
 #include "daemon/intake/spool/watch.h"
+
+struct config_spool; /* daemon/common/config/config.h */
 
 /* What all spools share; borrowed. */
 struct spool_tools {
 	const struct clock *clock;
 	struct watch *watch;
-	struct seen *told; /* refusals that are in the journal already */
+	struct seen *reported; /* refusals that were reported already */
+	struct notice_sink notices;
 	int64_t rescan_us;
+};
+
+/* What one spool is made from. */
+struct spool_setup {
+	size_t index;                      /* of the spool, in the configuration */
+	const struct config_spool *config; /* borrowed */
+	struct profile_text profile;       /* its profile, with the spool's own settings */
+	const struct spool_tools *tools;   /* borrowed */
+	size_t candidates;                 /* how many the spool remembers: a power of two */
 };
 
 struct spool {
 	const struct config_spool *config;
 	size_t index;
 	const struct spool_tools *tools;
-	struct profile_text profile_text; /* with the spool's own settings */
+	struct profile_text profile_text; /* which `profile` borrows */
 	struct profile *profile;
 	struct account_map map;
 
@@ -39,44 +67,50 @@ struct spool {
 	uint64_t root_device, root_inode;
 	char *real_path; /* what the configured path meant when it was first there */
 
-	struct queue *queue; /* the candidates of this spool alone: none crowds out another's */
+	struct queue *queue; /* of this spool alone: no spool crowds out another's candidates */
 	struct brake brake;
 
-	struct scan *scan;
+	struct scan *scan; /* under way, or NULL */
 	bool scan_wanted;
 	bool arrival;             /* the event at hand: a file was renamed to its name */
 	unsigned subtree_entries; /* that events may still have looked at in this turn */
 	uint64_t round;           /* counts scans */
+	unsigned unwatched;       /* directories that could not be watched, since the scan began */
 
-	unsigned refused; /* how many files there are that will not be sealed, as far as known */
-	unsigned refused_by_scan, unreadable; /* counted for the next figure */
-	unsigned tellings;                    /* of refusals, in this hour */
-	int64_t tellings_since_us;
-	bool told_unleased;
-	unsigned unwatched;   /* directories that could not be watched; counted anew by each scan */
-	char last_error[200]; /* "": none */
-	struct trouble missing, watching, sealing, markers, mapping;
+	struct refusals refusals;
 	struct stale_files stale;
+	bool unleased_reported;
+
+	/* For the report; "": none. Short, because one message carries it for every spool. */
+	char last_error[200];
+	struct outage missing, watching, sealing, markers, mapping;
 
 	struct watermark mark;
-	double free_percent; /* of its filesystem, of what is scarcer; <0: not known */
+	double free_percent; /* of its filesystem, of space or inodes, whichever is scarcer; <0: not
+				known */
 };
 
-/* candidates, a power of two, is how many it remembers. -RE_CONFIG for a profile that
- * config_check() would not have let pass; -ENOMEM. For spool_free() either way. */
-int spool_init(struct spool *spool, size_t index, const struct config *config,
-		const struct spool_tools *tools, size_t candidates);
+/* -RE_CONFIG for a profile that config_check() would not have let pass; -ENOMEM. For spool_free()
+ * either way. */
+int spool_init(struct spool *spool, const struct spool_setup *setup, struct reason *reason);
 
-/* Closes all but the queue, whose candidates may be in jobs. */
+/* Closes everything except the queue, whose candidates may be in jobs. */
 void spool_close(struct spool *spool);
 void spool_free(struct spool *spool);
 
-/* Whether the directory is there, and still the same one: opens it, or lets it go, and tells. A
- * newly opened one will be scanned. Cheap; called every few seconds. */
+/* ---- The root (spool_root.c) ---- */
+
+/* Checks whether the directory is there, and still the same one: opens it, or lets it go, and
+ * reports a change. A newly opened one will be scanned. Cheap; called every few seconds. */
 void spool_check(struct spool *spool);
 
-/* Looks at the free space of the spool's filesystem; tells when the watermark is crossed. */
+/* The root cannot be used, for r: lets it go, and reports the outage. */
+void spool_lose_root(struct spool *spool, int r);
+
+/* Looks at the free space of the spool's filesystem; reports a crossed watermark. */
 void spool_check_space(struct spool *spool);
+
+/* ---- Scans and events (spool_scan.c) ---- */
 
 /* Whether spool_scan_step() has something to do now. */
 bool spool_scanning(const struct spool *spool);
@@ -88,26 +122,35 @@ void spool_scan_step(struct spool *spool);
 void spool_turn(struct spool *spool);
 
 /* How long a file must not have changed. A bridge that writes a file under one name and renames it
- * to another says thereby that it is finished: such a one needs to wait only for the rest of what
- * the script that moves it does (owner, mode). One that is renamed while it is open waits for its
- * writer, whose close is an event of its own; an operator who asked for longer than the default
+ * to another says thereby that the file is finished: such a file waits only for the rest of what
+ * the script that moves it does (owner, mode). A file that is renamed while it is open waits for
+ * its writer, whose close is an event of its own. An operator who asked for longer than the default
  * gets it. */
 int64_t spool_settle_us(const struct config_spool *config, bool arrived);
 
 /* A watch_event other than WATCH_OVERFLOW. */
 void spool_event(struct spool *spool, enum watch_event event, const char *path);
 
-/* Counts a file that is refused, and tells of it once. */
+/* ---- What the operator hears (spool.c) ---- */
+
+/* Posts a notice about this spool. */
+void spool_notify(const struct spool *spool, int priority, enum event event, const char *format,
+		...) __attribute__((format(printf, 4, 5)));
+
+/* Reports once, and at most so often an hour, about one inode: what it is (or what happened to it),
+ * never its name. True when it was news. */
+bool spool_report_refusal(struct spool *spool, uint64_t inode, unsigned kind, const char *what);
+
+/* Counts a refused file as well, when it is news. */
 void spool_refuse(struct spool *spool, uint64_t inode, enum source_outcome why);
 
-/* Tells once, and at most so often an hour, about one inode: what it is (or what happened to it),
- * never its name. True when it was news. */
-bool spool_tell(struct spool *spool, uint64_t inode, unsigned kind, const char *what);
+/* The keeper does not want this file as it is: reports it once. */
+void spool_refused_by_keeper(struct spool *spool, uint64_t inode, const char *why);
 
-/* A recording that is still in progress, because somebody writes to it or (`unfinished`) because
- * its markers say so: tells once when that has lasted for StaleAfter=. */
+/* A recording is still in progress, because somebody writes to it or (`unfinished`) because its
+ * markers say so: reports it once when that has lasted for StaleAfter=. */
 void spool_in_progress(struct spool *spool, const struct source *source, bool unfinished);
 
 /* A recording could not be sealed, and will be tried again; or one was sealed. */
-void spool_trouble(struct spool *spool, const char *why);
-void spool_well(struct spool *spool);
+void spool_sealing_failed(struct spool *spool, const char *why);
+void spool_sealing_works(struct spool *spool);

@@ -18,6 +18,7 @@ int64_t stale_since_us(const struct source *source, int64_t now_us)
 		if (born_us >= EARLIEST_SANE_US && born_us < since_us)
 			since_us = born_us;
 	}
+	/* A time in the future would make a negative age. */
 	return since_us < now_us ? since_us : now_us;
 }
 
@@ -29,6 +30,7 @@ bool stale_meet(struct stale_files *files, uint64_t inode, int64_t since_us, uin
 			return false;
 		}
 	}
+	/* Full: the file is neither counted nor reported, so that it is not reported each time. */
 	if (files->n == STALE_MAX)
 		return false;
 	files->file[files->n].inode = inode;

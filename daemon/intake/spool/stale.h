@@ -1,5 +1,5 @@
-/* Recordings that somebody keeps open, or that their bridge never calls finished: each is told of
- * once when it has been so for StaleAfter=, and counted for `recsealctl status`. */
+/* Recordings that somebody keeps open, or that their bridge never calls finished. Each is reported
+ * once when that has lasted for StaleAfter=, and counted for `recsealctl status`. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,14 +18,14 @@ struct stale_files {
 	unsigned n;
 };
 
-/* Since when, wall clock, the file has been in progress: its birth, where the filesystem keeps it
- * and it can be believed; else its last change. */
+/* Since when, wall clock, the file has been in progress: its birth, where the filesystem records it
+ * and the time is plausible; else its last change. */
 int64_t stale_since_us(const struct source *source, int64_t now_us);
 
 /* Notes a file in this round of the spool's scans. True when it is new, and there is room. */
 bool stale_meet(struct stale_files *files, uint64_t inode, int64_t since_us, uint64_t round);
 
-/* Forgets those that were last met before this round. */
+/* Forgets the files that were last met before this round. */
 void stale_forget(struct stale_files *files, uint64_t round);
 
 /* The earliest since_us; 0 for none. */

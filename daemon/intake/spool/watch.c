@@ -12,7 +12,7 @@
 #define WATCH_MASK                                                                                 \
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR |   \
 			IN_EXCL_UNLINK)
-#define READS_PER_TURN 2 /* of 64 KiB: leave the loop to others now and then */
+#define READS_PER_TURN 2 /* of 64 KiB: others need the loop as well */
 
 struct watched {
 	int descriptor;
@@ -25,14 +25,14 @@ struct watched {
 struct watch {
 	uv_poll_t poll;
 	int fd;
-	bool stopped; /* from within a callback */
+	bool stopped; /* perhaps from within a callback */
 	watch_callback callback;
 	void *context;
 	struct watched **buckets; /* by descriptor: small integers that count up */
 	size_t n_buckets, count;
 };
 
-static struct watched **find(const struct watch *watch, int descriptor)
+static struct watched **watch_find(const struct watch *watch, int descriptor)
 {
 	struct watched **at = &watch->buckets[(unsigned)descriptor % watch->n_buckets];
 
@@ -42,7 +42,7 @@ static struct watched **find(const struct watch *watch, int descriptor)
 }
 
 /* Doubles the table; when there is no memory for that, chains grow longer. */
-static void grow(struct watch *watch)
+static void watch_grow(struct watch *watch)
 {
 	struct watch bigger = {.n_buckets = 2 * watch->n_buckets};
 
@@ -51,7 +51,7 @@ static void grow(struct watch *watch)
 		return;
 	for (size_t i = 0; i < watch->n_buckets; i++) {
 		for (struct watched *w = watch->buckets[i], *next; w; w = next) {
-			struct watched **at = find(&bigger, w->descriptor);
+			struct watched **at = watch_find(&bigger, w->descriptor);
 			next = w->next;
 			w->next = NULL;
 			*at = w;
@@ -62,7 +62,7 @@ static void grow(struct watch *watch)
 	watch->n_buckets = bigger.n_buckets;
 }
 
-static void forget(struct watch *watch, struct watched **at)
+static void watched_free(struct watch *watch, struct watched **at)
 {
 	struct watched *gone = *at;
 
@@ -76,12 +76,14 @@ int watch_add(struct watch *watch, size_t spool, const char *path, int dir_fd, u
 	char link[32];
 	size_t len = strlen(path);
 
-	/* By descriptor: the name may mean something else by now. */
+	/* By descriptor: the name may lead somewhere else by now. */
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir_fd);
 	int descriptor = inotify_add_watch(watch->fd, link, WATCH_MASK);
 	if (descriptor < 0)
 		return -errno;
-	struct watched **at = find(watch, descriptor);
+	/* The kernel gives an inode one descriptor: a directory that was renamed has its old path
+	 * here, which is replaced. */
+	struct watched **at = watch_find(watch, descriptor);
 	if (*at && (*at)->spool == spool && strcmp((*at)->path, path) == 0) {
 		(*at)->round = round;
 		return 0;
@@ -90,12 +92,12 @@ int watch_add(struct watch *watch, size_t spool, const char *path, int dir_fd, u
 	if (!w)
 		return -ENOMEM;
 	if (*at)
-		forget(watch, at);
+		watched_free(watch, at);
 	*w = (struct watched){.descriptor = descriptor, .spool = spool, .round = round};
 	memcpy(w->path, path, len + 1);
 	if (++watch->count > watch->n_buckets)
-		grow(watch);
-	at = find(watch, descriptor);
+		watch_grow(watch);
+	at = watch_find(watch, descriptor);
 	*at = w;
 	return 0;
 }
@@ -106,7 +108,7 @@ void watch_forget(struct watch *watch, size_t spool, uint64_t round)
 		for (struct watched **at = &watch->buckets[i]; *at;) {
 			if ((*at)->spool == spool && (*at)->round < round) {
 				inotify_rm_watch(watch->fd, (*at)->descriptor);
-				forget(watch, at);
+				watched_free(watch, at);
 			} else {
 				at = &(*at)->next;
 			}
@@ -114,13 +116,13 @@ void watch_forget(struct watch *watch, size_t spool, uint64_t round)
 	}
 }
 
-static bool is_root(const struct watched *watched)
+static bool watched_is_root(const struct watched *watched)
 {
 	return watched->path[0] == '\0';
 }
 
 /* An event about a directory entry, by its path below the spool. */
-static void deliver_entry(
+static void watch_deliver_entry(
 		struct watch *watch, const struct watched *in, const struct inotify_event *event)
 {
 	enum watch_event what = event->mask & IN_ISDIR         ? WATCH_DIRECTORY
@@ -128,35 +130,37 @@ static void deliver_entry(
 				: event->mask & IN_MOVED_TO    ? WATCH_MOVED_IN
 							       : WATCH_CREATED;
 	char path[PATH_MAX];
-	int n = snprintf(path, sizeof(path), "%s%s%s", in->path, is_root(in) ? "" : "/",
+	int n = snprintf(path, sizeof(path), "%s%s%s", in->path, watched_is_root(in) ? "" : "/",
 			event->name);
 
+	/* A longer path could not be opened either. */
 	if (n < (int)sizeof(path))
 		watch->callback(watch->context, what, in->spool, path);
 }
 
-static void deliver(struct watch *watch, const struct inotify_event *event)
+static void watch_deliver(struct watch *watch, const struct inotify_event *event)
 {
 	if (event->mask & IN_Q_OVERFLOW) {
 		watch->callback(watch->context, WATCH_OVERFLOW, 0, "");
 		return;
 	}
-	struct watched **at = find(watch, event->wd);
+	struct watched **at = watch_find(watch, event->wd);
 	if (!*at)
 		return;
+	/* Copied: IN_IGNORED frees it below. */
 	size_t spool = (*at)->spool;
-	bool root = is_root(*at);
+	bool root = watched_is_root(*at);
 	if (event->len > 0) {
-		deliver_entry(watch, *at, event);
+		watch_deliver_entry(watch, *at, event);
 		return;
 	}
 	if (event->mask & IN_IGNORED)
-		forget(watch, at);
+		watched_free(watch, at);
 	if (root)
 		watch->callback(watch->context, WATCH_ROOT_GONE, spool, "");
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+static void on_watch_readable(uv_poll_t *poll, int status, int events)
 {
 	struct watch *watch = poll->data;
 	_Alignas(struct inotify_event) char buf[65536];
@@ -167,7 +171,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 			return;
 		for (char *p = buf; p < buf + n && !watch->stopped;) {
 			const struct inotify_event *event = (const void *)p;
-			deliver(watch, event);
+			watch_deliver(watch, event);
 			p += sizeof(*event) + event->len;
 		}
 	}
@@ -190,7 +194,7 @@ int watch_start(uv_loop_t *loop, watch_callback callback, void *context, struct 
 	if (r < 0)
 		goto fail;
 	watch->poll.data = watch;
-	uv_poll_start(&watch->poll, UV_READABLE, on_readable);
+	uv_poll_start(&watch->poll, UV_READABLE, on_watch_readable);
 	*ret_watch = watch;
 	return 0;
 fail:
@@ -206,13 +210,13 @@ size_t watch_count(const struct watch *watch)
 	return watch->count;
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_watch_closed(uv_handle_t *handle)
 {
 	struct watch *watch = handle->data;
 
 	for (size_t i = 0; i < watch->n_buckets; i++) {
 		while (watch->buckets[i])
-			forget(watch, &watch->buckets[i]);
+			watched_free(watch, &watch->buckets[i]);
 	}
 	close(watch->fd);
 	free(watch->buckets);
@@ -224,6 +228,6 @@ struct watch *watch_stop(struct watch *watch)
 	if (!watch)
 		return NULL;
 	watch->stopped = true;
-	uv_close((uv_handle_t *)&watch->poll, on_closed);
+	uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
 	return NULL;
 }

@@ -1,5 +1,5 @@
 /* Directory events, from an inotify descriptor of our own: libuv's uv_fs_event neither asks for
- * IN_CLOSE_WRITE nor tells of a queue overflow. Events are hints: the scan finds what they miss. */
+ * IN_CLOSE_WRITE nor reports a queue overflow. Events are hints: the scan finds what they miss. */
 #pragma once
 
 #include <stddef.h>
@@ -11,8 +11,8 @@ enum watch_event {
 	WATCH_CLOSED,    /* a writer closed a file */
 	WATCH_MOVED_IN,  /* a file got this name */
 	WATCH_DIRECTORY, /* a directory appeared */
-	WATCH_ROOT_GONE, /* the spool itself was renamed, unmounted, or removed (which is told late,
-			    when nobody has it open any more); path is "" */
+	WATCH_ROOT_GONE, /* the spool itself was renamed, unmounted, or removed (this event comes
+			    late, when nobody has it open any more); path is "" */
 	WATCH_OVERFLOW,  /* the kernel dropped events; spool and path mean nothing */
 };
 
@@ -30,7 +30,7 @@ int watch_start(uv_loop_t *loop, watch_callback callback, void *context, struct 
 int watch_add(struct watch *watch, size_t spool, const char *path, int dir_fd, uint64_t round);
 
 /* Forgets the directories of a spool that were last added in an earlier round: they were moved out
- * of it. UINT64_MAX forgets all. */
+ * of the spool. UINT64_MAX forgets all. */
 void watch_forget(struct watch *watch, size_t spool, uint64_t round);
 
 /* How many directories are watched, of all spools. */

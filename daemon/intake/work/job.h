@@ -1,117 +1,131 @@
-/* Recordings in progress, from a claimed source to its plaintext's end:
+/* One recording in progress, from its claimed source to the end of its plaintext.
  *
  *     PROBING -> PROBED -> BEGINNING -> SEALING -> COMMITTING -> ended
  *
- *     state       what exists                               lost power, or died, in it
- *     PROBING     plaintext                                 found again by the scan
- *     PROBED      the same                                  the same
- *     BEGINNING   plaintext, perhaps an unnamed object      the same; the object has no name
- *     SEALING     plaintext, part of an unnamed object      the same
- *     COMMITTING  plaintext, perhaps a committed object     the same; `already`, then unlinked
- *      (its end)  plaintext aside (aside.h), committed object   the same
+ *     state       what exists                                lost power, or died, in it
+ *     PROBING     plaintext                                  found again by the scan
+ *     PROBED      the same                                   the same
+ *     BEGINNING   plaintext, perhaps an unnamed object       the same; the object has no name
+ *     SEALING     plaintext, part of an unnamed object       the same
+ *     COMMITTING  plaintext, perhaps a committed object      the same; `already`, then unlinked
+ *      (its end)  plaintext aside (aside.h), committed object    the same
  *     ended       committed object
  *
- * The plaintext is unlinked in one place only, and only after `committed` or `already`; but for
- * what a bridge has discarded, where the operator says Discarded=delete (look.c).
+ *     transition              by
+ *     PROBING to PROBED       jobs.c, with the probe's answer or without asking it
+ *     PROBED to BEGINNING     job_begin(), when it is this job's turn (jobs.c)
+ *     BEGINNING to SEALING    job_receive() of `begun`: a thread of the pool seals
+ *     SEALING to COMMITTING   the end of that thread
+ *     COMMITTING to ended     job_receive() of `committed`
+ *     BEGINNING to ended      job_receive() of `already`: sealed before, and never unlinked
+ *     any to ended            job_finish(), job_abort()
  *
- * No spool keeps another one waiting. Each may have a few files before the probe, beside the
- * sealing; where one after the other takes the probe long, the next ones go without. What the probe
- * is done with is sealed for the spool that has the least in progress. Large files have a few
- * places of their own, so that small ones do not wait for them; and these are for nobody else, so
- * that they are not kept waiting by small ones. */
+ * Invariants:
+ *
+ *   1. The plaintext of a recording that was to be sealed is unlinked by one function,
+ *      job_unlink(), and only after the keeper has said `committed` or `already` of this very file,
+ *      by its hash. source_unlink() has two other callers: sidecar_remove(), called from
+ *      job_unlink() once the recording is gone, and look.c for a recording that its bridge has
+ *      discarded and that the operator wants removed unsealed (Discarded=delete).
+ *   2. While `busy` is set, the probe or a thread holds a pointer to the job: it may end (`over`),
+ *      but its memory and descriptors stay until `busy` is cleared.
+ *   3. tools->ended() is called exactly once for each job, by whichever comes last of the two.
+ *   4. The lease on the source is held until the job ends, or until somebody wants to write. */
 #pragma once
 
 #include <jansson.h>
 #include <stdbool.h>
-#include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
 
 #include "base/clock.h"
+#include "base/reason.h"
 #include "base/socket.h"
-#include "daemon/common/config/config.h"
-#include "daemon/intake/beside/bundle.h"
+#include "daemon/common/wire/probe_wire.h"
 #include "daemon/intake/peers/keeper_link.h"
-#include "daemon/intake/peers/probe_client.h"
 #include "daemon/intake/source/source.h"
-#include "daemon/intake/spool/queue.h"
+#include "daemon/intake/work/job_grant.h"
+#include "daemon/intake/work/order.h"
+#include "daemon/intake/work/seal.h"
+
+enum job_state {
+	JOB_PROBING,
+	JOB_PROBED, /* waits for its turn */
+	JOB_BEGINNING,
+	JOB_SEALING,
+	JOB_COMMITTING,
+};
 
 enum job_end {
 	JOB_DONE,    /* sealed, and the plaintext is gone */
-	JOB_CHANGED, /* the file was touched meanwhile: a new candidate */
+	JOB_CHANGED, /* the file was touched meanwhile: it is a new candidate */
 	JOB_LOST,    /* given up for no fault of the file */
-	JOB_FAILED,  /* try again later */
-	JOB_REFUSED, /* the keeper does not want it as it is */
+	JOB_FAILED,  /* to be tried again later */
+	JOB_REFUSED, /* the keeper does not want the file as it is */
 };
 
-struct job_outcome {
-	struct candidate *candidate;
-	enum job_end end;
-	const char *why; /* for JOB_FAILED and JOB_REFUSED, printable */
-	bool general;    /* JOB_FAILED: not for this file's sake, others would fail as well */
-	uint64_t inode;
-	const uint8_t *hash; /* SOURCE_HASH_BYTES: source_hash() */
-};
+struct job;
 
-struct jobs_setup {
+/* What all jobs share. */
+struct job_tools {
 	uv_loop_t *loop;
 	const struct clock *clock;
 	struct keeper_link *link;
-	struct probe_client *probe;
-	size_t max; /* in progress at once, not counting those before the probe */
-	size_t n_spools;
-	int64_t slow_us; /* what took the probe so long is a sign of more to come */
-	/* A job has ended; the outcome is valid during the call. May be called from within any
-	 * function below but jobs_start(). */
-	void (*ended)(void *context, const struct job_outcome *outcome);
-	void *context;
+	/* The job has ended, and nobody else holds it: the owner takes it out of its books, and
+	 * frees it. */
+	void (*ended)(void *owner, struct job *job);
+	void *owner;
 };
 
-/* What is to be sealed. */
-struct job_order {
-	const struct config_spool *spool;
-	const struct profile *profile;
-	struct candidate *candidate; /* the caller's, until the job has ended */
-	struct bundle *bundle;       /* becomes the job's with the source; NULL: none */
-	uint8_t hash[SOURCE_HASH_BYTES];
-	int64_t recorded_us, finished_us;
+struct job {
+	const struct job_tools *tools; /* borrowed */
+	uint32_t id;
+	enum job_state state;
+	struct job_order order;
+	struct source source;
+	struct probe_result probe;
+	struct job_grant grant;
+	struct seal seal;
+	uv_work_t work;
+	int sealed;           /* seal_run()'s result */
+	bool sidecars_sealed; /* the keeper has these very sidecars */
+	bool busy;            /* the probe or a thread still holds this job */
+	bool over;            /* ended, perhaps still busy */
+	enum job_end end;
+	int64_t probed_since_us; /* monotonic */
+
+	/* With JOB_FAILED and JOB_REFUSED: why, and whether other files would fail as well. */
+	struct reason reason;
+	bool general;
 };
 
-struct jobs;
+/* A job that is to be probed. Copies the order without its bundle. NULL when out of memory. */
+struct job *job_new(const struct job_tools *tools, uint32_t id, const struct job_order *order);
 
-/* -ENOMEM. */
-int jobs_new(const struct jobs_setup *setup, struct jobs **ret_jobs);
+/* Takes the claimed source and the order's bundle over; both arguments are left empty. */
+void job_take(struct job *job, struct source *source, struct job_order *order);
 
-/* None may be in progress. Takes NULL; returns NULL. */
-struct jobs *jobs_free(struct jobs *jobs);
+/* Closes and frees all the job holds; its memory and its reason stay. */
+void job_release(struct job *job);
 
-size_t jobs_running(const struct jobs *jobs);
+/* The same, with its memory. Takes NULL; returns NULL. */
+struct job *job_free(struct job *job);
 
-/* How many there are of this spool, and whether it may have one more. */
-size_t jobs_of(const struct jobs *jobs, size_t spool);
-bool jobs_room(const struct jobs *jobs, size_t spool);
+/* Whether the keeper does not know of the job yet. */
+bool job_is_before_keeper(const struct job *job);
 
-/* Whether a file of this size may be started now. */
-#define JOBS_LARGE_BYTES (UINT64_C(64) << 20)
-bool jobs_room_for_size(const struct jobs *jobs, uint64_t bytes);
+/* PROBED to BEGINNING: asks the keeper for an object. */
+void job_begin(struct job *job);
 
-/* How many jobs there can be in all. */
-size_t jobs_places(size_t max, size_t n_spools);
+/* An answer of the keeper, for a job that is not over. Descriptors that are taken become -1. 0,
+ * -RE_PROTOCOL, -errno. The job may have ended, and be gone, on return. */
+int job_receive(struct job *job, const char *op, const json_t *message, struct socket_fds *fds);
 
-/* Starts a job on a claimed source, which becomes the job's on success, with the order's bundle.
- * -EBUSY without room; -errno. */
-int jobs_start(struct jobs *jobs, struct job_order *order, struct source *source);
+/* Ends the job; may be called again. The job may be gone on return. */
+void job_finish(struct job *job, enum job_end end);
 
-/* A message of the keeper. Descriptors that are taken become -1. 0 (also for a job that has ended
- * already), or -RE_PROTOCOL. */
-int jobs_message(struct jobs *jobs, json_t *message, struct socket_fds *fds);
+/* The same, and has the keeper forget the object. */
+void job_abort(struct job *job, enum job_end end);
 
-/* The connection to the keeper is lost: all end with JOB_LOST, at the latest when their threads
- * have noticed. */
-void jobs_lost(struct jobs *jobs);
-
-/* SIGIO: lets go of every file that somebody wants to write to. */
-void jobs_yield(struct jobs *jobs);
-
-/* Stopping: gives up what has not come to sealing; with `all`, everything. The probe client must
- * have been stopped before: it never answers again. */
-void jobs_wind_down(struct jobs *jobs, bool all);
+/* Gives the file up if somebody wants to write to it. The job may be gone on return. */
+void job_yield(struct job *job);

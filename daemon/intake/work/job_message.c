@@ -1,18 +1,13 @@
 #include "daemon/intake/work/job_message.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
+#include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/error.h"
-#include "crypto/age_header.h"
 #include "daemon/common/wire/intake_wire.h"
 #include "daemon/intake/source/aside.h"
 
-static json_t *probe_object(const struct probe_result *probe)
+/* Facts that the probe did not find are left out, not sent as zero. */
+static json_t *probe_result_json(const struct probe_result *probe)
 {
 	json_t *o = json_pack("{s:s}", "condition", probe_condition_name(probe->condition));
 	int r = 0;
@@ -39,14 +34,14 @@ static json_t *probe_object(const struct probe_result *probe)
 	return o;
 }
 
-static json_t *account_of(const struct bundle *bundle)
+static json_t *bundle_account_json(const struct bundle *bundle)
 {
 	return bundle && bundle->account
 			       ? intake_wire_base64(bundle->account, strlen(bundle->account))
 			       : json_null();
 }
 
-static json_t *sidecars_of(const struct bundle *bundle)
+static json_t *bundle_sidecars_json(const struct bundle *bundle)
 {
 	json_t *list = json_array();
 
@@ -67,17 +62,19 @@ json_t *job_message_begin(uint32_t job, const struct job_order *order, uint64_t 
 		const struct probe_result *probe)
 {
 	char buf[PATH_MAX];
+	/* The catalog gets the name the recording had, also when a crash has left it aside. */
 	const char *path = aside_path(order->candidate->path, buf);
 
 	return json_pack("{s:s, s:I, s:s, s:o, s:o, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:b}", "op",
-			"begin", "job", (json_int_t)job, "spool", order->spool->name, "account",
-			account_of(order->bundle), "path", intake_wire_base64(path, strlen(path)),
-			"class", order->spool->class, "source",
+			"begin", "job", (json_int_t)job, "spool", order->spool, "account",
+			bundle_account_json(order->bundle), "path",
+			intake_wire_base64(path, strlen(path)), "class", order->class, "source",
 			intake_wire_base64(order->hash, sizeof(order->hash)), "recorded_us",
 			(json_int_t)order->recorded_us, "finished_us",
 			(json_int_t)order->finished_us, "plain_bytes", (json_int_t)plain_bytes,
-			"probe", probe_object(probe), "sidecars", sidecars_of(order->bundle),
-			"discarded", order->bundle && order->bundle->discarded);
+			"probe", probe_result_json(probe), "sidecars",
+			bundle_sidecars_json(order->bundle), "discarded",
+			order->bundle && order->bundle->discarded);
 }
 
 json_t *job_message_simple(const char *op, uint32_t job)
@@ -89,48 +86,4 @@ json_t *job_message_unlinked(uint32_t job, int64_t exposure_us)
 {
 	return json_pack("{s:s, s:I, s:I}", "op", "unlinked", "job", (json_int_t)job, "exposure_us",
 			(json_int_t)exposure_us);
-}
-
-/* An object is an empty regular file that we may write to. */
-static bool is_object(int fd)
-{
-	struct stat st;
-	int flags = fcntl(fd, F_GETFL);
-
-	return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH) &&
-	       fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
-}
-
-int job_message_grant(const json_t *message, struct socket_fds *fds, struct job_grant *ret_grant)
-{
-	_cleanup_free_ uint8_t *nonce = NULL;
-	struct job_grant grant = {.object_fd = -1, .key_fd = -1};
-	size_t nonce_len;
-
-	if (fds->count != 2 || !is_object(fds->fd[0]))
-		return -RE_PROTOCOL;
-	int r = intake_wire_bytes(message, "nonce", AGE_PAYLOAD_NONCE_BYTES, &nonce, &nonce_len);
-	if (r < 0)
-		return r;
-	if (nonce_len != AGE_PAYLOAD_NONCE_BYTES)
-		return -RE_PROTOCOL;
-	memcpy(grant.nonce, nonce, nonce_len);
-	r = intake_wire_bytes(
-			message, "header", AGE_HEADER_MAX_BYTES, &grant.header, &grant.header_len);
-	if (r < 0)
-		return r;
-	grant.object_fd = TAKE_FD(fds->fd[0]);
-	grant.key_fd = TAKE_FD(fds->fd[1]);
-	*ret_grant = grant;
-	return 0;
-}
-
-void job_grant_release(struct job_grant *grant)
-{
-	if (grant->object_fd >= 0)
-		close(grant->object_fd);
-	if (grant->key_fd >= 0)
-		close(grant->key_fd);
-	free(grant->header);
-	*grant = (struct job_grant){.object_fd = -1, .key_fd = -1};
 }

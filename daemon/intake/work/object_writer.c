@@ -20,48 +20,48 @@ void object_writer_begin(
 	writer->direct = object_bytes >= OBJECT_WRITER_DIRECT_MIN && durable_direct(fd, true) == 0;
 }
 
-uint8_t *object_writer_place(struct object_writer *writer)
+uint8_t *object_writer_next(struct object_writer *writer)
 {
 	return writer->block + writer->filled;
 }
 
 /* Takes the first len bytes, now written, from the block. */
-static void consume(struct object_writer *writer, size_t len)
+static void block_consume(struct object_writer *writer, size_t len)
 {
 	writer->offset += (off_t)len;
 	writer->filled -= len;
 	memmove(writer->block, writer->block + len, writer->filled);
 }
 
-static int leave_direct(struct object_writer *writer)
+static int writer_leave_direct(struct object_writer *writer)
 {
 	writer->direct = false;
 	return durable_direct(writer->fd, false);
 }
 
-/* All of the block but what is less than the alignment. A filesystem may take the mode and then not
- * the write (-EINVAL): that goes through the cache. */
-static int write_aligned(struct object_writer *writer)
+/* Writes all of the block except an end that is shorter than the alignment. */
+static int writer_write_aligned(struct object_writer *writer)
 {
 	size_t len = writer->filled - writer->filled % OBJECT_WRITER_ALIGN_BYTES;
 	int r = pwrite_all(writer->fd, writer->block, len, writer->offset);
 
+	/* Some filesystems accept the mode and then refuse the write: it goes through the cache. */
 	if (r == -EINVAL) {
-		r = leave_direct(writer);
+		r = writer_leave_direct(writer);
 		if (r == 0)
 			r = pwrite_all(writer->fd, writer->block, len, writer->offset);
 	}
 	if (r == 0)
-		consume(writer, len);
+		block_consume(writer, len);
 	return r;
 }
 
-static int write_cached(struct object_writer *writer)
+static int writer_write_cached(struct object_writer *writer)
 {
 	int r = pwrite_all(writer->fd, writer->block, writer->filled, writer->offset);
 
 	if (r == 0)
-		consume(writer, writer->filled);
+		block_consume(writer, writer->filled);
 	return r;
 }
 
@@ -71,8 +71,8 @@ int object_writer_added(struct object_writer *writer, size_t len)
 	if (writer->filled < OBJECT_WRITER_BLOCK_BYTES)
 		return 0;
 	if (writer->direct)
-		return write_aligned(writer);
-	int r = write_cached(writer);
+		return writer_write_aligned(writer);
+	int r = writer_write_cached(writer);
 	if (r == 0)
 		durable_write_behind(writer->fd);
 	return r;
@@ -82,10 +82,11 @@ int object_writer_end(struct object_writer *writer)
 {
 	int r = 0;
 
+	/* The end is no multiple of the alignment: it goes through the cache. */
 	if (writer->direct) {
-		r = write_aligned(writer);
+		r = writer_write_aligned(writer);
 		if (r == 0)
-			r = leave_direct(writer);
+			r = writer_leave_direct(writer);
 	}
-	return r < 0 ? r : write_cached(writer);
+	return r < 0 ? r : writer_write_cached(writer);
 }

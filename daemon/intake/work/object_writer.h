@@ -2,11 +2,11 @@
  *
  * A large object goes past the page cache (O_DIRECT) where the filesystem can do that: nobody reads
  * it soon, and copying it into the cache, to be written out of it later, costs as much processor
- * time as a third of the sealing, and pushes out of memory what others need. Where it cannot, and
- * for small objects, the cache is written behind.
+ * time as a third of the sealing, and pushes out of memory what others need. Where the filesystem
+ * cannot do that, and for small objects, the cache is written behind.
  *
- * Nothing here is durable: that is durable_sync()'s work. The descriptor must be positioned nowhere
- * in particular; it is no longer in direct mode after object_writer_end(). */
+ * Nothing here is durable: that is durable_sync()'s work. The file position of the descriptor is
+ * neither used nor moved; the descriptor is no longer in direct mode after object_writer_end(). */
 #pragma once
 
 #include <stdbool.h>
@@ -15,7 +15,7 @@
 #include <sys/types.h>
 
 #define OBJECT_WRITER_BLOCK_BYTES ((size_t)2 << 20)
-#define OBJECT_WRITER_ALIGN_BYTES 4096 /* of memory, place and length, for any disk */
+#define OBJECT_WRITER_ALIGN_BYTES 4096 /* of memory, offset and length, for any disk */
 #define OBJECT_WRITER_DIRECT_MIN  ((uint64_t)1 << 20)
 
 struct object_writer {
@@ -34,11 +34,11 @@ size_t object_writer_block(uint64_t object_bytes, size_t piece_max);
 void object_writer_begin(
 		struct object_writer *writer, int fd, uint64_t object_bytes, uint8_t *block);
 
-/* Where the next piece, of up to piece_max bytes, is to be put; it counts once
- * object_writer_added() has told its length. */
-uint8_t *object_writer_place(struct object_writer *writer);
+/* Where to put the next piece, of up to piece_max bytes. object_writer_added(), with its length,
+ * makes it part of the object. */
+uint8_t *object_writer_next(struct object_writer *writer);
 
-/* Writes when there is a block's worth. -errno. */
+/* Adds the piece; writes when the block is full. -errno. */
 int object_writer_added(struct object_writer *writer, size_t len);
 
 /* Writes what is left. -errno. */

@@ -12,7 +12,7 @@
 #include "daemon/intake/work/object_writer.h"
 #include "daemon/intake/work/workspace.h"
 
-/* Small enough to be in the processor's cache still when it is sealed. */
+/* Small enough to be in the processor's cache still when it is being sealed. */
 #define PLAIN_BYTES ((size_t)SEAL_BUFFER_CHUNKS * AGE_CHUNK_BYTES)
 
 static const char READING[] = "reading the recording", SYNCING[] = "syncing the recording",
@@ -24,20 +24,20 @@ struct buffers {
 	struct object_writer object;
 };
 
-static void buffers_free(struct buffers *b)
+static void seal_buffers_free(struct buffers *b)
 {
 	workspace_give_back(&b->memory);
 }
 
-static uint64_t object_bytes(const struct seal *seal)
+static uint64_t seal_object_bytes(const struct seal *seal)
 {
 	return seal->header_len + sizeof(seal->nonce) + age_sealed_bytes(seal->identity->size);
 }
 
-static int buffers_new(const struct seal *seal, struct buffers *ret_buffers)
+static int seal_buffers_new(const struct seal *seal, struct buffers *ret_buffers)
 {
 	struct buffers b = {0};
-	uint64_t size = seal->identity->size, object = object_bytes(seal);
+	uint64_t size = seal->identity->size, object = seal_object_bytes(seal);
 	size_t piece_max = seal->header_len > AGE_SEALED_CHUNK_BYTES ? seal->header_len
 								     : AGE_SEALED_CHUNK_BYTES;
 
@@ -61,25 +61,27 @@ static int seal_chunks(const struct seal *seal, const uint8_t *key, struct buffe
 		n = len - done < AGE_CHUNK_BYTES ? len - done : AGE_CHUNK_BYTES;
 		bool final = offset + done + n == seal->identity->size;
 		age_chunk_seal(key, (offset + done) / AGE_CHUNK_BYTES, final,
-				b->memory.plain + done, n, object_writer_place(&b->object));
+				b->memory.plain + done, n, object_writer_next(&b->object));
 		r = object_writer_added(&b->object, n + AGE_TAG_BYTES);
 	}
 	return r;
 }
 
-static int copy_sealed(struct seal *seal, const uint8_t *key, struct buffers *b)
+static int seal_copy(struct seal *seal, const uint8_t *key, struct buffers *b)
 {
 	uint64_t size = seal->identity->size;
 
 	for (uint64_t offset = 0; offset < size;) {
 		uint64_t left = size - offset;
 		size_t want = left < b->plain_size ? (size_t)left : b->plain_size, got;
+		/* Before each buffer, so that a writer or a stop waits a moment only. */
 		if (atomic_load(&seal->cancelled))
 			return SEAL_CANCELLED;
 		seal->doing = READING;
 		int r = pread_full(seal->source_fd, b->memory.plain, want, (off_t)offset, &got);
 		if (r < 0)
 			return r;
+		/* It was cut short meanwhile. */
 		if (got != want)
 			return SEAL_CHANGED;
 		seal->doing = WRITING;
@@ -91,22 +93,22 @@ static int copy_sealed(struct seal *seal, const uint8_t *key, struct buffers *b)
 	return 0;
 }
 
-static int add_preamble(struct seal *seal, struct object_writer *object)
+static int seal_add_preamble(struct seal *seal, struct object_writer *object)
 {
-	memcpy(object_writer_place(object), seal->header, seal->header_len);
+	memcpy(object_writer_next(object), seal->header, seal->header_len);
 	int r = object_writer_added(object, seal->header_len);
 	if (r < 0)
 		return r;
-	memcpy(object_writer_place(object), seal->nonce, sizeof(seal->nonce));
+	memcpy(object_writer_next(object), seal->nonce, sizeof(seal->nonce));
 	return object_writer_added(object, sizeof(seal->nonce));
 }
 
-static int write_object(struct seal *seal, const uint8_t *key, struct buffers *b)
+static int seal_write_object(struct seal *seal, const uint8_t *key, struct buffers *b)
 {
 	seal->doing = WRITING;
-	int r = add_preamble(seal, &b->object);
+	int r = seal_add_preamble(seal, &b->object);
 	if (r == 0)
-		r = copy_sealed(seal, key, b);
+		r = seal_copy(seal, key, b);
 	if (r != 0)
 		return r;
 	seal->doing = WRITING;
@@ -114,26 +116,27 @@ static int write_object(struct seal *seal, const uint8_t *key, struct buffers *b
 }
 
 /* The key lives from here to the end of this function. */
-static int write_payload(struct seal *seal)
+static int seal_write_payload(struct seal *seal)
 {
 	_cleanup_secret_ uint8_t *key = secret_new(AGE_PAYLOAD_KEY_BYTES);
-	_cleanup_(buffers_free) struct buffers b = {0};
+	_cleanup_(seal_buffers_free) struct buffers b = {0};
 
 	seal->doing = "taking the key";
 	if (!key)
 		return -ENOMEM;
 	int r = secret_from_fd(seal->key_fd, key, AGE_PAYLOAD_KEY_BYTES);
 	if (r == 0)
-		r = buffers_new(seal, &b);
-	return r < 0 ? r : write_object(seal, key, &b);
+		r = seal_buffers_new(seal, &b);
+	return r < 0 ? r : seal_write_object(seal, key, &b);
 }
 
-/* Bridges do not sync. Should a power loss bring the name back after the unlink, it must be with
- * the very state that the keeper knows it by, or a shredded recording could return in part. */
-static int sync_source(struct seal *seal)
+/* Bridges do not sync. Should a power loss bring the name back after the unlink, the file must have
+ * the very state by which the keeper knows it, or a shredded recording could return in part. */
+static int seal_sync_source(struct seal *seal)
 {
 	seal->doing = SYNCING;
 	int r = durable_sync(seal->source_fd);
+	/* A filesystem that cannot sync, or that nobody can write to, has nothing to lose. */
 	return r == -EINVAL || r == -EROFS || r == -ENOSYS ? 0 : r;
 }
 
@@ -144,16 +147,17 @@ bool seal_failed_at_source(const struct seal *seal)
 
 int seal_run(struct seal *seal)
 {
+	/* It may have changed between the claim and the thread's turn. */
 	if (!source_unchanged(seal->source_fd, seal->identity))
 		return SEAL_CHANGED;
 	posix_fadvise(seal->source_fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	int r = write_payload(seal);
+	int r = seal_write_payload(seal);
 	if (r != 0)
 		return r;
-	r = sync_source(seal);
+	r = seal_sync_source(seal);
 	if (r < 0)
 		return r;
-	/* Also catches what was appended: the size is part of the state. */
+	/* Catches appended bytes as well: the size is part of the state. */
 	if (!source_unchanged(seal->source_fd, seal->identity))
 		return SEAL_CHANGED;
 	if (atomic_load(&seal->cancelled))

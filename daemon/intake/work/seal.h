@@ -16,7 +16,7 @@
 struct seal {
 	/* Given; all borrowed. */
 	int source_fd;
-	const struct source_identity *identity; /* what the source must be, before and after */
+	const struct source_identity *identity; /* of the source, before and after */
 	int object_fd;                          /* empty */
 	int key_fd;                             /* memfd of the payload key */
 	const uint8_t *header;
@@ -24,20 +24,20 @@ struct seal {
 	uint8_t nonce[AGE_PAYLOAD_NONCE_BYTES];
 	/* Set by any thread; read before every buffer. */
 	atomic_bool cancelled;
-	/* What was under way, for the operator, when it failed: "reading the recording". */
+	/* What seal_run() was doing when it failed, for the operator: "reading the recording". */
 	const char *doing;
 };
 
 enum {
 	SEAL_CANCELLED = 1,
-	SEAL_CHANGED, /* the source is not what it was: longer, shorter, or altered meanwhile */
+	SEAL_CHANGED, /* the source was altered meanwhile, or has another length */
 };
 
 /* Seals the source into the object. On 0 the object is complete and durable on return, and the
  * source was unchanged when it had been read to its end. SEAL_CANCELLED, SEAL_CHANGED; -errno or
- * -RE_PROTOCOL (a key descriptor that is none), with seal->doing. Blocks; any thread. */
+ * -RE_PROTOCOL (the descriptor holds no key), with seal->doing. Blocks; any thread. */
 int seal_run(struct seal *seal);
 
-/* Whether it was the source that could not be read, and not the object that could not be written.
- */
+/* Whether seal_run() failed because the source could not be read, and not because the object could
+ * not be written. */
 bool seal_failed_at_source(const struct seal *seal);

@@ -3,7 +3,7 @@
 #include "daemon/common/wire/probe_wire.h"
 
 #define LARGE_MAX 4 /* at once: fewer than there are threads */
-#define SLOW_MAX  8 /* probes in a row; then only one file at a time is made to wait for one */
+#define SLOW_MAX  8 /* slow probes in a row; then only one file at a time waits for a probe */
 
 size_t share_before_max(size_t n_spools)
 {
@@ -11,7 +11,7 @@ size_t share_before_max(size_t n_spools)
 }
 
 /* All slow spools together leave half of the probe's processes to the others. */
-static size_t slow_ones(const struct share *shares, size_t n_spools)
+static size_t share_slow_jobs(const struct share *shares, size_t n_spools)
 {
 	size_t n = 0;
 
@@ -22,9 +22,10 @@ static size_t slow_ones(const struct share *shares, size_t n_spools)
 
 bool share_has_room(const struct share *shares, size_t n_spools, size_t i)
 {
-	/* With fewer spools, none can take the places of another. */
+	/* With fewer spools, no spool can take the probe's processes from another. */
 	if (shares[i].slow > 0 && n_spools > PROBE_JOBS_MAX)
-		return shares[i].before == 0 && slow_ones(shares, n_spools) < PROBE_JOBS_MAX / 2;
+		return shares[i].before == 0 &&
+		       share_slow_jobs(shares, n_spools) < PROBE_JOBS_MAX / 2;
 	return shares[i].before < share_before_max(n_spools);
 }
 

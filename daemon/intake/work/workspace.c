@@ -5,6 +5,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+/* The kept workspaces. They are allocated on first use, and for good. */
 static struct {
 	pthread_mutex_t lock;
 	struct {
@@ -13,7 +14,8 @@ static struct {
 	} slots[WORKSPACES_KEPT];
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static int allocate(size_t plain_bytes, size_t sealed_bytes, uint8_t **plain, uint8_t **sealed)
+static int workspace_allocate(
+		size_t plain_bytes, size_t sealed_bytes, uint8_t **plain, uint8_t **sealed)
 {
 	size_t rounded = (sealed_bytes + WORKSPACE_ALIGN_BYTES - 1) / WORKSPACE_ALIGN_BYTES *
 			 WORKSPACE_ALIGN_BYTES;
@@ -29,7 +31,7 @@ static int allocate(size_t plain_bytes, size_t sealed_bytes, uint8_t **plain, ui
 }
 
 /* The first slot that is free, -1 when none is. */
-static int slot_take(void)
+static int workspace_slot_take(void)
 {
 	int slot = -1;
 
@@ -44,23 +46,24 @@ static int slot_take(void)
 	return slot;
 }
 
-static void slot_give_back(int slot)
+static void workspace_slot_return(int slot)
 {
 	pthread_mutex_lock(&pool.lock);
 	pool.slots[slot].used = false;
 	pthread_mutex_unlock(&pool.lock);
 }
 
-/* What is in a slot belongs to whoever has taken it. */
-static int take_kept(int slot, struct workspace *w)
+/* The memory of a slot belongs to whoever has taken the slot: no lock is needed for it. */
+static int workspace_take_kept(int slot, struct workspace *w)
 {
-	int r = pool.slots[slot].plain ? 0
-				       : allocate(WORKSPACE_PLAIN_BYTES, WORKSPACE_SEALED_BYTES,
-							 &pool.slots[slot].plain,
-							 &pool.slots[slot].sealed);
+	int r = pool.slots[slot].plain
+				? 0
+				: workspace_allocate(WORKSPACE_PLAIN_BYTES, WORKSPACE_SEALED_BYTES,
+						  &pool.slots[slot].plain,
+						  &pool.slots[slot].sealed);
 
 	if (r < 0) {
-		slot_give_back(slot);
+		workspace_slot_return(slot);
 		return r;
 	}
 	w->plain = pool.slots[slot].plain;
@@ -74,9 +77,9 @@ int workspace_take(size_t plain_bytes, size_t sealed_bytes, struct workspace *re
 	bool small = plain_bytes <= WORKSPACE_PLAIN_BYTES && sealed_bytes <= WORKSPACE_SEALED_BYTES;
 
 	if (small)
-		w.kept = slot_take();
-	int r = w.kept >= 0 ? take_kept(w.kept, &w)
-			    : allocate(plain_bytes, sealed_bytes, &w.plain, &w.sealed);
+		w.kept = workspace_slot_take();
+	int r = w.kept >= 0 ? workspace_take_kept(w.kept, &w)
+			    : workspace_allocate(plain_bytes, sealed_bytes, &w.plain, &w.sealed);
 	if (r == 0)
 		*ret_workspace = w;
 	return r;
@@ -86,10 +89,11 @@ void workspace_give_back(struct workspace *workspace)
 {
 	if (!workspace->plain)
 		return;
-	/* This memory is used again for who knows what: no audio in it. */
+	/* Freed or kept, this memory is used for something else next: no audio may be left in it.
+	 */
 	sodium_memzero(workspace->plain, workspace->plain_bytes);
 	if (workspace->kept >= 0) {
-		slot_give_back(workspace->kept);
+		workspace_slot_return(workspace->kept);
 	} else {
 		free(workspace->plain);
 		free(workspace->sealed);

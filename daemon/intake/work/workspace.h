@@ -1,6 +1,6 @@
-/* Memory for sealing one recording. That of small ones is kept for the next: to get it from the
- * kernel, page by page, and give it back costs as much processor time as sealing them. Any thread.
- */
+/* Memory for sealing one recording. The memory of small recordings is kept for the next one: to get
+ * it from the kernel, page by page, and give it back costs as much processor time as sealing them.
+ * Any thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,11 +16,11 @@ struct workspace {
 	size_t plain_bytes;
 	uint8_t *plain;
 	uint8_t *sealed; /* aligned, for direct I/O */
-	int kept;        /* which; -1: none */
+	int kept;        /* which of those that are kept; -1: none */
 };
 
 /* -ENOMEM. */
 int workspace_take(size_t plain_bytes, size_t sealed_bytes, struct workspace *ret_workspace);
 
-/* Wipes the plaintext. Takes an empty ({0}) one as well. */
+/* Wipes the plaintext. Takes an empty ({0}) workspace as well. */
 void workspace_give_back(struct workspace *workspace);

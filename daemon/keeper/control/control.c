@@ -22,7 +22,7 @@ static const char interface_text[] =
 #define PLANNERS    (ROLE_OPERATOR | ROLE_OFFICER)
 #define ONLY_OFFICE ROLE_OFFICER
 
-static const struct control_method methods[] = {
+const struct control_method control_methods[] = {
 		{"Status", EVERYBODY, .handle = control_status},
 		{"Doctor", PLANNERS, .handle = control_doctor},
 		{"ListRecordings", EVERYBODY, .more = true, .handle = control_lists_recordings,
@@ -69,19 +69,20 @@ static const struct control_method methods[] = {
 		{"DropRootMirror", ONLY_OFFICE, .sensitive = true, .handle = control_root_drop,
 				.parameters = {{"name", PARAMETER_REQUIRED},
 						{"reason", PARAMETER_REASON}}},
+		{0},
 };
 
-static const struct control_method *find_method(const char *name)
+static const struct control_method *method_find(const char *name)
 {
-	for (size_t i = 0; i < ELEMENTSOF(methods); i++) {
-		if (strcmp(methods[i].name, name) == 0)
-			return &methods[i];
+	for (const struct control_method *method = control_methods; method->name; method++) {
+		if (strcmp(method->name, name) == 0)
+			return method;
 	}
 	return NULL;
 }
 
 /* Who calls, as the kernel attests it. */
-static int identify(struct control_call *call)
+static int caller_identify(struct control_call *call)
 {
 	const struct control *control = call->control;
 	int fd = varlink_call_socket(call->varlink);
@@ -102,7 +103,7 @@ static int identify(struct control_call *call)
 	return 0;
 }
 
-static int check_role(struct control_call *call)
+static int caller_check_role(struct control_call *call)
 {
 	char needed[256] = "";
 	size_t len = 0;
@@ -121,7 +122,7 @@ static int check_role(struct control_call *call)
 
 /* Whether text has nothing that a terminal or a log would act on: making it printable only doubled
  * its backslashes. Valid UTF-8 it is, being JSON. */
-static int is_plain(const char *text)
+static int text_is_plain(const char *text)
 {
 	_cleanup_free_ char *printable = text_printable(text, strlen(text));
 	size_t expected = strlen(text);
@@ -133,17 +134,18 @@ static int is_plain(const char *text)
 	return strlen(printable) == expected;
 }
 
-static int check_text(struct control_call *call, const char *name, const char *text, size_t max)
+static int parameter_check_text(
+		struct control_call *call, const char *name, const char *text, size_t max)
 {
 	if (strlen(text) > max)
 		return control_answer_invalid(call, name, "too long");
-	int r = is_plain(text);
+	int r = text_is_plain(text);
 	return r < 0   ? r
 	       : r > 0 ? 0
 		       : control_answer_invalid(call, name, "control characters are not allowed");
 }
 
-static int check_list(struct control_call *call, const char *name, const json_t *list)
+static int parameter_check_list(struct control_call *call, const char *name, const json_t *list)
 {
 	int r = 0;
 
@@ -151,13 +153,13 @@ static int check_list(struct control_call *call, const char *name, const json_t 
 		return control_answer_invalid(call, name, "too many");
 	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
 		const char *text = json_string_value(json_array_get(list, i));
-		r = text ? check_text(call, name, text, CONTROL_TEXT_MAX) : -EINVAL;
+		r = text ? parameter_check_text(call, name, text, CONTROL_TEXT_MAX) : -EINVAL;
 	}
 	return r;
 }
 
 /* -EINVAL for a value of the wrong type, or none where one is required. */
-static int check_parameter(struct control_call *call, const struct control_parameter *parameter)
+static int parameter_check(struct control_call *call, const struct control_parameter *parameter)
 {
 	const json_t *value = json_object_get(call->parameters, parameter->name);
 	const char *text = json_string_value(value);
@@ -168,18 +170,20 @@ static int check_parameter(struct control_call *call, const struct control_param
 			return 0;
 		break;
 	case PARAMETER_LIST:
-		return json_is_array(value) ? check_list(call, parameter->name, value) : -EINVAL;
+		return json_is_array(value) ? parameter_check_list(call, parameter->name, value)
+					    : -EINVAL;
 	case PARAMETER_REASON:
 		if (text && text[strspn(text, " ")] == '\0')
 			return control_answer_invalid(call, parameter->name, "must say why");
-		return text ? check_text(call, parameter->name, text, CONTROL_REASON_MAX) : -EINVAL;
+		return text ? parameter_check_text(call, parameter->name, text, CONTROL_REASON_MAX)
+			    : -EINVAL;
 	case PARAMETER_REQUIRED:
 		break;
 	}
-	return text ? check_text(call, parameter->name, text, CONTROL_TEXT_MAX) : -EINVAL;
+	return text ? parameter_check_text(call, parameter->name, text, CONTROL_TEXT_MAX) : -EINVAL;
 }
 
-static bool is_known(const struct control_method *method, const char *name)
+static bool parameter_is_known(const struct control_method *method, const char *name)
 {
 	for (const struct control_parameter *p = method->parameters; p->name; p++) {
 		if (strcmp(p->name, name) == 0)
@@ -188,13 +192,13 @@ static bool is_known(const struct control_method *method, const char *name)
 	return false;
 }
 
-static int answer_invalid_parameter(struct control_call *call, const char *name)
+static int parameter_answer_invalid(struct control_call *call, const char *name)
 {
 	varlink_call_invalid_parameter(call->varlink, name);
 	return CONTROL_ANSWERED;
 }
 
-static int check_parameters(struct control_call *call)
+static int parameters_check(struct control_call *call)
 {
 	/* jansson's iteration takes a pointer to non-const, but changes nothing. */
 	json_t *parameters = (json_t *)(uintptr_t)call->parameters;
@@ -203,20 +207,20 @@ static int check_parameters(struct control_call *call)
 
 	json_object_foreach(parameters, name, value)
 	{
-		if (!is_known(call->method, name))
-			return answer_invalid_parameter(call, name);
+		if (!parameter_is_known(call->method, name))
+			return parameter_answer_invalid(call, name);
 	}
 	for (const struct control_parameter *p = call->method->parameters; p->name; p++) {
-		int r = check_parameter(call, p);
+		int r = parameter_check(call, p);
 		if (r == -EINVAL)
-			return answer_invalid_parameter(call, p->name);
+			return parameter_answer_invalid(call, p->name);
 		if (r != 0)
 			return r;
 	}
 	return 0;
 }
 
-static int check_more(struct control_call *call)
+static int method_check_more(struct control_call *call)
 {
 	if (!call->method->more || varlink_call_wants_more(call->varlink))
 		return 0;
@@ -224,26 +228,26 @@ static int check_more(struct control_call *call)
 	return CONTROL_ANSWERED;
 }
 
-static void on_call(void *context, struct varlink_call *varlink)
+static void control_on_call(void *context, struct varlink_call *varlink)
 {
 	struct control *control = context;
 	struct control_call call = {.control = control,
 			.vault = control->vault,
 			.varlink = varlink,
-			.method = find_method(varlink_call_method(varlink)),
+			.method = method_find(varlink_call_method(varlink)),
 			.parameters = varlink_call_parameters(varlink)};
 
 	if (!call.method) {
 		varlink_call_method_not_found(varlink);
 		return;
 	}
-	int r = identify(&call);
+	int r = caller_identify(&call);
 	if (r == 0)
-		r = check_role(&call);
+		r = caller_check_role(&call);
 	if (r == 0)
-		r = check_more(&call);
+		r = method_check_more(&call);
 	if (r == 0)
-		r = check_parameters(&call);
+		r = parameters_check(&call);
 	if (r == 0)
 		r = call.method->handle(&call);
 	if (r < 0)
@@ -256,7 +260,7 @@ const char *control_text(const struct control_call *call, const char *name)
 }
 
 /* A group that does not exist, or cannot be looked up, gives nobody its role. */
-static int find_group(struct control_group *group)
+static int group_find(struct control_group *group)
 {
 	struct group record, *found = NULL;
 	int r = ERANGE;
@@ -274,7 +278,7 @@ static int find_group(struct control_group *group)
 	return r == ENOMEM ? -ENOMEM : 0;
 }
 
-static int find_groups(struct control *control)
+static int groups_find(struct control *control)
 {
 	const struct config *config = control->vault->config;
 	int r = 0;
@@ -284,7 +288,7 @@ static int find_groups(struct control *control)
 	control->groups[1] = (struct control_group){.role = ROLE_VIEWER, .name = config->viewers};
 	control->groups[2] = (struct control_group){.role = ROLE_OFFICER, .name = config->officers};
 	for (size_t i = 0; r == 0 && i < CONTROL_ROLES; i++)
-		r = find_group(&control->groups[i]);
+		r = group_find(&control->groups[i]);
 	return r;
 }
 
@@ -306,10 +310,10 @@ int control_start(uv_loop_t *loop, struct vault *vault, struct intake_server *in
 			.url = "",
 			.interface = "org.recseal.control",
 			.description = interface_text,
-			.call = on_call,
+			.call = control_on_call,
 			.context = control,
 	};
-	int r = find_groups(control);
+	int r = groups_find(control);
 	if (r == 0)
 		r = varlink_server_start(
 				loop, &control->service, NULL, TAKE_FD(owned_fd), &control->server);

@@ -4,7 +4,7 @@
 #include <uv.h>
 
 #include "daemon/keeper/ingest/intake_server.h"
-#include "daemon/keeper/vault/vault.h"
+#include "daemon/keeper/open/vault.h"
 
 struct control;
 

@@ -53,9 +53,10 @@ int control_answer_refused(struct control_call *call, const char *format, ...)
 
 int control_answer_trouble(struct control_call *call, const char *why)
 {
-	vault_trouble(call->vault, "%s: %s", call->method->name, why);
-	event_log(LOG_ERR, EVENT_PLAIN, NULL, "%s, called by uid %u, failed: %s",
-			call->method->name, (unsigned)call->uid, why);
+	notices_keep_problem(&call->vault->notices, "%s: %s", call->method->name, why);
+	notices_tell(&call->vault->notices, LOG_ERR, EVENT_PLAIN, NULL,
+			"%s, called by uid %u, failed: %s", call->method->name, (unsigned)call->uid,
+			why);
 	varlink_call_error(call->varlink, ERROR("Failed"), json_pack("{s:s}", "why", why));
 	return CONTROL_ANSWERED;
 }
@@ -64,8 +65,9 @@ int control_answer_damaged(struct control_call *call, const char *id, const char
 {
 	const struct event_fields fields = {.recording = id};
 
-	vault_trouble(call->vault, "recording %s is damaged: %s", id, why);
-	event_log(LOG_ERR, EVENT_DAMAGED, &fields, "recording %s cannot be opened: %s", id, why);
+	notices_keep_problem(&call->vault->notices, "recording %s is damaged: %s", id, why);
+	notices_tell(&call->vault->notices, LOG_ERR, EVENT_DAMAGED, &fields,
+			"recording %s cannot be opened: %s", id, why);
 	varlink_call_error(call->varlink, ERROR("Damaged"),
 			json_pack("{s:o, s:s}", "what", json_sprintf("recording %s", id), "why",
 					why));

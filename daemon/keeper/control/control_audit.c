@@ -20,7 +20,7 @@ int control_audit_append(struct control_call *call, const char *action, const ch
 {
 	struct db *db = call->vault->db;
 	struct audit_record record = {
-			.at_us = clock_now_us(&call->vault->clock),
+			.at_us = clock_now_us(&call->vault->clock.clock),
 			.uid = call->uid,
 			.action = action,
 			.subject = subject,
@@ -37,13 +37,13 @@ int control_audit_append(struct control_call *call, const char *action, const ch
 	if (r < 0)
 		db_rollback(db);
 	else
-		event_log(LOG_INFO, EVENT_PLAIN, NULL, "%s %s by uid %u", action, subject,
-				(unsigned)call->uid);
+		notices_tell(&call->vault->notices, LOG_INFO, EVENT_PLAIN, NULL, "%s %s by uid %u",
+				action, subject, (unsigned)call->uid);
 	return r;
 }
 
 /* A refused caller's parameters are not checked yet. */
-static const char *raw_text(const json_t *value)
+static const char *parameter_raw_text(const json_t *value)
 {
 	const char *text = json_string_value(value);
 
@@ -55,7 +55,7 @@ struct subject {
 	struct event_fields fields;
 };
 
-static bool recording_subject(const char *text, struct subject *subject)
+static bool subject_of_recording(const char *text, struct subject *subject)
 {
 	uint8_t ulid[ULID_BYTES];
 
@@ -66,11 +66,11 @@ static bool recording_subject(const char *text, struct subject *subject)
 	return true;
 }
 
-static bool account_subject(struct vault *vault, const char *text, struct subject *subject)
+static bool subject_of_account(struct vault *vault, const char *text, struct subject *subject)
 {
 	struct account_row row;
 
-	if (!text || accounts_find_typed(vault, text, &row) < 0)
+	if (!text || accounts_find_typed(vault->root.tree, text, &row) < 0)
 		return false;
 	account_handle_format(row.handle, subject->text);
 	subject->fields.account = subject->text;
@@ -79,20 +79,22 @@ static bool account_subject(struct vault *vault, const char *text, struct subjec
 }
 
 /* What the call was about: never what the caller wrote, but an id that stands for it. */
-static void find_subject(const struct control_call *call, struct subject *subject)
+static void subject_find(const struct control_call *call, struct subject *subject)
 {
 	const json_t *p = call->parameters;
 
 	*subject = (struct subject){.text = SUBJECT_UNKNOWN};
-	if (recording_subject(raw_text(json_object_get(p, "id")), subject) ||
-			recording_subject(raw_text(json_object_get(p, "recording")), subject) ||
-			recording_subject(raw_text(json_array_get(json_object_get(p, "args"), 0)),
+	if (subject_of_recording(parameter_raw_text(json_object_get(p, "id")), subject) ||
+			subject_of_recording(parameter_raw_text(json_object_get(p, "recording")),
+					subject) ||
+			subject_of_recording(parameter_raw_text(json_array_get(
+							     json_object_get(p, "args"), 0)),
 					subject))
 		return;
-	account_subject(call->vault, raw_text(json_object_get(p, "account")), subject);
+	subject_of_account(call->vault, parameter_raw_text(json_object_get(p, "account")), subject);
 }
 
-static bool may_record(struct control_refusals *refusals, int64_t now_us)
+static bool refusals_may_record(struct control_refusals *refusals, int64_t now_us)
 {
 	if (now_us - refusals->since_us >= WINDOW_US || now_us < refusals->since_us) {
 		refusals->since_us = now_us;
@@ -112,21 +114,23 @@ void control_audit_refusal(struct control_call *call, const char *why)
 	struct subject subject;
 	char reason[768];
 
-	if (!call->method->sensitive || !may_record(refusals, clock_now_us(&call->vault->clock)))
+	if (!call->method->sensitive ||
+			!refusals_may_record(refusals, clock_now_us(&call->vault->clock.clock)))
 		return;
-	find_subject(call, &subject);
+	subject_find(call, &subject);
 	int len = snprintf(reason, sizeof(reason), "%s: %s", call->method->name, why);
 	if (refusals->skipped > 0)
 		snprintf(reason + len, sizeof(reason) - (size_t)len,
 				"; %u refusals before it were too many to record",
 				refusals->skipped);
 	refusals->skipped = 0;
-	event_log(LOG_WARNING, EVENT_REFUSED, &subject.fields, "Refused uid %u: %s",
-			(unsigned)call->uid, reason);
+	notices_tell(&call->vault->notices, LOG_WARNING, EVENT_REFUSED, &subject.fields,
+			"Refused uid %u: %s", (unsigned)call->uid, reason);
 	int r = control_audit_append(call, "refused", subject.text, reason);
 	if (r < 0) {
-		vault_trouble(call->vault, "a refusal could not be recorded: %s", re_strerror(r));
-		event_log(LOG_ERR, EVENT_PLAIN, &subject.fields,
+		notices_keep_problem(&call->vault->notices, "a refusal could not be recorded: %s",
+				re_strerror(r));
+		notices_tell(&call->vault->notices, LOG_ERR, EVENT_PLAIN, &subject.fields,
 				"A refusal could not be recorded: %s", re_strerror(r));
 	}
 }

@@ -3,7 +3,7 @@
 #include "daemon/keeper/control/doctor.h"
 
 /* Without its group nobody but root and the keeper's own user has a role. */
-static void check_groups(json_t *checks, const struct control *control)
+static void doctor_check_groups(json_t *checks, const struct control *control)
 {
 	for (size_t i = 0; i < CONTROL_ROLES; i++) {
 		const struct control_group *group = &control->groups[i];
@@ -29,7 +29,7 @@ int control_doctor(struct control_call *call)
 	doctor_keeper(checks, call->vault, "");
 	/* Below a --state directory everything belongs to one user. */
 	if (!call->vault->config->embedded)
-		check_groups(checks, control);
+		doctor_check_groups(checks, control);
 	doctor_spools(checks, call->vault, connected && !spools ? none : spools);
 	json_decref(none);
 	return control_answer_reply(call, json_pack("{s:o}", "checks", checks), NULL);

@@ -1,3 +1,4 @@
+/* From what a caller names to the row it stands for, or to the answer that there is none. */
 #include <errno.h>
 
 #include "daemon/keeper/control/control_method.h"
@@ -20,7 +21,7 @@ int control_find_account(
 		struct control_call *call, const char *parameter, struct account_row *ret_row)
 {
 	const char *text = control_text(call, parameter);
-	int r = accounts_find_typed(call->vault, text, ret_row);
+	int r = accounts_find_typed(call->vault->root.tree, text, ret_row);
 
 	return r == -ENOENT ? control_answer_not_found(call, "account", text) : r;
 }

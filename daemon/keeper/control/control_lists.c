@@ -19,7 +19,7 @@ struct list {
 	struct view_account_cache cache;
 };
 
-static int next_recording(struct list *list, json_t **ret_view)
+static int list_next_recording(struct list *list, json_t **ret_view)
 {
 	struct recording_row row;
 	int r = recording_next(list->call.vault->db, &list->filter, &row);
@@ -31,7 +31,7 @@ static int next_recording(struct list *list, json_t **ret_view)
 	return r;
 }
 
-static int next_account(struct list *list, json_t **ret_view)
+static int list_next_account(struct list *list, json_t **ret_view)
 {
 	struct account_row row;
 	int r = account_next(list->call.vault->db, list->filter.after_id, &row);
@@ -45,7 +45,7 @@ static int next_account(struct list *list, json_t **ret_view)
 }
 
 /* 0 or -EAGAIN when there may be more rows, -ENOENT when these were the last. */
-static int fill_page(struct list *list, json_t *page)
+static int list_fill_page(struct list *list, json_t *page)
 {
 	size_t bytes = 0;
 
@@ -66,7 +66,7 @@ static void list_next(struct varlink_call *varlink, void *state)
 	struct list *list = state;
 	json_t *page = json_array();
 	/* -ENOENT is the end of the table: nothing a row refers to is ever missing. */
-	int r = page ? fill_page(list, page) : -ENOMEM;
+	int r = page ? list_fill_page(list, page) : -ENOMEM;
 
 	if (r < 0 && r != -ENOENT && r != -EAGAIN) {
 		json_decref(page);
@@ -90,7 +90,7 @@ static void list_free(void *state)
 
 static const struct varlink_stream list_stream = {.next = list_next, .free = list_free};
 
-static int start_list(struct control_call *call, const char *member,
+static int list_start(struct control_call *call, const char *member,
 		int (*next)(struct list *, json_t **), const struct recording_filter *filter)
 {
 	struct list *list = calloc(1, sizeof(*list));
@@ -105,7 +105,7 @@ static int start_list(struct control_call *call, const char *member,
 	return CONTROL_ANSWERED;
 }
 
-static int filter_by_account(struct control_call *call, struct recording_filter *filter)
+static int filter_set_account(struct control_call *call, struct recording_filter *filter)
 {
 	struct account_row row;
 
@@ -119,7 +119,7 @@ static int filter_by_account(struct control_call *call, struct recording_filter 
 	return 0;
 }
 
-static int filter_by_state(struct control_call *call, struct recording_filter *filter)
+static int filter_set_state(struct control_call *call, struct recording_filter *filter)
 {
 	const char *text = control_text(call, "state");
 
@@ -129,7 +129,7 @@ static int filter_by_state(struct control_call *call, struct recording_filter *f
 			"must be sealed, quarantined, held, pending, destroyed or expired");
 }
 
-static int filter_by_time(struct control_call *call, const char *name, int64_t *time_us)
+static int filter_set_times(struct control_call *call, const char *name, int64_t *time_us)
 {
 	const char *text = control_text(call, name);
 
@@ -146,20 +146,20 @@ static int filter_by_time(struct control_call *call, const char *name, int64_t *
 int control_lists_recordings(struct control_call *call)
 {
 	struct recording_filter filter = {0};
-	int r = filter_by_account(call, &filter);
+	int r = filter_set_account(call, &filter);
 
 	if (r == 0)
-		r = filter_by_state(call, &filter);
+		r = filter_set_state(call, &filter);
 	if (r == 0)
-		r = filter_by_time(call, "since", &filter.since_us);
+		r = filter_set_times(call, "since", &filter.since_us);
 	if (r == 0)
-		r = filter_by_time(call, "until", &filter.until_us);
-	return r == 0 ? start_list(call, "recordings", next_recording, &filter) : r;
+		r = filter_set_times(call, "until", &filter.until_us);
+	return r == 0 ? list_start(call, "recordings", list_next_recording, &filter) : r;
 }
 
 int control_lists_accounts(struct control_call *call)
 {
 	const struct recording_filter everything = {0};
 
-	return start_list(call, "accounts", next_account, &everything);
+	return list_start(call, "accounts", list_next_account, &everything);
 }

@@ -77,6 +77,10 @@ struct control_method {
 	} parameters[CONTROL_PARAMETERS_MAX + 1];
 };
 
+/* A row for each method, in the order of the interface file, to which
+ * tests/unit/keeper/control/test_control_methods.c holds it. Ends with a row without a name. */
+extern const struct control_method control_methods[];
+
 control_handler control_status;
 control_handler control_doctor;
 control_handler control_lists_recordings;

@@ -9,7 +9,7 @@
 #include "daemon/keeper/vault/accounts.h"
 
 /* Whether recordings are sealed for this account. */
-static int check_account(struct control_call *call, const struct account_row *account)
+static int assign_check_account(struct control_call *call, const struct account_row *account)
 {
 	switch (account->state) {
 	case ACCOUNT_OPEN:
@@ -27,7 +27,7 @@ static int check_account(struct control_call *call, const struct account_row *ac
 	return noted > 0 ? control_answer_refused(call, "the account is being shredded") : noted;
 }
 
-static int check_recording(struct control_call *call, const struct recording_row *row)
+static int assign_check_recording(struct control_call *call, const struct recording_row *row)
 {
 	int r = control_find_not_gone(call, row);
 
@@ -41,7 +41,7 @@ static int check_recording(struct control_call *call, const struct recording_row
 	return 0;
 }
 
-static int answer(struct control_call *call, const uint8_t ulid[static ULID_BYTES],
+static int assign_answer(struct control_call *call, const uint8_t ulid[static ULID_BYTES],
 		const struct erasure_result *result)
 {
 	struct view_account_cache cache = {0};
@@ -62,36 +62,33 @@ static int answer(struct control_call *call, const uint8_t ulid[static ULID_BYTE
 			NULL);
 }
 
-static int assign(struct control_call *call, const struct recording_row *row,
+static int assign_run(struct control_call *call, const struct recording_row *row,
 		const struct account_row *account)
 {
+	const struct assign_order order = {row, account, {call->uid, control_text(call, "reason")}};
 	struct erasure_result result;
-	char why[sizeof(call->vault->last_error)];
-	int r = assign_recording(call->vault, row, account, call->uid, control_text(call, "reason"),
-			&result);
+	struct reason reason = {""};
+	int r = assign_recording(&call->vault->eraser, &order, &result, &reason);
 
 	if (r == 0)
-		return answer(call, row->ulid, &result);
-	memcpy(why, call->vault->last_error, sizeof(why)); /* the next call may change it */
-	if (r != -RE_NOT_ERASED && assign_is_noted(call->vault, row) > 0)
-		return control_answer_pending(call, r == -RE_AWAY ? why : re_strerror(r));
-	if (r != -RE_CORRUPT)
-		return r;
-	return control_answer_trouble(call, why);
+		return assign_answer(call, row->ulid, &result);
+	if (r != -RE_NOT_ERASED && assign_is_noted(call->vault->db, row) > 0)
+		return control_answer_pending(call, reason_text(&reason, r));
+	return control_answer_trouble(call, reason_text(&reason, r));
 }
 
-static int with_recording(struct control_call *call, const struct recording_row *row)
+static int assign_with_recording(struct control_call *call, const struct recording_row *row)
 {
 	struct account_row account;
-	int r = check_recording(call, row);
+	int r = assign_check_recording(call, row);
 
 	if (r == 0)
 		r = control_find_account(call, "account", &account);
 	if (r != 0)
 		return r;
-	r = check_account(call, &account);
+	r = assign_check_account(call, &account);
 	if (r == 0)
-		r = assign(call, row, &account);
+		r = assign_run(call, row, &account);
 	account_row_clear(&account);
 	return r;
 }
@@ -103,7 +100,7 @@ int control_quarantine_assign(struct control_call *call)
 
 	if (r != 0)
 		return r;
-	r = with_recording(call, &row);
+	r = assign_with_recording(call, &row);
 	recording_row_clear(&row);
 	return r;
 }

@@ -14,7 +14,8 @@
 
 #define OBJECT_MISSING "the sealed object is missing from the object directory"
 
-static int show(struct control_call *call, const struct recording_row *row, json_t **ret_view)
+static int recording_show(
+		struct control_call *call, const struct recording_row *row, json_t **ret_view)
 {
 	struct view_account_cache cache = {0};
 	int r = view_recording(call->vault, row, &cache, ret_view);
@@ -31,7 +32,7 @@ int control_recordings_show(struct control_call *call)
 
 	if (r != 0)
 		return r;
-	r = show(call, &row, &view);
+	r = recording_show(call, &row, &view);
 	if (r == 0 && (r = view_add_sidecars(call->vault, &row, view)) < 0)
 		json_decref(view);
 	recording_row_clear(&row);
@@ -40,7 +41,7 @@ int control_recordings_show(struct control_call *call)
 
 /* Nobody plays the recordings of a closed or restricted account. A purpose is only what the caller
  * says, so verifying them, which takes the same key, is for officers. */
-static int check_account(struct control_call *call, int64_t account, const char *action)
+static int recording_check_account(struct control_call *call, int64_t account, const char *action)
 {
 	struct account_row row;
 	int r = account_by_id(call->vault->db, account, &row);
@@ -61,7 +62,7 @@ static int check_account(struct control_call *call, int64_t account, const char 
 			account_state_name(state));
 }
 
-static int check_readable(
+static int recording_check_readable(
 		struct control_call *call, const struct recording_row *row, const char *action)
 {
 	int r = control_find_not_gone(call, row);
@@ -71,10 +72,11 @@ static int check_readable(
 	if (!recording_is_live(row->state))
 		return control_answer_refused(call, "%s: the recording is %s", action,
 				recording_state_name(row->state));
-	return check_account(call, row->account, action);
+	return recording_check_account(call, row->account, action);
 }
 
-static int audit(struct control_call *call, const struct recording_row *row, const char *action)
+static int recording_audit(
+		struct control_call *call, const struct recording_row *row, const char *action)
 {
 	char id[ULID_TEXT_CHARS + 1];
 
@@ -82,7 +84,8 @@ static int audit(struct control_call *call, const struct recording_row *row, con
 	return control_audit_append(call, action, id, control_text(call, "reason"));
 }
 
-static int open_failed(struct control_call *call, const struct recording_row *row, int r)
+static int recording_answer_open_failed(
+		struct control_call *call, const struct recording_row *row, int r)
 {
 	char id[ULID_TEXT_CHARS + 1];
 
@@ -97,21 +100,22 @@ static int open_failed(struct control_call *call, const struct recording_row *ro
 	return r;
 }
 
-static int open_row(struct control_call *call, const struct recording_row *row, const char *purpose)
+static int recording_open_row(
+		struct control_call *call, const struct recording_row *row, const char *purpose)
 {
 	struct recording_opened opened;
 	json_t *view;
-	int r = check_readable(call, row, purpose);
+	int r = recording_check_readable(call, row, purpose);
 
 	if (r != 0)
 		return r;
-	r = recordings_open(call->vault, row, &opened);
+	r = recordings_open(&call->vault->ingest.recordings, row, &opened);
 	if (r < 0)
-		return open_failed(call, row, r);
+		return recording_answer_open_failed(call, row, r);
 	struct socket_fds fds = {.fd = {opened.object_fd, opened.key_fd}, .count = 2};
-	r = audit(call, row, purpose);
+	r = recording_audit(call, row, purpose);
 	if (r == 0)
-		r = show(call, row, &view);
+		r = recording_show(call, row, &view);
 	if (r < 0) {
 		socket_fds_close(&fds);
 		return r;
@@ -133,20 +137,20 @@ int control_recordings_open(struct control_call *call)
 	int r = control_find_recording(call, "id", &row);
 	if (r != 0)
 		return r;
-	r = open_row(call, &row, purpose);
+	r = recording_open_row(call, &row, purpose);
 	recording_row_clear(&row);
 	return r;
 }
 
 /* Standard base64, padded or, as age writes it, not. */
-static int decode(const char *text, void *ret_bytes, size_t room, size_t *ret_len)
+static int stanza_decode(const char *text, void *ret_bytes, size_t room, size_t *ret_len)
 {
 	enum base64_padding padding = strchr(text, '=') ? BASE64_PADDED : BASE64_UNPADDED;
 
 	return base64_decode(text, strlen(text), padding, ret_bytes, room, ret_len);
 }
 
-static int read_stanza(struct control_call *call, struct rec_stanza *ret_stanza)
+static int stanza_read(struct control_call *call, struct rec_stanza *ret_stanza)
 {
 	const json_t *list = json_object_get(call->parameters, "args");
 	char *args[CONTROL_LIST_MAX];
@@ -156,10 +160,10 @@ static int read_stanza(struct control_call *call, struct rec_stanza *ret_stanza)
 
 	for (size_t i = 0; i < age.n_args; i++)
 		args[i] = (char *)(uintptr_t)json_string_value(json_array_get(list, i));
-	if (decode(control_text(call, "body"), body, sizeof(body), &age.body_len) < 0)
+	if (stanza_decode(control_text(call, "body"), body, sizeof(body), &age.body_len) < 0)
 		return control_answer_invalid(call, "body", "must be base64 of a stanza's body");
-	if (decode(control_text(call, "tag_sha256"), tag_hash, sizeof(tag_hash), &tag_hash_len) <
-					0 ||
+	if (stanza_decode(control_text(call, "tag_sha256"), tag_hash, sizeof(tag_hash),
+			    &tag_hash_len) < 0 ||
 			tag_hash_len != sizeof(tag_hash))
 		return control_answer_invalid(call, "tag_sha256", "must be base64 of 32 bytes");
 	int r = rec_stanza_parse(&age, ret_stanza);
@@ -171,23 +175,23 @@ static int read_stanza(struct control_call *call, struct rec_stanza *ret_stanza)
 	return r;
 }
 
-static int unwrap_row(struct control_call *call, const struct rec_stanza *stanza,
+static int recording_unwrap_row(struct control_call *call, const struct rec_stanza *stanza,
 		const struct recording_row *row, const char *id)
 {
 	_cleanup_close_ int key_fd = -1;
 	struct recording_row unwrapped;
-	int r = check_readable(call, row, "unwrap");
+	int r = recording_check_readable(call, row, "unwrap");
 
 	if (r != 0)
 		return r;
-	r = recordings_unwrap(call->vault, stanza, &unwrapped, &key_fd);
+	r = recordings_unwrap(&call->vault->ingest.recordings, stanza, &unwrapped, &key_fd);
 	if (r == -RE_NO_MATCH)
 		return control_answer_invalid(
 				call, "body", "stanza, tag and recording do not belong together");
 	if (r < 0)
-		return open_failed(call, row, r);
+		return recording_answer_open_failed(call, row, r);
 	recording_row_clear(&unwrapped);
-	r = audit(call, row, "unwrap");
+	r = recording_audit(call, row, "unwrap");
 	if (r < 0)
 		return r;
 	struct socket_fds fds = {.fd = {TAKE_FD(key_fd)}, .count = 1};
@@ -200,7 +204,7 @@ int control_recordings_unwrap(struct control_call *call)
 	char id[ULID_TEXT_CHARS + 1];
 	struct recording_row row;
 	struct rec_stanza stanza;
-	int r = read_stanza(call, &stanza);
+	int r = stanza_read(call, &stanza);
 
 	if (r != 0)
 		return r;
@@ -208,7 +212,7 @@ int control_recordings_unwrap(struct control_call *call)
 	r = recording_by_ulid(call->vault->db, stanza.recording_id, &row);
 	if (r < 0)
 		return r == -ENOENT ? control_answer_not_found(call, "recording", id) : r;
-	r = unwrap_row(call, &stanza, &row, id);
+	r = recording_unwrap_row(call, &stanza, &row, id);
 	recording_row_clear(&row);
 	return r;
 }

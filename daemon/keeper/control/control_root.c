@@ -9,22 +9,22 @@
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/erasure/erasure.h"
-#include "daemon/keeper/root/mirror_place.h"
+#include "daemon/keeper/root/mirror_medium.h"
 #include "daemon/keeper/root/mirrors.h"
 
 #define SENTENCE_BYTES 512
 
-static json_t *text_or_null(const char *text)
+static json_t *json_text_or_null(const char *text)
 {
 	return *text ? view_text(text) : json_null();
 }
 
-static json_t *time_or_null(int64_t at_us)
+static json_t *json_time_or_null(int64_t at_us)
 {
 	return at_us > 0 ? view_time(at_us) : json_null();
 }
 
-static json_t *member_part(const struct root_member *member, const struct mirror_row *row)
+static json_t *locations_member(const struct root_member *member, const struct mirror_row *row)
 {
 	const char *state = row && row->state == MIRROR_UNSETTLED ? "unsettled"
 			    : member->provider                    ? "in use"
@@ -32,21 +32,21 @@ static json_t *member_part(const struct root_member *member, const struct mirror
 
 	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:o}", "name", member->name, "place",
 			view_text(member->location), "assurance", member->assurance, "state", state,
-			"trouble", text_or_null(member->trouble), "added_at",
-			time_or_null(row ? row->added_us : 0), "away_since",
-			time_or_null(member->away_us));
+			"trouble", json_text_or_null(member->why_away.text), "added_at",
+			json_time_or_null(row ? row->added_us : 0), "away_since",
+			json_time_or_null(member->away_us));
 }
 
-static json_t *given_up_part(const struct mirror_row *row)
+static json_t *locations_given_up(const struct mirror_row *row)
 {
 	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:I}", "name", row->name, "place",
 			view_text(row->place), "assurance", row->assurance, "state", "given up",
-			"added_at", time_or_null(row->added_us), "given_up_at",
-			time_or_null(row->given_up_us), "given_up_epoch",
+			"added_at", json_time_or_null(row->added_us), "given_up_at",
+			json_time_or_null(row->given_up_us), "given_up_epoch",
 			(json_int_t)row->given_up_epoch);
 }
 
-static const struct mirror_row *row_of(const struct mirror_row *rows, size_t n, int64_t id)
+static const struct mirror_row *locations_row(const struct mirror_row *rows, size_t n, int64_t id)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].id == id)
@@ -55,7 +55,7 @@ static const struct mirror_row *row_of(const struct mirror_row *rows, size_t n, 
 	return NULL;
 }
 
-static int places_part(struct vault *vault, json_t **ret_places)
+static int locations_list(struct vault *vault, json_t **ret_places)
 {
 	_cleanup_free_ struct mirror_row *rows = NULL;
 	size_t n = 0;
@@ -64,28 +64,29 @@ static int places_part(struct vault *vault, json_t **ret_places)
 	if (r < 0)
 		return r;
 	json_t *places = json_array();
-	for (size_t i = 0; i < vault->root->n; i++) {
-		const struct root_member *member = &vault->root->member[i];
-		json_array_append_new(places, member_part(member, row_of(rows, n, member->id)));
+	for (size_t i = 0; i < vault->root.copies->n; i++) {
+		const struct root_member *member = &vault->root.copies->member[i];
+		json_array_append_new(places,
+				locations_member(member, locations_row(rows, n, member->id)));
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].state == MIRROR_GIVEN_UP)
-			json_array_append_new(places, given_up_part(&rows[i]));
+			json_array_append_new(places, locations_given_up(&rows[i]));
 	}
 	*ret_places = places;
 	return 0;
 }
 
 /* note: "" for none. */
-static int answer(struct control_call *call, const char *note)
+static int root_answer(struct control_call *call, const char *note)
 {
 	json_t *places;
-	int r = places_part(call->vault, &places);
+	int r = locations_list(call->vault, &places);
 
 	if (r < 0)
 		return r;
 	return control_answer_reply(call,
-			json_pack("{s:o, s:o}", "places", places, "note", text_or_null(note)),
+			json_pack("{s:o, s:o}", "places", places, "note", json_text_or_null(note)),
 			NULL);
 }
 
@@ -94,25 +95,25 @@ int control_root_show(struct control_call *call)
 	json_t *places;
 
 	/* What it finds is in the places; and what had to wait for one that is back is done now. */
-	if (!call->vault->stuck && mirrors_ready(call->vault) == 0)
-		(void)erasure_retry(call->vault);
-	int r = places_part(call->vault, &places);
+	if (!call->vault->root.stuck && mirrors_ready(&call->vault->root, NULL) == 0)
+		(void)erasure_retry(&call->vault->eraser, NULL);
+	int r = locations_list(call->vault, &places);
 	if (r < 0)
 		return r;
 	return control_answer_reply(call, json_pack("{s:o}", "places", places), NULL);
 }
 
-static int failed(struct control_call *call, int r, const char *why)
+static int root_fail(struct control_call *call, int r, const struct reason *reason)
 {
 	if (r == -RE_REFUSED || r == -EEXIST)
-		return control_answer_refused(call, "%s", why);
+		return control_answer_refused(call, "%s", reason_text(reason, r));
 	if (r == -ENOENT)
 		return control_answer_not_found(call, "root mirror", control_text(call, "name"));
-	return control_answer_trouble(call, why);
+	return control_answer_trouble(call, reason_text(reason, r));
 }
 
 /* 0 or CONTROL_ANSWERED. */
-static int read_order(struct control_call *call, struct mirror_order *ret_order)
+static int order_read(struct control_call *call, struct mirror_order *ret_order)
 {
 	const char *kind = control_text(call, "kind");
 	struct mirror_order order = {.name = control_text(call, "name"),
@@ -133,7 +134,7 @@ static int read_order(struct control_call *call, struct mirror_order *ret_order)
 }
 
 /* A mirror beside the keeper's own place dies with it. */
-static void note_near(
+static void order_note_near(
 		struct vault *vault, const struct mirror_order *order, char *ret_note, size_t len)
 {
 	struct mirror_row row = {.kind = order->kind};
@@ -141,7 +142,7 @@ static void note_near(
 	if (!order->place)
 		return;
 	snprintf(row.place, sizeof(row.place), "%s", order->place);
-	if (mirror_place_is_near(vault, &row))
+	if (mirror_medium_is_near(&vault->root, &row))
 		snprintf(ret_note, len,
 				"%s is on the same filesystem as the keeper's own directory: the loss of "
 				"one is the loss of both",
@@ -150,44 +151,46 @@ static void note_near(
 
 int control_root_add(struct control_call *call)
 {
-	char why[ROOT_TROUBLE_BYTES], note[SENTENCE_BYTES + ROOT_LOCATION_BYTES] = "";
+	struct reason reason = {""};
+	char note[SENTENCE_BYTES + ROOT_LOCATION_BYTES] = "";
 	struct mirror_order order;
-	int r = read_order(call, &order);
+	int r = order_read(call, &order);
 
 	if (r != 0)
 		return r;
-	r = mirror_add_new(call->vault, &order, why);
+	r = mirror_add_new(&call->vault->root, &order, &reason);
 	if (r < 0)
-		return failed(call, r, why);
-	note_near(call->vault, &order, note, sizeof(note));
-	return answer(call, note);
+		return root_fail(call, r, &reason);
+	order_note_near(call->vault, &order, note, sizeof(note));
+	return root_answer(call, note);
 }
 
 int control_root_replace(struct control_call *call)
 {
-	char why[ROOT_TROUBLE_BYTES], note[SENTENCE_BYTES + ROOT_LOCATION_BYTES] = "";
+	struct reason reason = {""};
+	char note[SENTENCE_BYTES + ROOT_LOCATION_BYTES] = "";
 	struct mirror_order order;
-	int r = read_order(call, &order);
+	int r = order_read(call, &order);
 
 	if (r != 0)
 		return r;
-	r = mirror_replace(call->vault, &order, why);
+	r = mirror_replace(&call->vault->root, &order, &reason);
 	if (r < 0)
-		return failed(call, r, why);
-	note_near(call->vault, &order, note, sizeof(note));
-	return answer(call, note);
+		return root_fail(call, r, &reason);
+	order_note_near(call->vault, &order, note, sizeof(note));
+	return root_answer(call, note);
 }
 
 int control_root_drop(struct control_call *call)
 {
-	char why[ROOT_TROUBLE_BYTES];
+	struct reason reason = {""};
 	struct mirror_order order;
-	int r = read_order(call, &order);
+	int r = order_read(call, &order);
 
 	if (r != 0)
 		return r;
-	r = mirror_drop(call->vault, &order, why);
-	return r < 0 ? failed(call, r, why) : answer(call, "");
+	r = mirror_drop(&call->vault->root, &order, &reason);
+	return r < 0 ? root_fail(call, r, &reason) : root_answer(call, "");
 }
 
 json_t *control_root_given_up(struct vault *vault)
@@ -215,10 +218,10 @@ json_t *control_root_given_up(struct vault *vault)
 
 void control_root_warn(const struct vault *vault, json_t *warnings)
 {
-	char text[SENTENCE_BYTES + ROOT_LOCATION_BYTES];
+	struct reason away = {""};
 
-	mirrors_say_away(vault, text, sizeof(text));
-	if (*text)
+	mirrors_explain_away(&vault->root, &away);
+	if (*away.text)
 		json_array_append_new(warnings,
-				json_sprintf("nothing is erased until it is back: %s", text));
+				json_sprintf("nothing is erased until it is back: %s", away.text));
 }

@@ -8,6 +8,7 @@
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/erasure/erasure.h"
+#include "daemon/keeper/erasure/gate.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/recordings.h"
 
@@ -28,32 +29,17 @@ static void target_clear(struct target *target)
 	free(target->account);
 }
 
-static int check_account(
-		struct control_call *call, const struct account_row *row, const struct tally *tally)
-{
-	if (row->state == ACCOUNT_DELETED)
-		return control_answer_gone(
-				call, "account", control_text(call, "account"), row->deleted_epoch);
-	if (row->state == ACCOUNT_QUARANTINE)
-		return control_answer_refused(call,
-				"the quarantine is not an account; shred its recordings one by one");
-	if (tally->count[RECORDING_HELD] > 0)
-		return control_answer_refused(call,
-				"a legal hold is on %" PRId64 " of the account's recordings",
-				tally->count[RECORDING_HELD]);
-	return 0;
-}
-
-static int aim_at_account_row(
+static int target_set_account_row(
 		struct control_call *call, const struct account_row *row, struct target *target)
 {
 	struct db *db = call->vault->db;
 	struct tally tally;
-	int r = recording_tally(db, row->id, &tally);
 
-	if (r == 0)
-		r = check_account(call, row, &tally);
-	if (r != 0)
+	if (row->state == ACCOUNT_DELETED)
+		return control_answer_gone(
+				call, "account", control_text(call, "account"), row->deleted_epoch);
+	int r = recording_tally(db, row->id, &tally);
+	if (r < 0)
 		return r;
 	target->item = (struct erasure_item){
 			.kind = ERASE_ACCOUNT, .cause = CAUSE_SHRED, .account = row->id};
@@ -67,19 +53,19 @@ static int aim_at_account_row(
 	return r;
 }
 
-static int aim_at_account(struct control_call *call, struct target *target)
+static int target_set_account(struct control_call *call, struct target *target)
 {
 	struct account_row row;
 	int r = control_find_account(call, "account", &row);
 
 	if (r != 0)
 		return r;
-	r = aim_at_account_row(call, &row, target);
+	r = target_set_account_row(call, &row, target);
 	account_row_clear(&row);
 	return r;
 }
 
-static int aim_at_recording_row(
+static int target_set_recording_row(
 		struct control_call *call, const struct recording_row *row, struct target *target)
 {
 	struct account_row account;
@@ -87,8 +73,6 @@ static int aim_at_recording_row(
 
 	if (r != 0)
 		return r;
-	if (row->state == RECORDING_HELD)
-		return control_answer_refused(call, "a legal hold is on the recording");
 	target->item = (struct erasure_item){.kind = ERASE_RECORDING,
 			.cause = CAUSE_SHRED,
 			.account = row->account,
@@ -106,33 +90,37 @@ static int aim_at_recording_row(
 	return r;
 }
 
-static int aim_at_recording(struct control_call *call, struct target *target)
+static int target_set_recording(struct control_call *call, struct target *target)
 {
 	struct recording_row row;
 	int r = control_find_recording(call, "recording", &row);
 
 	if (r != 0)
 		return r;
-	r = aim_at_recording_row(call, &row, target);
+	r = target_set_recording_row(call, &row, target);
 	recording_row_clear(&row);
 	return r;
 }
 
 /* 0, CONTROL_ANSWERED or negative; the target is cleared by the caller in any case. */
-static int aim(struct control_call *call, struct target *target)
+static int target_find(struct control_call *call, struct target *target)
 {
 	bool account = control_text(call, "account"), recording = control_text(call, "recording");
+	struct reason reason = {""};
 
 	if (account == recording)
 		return control_answer_invalid(
 				call, "account", "give either an account or a recording");
-	return account ? aim_at_account(call, target) : aim_at_recording(call, target);
+	int r = account ? target_set_account(call, target) : target_set_recording(call, target);
+	if (r == 0)
+		r = gate_check_item(call->vault->db, &target->item, &reason);
+	return r == -RE_REFUSED ? control_answer_refused(call, "%s", reason_text(&reason, r)) : r;
 }
 
 /* What can be said of the erasure that epoch completes. */
-static json_t *assurance_part(struct control_call *call, uint64_t epoch)
+static json_t *shred_assurance(struct control_call *call, uint64_t epoch)
 {
-	const char *assurance = call->vault->root->assurance;
+	const char *assurance = call->vault->root.copies->assurance;
 	char sentence[SENTENCE_BYTES];
 
 	root_assurance_sentence(assurance, epoch, sentence, sizeof(sentence));
@@ -141,9 +129,9 @@ static json_t *assurance_part(struct control_call *call, uint64_t epoch)
 }
 
 /* Steals part; {member: part and what the assurance says}. */
-static int answer(struct control_call *call, const char *member, json_t *part, uint64_t epoch)
+static int shred_answer(struct control_call *call, const char *member, json_t *part, uint64_t epoch)
 {
-	json_t *assurance = assurance_part(call, epoch);
+	json_t *assurance = shred_assurance(call, epoch);
 
 	if (json_object_update(part, assurance) < 0) {
 		json_decref(part);
@@ -156,11 +144,11 @@ static int answer(struct control_call *call, const char *member, json_t *part, u
 int control_shred_plan(struct control_call *call)
 {
 	_cleanup_(target_clear) struct target target = {.forecast = true};
-	int r = aim(call, &target);
+	int r = target_find(call, &target);
 
 	if (r != 0)
 		return r;
-	return answer(call, "plan",
+	return shred_answer(call, "plan",
 			json_pack("{s:s*, s:s*, s:I, s:I, s:o*, s:o*}", "account", target.account,
 					"recording", *target.recording ? target.recording : NULL,
 					"recordings", (json_int_t)target.recordings,
@@ -170,33 +158,33 @@ int control_shred_plan(struct control_call *call)
 			vault_epoch(call->vault) + 1);
 }
 
-static int shred_failed(struct control_call *call, const struct target *target, int r)
+static int shred_fail(struct control_call *call, const struct target *target, int r,
+		const struct reason *reason)
 {
-	char why[sizeof(call->vault->last_error)];
-
-	memcpy(why, call->vault->last_error, sizeof(why)); /* the next call may change it */
+	if (r == -RE_REFUSED)
+		return control_answer_refused(call, "%s", reason_text(reason, r));
 	if (r == -RE_AWAY)
-		return control_answer_pending(call, why);
+		return control_answer_pending(call, reason_text(reason, r));
 	if (r != -RE_NOT_ERASED && erasure_is_noted(call->vault->db, &target->item) > 0)
-		return control_answer_pending(call, re_strerror(r));
-	if (r != -RE_CORRUPT)
-		return r;
-	return control_answer_trouble(call, why);
+		return control_answer_pending(call, reason_text(reason, r));
+	return control_answer_trouble(call, reason_text(reason, r));
 }
 
 int control_shred_run(struct control_call *call)
 {
 	_cleanup_(target_clear) struct target target = {0};
 	struct erasure_result result;
-	int r = aim(call, &target);
+	struct reason reason = {""};
+	int r = target_find(call, &target);
 
 	if (r != 0)
 		return r;
-	r = erasure_run(call->vault, &target.item, 1, call->uid, control_text(call, "reason"),
-			&result);
+	target.item.uid = call->uid;
+	target.item.reason = control_text(call, "reason");
+	r = erasure_run(&call->vault->eraser, &target.item, 1, &result, &reason);
 	if (r < 0)
-		return shred_failed(call, &target, r);
-	return answer(call, "result",
+		return shred_fail(call, &target, r, &reason);
+	return shred_answer(call, "result",
 			json_pack("{s:I, s:I, s:I, s:I, s:o}", "recordings",
 					(json_int_t)result.recordings, "plaintext_bytes",
 					(json_int_t)result.plain_bytes, "epoch_before",

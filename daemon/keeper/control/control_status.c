@@ -7,7 +7,7 @@
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/root/preflight.h"
-#include "daemon/keeper/root/root_place.h"
+#include "daemon/keeper/root/root_main.h"
 #include "storage/tpm2/root_tpm2.h"
 
 #define SENTENCE_BYTES 512
@@ -19,29 +19,29 @@ struct waiting {
 	int64_t oldest_us; /* 0: nothing waits */
 };
 
-static json_t *null_for_none(json_t *value)
+static json_t *json_or_null(json_t *value)
 {
 	return value ? value : json_null();
 }
 
 /* Seconds since then; null for 0 (never). */
-static json_t *age(struct vault *vault, int64_t since_us)
+static json_t *age_since(struct vault *vault, int64_t since_us)
 {
 	if (since_us <= 0)
 		return json_null();
-	int64_t us = clock_now_us(&vault->clock) - since_us;
+	int64_t us = clock_now_us(&vault->clock.clock) - since_us;
 	return json_real((double)(us > 0 ? us : 0) / US_PER_S);
 }
 
 /* Within bounds that can be added up. */
-static json_int_t count_of(const json_t *spool, const char *key)
+static json_int_t spool_count(const json_t *spool, const char *key)
 {
 	json_int_t n = json_integer_value(json_object_get(spool, key));
 
 	return n < 0 ? 0 : n > COUNT_MAX ? COUNT_MAX : n;
 }
 
-static json_t *free_percent(const json_t *spool)
+static json_t *spool_free_percent(const json_t *spool)
 {
 	const json_t *percent = json_object_get(spool, "free_percent");
 	double value = json_number_value(percent);
@@ -53,7 +53,7 @@ static json_t *free_percent(const json_t *spool)
 /* The intake's report is another process's word: what is not as agreed is left out. */
 static json_t *spool_status(struct vault *vault, const json_t *spool, struct waiting *sum)
 {
-	json_int_t waiting = count_of(spool, "waiting"), refused = count_of(spool, "refused");
+	json_int_t waiting = spool_count(spool, "waiting"), refused = spool_count(spool, "refused");
 	int64_t oldest_us = json_integer_value(json_object_get(spool, "oldest_finished_us"));
 
 	sum->waiting += waiting;
@@ -63,13 +63,14 @@ static json_t *spool_status(struct vault *vault, const json_t *spool, struct wai
 	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:b}", "name",
 			view_text(json_string_value(json_object_get(spool, "name"))), "path",
 			view_text(json_string_value(json_object_get(spool, "path"))), "waiting",
-			waiting, "refused", refused, "stale", count_of(spool, "stale"),
+			waiting, "refused", refused, "stale", spool_count(spool, "stale"),
 			"oldest_stale_s",
-			age(vault, json_integer_value(json_object_get(spool, "stale_since_us"))),
-			"oldest_unsealed_s", age(vault, oldest_us), "last_error",
-			null_for_none(view_text(
+			age_since(vault, json_integer_value(
+							 json_object_get(spool, "stale_since_us"))),
+			"oldest_unsealed_s", age_since(vault, oldest_us), "last_error",
+			json_or_null(view_text(
 					json_string_value(json_object_get(spool, "last_error")))),
-			"free_percent", free_percent(spool), "low_space",
+			"free_percent", spool_free_percent(spool), "low_space",
 			json_is_true(json_object_get(spool, "low_space")));
 }
 
@@ -87,7 +88,7 @@ static json_t *spools_status(struct control_call *call, struct waiting *sum)
 	return spools;
 }
 
-static json_t *percentile(const struct exposure *exposure, unsigned p)
+static json_t *exposure_part(const struct exposure *exposure, unsigned p)
 {
 	int64_t us = exposure ? exposure_percentile_us(exposure, p) : -1;
 
@@ -99,48 +100,51 @@ static json_t *exposure_status(const struct control *control)
 	const struct exposure *exposure =
 			control->intake ? intake_server_exposure(control->intake) : NULL;
 
-	return json_pack("{s:o, s:o}", "p50", percentile(exposure, 50), "p99",
-			percentile(exposure, 99));
+	return json_pack("{s:o, s:o}", "p50", exposure_part(exposure, 50), "p99",
+			exposure_part(exposure, 99));
 }
 
-static void warn(json_t *warnings, json_t *text)
+static void warnings_add(json_t *warnings, json_t *text)
 {
 	json_array_append_new(warnings, text);
 }
 
-static void warn_of_stale(const json_t *spool, const char *name, json_t *warnings)
+static void warnings_add_stale(const json_t *spool, const char *name, json_t *warnings)
 {
-	json_int_t stale = count_of(spool, "stale");
+	json_int_t stale = spool_count(spool, "stale");
 	double age_s = json_number_value(json_object_get(spool, "oldest_stale_s"));
 
 	if (stale > 0)
-		warn(warnings, json_sprintf("spool %s: %lld recordings do not come to their end, the oldest "
-					    "begun %.0f min ago: still open, or not marked as finished",
-					       name, (long long)stale, age_s / 60));
+		warnings_add(warnings,
+				json_sprintf("spool %s: %lld recordings do not come to their end, the oldest "
+					     "begun %.0f min ago: still open, or not marked as finished",
+						name, (long long)stale, age_s / 60));
 }
 
-static void warn_of_spools(const json_t *spools, json_t *warnings)
+static void warnings_add_spools(const json_t *spools, json_t *warnings)
 {
 	for (size_t i = 0; i < json_array_size(spools); i++) {
 		const json_t *spool = json_array_get(spools, i);
 		const char *name = json_string_value(json_object_get(spool, "name"));
 		const char *error = json_string_value(json_object_get(spool, "last_error"));
-		json_int_t refused = count_of(spool, "refused");
+		json_int_t refused = spool_count(spool, "refused");
 		if (error)
-			warn(warnings, json_sprintf("spool %s: %s", name, error));
-		warn_of_stale(spool, name, warnings);
+			warnings_add(warnings, json_sprintf("spool %s: %s", name, error));
+		warnings_add_stale(spool, name, warnings);
 		if (json_is_true(json_object_get(spool, "low_space")))
-			warn(warnings, json_sprintf("spool %s: its filesystem has %.1f%% of its space left",
-						       name,
-						       json_number_value(json_object_get(
-								       spool, "free_percent"))));
+			warnings_add(warnings,
+					json_sprintf("spool %s: its filesystem has %.1f%% of its space left",
+							name,
+							json_number_value(json_object_get(
+									spool, "free_percent"))));
 		if (refused > 0)
-			warn(warnings, json_sprintf("spool %s: %lld files cannot be sealed and stay there",
-						       name, (long long)refused));
+			warnings_add(warnings,
+					json_sprintf("spool %s: %lld files cannot be sealed and stay there",
+							name, (long long)refused));
 	}
 }
 
-static void warn_of_space(const struct config *config, json_t *warnings)
+static void warnings_add_space(const struct config *config, json_t *warnings)
 {
 	struct watermark_space space;
 	struct statvfs st;
@@ -149,77 +153,82 @@ static void warn_of_space(const struct config *config, json_t *warnings)
 		return;
 	watermark_space(&st, &space);
 	if (space.free_percent < config->objects_low_percent)
-		warn(warnings, json_sprintf("the object directory has %.1f%% of its space left",
-					       space.free_percent));
+		warnings_add(warnings,
+				json_sprintf("the object directory has %.1f%% of its space left",
+						space.free_percent));
 }
 
-static json_t *warnings_of(struct control_call *call, const json_t *spools)
+static json_t *warnings_list(struct control_call *call, const json_t *spools)
 {
 	const struct intake_server *intake = call->control->intake;
 	json_t *warnings = json_array();
 
 	if (!intake || !intake_server_connected(intake))
-		warn(warnings, json_string("recseald is not connected: nothing is being sealed"));
-	if (call->vault->stuck)
-		warn(warnings, json_string("the keeper must be restarted to finish an erasure"));
+		warnings_add(warnings,
+				json_string("recseald is not connected: nothing is being sealed"));
+	if (call->vault->root.stuck)
+		warnings_add(warnings,
+				json_string("the keeper must be restarted to finish an erasure"));
 	control_root_warn(call->vault, warnings);
-	warn_of_spools(spools, warnings);
-	warn_of_space(call->vault->config, warnings);
+	warnings_add_spools(spools, warnings);
+	warnings_add_space(call->vault->config, warnings);
 	return warnings;
 }
 
-static void note_of_host(void *context, const char *sentence)
+static void warnings_add_host(void *context, const char *sentence)
 {
-	warn(context, json_string(sentence));
+	warnings_add(context, json_string(sentence));
 }
 
-static json_t *host_part(const struct config *config)
+static json_t *status_host(const struct config *config)
 {
 	json_t *warnings = json_array();
 
-	preflight_check(config, "", note_of_host, warnings);
+	preflight_check(config->keeper_dir, "", warnings_add_host, warnings);
 	return json_pack("{s:o}", "host_warnings", warnings);
 }
 
 /* How much of a TPM's memory is spent; null for a file, or while it is away. */
-static json_t *root_writes(const struct vault *vault)
+static json_t *status_root_writes(const struct vault *vault)
 {
-	const struct root_provider *own = vault->root->member[0].provider;
+	const struct root_provider *own = vault->root.copies->member[0].provider;
 
-	if (!own || root_place_is_file(vault))
+	if (!own || root_main_is_file(&vault->root))
 		return json_null();
 	return json_integer((json_int_t)root_tpm2_writes(own));
 }
 
-static json_t *vault_part(struct vault *vault)
+static json_t *status_vault(struct vault *vault)
 {
 	char id[ULID_TEXT_CHARS + 1], sentence[SENTENCE_BYTES];
 
-	ulid_format(vault->vault_id, id);
-	root_assurance_sentence(
-			vault->root->assurance, vault_epoch(vault), sentence, sizeof(sentence));
+	ulid_format(vault->root.vault_id, id);
+	root_assurance_sentence(vault->root.copies->assurance, vault_epoch(vault), sentence,
+			sizeof(sentence));
 	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "version", VERSION, "vault", id,
-			"assurance", vault->root->assurance, "assurance_sentence", sentence,
-			"epoch", (json_int_t)vault_epoch(vault), "root_writes", root_writes(vault),
-			"last_error",
-			null_for_none(*vault->last_error ? view_text(vault->last_error) : NULL));
+			"assurance", vault->root.copies->assurance, "assurance_sentence", sentence,
+			"epoch", (json_int_t)vault_epoch(vault), "root_writes",
+			status_root_writes(vault), "last_error",
+			json_or_null(*vault->notices.problem.text
+							? view_text(vault->notices.problem.text)
+							: NULL));
 }
 
-static json_t *intake_part(struct control_call *call)
+static json_t *status_intake(struct control_call *call)
 {
 	const struct intake_server *intake = call->control->intake;
 	struct waiting sum = {0};
 	json_t *spools = spools_status(call, &sum);
-	json_t *warnings = warnings_of(call, spools);
+	json_t *warnings = warnings_list(call, spools);
 
 	return json_pack("{s:b, s:{s:o, s:I, s:I}, s:o, s:o, s:o}", "intake_connected",
 			intake && intake_server_connected(intake), "spool", "oldest_unsealed_s",
-			age(call->vault, sum.oldest_us), "waiting", sum.waiting, "refused",
+			age_since(call->vault, sum.oldest_us), "waiting", sum.waiting, "refused",
 			sum.refused, "spools", spools, "exposure_s", exposure_status(call->control),
 			"warnings", warnings);
 }
 
-static int counts_part(struct vault *vault, json_t **ret_part)
+static int status_counts(struct vault *vault, json_t **ret_part)
 {
 	int64_t accounts[ACCOUNT_QUARANTINE + 1];
 	struct tally tally;
@@ -241,12 +250,12 @@ static int counts_part(struct vault *vault, json_t **ret_part)
 int control_status(struct control_call *call)
 {
 	json_t *counts;
-	int r = counts_part(call->vault, &counts);
+	int r = status_counts(call->vault, &counts);
 
 	if (r < 0)
 		return r;
-	json_t *status = vault_part(call->vault);
-	json_t *intake = intake_part(call), *host = host_part(call->vault->config);
+	json_t *status = status_vault(call->vault);
+	json_t *intake = status_intake(call), *host = status_host(call->vault->config);
 	if (json_object_update(status, counts) < 0 || json_object_update(status, intake) < 0 ||
 			json_object_update(status, host) < 0) {
 		json_decref(status);

@@ -13,7 +13,7 @@
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/root/epoch_slots.h"
 #include "daemon/keeper/root/preflight.h"
-#include "daemon/keeper/root/root_place.h"
+#include "daemon/keeper/root/root_main.h"
 #include "storage/tpm2/root_tpm2.h"
 
 #define TEXT_BYTES      1024
@@ -24,7 +24,7 @@
 #define KEEPER          "keeper"
 
 /* Steals nothing; advice NULL: it is fine. */
-static void append(json_t *checks, const char *where, const char *what, const char *finding,
+static void check_append(json_t *checks, const char *where, const char *what, const char *finding,
 		const char *advice)
 {
 	json_t *check = json_pack("{s:o, s:s, s:b, s:o, s:o*}", "where", view_text(where), "what",
@@ -43,7 +43,7 @@ void doctor_fine(json_t *checks, const char *where, const char *what, const char
 	va_start(arguments, format);
 	vsnprintf(finding, sizeof(finding), format, arguments);
 	va_end(arguments);
-	append(checks, where, what, finding, NULL);
+	check_append(checks, where, what, finding, NULL);
 }
 
 void doctor_change(json_t *checks, const char *where, const char *what, const char *advice,
@@ -55,7 +55,7 @@ void doctor_change(json_t *checks, const char *where, const char *what, const ch
 	va_start(arguments, format);
 	vsnprintf(finding, sizeof(finding), format, arguments);
 	va_end(arguments);
-	append(checks, where, what, finding, advice);
+	check_append(checks, where, what, finding, advice);
 }
 
 void doctor_space(json_t *checks, const char *where, const char *of, uint64_t free_bytes,
@@ -76,20 +76,20 @@ void doctor_space(json_t *checks, const char *where, const char *of, uint64_t fr
 }
 
 /* The slot is read as the next erasure would read it. */
-static int read_root(struct vault *vault, size_t i)
+static int doctor_read_root(struct vault *vault, size_t i)
 {
 	_cleanup_secret_ struct root_record *record = secret_new(sizeof(*record));
-	int r = record ? epoch_slot_get(vault, i, vault->root_slot, record) : -RE_MLOCK;
+	int r = record ? epoch_slot_get(&vault->root, i, vault->root.slot, record) : -RE_MLOCK;
 
 	if (r >= 0 && (r == 0 || record->epoch != vault_epoch(vault)))
 		return -RE_CORRUPT;
 	return r < 0 ? r : 0;
 }
 
-static void check_place(json_t *checks, struct vault *vault, size_t i)
+static void doctor_check_copy(json_t *checks, struct vault *vault, size_t i)
 {
-	const struct root_member *member = &vault->root->member[i];
-	int r = member->provider ? read_root(vault, i) : -RE_AWAY;
+	const struct root_member *member = &vault->root.copies->member[i];
+	int r = member->provider ? doctor_read_root(vault, i) : -RE_AWAY;
 
 	if (r == 0)
 		doctor_fine(checks, KEEPER, "root", "%s (%s) is readable, epoch %" PRIu64,
@@ -99,22 +99,22 @@ static void check_place(json_t *checks, struct vault *vault, size_t i)
 				"bring it back, or replace it (recsealctl root): nothing is erased without "
 				"it",
 				"%s (%s) is away: %s", member->name, member->location,
-				member->trouble);
+				member->why_away.text);
 	else
 		doctor_change(checks, KEEPER, "root",
 				"see recseal-keeper(8) before anything is restarted: without its root the "
 				"vault does not open again",
 				"%s (%s) cannot be read: %s", member->name, member->location,
-				root_set_trouble(vault->root, i, r));
+				root_set_trouble(vault->root.copies, i, r));
 }
 
-static void check_root(json_t *checks, struct vault *vault)
+static void doctor_check_root(json_t *checks, struct vault *vault)
 {
-	const char *assurance = vault->root->assurance;
+	const char *assurance = vault->root.copies->assurance;
 
-	for (size_t i = 0; i < vault->root->n; i++)
-		check_place(checks, vault, i);
-	if (vault->root->n == 1)
+	for (size_t i = 0; i < vault->root.copies->n; i++)
+		doctor_check_copy(checks, vault, i);
+	if (vault->root.copies->n == 1)
 		doctor_fine(checks, KEEPER, "mirror",
 				"none: if the root is lost, so is every recording; recsealctl root add");
 	if (root_assurance_rank(assurance) == 0)
@@ -126,11 +126,11 @@ static void check_root(json_t *checks, struct vault *vault)
 		doctor_fine(checks, KEEPER, "assurance", "%s", assurance);
 }
 
-static void check_tpm(json_t *checks, const struct vault *vault)
+static void doctor_check_tpm(json_t *checks, const struct vault *vault)
 {
-	const struct root_provider *own = vault->root->member[0].provider;
+	const struct root_provider *own = vault->root.copies->member[0].provider;
 
-	if (!own || root_place_is_file(vault))
+	if (!own || root_main_is_file(&vault->root))
 		return;
 	uint64_t writes = root_tpm2_writes(own);
 	if (writes > TPM_WRITES_MANY)
@@ -144,7 +144,7 @@ static void check_tpm(json_t *checks, const struct vault *vault)
 }
 
 /* Sentences of preflight.h end with what to do. */
-static void on_warning(void *context, const char *sentence)
+static void doctor_on_warning(void *context, const char *sentence)
 {
 	const char *end = strstr(sentence, ". ");
 
@@ -156,7 +156,7 @@ static void on_warning(void *context, const char *sentence)
 }
 
 /* ProcSubset=pid hides it: what cannot be seen must not pass for not there. */
-static bool swap_is_visible(const char *host)
+static bool host_shows_swap(const char *host)
 {
 	char path[PATH_MAX];
 
@@ -164,22 +164,23 @@ static bool swap_is_visible(const char *host)
 	return access(path, R_OK) == 0;
 }
 
-static void check_host(json_t *checks, const struct vault *vault, const char *host)
+static void doctor_check_host(json_t *checks, const struct vault *vault, const char *host)
 {
 	size_t before = json_array_size(checks);
 
-	preflight_check(vault->config, host, on_warning, checks);
+	preflight_check(vault->config->keeper_dir, host, doctor_on_warning, checks);
 	if (json_array_size(checks) == before)
 		doctor_fine(checks, "host", "keys",
 				"no hibernation, crash dumps, snapshots or copying filesystem found that "
 				"could keep them; %s",
-				swap_is_visible(host)
+				host_shows_swap(host)
 						? "nor swap"
 						: "swap cannot be seen from within the unit (MemorySwapMax=0 "
 						  "there keeps them out of it)");
 }
 
-static void check_folder(json_t *checks, const char *of, const char *path, uint64_t least_bytes)
+static void doctor_check_folder(
+		json_t *checks, const char *of, const char *path, uint64_t least_bytes)
 {
 	struct statvfs sv;
 
@@ -197,9 +198,9 @@ static void check_folder(json_t *checks, const char *of, const char *path, uint6
 		doctor_space(checks, KEEPER, of, free_bytes, (uint64_t)sv.f_blocks * sv.f_frsize);
 }
 
-static void check_clock(json_t *checks, const struct vault *vault)
+static void doctor_check_clock(json_t *checks, const struct vault *vault)
 {
-	int64_t behind_us = vault->latest_us - clock_now_us(&vault->clock);
+	int64_t behind_us = vault->clock.latest_us - clock_now_us(&vault->clock.clock);
 
 	if (behind_us > CLOCK_SLACK_US)
 		doctor_change(checks, KEEPER, "clock",
@@ -211,9 +212,10 @@ static void check_clock(json_t *checks, const struct vault *vault)
 		doctor_fine(checks, KEEPER, "clock", "not behind what the vault has seen");
 }
 
-static void check_erasures(json_t *checks, const struct vault *vault, const struct tally *tally)
+static void doctor_check_erasures(
+		json_t *checks, const struct vault *vault, const struct tally *tally)
 {
-	if (vault->stuck)
+	if (vault->root.stuck)
 		doctor_change(checks, KEEPER, "erasures", "restart recseal-keeper",
 				"one was interrupted, and only a restart can finish it");
 	else if (tally->count[RECORDING_PENDING] > 0)
@@ -224,14 +226,14 @@ static void check_erasures(json_t *checks, const struct vault *vault, const stru
 				tally->count[RECORDING_PENDING]);
 	else
 		doctor_fine(checks, KEEPER, "erasures", "none is waiting");
-	if (vault->witness_owed)
+	if (vault->root.witness_owed)
 		doctor_change(checks, KEEPER, "epoch witness",
 				"make room, or make it writable for the keeper",
 				"the object folder could not take note of epoch %" PRIu64,
 				vault_epoch(vault));
 }
 
-static void check_quarantine(json_t *checks, const struct tally *tally)
+static void doctor_check_quarantine(json_t *checks, const struct tally *tally)
 {
 	if (tally->count[RECORDING_QUARANTINED] > 0)
 		doctor_change(checks, KEEPER, "quarantine",
@@ -243,7 +245,7 @@ static void check_quarantine(json_t *checks, const struct tally *tally)
 		doctor_fine(checks, KEEPER, "quarantine", "empty");
 }
 
-static void check_catalog(json_t *checks, struct vault *vault)
+static void doctor_check_catalog(json_t *checks, struct vault *vault)
 {
 	struct tally tally;
 	int r = recording_tally(vault->db, 0, &tally);
@@ -254,17 +256,17 @@ static void check_catalog(json_t *checks, struct vault *vault)
 				"it cannot be read: %s", re_strerror(r));
 		return;
 	}
-	check_erasures(checks, vault, &tally);
-	check_quarantine(checks, &tally);
+	doctor_check_erasures(checks, vault, &tally);
+	doctor_check_quarantine(checks, &tally);
 }
 
 void doctor_keeper(json_t *checks, struct vault *vault, const char *host)
 {
-	check_root(checks, vault);
-	check_tpm(checks, vault);
-	check_host(checks, vault, host);
-	check_folder(checks, "the keeper's state", vault->config->keeper_dir, ERASURE_BYTES);
-	check_folder(checks, "sealed objects", vault->config->objects_dir, 0);
-	check_clock(checks, vault);
-	check_catalog(checks, vault);
+	doctor_check_root(checks, vault);
+	doctor_check_tpm(checks, vault);
+	doctor_check_host(checks, vault, host);
+	doctor_check_folder(checks, "the keeper's state", vault->config->keeper_dir, ERASURE_BYTES);
+	doctor_check_folder(checks, "sealed objects", vault->config->objects_dir, 0);
+	doctor_check_clock(checks, vault);
+	doctor_check_catalog(checks, vault);
 }

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "daemon/keeper/vault/vault.h"
+#include "daemon/keeper/open/vault.h"
 
 /* Appends checks of the keeper: root, host, space, clock, what is under way. host as for
  * preflight_check(). Reads the root once: with a TPM that may take as long as an operation there.

@@ -1,3 +1,6 @@
+/* The doctor's checks of the spools. All it knows of them are the facts that the intake reports, another
+ * process's word: a fact that is missing or not of its type counts as not known, and is never taken
+ * for fine. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +20,7 @@ struct report {
 	char where[96];
 };
 
-static const char *text(const json_t *object, const char *key, const char *otherwise)
+static const char *fact_text(const json_t *object, const char *key, const char *otherwise)
 {
 	const char *value = json_string_value(json_object_get(object, key));
 
@@ -25,17 +28,17 @@ static const char *text(const json_t *object, const char *key, const char *other
 }
 
 /* Never negative. */
-static int64_t number(const json_t *object, const char *key)
+static int64_t fact_number(const json_t *object, const char *key)
 {
 	json_int_t n = json_integer_value(json_object_get(object, key));
 
 	return n < 0 ? 0 : n > NUMBER_MAX ? NUMBER_MAX : n;
 }
 
-static void check_owner(const struct report *r)
+static void spool_check_owner(const struct report *r)
 {
-	int64_t mode = number(r->facts, "mode"), uid = number(r->facts, "uid");
-	int64_t gid = number(r->facts, "gid");
+	int64_t mode = fact_number(r->facts, "mode"), uid = fact_number(r->facts, "uid");
+	int64_t gid = fact_number(r->facts, "gid");
 
 	if (mode & OTHERS_WRITE)
 		doctor_change(r->checks, r->where, "owner",
@@ -51,9 +54,9 @@ static void check_owner(const struct report *r)
 				(uint64_t)mode);
 }
 
-static void check_access(const struct report *r)
+static void spool_check_access(const struct report *r)
 {
-	const char *why = text(r->facts, "no_access", NULL);
+	const char *why = fact_text(r->facts, "no_access", NULL);
 
 	if (why)
 		doctor_change(r->checks, r->where, "access",
@@ -64,10 +67,10 @@ static void check_access(const struct report *r)
 		doctor_fine(r->checks, r->where, "access", "recseald may read and remove there");
 }
 
-static void check_leases(const struct report *r)
+static void spool_check_leases(const struct report *r)
 {
-	const char *filesystem = text(r->facts, "filesystem", "not known");
-	const char *leases = text(r->facts, "leases", "");
+	const char *filesystem = fact_text(r->facts, "filesystem", "not known");
+	const char *leases = fact_text(r->facts, "leases", "");
 
 	if (strcmp(leases, "honoured") == 0 &&
 			!json_is_true(json_object_get(r->facts, "unleased"))) {
@@ -87,10 +90,11 @@ static void check_leases(const struct report *r)
 	}
 }
 
-static void check_watches(const struct report *r)
+static void spool_check_watches(const struct report *r)
 {
-	int64_t watches = number(r->facts, "watches"), max = number(r->facts, "watches_max");
-	int64_t unwatched = number(r->facts, "unwatched");
+	int64_t watches = fact_number(r->facts, "watches"),
+		max = fact_number(r->facts, "watches_max");
+	int64_t unwatched = fact_number(r->facts, "unwatched");
 	const char *advice = "raise fs.inotify.max_user_watches (sysctl.d)";
 
 	if (unwatched > 0)
@@ -109,9 +113,9 @@ static void check_watches(const struct report *r)
 				watches);
 }
 
-static void check_class(const struct report *r)
+static void spool_check_class(const struct report *r)
 {
-	const char *name = text(r->facts, "class", "");
+	const char *name = fact_text(r->facts, "class", "");
 	const struct config_class *class = config_find_class(r->vault->config, name);
 
 	if (!class)
@@ -123,14 +127,14 @@ static void check_class(const struct report *r)
 		doctor_fine(r->checks, r->where, "class", "%s: kept for %.4g days", name,
 				(double)class->keep_us / US_PER_DAY);
 	doctor_fine(r->checks, r->where, "profile", "%s, settle time %.1f s",
-			text(r->facts, "profile", "not known"),
-			(double)number(r->facts, "settle_us") / US_PER_S);
+			fact_text(r->facts, "profile", "not known"),
+			(double)fact_number(r->facts, "settle_us") / US_PER_S);
 }
 
-static void check_files(const struct report *r)
+static void spool_check_files(const struct report *r)
 {
-	int64_t refused = number(r->spool, "refused");
-	const char *error = text(r->spool, "last_error", NULL);
+	int64_t refused = fact_number(r->spool, "refused");
+	const char *error = fact_text(r->spool, "last_error", NULL);
 
 	if (refused > 0)
 		doctor_change(r->checks, r->where, "files",
@@ -142,31 +146,31 @@ static void check_files(const struct report *r)
 				"the last attempt failed: %s", error);
 	if (refused == 0 && !error)
 		doctor_fine(r->checks, r->where, "files", "%" PRId64 " wait to be sealed",
-				number(r->spool, "waiting"));
+				fact_number(r->spool, "waiting"));
 }
 
-static void check_there(const struct report *r)
+static void spool_check_there(const struct report *r)
 {
-	check_owner(r);
-	check_access(r);
-	check_leases(r);
-	check_watches(r);
-	if (number(r->facts, "total_bytes") > 0)
+	spool_check_owner(r);
+	spool_check_access(r);
+	spool_check_leases(r);
+	spool_check_watches(r);
+	if (fact_number(r->facts, "total_bytes") > 0)
 		doctor_space(r->checks, r->where, "the spool",
-				(uint64_t)number(r->facts, "free_bytes"),
-				(uint64_t)number(r->facts, "total_bytes"));
-	check_class(r);
-	check_files(r);
+				(uint64_t)fact_number(r->facts, "free_bytes"),
+				(uint64_t)fact_number(r->facts, "total_bytes"));
+	spool_check_class(r);
+	spool_check_files(r);
 }
 
-static void check_spool(json_t *checks, const struct vault *vault, const json_t *spool)
+static void spool_check_all(json_t *checks, const struct vault *vault, const json_t *spool)
 {
 	struct report r = {.checks = checks,
 			.vault = vault,
 			.spool = spool,
 			.facts = json_object_get(spool, "facts")};
 
-	snprintf(r.where, sizeof(r.where), "spool %.64s", text(spool, "name", "?"));
+	snprintf(r.where, sizeof(r.where), "spool %.64s", fact_text(spool, "name", "?"));
 	if (!json_is_object(r.facts))
 		doctor_change(checks, r.where, "report",
 				"have recseald and recseal-keeper be of one version",
@@ -174,9 +178,9 @@ static void check_spool(json_t *checks, const struct vault *vault, const json_t 
 	else if (!json_is_true(json_object_get(r.facts, "there")))
 		doctor_change(checks, r.where, "folder",
 				"make it, or mount it, or put Path= right: nothing is sealed from it",
-				"%s cannot be opened", text(spool, "path", "its folder"));
+				"%s cannot be opened", fact_text(spool, "path", "its folder"));
 	else
-		check_there(&r);
+		spool_check_there(&r);
 }
 
 void doctor_spools(json_t *checks, const struct vault *vault, const json_t *spools_or_null)
@@ -192,5 +196,5 @@ void doctor_spools(json_t *checks, const struct vault *vault, const json_t *spoo
 		doctor_change(checks, "intake", "spools",
 				"add a [spool NAME] section with Path=", "there is none");
 	for (size_t i = 0; i < json_array_size(spools_or_null); i++)
-		check_spool(checks, vault, json_array_get(spools_or_null, i));
+		spool_check_all(checks, vault, json_array_get(spools_or_null, i));
 }

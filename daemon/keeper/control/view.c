@@ -31,7 +31,7 @@ json_t *view_time(int64_t t_us)
 	return json_string(text);
 }
 
-static json_t *printable(const void *bytes, size_t len)
+static json_t *text_to_json(const void *bytes, size_t len)
 {
 	_cleanup_free_ char *text = text_printable(bytes, len);
 
@@ -40,10 +40,10 @@ static json_t *printable(const void *bytes, size_t len)
 
 json_t *view_text(const char *text)
 {
-	return text ? printable(text, strlen(text)) : NULL;
+	return text ? text_to_json(text, strlen(text)) : NULL;
 }
 
-static json_t *positive(int64_t n)
+static json_t *number_to_json(int64_t n)
 {
 	return n > 0 ? json_integer(n) : NULL;
 }
@@ -52,11 +52,11 @@ int view_account_name(struct vault *vault, const struct account_row *row, char *
 {
 	char *name = NULL;
 	char handle[ACCOUNT_HANDLE_CHARS + 1];
-	int r = accounts_name(vault, row, &name);
+	int r = accounts_name(vault->root.tree, row, &name);
 
 	if (r == -RE_CORRUPT) {
 		account_handle_format(row->handle, handle);
-		vault_trouble(vault, "the name of account %s is damaged", handle);
+		notices_keep_problem(&vault->notices, "the name of account %s is damaged", handle);
 	} else if (r < 0 && r != -RE_GONE) {
 		return r;
 	}
@@ -64,7 +64,7 @@ int view_account_name(struct vault *vault, const struct account_row *row, char *
 	return 0;
 }
 
-static int cache_account(struct vault *vault, int64_t id, struct view_account_cache *cache)
+static int account_cache_fill(struct vault *vault, int64_t id, struct view_account_cache *cache)
 {
 	struct account_row row;
 
@@ -83,29 +83,30 @@ static int cache_account(struct vault *vault, int64_t id, struct view_account_ca
 	return r;
 }
 
-static int read_private(struct vault *vault, const struct recording_row *row,
+static int private_read(struct vault *vault, const struct recording_row *row,
 		struct recording_private *ret_private)
 {
 	char id[ULID_TEXT_CHARS + 1];
-	int r = row->private ? recordings_private(vault, row, ret_private) : -RE_GONE;
+	int r = row->private ? recordings_private(vault->root.tree, row, ret_private) : -RE_GONE;
 
 	if (r == -RE_CORRUPT) {
 		ulid_format(row->ulid, id);
-		vault_trouble(vault, "the private data of recording %s is damaged", id);
+		notices_keep_problem(
+				&vault->notices, "the private data of recording %s is damaged", id);
 	} else if (r < 0 && r != -RE_GONE) {
 		return r;
 	}
 	return 0;
 }
 
-static const char *condition_name(int condition)
+static const char *condition_to_name(int condition)
 {
 	return condition >= 0 && condition < PROBE_CONDITIONS
 			       ? probe_condition_name((enum probe_condition)condition)
 			       : probe_condition_name(PROBE_UNPROBED);
 }
 
-static json_t *duration(const struct recording_row *row)
+static json_t *duration_to_json(const struct recording_row *row)
 {
 	return row->frames >= 0 && row->sample_rate > 0
 			       ? json_real((double)row->frames / (double)row->sample_rate)
@@ -113,7 +114,7 @@ static json_t *duration(const struct recording_row *row)
 }
 
 /* The facts that outlive a shred. */
-static json_t *public_part(struct vault *vault, const struct recording_row *row)
+static json_t *recording_public_part(struct vault *vault, const struct recording_row *row)
 {
 	char id[ULID_TEXT_CHARS + 1], object[OBJECT_PLACE_BYTES];
 
@@ -122,19 +123,21 @@ static json_t *public_part(struct vault *vault, const struct recording_row *row)
 	return json_pack("{s:s, s:s, s:s, s:o, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, "
 			 "s:o*, s:I, s:I, s:s}",
 			"id", id, "state", recording_state_name(row->state), "condition",
-			condition_name(row->condition), "class", view_text(row->class),
+			condition_to_name(row->condition), "class", view_text(row->class),
 			"recorded_at", view_time(row->recorded_us), "sealed_at",
 			view_time(row->sealed_us), "expires_at", view_time(row->expires_us),
 			"destroyed_at", view_time(row->destroyed_us), "destroyed_epoch",
-			positive((int64_t)row->destroyed_epoch), "duration_s", duration(row),
-			"format", *row->format ? view_text(row->format) : NULL, "channels",
-			positive(row->channels), "sample_rate", positive(row->sample_rate),
-			"plaintext_bytes", (json_int_t)row->plain_bytes, "sealed_bytes",
-			(json_int_t)row->sealed_bytes, "object", object);
+			number_to_json((int64_t)row->destroyed_epoch), "duration_s",
+			duration_to_json(row), "format",
+			*row->format ? view_text(row->format) : NULL, "channels",
+			number_to_json(row->channels), "sample_rate",
+			number_to_json(row->sample_rate), "plaintext_bytes",
+			(json_int_t)row->plain_bytes, "sealed_bytes", (json_int_t)row->sealed_bytes,
+			"object", object);
 }
 
 /* Texts that may be absent, of the private part. */
-static json_t *private_texts(const struct recording_private *private)
+static json_t *recording_private_texts(const struct recording_private *private)
 {
 	return json_pack("{s:o*, s:o*, s:o*, s:o*, s:o*}", "spool", view_text(private->spool),
 			"damage", view_text(private->damage), "quarantine_reason",
@@ -143,21 +146,21 @@ static json_t *private_texts(const struct recording_private *private)
 			private->discarded ? json_true() : NULL);
 }
 
-static json_t *private_part(const struct recording_private *private)
+static json_t *recording_private_part(const struct recording_private *private)
 {
 	const uint8_t *name = private->path;
 	size_t len = private->path_len;
 
 	if (!name)
-		return private_texts(private);
+		return recording_private_texts(private);
 	const uint8_t *slash = memrchr(private->path, '/', private->path_len);
 	if (slash) {
 		name = slash + 1;
 		len = private->path_len - (size_t)(name - private->path);
 	}
-	json_t *part = private_texts(private);
-	if (json_object_set_new(part, "path", printable(private->path, private->path_len)) |
-			json_object_set_new(part, "name", printable(name, len))) {
+	json_t *part = recording_private_texts(private);
+	if (json_object_set_new(part, "path", text_to_json(private->path, private->path_len)) |
+			json_object_set_new(part, "name", text_to_json(name, len))) {
 		json_decref(part);
 		return NULL;
 	}
@@ -165,9 +168,9 @@ static json_t *private_part(const struct recording_private *private)
 }
 
 /* How much of the audio of a damaged one is there: in seconds where its frames could be counted. */
-static int add_recoverable(const struct recording_row *row, int64_t bytes, json_t *view)
+static int recording_add_recoverable(const struct recording_row *row, int64_t bytes, json_t *view)
 {
-	json_t *length = row->condition == PROBE_DAMAGED ? duration(row) : NULL;
+	json_t *length = row->condition == PROBE_DAMAGED ? duration_to_json(row) : NULL;
 	int r = length ? json_object_set_new(view, "recoverable_s", length) : 0;
 
 	if (r == 0 && bytes > 0)
@@ -179,20 +182,20 @@ int view_recording(struct vault *vault, const struct recording_row *row,
 		struct view_account_cache *cache, json_t **ret_view)
 {
 	struct recording_private private = {0};
-	int r = cache_account(vault, row->account, cache);
+	int r = account_cache_fill(vault, row->account, cache);
 
 	if (r == 0)
-		r = read_private(vault, row, &private);
+		r = private_read(vault, row, &private);
 	if (r < 0)
 		return r;
-	json_t *view = public_part(vault, row);
+	json_t *view = recording_public_part(vault, row);
 	int64_t recoverable_bytes = private.recoverable_bytes;
-	json_t *more = private_part(&private);
+	json_t *more = recording_private_part(&private);
 	json_t *account = json_pack(
 			"{s:s*, s:s}", "account", cache->name, "account_handle", cache->handle);
 	recording_private_clear(&private);
 	if (json_object_update(view, account) < 0 || json_object_update(view, more) < 0 ||
-			add_recoverable(row, recoverable_bytes, view) < 0) {
+			recording_add_recoverable(row, recoverable_bytes, view) < 0) {
 		json_decref(view);
 		view = NULL;
 	}
@@ -204,7 +207,7 @@ int view_recording(struct vault *vault, const struct recording_row *row,
 	return 0;
 }
 
-static json_t *sidecar_view(const json_t *sidecar)
+static json_t *sidecar_to_json(const json_t *sidecar)
 {
 	_cleanup_free_ uint8_t *path = NULL, *bytes = NULL;
 	size_t path_len, len;
@@ -213,14 +216,14 @@ static json_t *sidecar_view(const json_t *sidecar)
 			intake_wire_bytes(sidecar, "bytes", RECORDING_SIDECAR_BYTES_MAX, &bytes,
 					&len) < 0)
 		return NULL;
-	return json_pack("{s:o, s:o}", "path", printable(path, path_len), "text",
-			printable(bytes, len));
+	return json_pack("{s:o, s:o}", "path", text_to_json(path, path_len), "text",
+			text_to_json(bytes, len));
 }
 
 int view_add_sidecars(struct vault *vault, const struct recording_row *row, json_t *view)
 {
 	struct recording_private private = {0};
-	int r = read_private(vault, row, &private);
+	int r = private_read(vault, row, &private);
 
 	if (r < 0 || json_array_size(private.sidecars) == 0) {
 		recording_private_clear(&private);
@@ -228,7 +231,8 @@ int view_add_sidecars(struct vault *vault, const struct recording_row *row, json
 	}
 	json_t *list = json_array();
 	for (size_t i = 0; i < json_array_size(private.sidecars) && r == 0; i++)
-		r = json_array_append_new(list, sidecar_view(json_array_get(private.sidecars, i)));
+		r = json_array_append_new(
+				list, sidecar_to_json(json_array_get(private.sidecars, i)));
 	recording_private_clear(&private);
 	if (r == 0)
 		return json_object_set_new(view, "sidecars", list) < 0 ? -ENOMEM : 0;
@@ -275,7 +279,7 @@ int view_account(struct vault *vault, const struct account_row *row, json_t **re
 			"handle", handle, "name", name, "state", account_state_name(row->state),
 			"created_at", view_time(row->created_us), "deleted_at",
 			view_time(row->deleted_us), "deleted_epoch",
-			positive((int64_t)row->deleted_epoch), "recordings",
+			number_to_json((int64_t)row->deleted_epoch), "recordings",
 			view_recording_counts(&tally), "plaintext_bytes",
 			(json_int_t)tally_live(&tally).plain_bytes, "oldest_at",
 			view_time(oldest_us), "newest_at", view_time(newest_us));

@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "daemon/keeper/vault/vault.h"
+#include "daemon/keeper/open/vault.h"
 
 /* The account looked at last: most recordings of a page are of one account. Zero to begin with. */
 struct view_account_cache {

@@ -6,35 +6,31 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/secret.h"
-#include "daemon/keeper/erasure/retention.h"
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/expiry.h"
 #include "daemon/keeper/vault/recordings.h"
-#include "storage/tables/audit.h"
 #include "storage/tables/former_place.h"
 
 struct assignment {
-	const struct recording_row *row;
-	const struct account_row *account;
-	uid_t uid;
-	const char *reason;
+	const struct root *root;
+	const struct assign_order *order;
 };
 
-static struct former_place former_place(const struct recording_row *row)
+static struct former_place assign_former(const struct recording_row *row)
 {
 	return (struct former_place){row->account, row->group, row->id};
 }
 
-/* Why it was in quarantine is past. Damaged private data stays as it is: it is no reason to keep
- * the recording from its account. */
-static int forget_quarantine(
-		struct vault *vault, const struct recording_row *row, const uint8_t *key)
+/* Why it was in quarantine is past. Private data that is damaged stays as it is: it is no reason to
+ * keep the recording from its account. */
+static int assign_forget_quarantine(
+		struct keytree *tree, const struct recording_row *row, const uint8_t *key)
 {
 	struct recording_private private = {0};
 	_cleanup_free_ uint8_t *sealed = NULL;
 	size_t bytes;
-	int r = recordings_private(vault, row, &private);
+	int r = recordings_private(tree, row, &private);
 
 	if (r < 0)
 		return r == -RE_CORRUPT ? 0 : r;
@@ -42,76 +38,67 @@ static int forget_quarantine(
 	private.quarantine_reason = NULL;
 	r = recordings_seal_private(&private, key, row->id, &sealed, &bytes);
 	recording_private_clear(&private);
-	return r < 0 ? r : recording_set_private(vault->db, row->id, sealed, bytes);
+	return r < 0 ? r : recording_set_private(keytree_db(tree), row->id, sealed, bytes);
 }
 
-static int audit(struct vault *vault, const struct assignment *a, const char *action,
-		const char *subject)
+/* What was moved, and to whom: two records, since a record has one subject. */
+static int assign_record(const struct assignment *a)
 {
-	struct audit_record record = {.at_us = clock_now_us(&vault->clock),
-			.uid = a->uid,
-			.action = action,
-			.subject = subject,
-			.reason = a->reason,
-			.epoch = vault_epoch(vault)};
-
-	return audit_append(vault->db, &record);
-}
-
-/* What was moved, and to whom: two records, since one has one subject. */
-static int audit_both(struct vault *vault, const struct assignment *a)
-{
+	const struct assign_order *order = a->order;
+	const struct audit_log *audit = &a->root->audit;
+	uint64_t epoch = root_epoch(a->root);
 	char id[ULID_TEXT_CHARS + 1], handle[ACCOUNT_HANDLE_CHARS + 1];
 
-	ulid_format(a->row->ulid, id);
-	account_handle_format(a->account->handle, handle);
-	int r = audit(vault, a, "move recording", id);
-	return r < 0 ? r : audit(vault, a, "assign to account", handle);
+	ulid_format(order->row->ulid, id);
+	account_handle_format(order->account->handle, handle);
+	int r = audit_log_append(audit, &order->actor, "move recording", id, epoch);
+	return r < 0 ? r
+		     : audit_log_append(audit, &order->actor, "assign to account", handle, epoch);
 }
 
-/* In the transaction that stages the epoch: the key's new place, the catalog, and the former place.
- */
-static int move(struct vault *vault, void *context)
+/* In the transaction that stages the epoch: the key's new path, the catalog, and the former path. */
+static int assign_move(void *context)
 {
 	const struct assignment *a = context;
-	const struct recording_row *row = a->row;
+	const struct recording_row *row = a->order->row;
+	struct keytree *tree = a->root->tree;
+	struct db *db = a->root->db;
 	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
 	struct key_path from = key_path_recording(row->account, row->group, row->id);
 	int64_t keep_us = row->expires_us - row->sealed_us, group;
 	bool created;
-	int r = key ? keytree_open(vault->tree, &from, key) : -RE_MLOCK;
+	int r = key ? keytree_open(tree, &from, key) : -RE_MLOCK;
 
 	if (r == -ENOENT)
-		r = -RE_CORRUPT; /* it lives, so there must be one */
+		r = -RE_CORRUPT; /* the recording lives, so there must be a key */
 	if (r == 0)
-		r = forget_quarantine(vault, row, key);
+		r = assign_forget_quarantine(tree, row, key);
 	if (r == 0)
-		r = group_for(vault->db, a->account->id, expiry_bucket(row->expires_us, keep_us),
+		r = group_for(db, a->order->account->id, expiry_bucket(row->expires_us, keep_us),
 				row->expires_us, &group, &created);
 	if (r == 0)
-		r = recording_move(vault->db, row->id, a->account->id, group, RECORDING_SEALED);
+		r = recording_move(db, row->id, a->order->account->id, group, RECORDING_SEALED);
 	if (r < 0)
 		return r;
-	struct key_path to = key_path_recording(a->account->id, group, row->id);
-	struct former_place left = former_place(row);
-	r = keytree_add(vault->tree, &to, key, NULL);
+	struct key_path to = key_path_recording(a->order->account->id, group, row->id);
+	struct former_place left = assign_former(row);
+	r = keytree_add(tree, &to, key, NULL);
 	if (r == 0)
-		r = former_place_add(vault->db, &left);
-	return r < 0 ? r : audit_both(vault, a);
+		r = former_place_add(db, &left);
+	return r < 0 ? r : assign_record(a);
 }
 
-int assign_recording(struct vault *vault, const struct recording_row *row,
-		const struct account_row *account, uid_t uid, const char *reason,
-		struct erasure_result *ret_result)
+int assign_recording(struct eraser *eraser, const struct assign_order *order,
+		struct erasure_result *ret_result, struct reason *reason)
 {
-	struct assignment assignment = {row, account, uid, reason};
+	struct assignment assignment = {eraser->root, order};
 
-	return erasure_run_with(vault, move, &assignment, ret_result);
+	return erasure_run_with(eraser, assign_move, &assignment, ret_result, reason);
 }
 
-int assign_is_noted(struct vault *vault, const struct recording_row *row)
+int assign_is_noted(struct db *db, const struct recording_row *row)
 {
-	struct former_place left = former_place(row);
+	struct former_place left = assign_former(row);
 
-	return former_place_is_noted(vault->db, &left);
+	return former_place_is_noted(db, &left);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "daemon/keeper/erasure/gate.h"
 #include "daemon/keeper/keys/key_path.h"
 #include "storage/tables/burial_table.h"
 #include "storage/tables/node_table.h"
@@ -13,96 +14,101 @@
 #define GROUP_COST 8
 #define GROUPS_MAX 64
 
-static int drop_keys_below(struct vault *vault, enum erasure_kind kind, int64_t id)
+static int bury_drop_keys(struct db *db, enum erasure_kind kind, int64_t id)
 {
 	enum node_kind node = kind == ERASE_ACCOUNT ? NODE_KIND_ACCOUNT : NODE_KIND_GROUP;
 
-	return node_drop_children(vault->db, node_id(node, (uint64_t)id));
+	return node_drop_children(db, key_path_node_id(node, (uint64_t)id));
 }
 
 /* An account's groups, and the keys below them. 1 when all are gone, 0 when there may be more. */
-static int drop_groups(struct vault *vault, int64_t account, int64_t *left)
+static int bury_drop_groups(struct db *db, int64_t account, int64_t *left)
 {
 	int64_t groups[GROUPS_MAX];
 	size_t n, max = (size_t)(1 + *left / GROUP_COST);
 
 	max = max < GROUPS_MAX ? max : GROUPS_MAX;
-	int r = group_some(vault->db, account, groups, max, &n);
+	int r = group_some(db, account, groups, max, &n);
 	for (size_t i = 0; i < n && r >= 0; i++) {
-		r = drop_keys_below(vault, ERASE_GROUP, groups[i]);
+		r = bury_drop_keys(db, ERASE_GROUP, groups[i]);
 		if (r == 0)
-			r = group_drop(vault->db, groups[i]);
+			r = group_drop(db, groups[i]);
 	}
 	*left -= (int64_t)n * GROUP_COST;
 	return r < 0 ? r : n < max;
 }
 
 /* Goes on with the next one for as long as anything is left of the stride. 1 when there is none. */
-static int bury_next(struct vault *vault, int64_t *left)
+static int bury_next(struct db *db, int64_t *left, struct reason *reason)
 {
 	struct burial burial;
 	int64_t asked = *left, looked_at;
-	int found = burial_next(vault->db, &burial);
+	int found = burial_next(db, &burial);
 
 	if (found <= 0)
 		return found < 0 ? found : 1;
-	int r = burial_stride(vault->db, &burial, asked, &looked_at);
+	int r = gate_check_burial(db, &burial, reason);
+	if (r == 0)
+		r = burial_stride(db, &burial, asked, &looked_at);
 	if (r < 0)
 		return r;
 	*left -= looked_at;
 	if (looked_at == asked)
 		return 0; /* there may be more */
-	int gone = burial.kind == ERASE_ACCOUNT ? drop_groups(vault, burial.id, left) : 1;
+	int gone = burial.kind == ERASE_ACCOUNT ? bury_drop_groups(db, burial.id, left) : 1;
 	if (gone <= 0)
 		return gone;
 	*left -= GROUP_COST;
-	r = drop_keys_below(vault, burial.kind, burial.id);
-	return r < 0 ? r : burial_done(vault->db, &burial);
+	r = bury_drop_keys(db, burial.kind, burial.id);
+	return r < 0 ? r : burial_done(db, &burial);
 }
 
-int bury_rows(struct vault *vault, int64_t max, bool *ret_more)
+int bury_rows(struct db *db, int64_t max, bool *ret_more, struct reason *reason)
 {
 	struct burial burial;
 	int64_t left = max;
-	int r = burial_next(vault->db, &burial);
+	int r = burial_next(db, &burial);
 
 	if (r <= 0) {
 		if (r == 0)
 			*ret_more = false;
 		return r;
 	}
-	r = db_begin(vault->db);
+	r = db_begin(db);
 	while (r == 0 && left > 0)
-		r = bury_next(vault, &left);
+		r = bury_next(db, &left, reason);
 	bool more = r == 0;
 	if (r >= 0)
-		r = db_commit(vault->db);
+		r = db_commit(db);
 	if (r < 0) {
-		db_rollback(vault->db);
+		db_rollback(db);
 		return r;
 	}
 	*ret_more = more;
 	return 0;
 }
 
-int bury_objects(struct vault *vault, size_t max, bool *ret_more)
+int bury_objects(struct db *db, struct object_store *store, size_t max, bool *ret_more,
+		struct reason *reason)
 {
 	uint8_t(*ulids)[ULID_BYTES] = calloc(max, sizeof(*ulids));
 	size_t n = 0;
-	int r = ulids ? removal_list(vault->db, ulids, max, &n) : -ENOMEM;
+	int r = ulids ? removal_list(db, ulids, max, &n) : -ENOMEM;
 
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = vault->store->ops->remove(vault->store, ulids[i]);
-	if (r == 0 && n > 0)
-		r = vault->store->ops->sync(vault->store);
-	if (r == 0 && n > 0)
-		r = db_begin(vault->db);
+		r = gate_check_object(db, ulids[i], reason);
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = removal_done(vault->db, ulids[i]);
+		r = store->ops->remove(store, ulids[i]);
 	if (r == 0 && n > 0)
-		r = db_commit(vault->db);
+		r = store->ops->sync(store);
+	if (r == 0 && n > 0)
+		r = db_begin(db);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = removal_done(db, ulids[i]);
+	if (r == 0 && n > 0)
+		r = db_commit(db);
 	if (r < 0)
-		db_rollback(vault->db);
+		db_rollback(db);
 	free(ulids);
 	if (r == 0)
 		*ret_more = n == max;

@@ -5,10 +5,18 @@
  * where they were. */
 #pragma once
 
-#include "daemon/keeper/vault/vault.h"
+#include <stdbool.h>
+
+#include "base/reason.h"
+#include "storage/objects/object_store.h"
+#include "storage/tables/db.h"
+
+/* Both ask the gate (gate.h) before anything goes: -RE_REFUSED with a reason means that the database
+ * was altered, and that nothing of the stride was cleared away. */
 
 /* One stride, in a transaction of its own: about max rows. *ret_more: there is more to bury. */
-int bury_rows(struct vault *vault, int64_t max, bool *ret_more);
+int bury_rows(struct db *db, int64_t max, bool *ret_more, struct reason *reason);
 
 /* Unlinks up to max objects of what is buried; *ret_more says whether there are others. */
-int bury_objects(struct vault *vault, size_t max, bool *ret_more);
+int bury_objects(struct db *db, struct object_store *store, size_t max, bool *ret_more,
+		struct reason *reason);

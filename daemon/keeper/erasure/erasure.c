@@ -1,397 +1,131 @@
 #include "daemon/keeper/erasure/erasure.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <syslog.h>
 
-#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/secret.h"
-#include "daemon/common/event.h"
+#include "daemon/keeper/erasure/erasure_notes.h"
+#include "daemon/keeper/erasure/erasure_room.h"
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/root/epoch.h"
 #include "daemon/keeper/root/mirrors.h"
-#include "daemon/keeper/vault/accounts.h"
-#include "daemon/keeper/vault/spool_places.h"
-#include "storage/tables/audit.h"
 #include "storage/tables/former_place.h"
 #include "storage/tables/node_table.h"
 
-/* Paths of everything that is noted for erasure. */
-struct victims {
-	struct key_path *paths;
-	size_t count, room;
-	bool destroys; /* not only former places */
-};
-
 /* What an epoch is made for; either part may be missing. */
-struct order {
+struct erasure_order {
 	const struct erasure_item *items;
 	size_t n;
-	uid_t uid;
-	const char *reason;
-	int (*prepare)(struct vault *vault, void *context);
+	int (*prepare)(void *context);
 	void *context;
 };
 
-static struct key_path path_of(const struct erasure_item *item)
+/* Step 1. */
+
+/* Notes the items of an order. An expiry that the gate refuses stays as it is: it is nobody's order
+ * that would have to be told. */
+static int order_note(struct eraser *eraser, const struct erasure_order *order, size_t *refused,
+		struct reason *reason)
 {
-	switch (item->kind) {
-	case ERASE_ACCOUNT:
-		return key_path_account(item->account);
-	case ERASE_GROUP:
-		return key_path_group(item->account, item->group);
-	case ERASE_RECORDING:
-		break;
+	const struct root *root = eraser->root;
+	int r = order->prepare ? order->prepare(order->context) : 0;
+
+	for (size_t i = 0; i < order->n && r == 0; i++) {
+		r = erasure_notes_add(&root->audit, &order->items[i], root_epoch(root), reason);
+		if (r == -RE_REFUSED && order->items[i].cause == CAUSE_EXPIRY) {
+			(*refused)++;
+			r = 0;
+		}
 	}
-	return key_path_recording(item->account, item->group, item->recording);
+	return r;
 }
 
-static int add_victim(struct victims *victims, struct key_path path)
+/* One transaction: notes the new items, and stages the tree without all that is noted. */
+static int erasure_stage(struct eraser *eraser, const struct erasure_order *order,
+		struct victims *victims, struct root_record **ret_next, size_t *refused,
+		struct reason *reason)
 {
-	if (victims->count == victims->room) {
-		size_t room = victims->room ? 2 * victims->room : 64;
-		struct key_path *paths = reallocarray(victims->paths, room, sizeof(*paths));
-		if (!paths)
-			return -ENOMEM;
-		victims->paths = paths;
-		victims->room = room;
-	}
-	victims->paths[victims->count++] = path;
-	return 0;
-}
+	struct db *db = eraser->root->db;
+	struct root_record *next = NULL;
+	int r = db_begin(db);
 
-static int collect_item(void *context, const struct erasure_item *item)
-{
-	struct victims *victims = context;
-
-	victims->destroys = true;
-	return add_victim(victims, path_of(item));
-}
-
-static int collect_place(void *context, const struct former_place *place)
-{
-	return add_victim(context,
-			key_path_recording(place->account, place->group, place->recording));
-}
-
-/* All that is noted. */
-static int collect(struct vault *vault, struct victims *victims)
-{
-	int r = erasure_each(vault->db, collect_item, victims);
-
-	return r < 0 ? r : former_place_each(vault->db, collect_place, victims);
-}
-
-static int audit(struct vault *vault, const char *action, const char *subject, uid_t uid,
-		const char *reason, uint64_t epoch)
-{
-	struct audit_record record = {.at_us = clock_now_us(&vault->clock),
-			.uid = uid,
-			.action = action,
-			.subject = subject,
-			.reason = reason,
-			.epoch = epoch};
-
-	return audit_append(vault->db, &record);
-}
-
-/* The recording's id where it is about one recording, else the account's handle. */
-static int subject_of(struct vault *vault, const struct erasure_item *item,
-		char ret_text[static ULID_TEXT_CHARS + 1])
-{
-	uint8_t ulid[ULID_BYTES];
-	struct account_row row;
-	int r = account_by_id(vault->db, item->account, &row);
-
-	if (r < 0)
+	if (r == 0)
+		r = order_note(eraser, order, refused, reason);
+	if (r == 0)
+		r = erasure_notes_collect(db, victims, reason);
+	if (r == 0)
+		r = epoch_stage(eraser->root, victims->paths, victims->count, &next);
+	if (r == 0)
+		r = db_commit(db);
+	if (r < 0) {
+		db_rollback(db);
+		secret_free(next);
 		return r;
-	account_handle_format(row.handle, ret_text);
-	account_row_clear(&row);
-	if (item->kind != ERASE_RECORDING)
-		return 0;
-	r = recording_ulid(vault->db, item->recording, ulid);
-	if (r == 0)
-		ulid_format(ulid, ret_text);
-	return r;
-}
-
-static int note_item(
-		struct vault *vault, const struct erasure_item *item, uid_t uid, const char *reason)
-{
-	static const char *const actions[] = {[ERASE_ACCOUNT] = "shred account",
-			[ERASE_GROUP] = "expire group",
-			[ERASE_RECORDING] = "shred recording"};
-	char subject[ULID_TEXT_CHARS + 1];
-	int r = subject_of(vault, item, subject);
-
-	if (r == 0)
-		r = erasure_note(vault->db, item);
-	return r < 0 ? r
-		     : audit(vault, actions[item->kind], subject, uid, reason,
-				       keytree_epoch(vault->tree));
-}
-
-/* Begins the transaction of step 1: what is ordered is noted. */
-static int note(struct vault *vault, const struct order *order)
-{
-	int r = db_begin(vault->db);
-
-	if (r == 0 && order->prepare)
-		r = order->prepare(vault, order->context);
-	for (size_t i = 0; i < order->n && r == 0; i++)
-		r = note_item(vault, &order->items[i], order->uid, order->reason);
-	return r;
-}
-
-/* Step 1, one transaction: notes the new items, and stages the tree without all that is noted. */
-static int stage(struct vault *vault, const struct order *order, struct victims *victims,
-		struct root_record **ret_next)
-{
-	int r = note(vault, order);
-
-	if (r == 0)
-		r = collect(vault, victims);
-	if (r == 0)
-		r = epoch_stage(vault, victims->paths, victims->count, ret_next);
-	if (r == 0) {
-		r = db_commit(vault->db);
-		if (r < 0)
-			*ret_next = secret_free(*ret_next);
 	}
-	if (r < 0)
-		db_rollback(vault->db);
-	return r;
+	*ret_next = next;
+	return 0;
 }
 
 /* The slots were not changed: the stage is void. The notes stay, and the erasure is tried again
  * (retention.h). */
-static int discard_stage(struct vault *vault)
+static int erasure_unstage(struct eraser *eraser)
 {
-	int r = db_begin(vault->db);
+	struct db *db = eraser->root->db;
+	int r = db_begin(db);
 
 	if (r == 0)
-		r = epoch_discard(vault);
-	return r < 0 ? r : db_commit(vault->db);
-}
-
-/* Only notes the items: a mirror is away, and until it is back there is nothing more to be done. */
-static int note_only(struct vault *vault, const struct order *order)
-{
-	bool anything = order->n > 0 || order->prepare;
-	int r = anything ? note(vault, order) : 0;
-
-	if (r == 0 && anything)
-		r = db_commit(vault->db);
+		r = epoch_discard(eraser->root);
+	if (r == 0)
+		r = db_commit(db);
 	if (r < 0)
-		db_rollback(vault->db);
+		db_rollback(db);
 	return r;
 }
 
-/* Step 5, one transaction; then the tree goes on with the new root. */
-static int finish(
-		struct vault *vault, const struct root_record *next, struct erasure_result *result)
+/* Only notes the items: a copy of the root is away, and until it is back nothing more can be done. */
+static int order_note_only(
+		struct eraser *eraser, const struct erasure_order *order, struct reason *reason)
 {
-	int r = db_begin(vault->db);
+	struct db *db = eraser->root->db;
+	size_t refused = 0;
 
-	result->epoch_before = next->epoch - 1;
-	result->epoch_after = next->epoch;
-	result->destroyed_us = clock_now_us(&vault->clock);
-	if (r == 0)
-		r = epoch_apply(vault, next);
-	if (r == 0)
-		r = erasure_finish(vault->db, result->destroyed_us, next->epoch,
-				&result->recordings, &result->plain_bytes);
-	if (r == 0)
-		r = former_place_finish(vault->db);
-	if (r == 0)
-		r = audit(vault, result->only_moves ? "replaced" : "destroyed", "epoch", 0, NULL,
-				next->epoch);
-	if (r == 0)
-		r = db_commit(vault->db);
-	if (r < 0) {
-		db_rollback(vault->db);
-		return r;
-	}
-	return epoch_enter(vault, next);
-}
-
-/* The proof: what was destroyed must not open with the new root, neither through what is staged nor
- * through what is old, which is still in the tables and is what an old copy would have. */
-static int prove_erased(
-		struct vault *vault, const struct root_record *next, const struct victims *victims)
-{
-	int r = keytree_try(vault->db, next->key, victims->paths, victims->count);
-
-	if (r == -ENOENT)
+	if (order->n == 0 && !order->prepare)
 		return 0;
-	return r == 0 ? -RE_NOT_ERASED : r;
-}
-
-static void announce(struct vault *vault, const struct erasure_result *result)
-{
-	struct event_fields fields = {.epoch = (int64_t)result->epoch_after};
-
-	if (result->only_moves) {
-		event_log(LOG_NOTICE, EVENT_PLAIN, &fields,
-				"keys replaced: epoch %" PRIu64 " overwrote epoch %" PRIu64
-				" (assurance %s)",
-				result->epoch_after, result->epoch_before, vault->root->assurance);
-		return;
-	}
-	event_log(LOG_NOTICE, EVENT_DESTROYED, &fields,
-			"keys of %" PRId64 " recording(s) destroyed: epoch %" PRIu64
-			" overwrote epoch %" PRIu64 " (assurance %s)",
-			result->recordings, result->epoch_after, result->epoch_before,
-			vault->root->assurance);
-}
-
-static void alarm_not_proved(struct vault *vault, int proof)
-{
-	struct event_fields fields = {.epoch = (int64_t)keytree_epoch(vault->tree)};
-	const char *what = proof == -RE_NOT_ERASED
-					   ? "a destroyed key could still be opened"
-					   : "whether keys were destroyed cannot be checked";
-
-	vault_trouble(vault, "%s after epoch %" PRIu64 ": %s", what, keytree_epoch(vault->tree),
-			re_strerror(proof));
-	event_log(LOG_ALERT, EVENT_KEY_TROUBLE, &fields, "%s: do not rely on this erasure", what);
-}
-
-/* From the erasure point on: the proof, and step 5. */
-static int complete(struct vault *vault, const struct root_record *next,
-		const struct victims *victims, struct erasure_result *result)
-{
-	spool_places_forget(vault->places, victims->paths, victims->count);
-	int proof = prove_erased(vault, next, victims);
-
-	result->only_moves = !victims->destroys;
-	int r = finish(vault, next, result);
-
-	if (r < 0) {
-		/* The old root is gone and the rows do not know it yet: a restart rolls forward. */
-		vault->stuck = true;
-		return r;
-	}
-	if (proof < 0)
-		alarm_not_proved(vault, proof);
-	announce(vault, result);
-	return proof;
-}
-
-/* Step 5 must not fail for want of room: the old root is gone by then. Generous: the pages that an
- * item of its own account changes, in the journal. */
-#define ROOM_PER_ITEM (24 << 10)
-#define ROOM_ADDED    512 /* about an item: a burial, a removal */
-#define ROOM_FIXED    (16 << 20)
-
-/* But no more than all there is: each page once in the journal, and once where it belongs, for what
- * is added about an item. Many are noted while a place of the root is away. */
-static uint64_t room_for_all(struct vault *vault, size_t items)
-{
-	static const char *const names[] = {"keeper.db", "keeper.db-wal"};
-	uint64_t bytes = 0;
-	struct stat st;
-
-	for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-		if (fstatat(vault->dir_fd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
-			bytes += (uint64_t)st.st_size;
-	}
-	return 2 * bytes + (uint64_t)items * ROOM_ADDED;
-}
-
-static int check_room(struct vault *vault, size_t items)
-{
-	uint64_t needed = (uint64_t)items * ROOM_PER_ITEM, all = room_for_all(vault, items);
-	struct statvfs sv;
-
-	if (fstatvfs(vault->dir_fd, &sv) < 0)
-		return -errno;
-	if (needed > all)
-		needed = all;
-	return (uint64_t)sv.f_bavail * sv.f_frsize < needed + ROOM_FIXED ? -ENOSPC : 0;
-}
-
-/* The new root is in place, but an old one may be left: the tree goes on without what is to be
- * erased, and the notes stay, so that only a later epoch makes it final. */
-static int enter(struct vault *vault, const struct root_record *next)
-{
-	int r = db_begin(vault->db);
-
+	int r = db_begin(db);
 	if (r == 0)
-		r = epoch_apply(vault, next);
+		r = order_note(eraser, order, &refused, reason);
 	if (r == 0)
-		r = db_commit(vault->db);
-	if (r < 0) {
-		db_rollback(vault->db);
-		vault->stuck = true;
-		return r;
-	}
-	return epoch_enter(vault, next);
-}
-
-static int pending(struct vault *vault, int r, const char *why)
-{
-	vault_trouble(vault, "the erasure cannot be carried out yet: %s; it is pending", why);
-	event_log(LOG_ERR, EVENT_SHRED_PENDING, NULL,
-			"the erasure cannot be carried out yet: %s; it is pending", why);
+		r = db_commit(db);
+	if (r < 0)
+		db_rollback(db);
 	return r;
 }
 
-/* In the words of the medium, where it has some. */
-static const char *why_not(const struct vault *vault, int r)
-{
-	const struct root_member *away = root_set_away(vault->root);
-
-	return away ? away->trouble : root_set_trouble(vault->root, 0, r);
-}
-
-/* Steps 2 to 5 on what is staged. */
-static int carry_out(struct vault *vault, const struct root_record *next,
-		const struct victims *victims, struct erasure_result *result)
-{
-	int r = check_room(vault, victims->count);
-
-	if (r == 0)
-		r = epoch_write(vault, next, &vault->stuck);
-	if (r == 0)
-		return complete(vault, next, victims, result);
-	if (r == EPOCH_ENTERED) {
-		r = enter(vault, next);
-		return r < 0 ? r : pending(vault, -EIO, "an old root could not be overwritten");
-	}
-	pending(vault, r, why_not(vault, r));
-	if (!vault->stuck && discard_stage(vault) < 0)
-		vault->stuck = true;
-	return r;
-}
-
-/* What lies beside the victims has to be sealed anew, so it must open. It is not given up here: a
- * copy of the database made since the last erasure may have it whole, and would be of no use after
- * this one. */
-static void tell_of_damage(struct vault *vault)
+/* What lies beside the victims has to be sealed again under fresh keys, so it must open. The erasure
+ * does not give it up: a copy of the database made since the last erasure may have it whole, and
+ * would be of no use after this one. */
+static void erasure_explain_damage(const struct root *root, struct reason *reason)
 {
 	uint64_t damaged;
-	enum keytree_damage damage = keytree_damaged(vault->tree, &damaged);
+	enum keytree_damage damage = keytree_damaged(root->tree, &damaged);
 	char node[64];
 
-	node_describe(damaged, node, sizeof(node));
+	key_path_node_describe(damaged, node, sizeof(node));
 	switch (damage) {
 	case KEYTREE_WHOLE:
-		vault_trouble(vault, "the erasure cannot be staged: %s", re_strerror(-RE_CORRUPT));
+		reason_set(reason, 0, "the erasure cannot be staged: %s", re_strerror(-RE_CORRUPT));
 		break;
 	case KEYTREE_NODE:
-		vault_trouble(vault,
+		reason_set(reason, 0,
 				"the key of %s in keeper.db is damaged: nothing beside it can be erased "
 				"until keeper.db is restored from a copy made after the last erasure",
 				node);
 		break;
 	case KEYTREE_CHILDREN:
-		vault_trouble(vault,
+		reason_set(reason, 0,
 				"keys right below %s in keeper.db are damaged: nothing there can be erased "
 				"until keeper.db is restored from a copy made after the last erasure",
 				node);
@@ -399,87 +133,263 @@ static void tell_of_damage(struct vault *vault)
 	}
 }
 
-static int run(struct vault *vault, const struct order *order, struct erasure_result *ret_result)
+/* Step 5, and what is said about it. */
+
+static void erasure_announce(const struct eraser *eraser, const struct erasure_result *result,
+		const struct erasure_done *done, size_t n)
+{
+	const struct root *root = eraser->root;
+	struct event_fields fields = {.epoch = (int64_t)result->epoch_after};
+
+	if (result->only_moves) {
+		notices_tell(root->notices, LOG_NOTICE, EVENT_PLAIN, &fields,
+				"keys replaced: epoch %" PRIu64 " overwrote epoch %" PRIu64
+				" (assurance %s)",
+				result->epoch_after, result->epoch_before, root->copies->assurance);
+		return;
+	}
+	notices_tell(root->notices, LOG_NOTICE, EVENT_DESTROYED, &fields,
+			"keys of %" PRId64 " recording(s) destroyed: epoch %" PRIu64
+			" overwrote epoch %" PRIu64 " (assurance %s)",
+			result->recordings, result->epoch_after, result->epoch_before,
+			root->copies->assurance);
+	for (size_t i = 0; i < n; i++) {
+		bool one = done[i].kind == ERASE_RECORDING;
+		fields.recording = one ? done[i].subject : NULL;
+		fields.account = one ? NULL : done[i].subject;
+		notices_tell(root->notices, LOG_NOTICE, EVENT_DESTROYED, &fields,
+				"%s %s was shredded by order of uid %u",
+				one ? "recording" : "account", done[i].subject,
+				(unsigned)done[i].uid);
+	}
+}
+
+/* One transaction; then the tree goes on with the new root. */
+static int erasure_finish_epoch(struct eraser *eraser, const struct root_record *next,
+		struct erasure_result *result)
+{
+	static const struct audit_actor keeper = {0, NULL};
+	struct root *root = eraser->root;
+	struct erasure_done *done = NULL;
+	size_t n_done = 0;
+	int r = db_begin(root->db);
+
+	result->epoch_before = next->epoch - 1;
+	result->epoch_after = next->epoch;
+	result->destroyed_us = clock_now_us(&root->clock);
+	if (r == 0)
+		r = epoch_apply(root, next);
+	if (r == 0)
+		r = erasure_notes_record_done(&root->audit, next->epoch, &done, &n_done);
+	if (r == 0)
+		r = erasure_finish(root->db, result->destroyed_us, next->epoch, &result->recordings,
+				&result->plain_bytes);
+	if (r == 0)
+		r = former_place_finish(root->db);
+	if (r == 0)
+		r = audit_log_append(&root->audit, &keeper,
+				result->only_moves ? "replaced" : "destroyed", "epoch",
+				next->epoch);
+	if (r == 0)
+		r = db_commit(root->db);
+	if (r < 0)
+		db_rollback(root->db);
+	if (r == 0)
+		r = epoch_enter(root, next);
+	if (r == 0)
+		erasure_announce(eraser, result, done, n_done);
+	free(done);
+	return r;
+}
+
+/* The proof: what was destroyed must not open with the new root, neither through what is staged nor
+ * through what is old, which is still in the tables and is what an old copy would have. */
+static int erasure_prove(const struct root *root, const struct root_record *next,
+		const struct victims *victims)
+{
+	int r = keytree_try(root->db, next->key, victims->paths, victims->count);
+
+	if (r == -ENOENT)
+		return 0;
+	return r == 0 ? -RE_NOT_ERASED : r;
+}
+
+static void erasure_alarm(const struct root *root, int proof)
+{
+	struct event_fields fields = {.epoch = (int64_t)root_epoch(root)};
+	const char *what = proof == -RE_NOT_ERASED
+					   ? "a destroyed key could still be opened"
+					   : "whether keys were destroyed cannot be checked";
+
+	notices_keep_problem(root->notices, "%s after epoch %" PRIu64 ": %s", what,
+			root_epoch(root), re_strerror(proof));
+	notices_tell(root->notices, LOG_ALERT, EVENT_KEY_TROUBLE, &fields,
+			"%s: do not rely on this erasure", what);
+}
+
+/* From the erasure point on: the proof, and step 5. */
+static int erasure_complete(struct eraser *eraser, const struct root_record *next,
+		const struct victims *victims, struct erasure_result *result)
+{
+	/* What memory still links to the victims goes first, before anybody is told. */
+	predecessors_forget(eraser->predecessors, victims->paths, victims->count);
+	int proof = erasure_prove(eraser->root, next, victims);
+
+	result->only_moves = !victims->destroys;
+	int r = erasure_finish_epoch(eraser, next, result);
+
+	if (r < 0) {
+		/* The old root is gone and the rows do not know it yet: a restart rolls forward. */
+		eraser->root->stuck = true;
+		return r;
+	}
+	if (proof < 0)
+		erasure_alarm(eraser->root, proof);
+	return proof;
+}
+
+/* The new root is in place, but an old one may be left: the tree goes on without what is to be erased,
+ * and the notes stay, so that only a later epoch makes it final. */
+static int erasure_enter(struct eraser *eraser, const struct root_record *next)
+{
+	struct root *root = eraser->root;
+	int r = db_begin(root->db);
+
+	if (r == 0)
+		r = epoch_apply(root, next);
+	if (r == 0)
+		r = db_commit(root->db);
+	if (r < 0) {
+		db_rollback(root->db);
+		root->stuck = true;
+		return r;
+	}
+	return epoch_enter(root, next);
+}
+
+static int erasure_pend(struct eraser *eraser, int r, struct reason *reason)
+{
+	const struct notices *notices = eraser->root->notices;
+
+	notices_keep_problem(eraser->root->notices, "%s", reason_text(reason, r));
+	notices_tell(notices, LOG_ERR, EVENT_SHRED_PENDING, NULL,
+			"the erasure cannot be carried out yet: %s; it is pending",
+			reason_text(reason, r));
+	return r;
+}
+
+/* In the words of the medium, where it has some. */
+static const char *erasure_copies_problem(const struct root *root, int r)
+{
+	const struct root_member *away = root_set_away(root->copies);
+
+	return away ? away->why_away.text : root_set_trouble(root->copies, 0, r);
+}
+
+/* Steps 2 to 5 on what is staged. */
+static int erasure_carry_out(struct eraser *eraser, const struct root_record *next,
+		const struct victims *victims, struct erasure_result *result, struct reason *reason)
+{
+	struct root *root = eraser->root;
+	int r = erasure_room_check(root->dir_fd, victims->count);
+
+	if (r == 0)
+		r = epoch_write(root, next, &root->stuck);
+	if (r == 0)
+		return erasure_complete(eraser, next, victims, result);
+	if (r == EPOCH_ENTERED) {
+		r = erasure_enter(eraser, next);
+		if (r < 0)
+			return r;
+		reason_set(reason, 0, "an old root could not be overwritten");
+		return erasure_pend(eraser, -EIO, reason);
+	}
+	reason_set(reason, 0, "%s", erasure_copies_problem(root, r));
+	erasure_pend(eraser, r, reason);
+	if (!root->stuck && erasure_unstage(eraser) < 0)
+		root->stuck = true;
+	return r;
+}
+
+static int erasure_run_order(struct eraser *eraser, const struct erasure_order *order,
+		struct erasure_result *ret_result, struct reason *reason)
 {
 	_cleanup_secret_ struct root_record *next = NULL;
 	struct erasure_result result = {0};
 	struct victims victims = {0};
+	struct reason away = {""};
+	struct root *root = eraser->root;
 
-	if (vault->stuck)
+	if (root->stuck)
 		return -RE_BUSY;
-	int ready = mirrors_ready(vault);
-	if (ready < 0) {
-		int r = note_only(vault, order);
-		if (r == -RE_CORRUPT)
-			tell_of_damage(vault);
-		return r < 0 ? r : ready;
+	int r = mirrors_ready(root, &away);
+	if (r < 0) {
+		int noted = order_note_only(eraser, order, reason);
+		if (noted == -RE_CORRUPT)
+			erasure_explain_damage(root, reason);
+		notices_keep_problem(root->notices, "%s",
+				noted < 0 ? reason_text(reason, noted) : reason_text(&away, r));
+		return noted < 0 ? noted : reason_set(reason, r, "%s", away.text);
 	}
-	int r = stage(vault, order, &victims, &next);
-	if (r == -RE_CORRUPT)
-		tell_of_damage(vault);
+	r = erasure_stage(eraser, order, &victims, &next, &result.refused, reason);
+	if (r == -RE_CORRUPT) {
+		erasure_explain_damage(root, reason);
+		notices_keep_problem(root->notices, "%s", reason_text(reason, r));
+	}
 	if (r == 0)
-		r = carry_out(vault, next, &victims, &result);
-	free(victims.paths);
+		r = erasure_carry_out(eraser, next, &victims, &result, reason);
+	erasure_notes_free(&victims);
 	if (r == 0)
 		*ret_result = result;
 	return r;
 }
 
-int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
-		const char *reason, struct erasure_result *ret_result)
+int erasure_run(struct eraser *eraser, const struct erasure_item *items, size_t n,
+		struct erasure_result *ret_result, struct reason *reason)
 {
-	const struct order order = {.items = items, .n = n, .uid = uid, .reason = reason};
+	const struct erasure_order order = {.items = items, .n = n};
+	struct reason unasked = {""};
 
-	return run(vault, &order, ret_result);
+	return erasure_run_order(eraser, &order, ret_result, reason ? reason : &unasked);
 }
 
-int erasure_run_with(struct vault *vault, int (*prepare)(struct vault *vault, void *context),
-		void *context, struct erasure_result *ret_result)
+int erasure_run_with(struct eraser *eraser, int (*prepare)(void *context), void *context,
+		struct erasure_result *ret_result, struct reason *reason)
 {
-	const struct order order = {.prepare = prepare, .context = context};
+	const struct erasure_order order = {.prepare = prepare, .context = context};
+	struct reason unasked = {""};
 
-	return run(vault, &order, ret_result);
+	return erasure_run_order(eraser, &order, ret_result, reason ? reason : &unasked);
 }
 
-static int stop_at_item(void *context, const struct erasure_item *item)
-{
-	return 1;
-}
-
-static int stop_at_place(void *context, const struct former_place *place)
-{
-	return 1;
-}
-
-int erasure_retry(struct vault *vault)
+int erasure_retry(struct eraser *eraser, struct reason *reason)
 {
 	struct erasure_result result;
-	int any = erasure_each(vault->db, stop_at_item, NULL);
+	int any = erasure_notes_any(eraser->root->db);
 
-	if (any == 0)
-		any = former_place_each(vault->db, stop_at_place, NULL);
-	return any <= 0 ? any : erasure_run(vault, NULL, 0, 0, NULL, &result);
+	return any <= 0 ? any : erasure_run(eraser, NULL, 0, &result, reason);
 }
 
-static int roll_forward(struct vault *vault, const struct root_record *forward)
+static int erasure_roll_forward(
+		struct eraser *eraser, const struct root_record *forward, struct reason *reason)
 {
 	struct erasure_result result = {0};
 	struct victims victims = {0};
 
-	if (root_set_away(vault->root))
-		return enter(vault, forward);
-	int r = collect(vault, &victims);
+	if (root_set_away(eraser->root->copies))
+		return erasure_enter(eraser, forward);
+	int r = erasure_notes_collect(eraser->root->db, &victims, reason);
 	if (r == 0)
-		r = complete(vault, forward, &victims, &result);
-	free(victims.paths);
+		r = erasure_complete(eraser, forward, &victims, &result);
+	erasure_notes_free(&victims);
 	return r == -RE_NOT_ERASED ? 0 : r; /* the alarm is given; the others must be served */
 }
 
-int erasure_recover(struct vault *vault, const struct root_record *forward)
+int erasure_recover(struct eraser *eraser, const struct root_record *forward, struct reason *reason)
 {
-	int r = forward ? roll_forward(vault, forward) : 0;
+	int r = forward ? erasure_roll_forward(eraser, forward, reason) : 0;
 
 	if (r == 0)
-		r = erasure_retry(vault);
+		r = erasure_retry(eraser, reason);
 	return r == -RE_AWAY ? 0 : r; /* it waits; the others must be served */
 }

@@ -8,12 +8,11 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "daemon/common/event.h"
 #include "daemon/keeper/erasure/bury.h"
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/root/epoch.h"
 #include "daemon/keeper/root/mirrors.h"
-#include "daemon/keeper/root/root_place.h"
+#include "daemon/keeper/root/root_main.h"
 
 #define TICK_MS      1000
 #define GROUPS_MAX   10000
@@ -24,19 +23,22 @@
 #define BURIAL_FAILS "what is left of destroyed recordings cannot be cleared away"
 
 struct retention {
+	struct retention_setup setup;
 	uv_timer_t timer, stride;
 	unsigned open; /* of these handles */
-	struct vault *vault;
-	void (*stuck)(void *context);
-	void *context;
 	unsigned ticks;
-	bool in_trouble;          /* said once per spell */
+	bool failing;             /* said once per spell */
 	int64_t wall_us, boot_us; /* at start */
 	bool told_jump;
 	int64_t expired_us; /* boot time of the last expiry that left nothing due; 0: none yet */
 };
 
-static int64_t boottime_us(void)
+static struct root *retention_root(const struct retention *retention)
+{
+	return retention->setup.eraser->root;
+}
+
+static int64_t retention_boot_us(void)
 {
 	struct timespec t;
 
@@ -44,13 +46,14 @@ static int64_t boottime_us(void)
 	return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / 1000;
 }
 
-int retention_run(struct vault *vault, size_t max, bool *ret_more)
+int retention_run(struct eraser *eraser, size_t max, bool *ret_more, struct reason *reason)
 {
 	_cleanup_free_ struct due_group *groups = calloc(max, sizeof(*groups));
 	_cleanup_free_ struct erasure_item *items = calloc(max, sizeof(*items));
+	const struct root *root = eraser->root;
 	struct erasure_result result;
 	size_t n = 0;
-	int r = groups && items ? group_due(vault->db, clock_now_us(&vault->clock), groups, max, &n)
+	int r = groups && items ? group_due(root->db, clock_now_us(&root->clock), groups, max, &n)
 				: -ENOMEM;
 
 	if (r < 0)
@@ -59,9 +62,10 @@ int retention_run(struct vault *vault, size_t max, bool *ret_more)
 		items[i] = (struct erasure_item){.kind = ERASE_GROUP,
 				.cause = CAUSE_EXPIRY,
 				.account = groups[i].account,
-				.group = groups[i].group};
+				.group = groups[i].group,
+				.reason = "retention time is over"};
 	if (n > 0)
-		r = erasure_run(vault, items, n, 0, "retention time is over", &result);
+		r = erasure_run(eraser, items, n, &result, reason);
 	if (r == 0)
 		*ret_more = n == max;
 	return r;
@@ -70,19 +74,20 @@ int retention_run(struct vault *vault, size_t max, bool *ret_more)
 /* A clock that jumps ahead would make everything due at once, for good. It is believed again after
  * a restart, for somebody to have looked at it. Behind what the vault has seen it must catch up
  * first. */
-static bool clock_jumped(struct retention *retention)
+static bool retention_clock_jumped(struct retention *retention)
 {
-	int64_t wall_us = clock_now_us(&retention->vault->clock) - retention->wall_us;
-	bool jumped = wall_us - (boottime_us() - retention->boot_us) > US_PER_DAY;
+	const struct root *root = retention_root(retention);
+	int64_t wall_us = clock_now_us(&retention_root(retention)->clock) - retention->wall_us;
+	bool jumped = wall_us - (retention_boot_us() - retention->boot_us) > US_PER_DAY;
 
 	if (jumped && !retention->told_jump)
-		event_log(LOG_ERR, EVENT_KEY_TROUBLE, NULL,
+		notices_tell(root->notices, LOG_ERR, EVENT_KEY_TROUBLE, NULL,
 				"the clock jumped ahead by %" PRId64
 				" days: nothing expires until recseal-keeper is restarted with the "
 				"clock right",
 				wall_us / US_PER_DAY);
 	if (jumped)
-		vault_trouble(retention->vault,
+		notices_keep_problem(root->notices,
 				"the clock jumped ahead: nothing expires until recseal-keeper is restarted "
 				"with the clock right");
 	retention->told_jump = jumped;
@@ -90,145 +95,167 @@ static bool clock_jumped(struct retention *retention)
 }
 
 /* The memory of a TPM wears: there, what falls due is gathered for an hour. */
-static int64_t interval_us(const struct vault *vault)
+static int64_t retention_interval_us(const struct retention *retention)
 {
-	if (vault->config->epoch_interval_us >= 0)
-		return vault->config->epoch_interval_us;
-	return root_place_is_file(vault) ? 0 : 3600 * US_PER_S;
+	if (retention->setup.epoch_interval_us >= 0)
+		return retention->setup.epoch_interval_us;
+	return root_main_is_file(retention_root(retention)) ? 0 : 3600 * US_PER_S;
 }
 
 /* While a place of the root is away what falls due is only noted, and what is noted already has to
  * be passed over to find it: that may be much by and by. */
-static bool is_noting_time(const struct retention *retention)
+static bool retention_may_note(const struct retention *retention)
 {
-	return !root_set_away(retention->vault->root) || retention->ticks % RETRY_TICKS == 0;
+	return !root_set_away(retention_root(retention)->copies) ||
+	       retention->ticks % RETRY_TICKS == 0;
 }
 
 /* 0 when nothing is due, without allocating anything. */
-static int expire(struct retention *retention)
+static int retention_expire(struct retention *retention, struct reason *reason)
 {
-	struct vault *vault = retention->vault;
+	const struct root *root = retention_root(retention);
 	int64_t due_us;
 	bool more = true;
 
-	if (!is_noting_time(retention))
+	if (!retention_may_note(retention))
 		return 0;
-	if (retention->expired_us > 0 && boottime_us() - retention->expired_us < interval_us(vault))
+	if (retention->expired_us > 0 && retention_boot_us() - retention->expired_us <
+							 retention_interval_us(retention))
 		return 0;
-	int r = group_next_due(vault->db, &due_us);
+	int r = group_next_due(root->db, &due_us);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	if (due_us > clock_now_us(&vault->clock))
+	if (due_us > clock_now_us(&root->clock))
 		return 0;
-	r = retention_run(vault, GROUPS_MAX, &more);
+	r = retention_run(retention->setup.eraser, GROUPS_MAX, &more, reason);
 	if (r == 0 && !more)
-		retention->expired_us = boottime_us();
+		retention->expired_us = retention_boot_us();
 	return r;
 }
 
-static void note_outcome(struct retention *retention, int r, const char *what)
+/* Says once per spell that something fails, and keeps it for status. */
+static void retention_note(
+		struct retention *retention, int r, const struct reason *reason, const char *what)
 {
-	if (r < 0 && !retention->in_trouble)
-		event_log(LOG_ERR, EVENT_KEY_TROUBLE, NULL, "%s: %s; it is tried again", what,
-				re_strerror(r));
-	retention->in_trouble = r < 0;
+	struct notices *notices = retention_root(retention)->notices;
+
+	if (r < 0 && !retention->failing) {
+		notices_tell(notices, LOG_ERR, EVENT_KEY_TROUBLE, NULL,
+				"%s: %s; the keeper tries again", what, reason_text(reason, r));
+		notices_keep_problem(notices, "%s: %s", what, reason_text(reason, r));
+	}
+	retention->failing = r < 0;
 }
 
-/* One that is away is looked for more often. */
-static void look_after_mirrors(struct retention *retention)
+/* A copy of the root that is away is looked for more often. */
+static void retention_look_after_mirrors(struct retention *retention)
 {
-	unsigned every = root_set_away(retention->vault->root) ? RETRY_TICKS : MIRROR_TICKS;
+	struct root *root = retention_root(retention);
+	unsigned every = root_set_away(root->copies) ? RETRY_TICKS : MIRROR_TICKS;
+	struct reason reason = {""};
 
-	if (retention->ticks % every == 0)
-		(void)mirrors_ready(retention->vault); /* which tells of it */
+	if (retention->ticks % every != 0)
+		return;
+	int r = mirrors_ready(root, &reason);
+	if (r < 0)
+		notices_keep_problem(root->notices, "%s", reason_text(&reason, r));
 }
 
-static void stride(uv_timer_t *timer);
+static void retention_on_stride(uv_timer_t *timer);
 
 /* One stride; the next one soon when there is more. */
-static int bury(struct retention *retention)
+static int retention_bury(struct retention *retention, struct reason *reason)
 {
+	struct root *root = retention_root(retention);
 	bool rows = false, objects = false;
-	int r = bury_rows(retention->vault, RETENTION_STRIDE_ROWS, &rows);
+	int r = bury_rows(root->db, RETENTION_STRIDE_ROWS, &rows, reason);
 	/* Also when that fails: for want of room, perhaps. */
-	int removed = bury_objects(retention->vault, RETENTION_STRIDE_OBJECTS, &objects);
+	int removed = bury_objects(
+			root->db, root->store, RETENTION_STRIDE_OBJECTS, &objects, reason);
 
 	if (r == 0)
 		r = removed;
 	if (r == 0 && (rows || objects))
-		uv_timer_start(&retention->stride, stride, STRIDE_MS, 0);
+		uv_timer_start(&retention->stride, retention_on_stride, STRIDE_MS, 0);
 	return r;
 }
 
-static void stride(uv_timer_t *timer)
+static void retention_on_stride(uv_timer_t *timer)
 {
 	struct retention *retention = timer->data;
+	struct reason reason = {""};
 
-	if (!retention->vault->stuck && !retention->in_trouble)
-		note_outcome(retention, bury(retention), BURIAL_FAILS);
+	if (retention_root(retention)->stuck || retention->failing)
+		return;
+	int r = retention_bury(retention, &reason);
+	retention_note(retention, r, &reason, BURIAL_FAILS);
 }
 
-static int run_once(struct retention *retention, const char **ret_what)
+static int retention_turn(struct retention *retention, const char **ret_what, struct reason *reason)
 {
-	bool retry = retention->in_trouble || retention->ticks % RETRY_TICKS == 0;
-	int r = clock_jumped(retention) ? 0 : expire(retention);
+	bool retry = retention->failing || retention->ticks % RETRY_TICKS == 0;
+	int r = retention_clock_jumped(retention) ? 0 : retention_expire(retention, reason);
 
-	*ret_what = "erasure does not succeed, and stays pending";
+	*ret_what = "an erasure does not succeed and stays pending";
 	if (r == 0 && retry)
-		r = erasure_retry(retention->vault);
+		r = erasure_retry(retention->setup.eraser, reason);
 	if (r == -RE_AWAY)
-		r = 0; /* it waits for a mirror, which is told of elsewhere; the rest does not */
+		r = 0; /* it waits for a mirror, which the mirrors tell about; the rest does not */
 	if (r == 0) {
 		*ret_what = BURIAL_FAILS;
-		r = bury(retention);
+		r = retention_bury(retention, reason);
 	}
-	if (r == 0 && retention->vault->witness_owed)
-		epoch_witness(retention->vault);
+	if (r == 0 && retention_root(retention)->witness_owed)
+		epoch_witness(retention_root(retention));
 	return r;
 }
 
-static void tick(uv_timer_t *timer)
+static void retention_on_tick(uv_timer_t *timer)
 {
 	struct retention *retention = timer->data;
+	const struct root *root = retention_root(retention);
+	struct reason reason = {""};
 	const char *what;
 
 	retention->ticks++;
-	if (!retention->vault->stuck)
-		look_after_mirrors(retention);
-	if (!retention->vault->stuck &&
-			(!retention->in_trouble || retention->ticks % RETRY_TICKS == 0)) {
-		int r = run_once(retention, &what);
-		note_outcome(retention, r, what);
+	if (!root->stuck)
+		retention_look_after_mirrors(retention);
+	if (!root->stuck && (!retention->failing || retention->ticks % RETRY_TICKS == 0)) {
+		int r = retention_turn(retention, &what, &reason);
+		retention_note(retention, r, &reason, what);
 	}
-	if (retention->vault->stuck)
-		retention->stuck(retention->context);
+	if (root->stuck)
+		retention->setup.stuck(retention->setup.context);
 }
 
-int retention_start(uv_loop_t *loop, struct vault *vault, void (*stuck)(void *context),
-		void *context, struct retention **ret_retention)
+int retention_start(uv_loop_t *loop, const struct retention_setup *setup,
+		struct retention **ret_retention)
 {
 	struct retention *retention = calloc(1, sizeof(*retention));
 
 	if (!retention)
 		return -ENOMEM;
-	retention->vault = vault;
-	retention->stuck = stuck;
-	retention->context = context;
-	retention->wall_us = clock_now_us(&vault->clock);
-	if (retention->wall_us < vault->latest_us)
-		retention->wall_us = vault->latest_us;
-	retention->boot_us = boottime_us();
+	retention->setup = *setup;
+	retention->wall_us = clock_now_us(&setup->clock->clock);
+	if (retention->wall_us < setup->clock->latest_us)
+		retention->wall_us = setup->clock->latest_us;
+	retention->boot_us = retention_boot_us();
 	uv_timer_init(loop, &retention->timer);
 	uv_timer_init(loop, &retention->stride);
 	retention->open = 2;
 	retention->timer.data = retention->stride.data = retention;
-	uv_timer_start(&retention->timer, tick, TICK_MS, TICK_MS);
+	uv_timer_start(&retention->timer, retention_on_tick, TICK_MS, TICK_MS);
 	*ret_retention = retention;
 	return 0;
 }
 
-static void closed(uv_handle_t *handle)
+void retention_set_epoch_interval(struct retention *retention, int64_t epoch_interval_us)
+{
+	retention->setup.epoch_interval_us = epoch_interval_us;
+}
+
+static void retention_on_close(uv_handle_t *handle)
 {
 	struct retention *retention = handle->data;
 
@@ -240,7 +267,7 @@ struct retention *retention_stop(struct retention *retention)
 {
 	if (!retention)
 		return NULL;
-	uv_close((uv_handle_t *)&retention->timer, closed);
-	uv_close((uv_handle_t *)&retention->stride, closed);
+	uv_close((uv_handle_t *)&retention->timer, retention_on_close);
+	uv_close((uv_handle_t *)&retention->stride, retention_on_close);
 	return NULL;
 }

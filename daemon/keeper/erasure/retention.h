@@ -6,19 +6,29 @@
 
 #include <uv.h>
 
-#include "daemon/keeper/vault/vault.h"
+#include "daemon/keeper/erasure/erasure.h"
+#include "daemon/keeper/vault/vault_clock.h"
 
 /* Erases what is due, at most max groups in one epoch. *ret_more: there was more than max. */
-int retention_run(struct vault *vault, size_t max, bool *ret_more);
+int retention_run(struct eraser *eraser, size_t max, bool *ret_more, struct reason *reason);
 
 /* How much is buried in a stride. */
 #define RETENTION_STRIDE_ROWS    512
 #define RETENTION_STRIDE_OBJECTS 512
 
 /* Timers on the loop: expiry, retries of pending erasures, and strides of burial (bury.h), one a
- * second, or twenty while there is more.
- * stuck is called when the keeper must stop (vault->stuck). */
+ * second, or twenty while there is more. */
 struct retention;
-int retention_start(uv_loop_t *loop, struct vault *vault, void (*stuck)(void *context),
-		void *context, struct retention **ret_retention);
+struct retention_setup {
+	struct eraser *eraser;           /* borrowed */
+	const struct vault_clock *clock; /* borrowed */
+	int64_t epoch_interval_us;       /* EpochInterval=; <0: an hour with a TPM, else at once */
+	void (*stuck)(void *context);    /* called when the keeper must stop (root->stuck) */
+	void *context;
+};
+int retention_start(uv_loop_t *loop, const struct retention_setup *setup,
+		struct retention **ret_retention);
+/* From now on. */
+void retention_set_epoch_interval(struct retention *retention, int64_t epoch_interval_us);
+
 struct retention *retention_stop(struct retention *retention);

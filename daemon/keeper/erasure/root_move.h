@@ -2,10 +2,8 @@
  * (storage/root/root_pair.h). */
 #pragma once
 
-#include <stdio.h>
+#include "daemon/keeper/erasure/erasure.h"
 
-#include "daemon/keeper/vault/vault.h"
-
-/* Moves the root to where the configuration says, in one epoch; nothing when it is there. On
- * failure the vault is as it was, or a restart finishes the move. */
-int root_move(struct vault *vault, FILE *errors);
+/* Moves the root to where the configuration says, in one epoch; nothing when it is there. On failure
+ * the vault is as it was, or a restart finishes the move. -RE_REFUSED; -errno, -RE_*, with a reason. */
+int root_move(struct eraser *eraser, struct reason *reason);

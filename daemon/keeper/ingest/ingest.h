@@ -11,9 +11,22 @@
  */
 #pragma once
 
+#include "daemon/common/config/config.h"
 #include "daemon/common/wire/probe_wire.h"
+#include "daemon/keeper/root/root.h"
+#include "daemon/keeper/vault/predecessors.h"
 #include "daemon/keeper/vault/recordings.h"
+#include "daemon/keeper/vault/vault_clock.h"
 #include "storage/objects/object_store.h"
+
+/* What ingest works on; all borrowed. */
+struct ingest {
+	struct root *root;
+	struct vault_clock *clock;
+	struct predecessors *predecessors;
+	struct recordings recordings;
+	const struct config *config; /* for its classes */
+};
 
 struct ingest_request {
 	const uint8_t *account; /* name bytes; NULL when the profile found none */
@@ -48,16 +61,16 @@ struct ingest_start {
  * no such class; -ENOSPC when there is no room for the object: a sparse file may claim more than
  * any disk has, and is not to fill it up for the others before it fails. */
 enum { INGEST_EXISTS = 1, INGEST_OTHER_SIDECARS };
-int ingest_begin(struct vault *vault, const struct ingest_request *request,
+int ingest_begin(struct ingest *ingest, const struct ingest_request *request,
 		struct ingest_job **ret_job, uint8_t ret_existing[static ULID_BYTES]);
 void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start);
 
 /* Commits n jobs together: verifies each object, names them, syncs the directory, and catalogues
  * them in one transaction. results[i] is 0 (durable; the plaintext may go) or negative (keep it).
  * Jobs are ended by it either way. Whatever fails for one only concerns that one; what fails for
- * the transaction concerns all, and sets vault->stuck when only a restart can tell what is durable.
+ * the transaction concerns all, and sets root->stuck when only a restart can tell what is durable.
  */
-void ingest_commit(struct vault *vault, struct ingest_job **jobs, size_t n, int *results);
+void ingest_commit(struct ingest *ingest, struct ingest_job **jobs, size_t n, int *results);
 
 /* What the intake has still to write into the job's object, about. */
 uint64_t ingest_unwritten_bytes(const struct ingest_job *job);

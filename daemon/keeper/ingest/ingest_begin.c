@@ -45,9 +45,9 @@ void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start)
 
 /* Why a recording of this account cannot be sealed for it; NULL when it can. */
 static int quarantine_reason(
-		struct vault *vault, const struct account_row *account, const char **ret_why)
+		struct ingest *ingest, const struct account_row *account, const char **ret_why)
 {
-	int noted = erasure_noted(vault->db, account->id);
+	int noted = erasure_noted(ingest->root->db, account->id);
 
 	if (noted < 0)
 		return noted;
@@ -64,7 +64,7 @@ static int quarantine_reason(
 	return 0;
 }
 
-static int find_account(struct vault *vault, const struct ingest_request *request,
+static int find_account(struct ingest *ingest, const struct ingest_request *request,
 		struct account_row *ret_row, const char **ret_quarantine)
 {
 	struct account_row row = {0};
@@ -76,15 +76,16 @@ static int find_account(struct vault *vault, const struct ingest_request *reques
 	else if (request->account_len == 0 || request->account_len > ACCOUNT_NAME_MAX)
 		why = "its account's name is empty or too long";
 	if (!why) {
-		r = accounts_find(vault, request->account, request->account_len, &row);
+		r = accounts_find(ingest->root->tree, request->account, request->account_len, &row);
 		if (r == -ENOENT)
-			r = accounts_create(vault, request->account, request->account_len, &row);
+			r = accounts_create(ingest->root->tree, clock_now_us(&ingest->clock->clock),
+					request->account, request->account_len, &row);
 		if (r == 0)
-			r = quarantine_reason(vault, &row, &why);
+			r = quarantine_reason(ingest, &row, &why);
 	}
 	if (r == 0 && why) {
 		account_row_clear(&row);
-		r = account_by_id(vault->db, vault->quarantine_account, &row);
+		r = account_by_id(ingest->root->db, ingest->recordings.quarantine_account, &row);
 	}
 	if (r < 0) {
 		account_row_clear(&row);
@@ -120,14 +121,14 @@ static int fill_private(struct ingest_job *job, const struct ingest_request *req
 /* Time runs from the sealing, not from the file's own date: a file that was copied in with an old
  * date, or written under a wrong clock, must not expire the moment it arrives. */
 static void fill_row(
-		struct vault *vault, struct ingest_job *job, const struct ingest_request *request)
+		struct ingest *ingest, struct ingest_job *job, const struct ingest_request *request)
 {
-	const struct config_class *class = config_find_class(vault->config, request->class);
+	const struct config_class *class = config_find_class(ingest->config, request->class);
 	const struct probe_result *probe = &request->probe;
 	struct recording_row *row = &job->row;
 
 	job->keep_us = class->keep_us;
-	row->sealed_us = vault_now_us(vault);
+	row->sealed_us = vault_clock_now_us(ingest->clock);
 	row->recorded_us = request->recorded_us;
 	if (__builtin_add_overflow(row->sealed_us, class->keep_us, &row->expires_us))
 		row->expires_us = INT64_MAX;
@@ -186,11 +187,11 @@ static int make_header(struct ingest_job *job)
 			&job->header, &job->header_bytes);
 }
 
-static int fill(struct vault *vault, struct ingest_job *job, const struct ingest_request *request)
+static int fill(struct ingest *ingest, struct ingest_job *job, const struct ingest_request *request)
 {
 	struct account_row account;
 	const char *quarantine = NULL;
-	int r = find_account(vault, request, &account, &quarantine);
+	int r = find_account(ingest, request, &account, &quarantine);
 
 	if (r < 0)
 		return r;
@@ -199,23 +200,24 @@ static int fill(struct vault *vault, struct ingest_job *job, const struct ingest
 	memcpy(job->account_handle, account.handle, sizeof(job->account_handle));
 	account_row_clear(&account);
 	memcpy(job->source, request->source, sizeof(job->source));
-	fill_row(vault, job, request);
+	fill_row(ingest, job, request);
 	ulid_new(job->row.sealed_us, job->row.ulid);
 	r = fill_private(job, request, quarantine);
 	if (r == 0)
 		r = make_header(job);
 	if (r == 0)
-		r = vault->store->ops->create(vault->store, job->row.ulid, &job->draft);
+		r = ingest->root->store->ops->create(
+				ingest->root->store, job->row.ulid, &job->draft);
 	return r;
 }
 
 /* The plaintext may be the last good copy: is the sealed one there, whole, and does its key open
  * its header? */
-static int check_existing(struct vault *vault, const struct recording_row *row)
+static int check_existing(struct ingest *ingest, const struct recording_row *row)
 {
 	struct recording_opened opened;
 	struct stat st;
-	int r = recordings_open(vault, row, &opened);
+	int r = recordings_open(&ingest->recordings, row, &opened);
 
 	if (r < 0)
 		return r == -ENOENT ? -RE_PAYLOAD : r;
@@ -229,14 +231,14 @@ static int check_existing(struct vault *vault, const struct recording_row *row)
 }
 
 /* Whether what is sealed with the recording are these sidecars: then they may go. */
-static int compare_sidecars(struct vault *vault, const struct recording_row *row,
+static int compare_sidecars(struct ingest *ingest, const struct recording_row *row,
 		const struct ingest_request *request)
 {
 	struct recording_private private = {0};
 
 	if (json_array_size(request->sidecars) == 0)
 		return INGEST_EXISTS;
-	int r = recordings_private(vault, row, &private);
+	int r = recordings_private(ingest->root->tree, row, &private);
 	if (r < 0)
 		return r;
 	r = json_equal(private.sidecars, request->sidecars) ? INGEST_EXISTS : INGEST_OTHER_SIDECARS;
@@ -246,19 +248,19 @@ static int compare_sidecars(struct vault *vault, const struct recording_row *row
 
 /* INGEST_EXISTS, ... when this very file is catalogued, 0 when not. One that was destroyed since
  * counts: its plaintext must not come back. */
-static int find_existing(struct vault *vault, const struct ingest_request *request,
+static int find_existing(struct ingest *ingest, const struct ingest_request *request,
 		uint8_t ret_existing[static ULID_BYTES])
 {
 	struct recording_row row;
-	int r = recording_by_source(vault->db, request->source, &row);
+	int r = recording_by_source(ingest->root->db, request->source, &row);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	r = recording_is_live(row.state) ? check_existing(vault, &row) : 0;
+	r = recording_is_live(row.state) ? check_existing(ingest, &row) : 0;
 	if (r == 0)
 		memcpy(ret_existing, row.ulid, ULID_BYTES);
 	if (r == 0)
-		r = recording_is_live(row.state) ? compare_sidecars(vault, &row, request)
+		r = recording_is_live(row.state) ? compare_sidecars(ingest, &row, request)
 						 : INGEST_EXISTS;
 	recording_row_clear(&row);
 	return r;
@@ -275,28 +277,28 @@ uint64_t ingest_unwritten_bytes(const struct ingest_job *job)
 }
 
 /* A filesystem that does not say how much is free says 0: then writing will tell. */
-static int check_room(struct vault *vault, const struct ingest_request *request)
+static int check_room(struct ingest *ingest, const struct ingest_request *request)
 {
 	uint64_t free_bytes, need = age_sealed_bytes(request->plain_bytes);
-	int r = vault->store->ops->free_bytes(vault->store, &free_bytes);
+	int r = ingest->root->store->ops->free_bytes(ingest->root->store, &free_bytes);
 
 	if (r < 0 || free_bytes == 0)
 		return 0;
 	return need > free_bytes || request->promised_bytes > free_bytes - need ? -ENOSPC : 0;
 }
 
-int ingest_begin(struct vault *vault, const struct ingest_request *request,
+int ingest_begin(struct ingest *ingest, const struct ingest_request *request,
 		struct ingest_job **ret_job, uint8_t ret_existing[static ULID_BYTES])
 {
-	int r = find_existing(vault, request, ret_existing);
+	int r = find_existing(ingest, request, ret_existing);
 
 	if (r != 0)
 		return r;
 	if (request->plain_bytes > INT64_MAX / 2)
 		return -EFBIG;
-	if (!config_find_class(vault->config, request->class))
+	if (!config_find_class(ingest->config, request->class))
 		return -RE_CONFIG;
-	r = check_room(vault, request);
+	r = check_room(ingest, request);
 	if (r < 0)
 		return r;
 	struct ingest_job *job = calloc(1, sizeof(*job));
@@ -304,7 +306,7 @@ int ingest_begin(struct vault *vault, const struct ingest_request *request,
 		return -ENOMEM;
 	job->draft.fd = -1;
 	job->keys = secret_new(sizeof(*job->keys));
-	r = job->keys ? fill(vault, job, request) : -RE_MLOCK;
+	r = job->keys ? fill(ingest, job, request) : -RE_MLOCK;
 	if (r < 0) {
 		ingest_abort(job);
 		return r;

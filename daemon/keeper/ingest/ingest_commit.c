@@ -15,7 +15,7 @@
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/expiry.h"
-#include "daemon/keeper/vault/spool_places.h"
+#include "daemon/keeper/vault/predecessors.h"
 #include "storage/tables/audit.h"
 #include "storage/tables/erasure_table.h"
 
@@ -74,10 +74,10 @@ static int verify_object(struct ingest_job *job)
 
 /* The account may have been shredded while the intake was sealing; then the intake begins anew, and
  * the recording goes to quarantine. */
-static int check_account(struct vault *vault, const struct ingest_job *job)
+static int check_account(struct ingest *ingest, const struct ingest_job *job)
 {
 	struct account_row row;
-	int r = account_by_id(vault->db, job->row.account, &row);
+	int r = account_by_id(ingest->root->db, job->row.account, &row);
 
 	if (r < 0)
 		return r;
@@ -85,13 +85,13 @@ static int check_account(struct vault *vault, const struct ingest_job *job)
 	account_row_clear(&row);
 	if (state == ACCOUNT_DELETED || state == ACCOUNT_CLOSED)
 		return -RE_REFUSED;
-	r = erasure_noted(vault->db, job->row.account);
+	r = erasure_noted(ingest->root->db, job->row.account);
 	return r > 0 ? -RE_REFUSED : r;
 }
 
 /* The very same file may have been begun twice; it is catalogued once. */
 static int check_source(
-		struct vault *vault, struct ingest_job *const *jobs, size_t i, const int *results)
+		struct ingest *ingest, struct ingest_job *const *jobs, size_t i, const int *results)
 {
 	struct recording_row row;
 
@@ -100,82 +100,84 @@ static int check_source(
 						       sizeof(jobs[i]->source)) == 0)
 			return -EEXIST;
 	}
-	int r = recording_by_source(vault->db, jobs[i]->source, &row);
+	int r = recording_by_source(ingest->root->db, jobs[i]->source, &row);
 	if (r == 0)
 		recording_row_clear(&row);
 	return r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
 }
 
-static int catalogue(struct vault *vault, struct ingest_job *job)
+static int catalogue(struct ingest *ingest, struct ingest_job *job)
 {
 	struct recording_row *row = &job->row;
 	char id[ULID_TEXT_CHARS + 1];
+	static const struct audit_actor keeper = {0, NULL};
 	bool created;
-	int r = group_for(vault->db, row->account, expiry_bucket(row->expires_us, job->keep_us),
-			row->expires_us, &row->group, &created);
+	int r = group_for(ingest->root->db, row->account,
+			expiry_bucket(row->expires_us, job->keep_us), row->expires_us, &row->group,
+			&created);
 
 	if (r == 0)
-		r = recording_add(vault->db, row, job->source);
+		r = recording_add(ingest->root->db, row, job->source);
 	if (r < 0)
 		return r;
 	struct key_path path = key_path_recording(row->account, row->group, row->id);
-	r = keytree_add(vault->tree, &path, job->keys->recording, NULL);
+	r = keytree_add(ingest->root->tree, &path, job->keys->recording, NULL);
 	if (r == 0)
-		r = spool_places_take(vault, row, &job->private);
+		r = predecessors_take(ingest->predecessors, ingest->root->tree, row, &job->private);
 	if (r == 0)
 		r = recordings_seal_private(&job->private, job->keys->recording, row->id,
 				&row->private, &row->private_bytes);
 	if (r == 0)
-		r = recording_set_private(vault->db, row->id, row->private, row->private_bytes);
+		r = recording_set_private(
+				ingest->root->db, row->id, row->private, row->private_bytes);
 	if (r < 0)
 		return r;
 	ulid_format(row->ulid, id);
-	struct audit_record audit = {.at_us = clock_now_us(&vault->clock),
-			.action = row->state == RECORDING_QUARANTINED ? "quarantine" : "ingest",
-			.subject = id,
-			.epoch = vault_epoch(vault)};
-	return audit_append(vault->db, &audit);
+	return audit_log_append(&ingest->root->audit, &keeper,
+			row->state == RECORDING_QUARANTINED ? "quarantine" : "ingest", id,
+			root_epoch(ingest->root));
 }
 
 /* What is wrong with one account's keys must not hold up the others. */
-static int catalogue_apart(struct vault *vault, struct ingest_job *job, int *ret_result)
+static int catalogue_apart(struct ingest *ingest, struct ingest_job *job, int *ret_result)
 {
-	int r = db_savepoint(vault->db);
+	int r = db_savepoint(ingest->root->db);
 
 	if (r < 0)
 		return r;
-	r = catalogue(vault, job);
+	r = catalogue(ingest, job);
 	if (r == -RE_CORRUPT || r == -EEXIST) {
 		*ret_result = r;
-		vault_trouble(vault, "a recording cannot be catalogued: %s", re_strerror(r));
-		(void)vault->store->ops->remove(vault->store, job->row.ulid);
-		return db_savepoint_end(vault->db, false);
+		notices_keep_problem(ingest->root->notices, "a recording cannot be catalogued: %s",
+				re_strerror(r));
+		(void)ingest->root->store->ops->remove(ingest->root->store, job->row.ulid);
+		return db_savepoint_end(ingest->root->db, false);
 	}
-	return r < 0 ? r : db_savepoint_end(vault->db, true);
+	return r < 0 ? r : db_savepoint_end(ingest->root->db, true);
 }
 
 /* *ret_doubtful: it failed in a way that leaves open whether it will be there after a restart. */
-static int catalogue_all(struct vault *vault, struct ingest_job **jobs, size_t n, int *results,
+static int catalogue_all(struct ingest *ingest, struct ingest_job **jobs, size_t n, int *results,
 		bool *ret_doubtful)
 {
-	int r = db_begin(vault->db);
+	int r = db_begin(ingest->root->db);
 	size_t catalogued = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++) {
 		if (results[i] == 0)
-			r = catalogue_apart(vault, jobs[i], &results[i]);
+			r = catalogue_apart(ingest, jobs[i], &results[i]);
 		catalogued += results[i] == 0;
 	}
 	if (r == 0 && catalogued > 0) {
-		r = db_commit(vault->db);
+		r = db_commit(ingest->root->db);
 		*ret_doubtful = r < 0 && r != -ENOSPC;
 	}
 	if (r < 0 || catalogued == 0)
-		db_rollback(vault->db);
+		db_rollback(ingest->root->db);
 	return r;
 }
 
-static void announce(const struct ingest_job *job)
+static void commit_announce(const struct ingest *ingest, const struct ingest_job *job)
 {
 	char id[ULID_TEXT_CHARS + 1], handle[ACCOUNT_HANDLE_CHARS + 1];
 
@@ -184,31 +186,33 @@ static void announce(const struct ingest_job *job)
 	struct event_fields fields = {
 			.recording = id, .account = handle, .spool = job->private.spool};
 	if (job->row.state == RECORDING_QUARANTINED)
-		event_log(LOG_WARNING, EVENT_QUARANTINED, &fields, "recording %s quarantined: %s",
-				id, job->private.quarantine_reason);
+		notices_tell(ingest->root->notices, LOG_WARNING, EVENT_QUARANTINED, &fields,
+				"recording %s quarantined: %s", id, job->private.quarantine_reason);
 	else
-		event_log(LOG_INFO, EVENT_SEALED, &fields, "recording %s sealed, %" PRId64 " bytes",
-				id, job->row.plain_bytes);
+		notices_tell(ingest->root->notices, LOG_INFO, EVENT_SEALED, &fields,
+				"recording %s sealed, %" PRId64 " bytes", id, job->row.plain_bytes);
 	if (job->private.discarded)
-		event_log(LOG_NOTICE, EVENT_DISCARDED, &fields,
+		notices_tell(ingest->root->notices, LOG_NOTICE, EVENT_DISCARDED, &fields,
 				"recording %s was discarded by its bridge: sealed all the same "
 				"(Discarded=seal)",
 				id);
 	if (job->row.condition == PROBE_DAMAGED)
-		event_log(LOG_WARNING, EVENT_DAMAGED, &fields, "recording %s is damaged: %s", id,
+		notices_tell(ingest->root->notices, LOG_WARNING, EVENT_DAMAGED, &fields,
+				"recording %s is damaged: %s", id,
 				job->private.damage ? job->private.damage : "cause not known");
 }
 
-static void publish_all(struct vault *vault, struct ingest_job **jobs, size_t n, int *results)
+static void publish_all(struct ingest *ingest, struct ingest_job **jobs, size_t n, int *results)
 {
 	for (size_t i = 0; i < n; i++) {
-		results[i] = check_account(vault, jobs[i]);
+		results[i] = check_account(ingest, jobs[i]);
 		if (results[i] == 0)
-			results[i] = check_source(vault, jobs, i, results);
+			results[i] = check_source(ingest, jobs, i, results);
 		if (results[i] == 0)
 			results[i] = verify_object(jobs[i]);
 		if (results[i] == 0)
-			results[i] = vault->store->ops->publish(vault->store, &jobs[i]->draft);
+			results[i] = ingest->root->store->ops->publish(
+					ingest->root->store, &jobs[i]->draft);
 	}
 }
 
@@ -222,35 +226,38 @@ static void fail_all(int *results, size_t n, int error)
 
 /* The names are taken back, as far as that goes; what stays is swept at the next start. */
 static void unpublish_all(
-		struct vault *vault, struct ingest_job **jobs, size_t n, const int *results)
+		struct ingest *ingest, struct ingest_job **jobs, size_t n, const int *results)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (results[i] == 0)
-			(void)vault->store->ops->remove(vault->store, jobs[i]->row.ulid);
+			(void)ingest->root->store->ops->remove(
+					ingest->root->store, jobs[i]->row.ulid);
 	}
 }
 
-void ingest_commit(struct vault *vault, struct ingest_job **jobs, size_t n, int *results)
+void ingest_commit(struct ingest *ingest, struct ingest_job **jobs, size_t n, int *results)
 {
 	bool doubtful = false;
 
-	publish_all(vault, jobs, n, results);
-	int r = vault->stuck ? -RE_BUSY : vault->store->ops->sync(vault->store);
+	publish_all(ingest, jobs, n, results);
+	int r = ingest->root->stuck ? -RE_BUSY
+				    : ingest->root->store->ops->sync(ingest->root->store);
 	if (r == 0)
-		r = catalogue_all(vault, jobs, n, results, &doubtful);
+		r = catalogue_all(ingest, jobs, n, results, &doubtful);
 	if (r < 0) {
-		vault_trouble(vault, "recordings cannot be catalogued: %s", re_strerror(r));
+		notices_keep_problem(ingest->root->notices, "recordings cannot be catalogued: %s",
+				re_strerror(r));
 		/* A commit whose sync failed may come to light again at the next start, and then
 		 * the objects must be there: only a restart can tell. */
 		if (doubtful)
-			vault->stuck = true;
+			ingest->root->stuck = true;
 		else
-			unpublish_all(vault, jobs, n, results);
+			unpublish_all(ingest, jobs, n, results);
 		fail_all(results, n, r);
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (results[i] == 0)
-			announce(jobs[i]);
+			commit_announce(ingest, jobs[i]);
 		ingest_abort(jobs[i]);
 	}
 }

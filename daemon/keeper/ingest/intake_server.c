@@ -46,7 +46,7 @@ _Static_assert(INTAKE_REPLIES_MAX > JOBS_MAX, "one turn's commits are answered a
 struct intake_server {
 	uv_poll_t poll;
 	uv_loop_t *loop;
-	struct vault *vault;
+	struct ingest *ingest;
 	int listen_fd;
 	uid_t intake_uid;
 	struct session *session;
@@ -155,7 +155,7 @@ static struct ingest_job *take_job(struct session *session, struct open_job *ope
 /* Another class would keep it too short or too long. */
 static int reply_unknown_class(struct session *session, int64_t number, const char *class)
 {
-	vault_trouble(session->server->vault,
+	notices_keep_problem(session->server->ingest->root->notices,
 			"a recording cannot be sealed: the keeper's configuration has no class %s; start "
 			"recseal-keeper again with the configuration that recseald has",
 			class);
@@ -173,7 +173,7 @@ static uint64_t promised_bytes(const struct session *session)
 
 static int on_begin(struct session *session, const json_t *message, int64_t number)
 {
-	struct vault *vault = session->server->vault;
+	struct ingest *ingest = session->server->ingest;
 	uint8_t existing[ULID_BYTES];
 	struct intake_request request;
 	struct ingest_job *job;
@@ -183,18 +183,19 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 	int r = intake_request_read(message, &request);
 	if (r < 0)
 		return r;
-	if (!config_find_class(vault->config, request.ingest.class)) {
+	if (!config_find_class(ingest->config, request.ingest.class)) {
 		r = reply_unknown_class(session, number, request.ingest.class);
 		intake_request_clear(&request);
 		return r;
 	}
 	request.ingest.promised_bytes = promised_bytes(session);
-	r = vault->stuck ? -RE_BUSY : ingest_begin(vault, &request.ingest, &job, existing);
+	r = ingest->root->stuck ? -RE_BUSY : ingest_begin(ingest, &request.ingest, &job, existing);
 	intake_request_clear(&request);
 	if (r > 0)
 		return reply_already(session, number, existing, r == INGEST_EXISTS);
 	if (r < 0) {
-		vault_trouble(vault, "a recording cannot be sealed: %s", re_strerror(r));
+		notices_keep_problem(ingest->root->notices, "a recording cannot be sealed: %s",
+				re_strerror(r));
 		return reply_failed(session, number, r, r != -EFBIG);
 	}
 	session->jobs[session->n_jobs++] = (struct open_job){number, job};
@@ -307,7 +308,7 @@ static int flush_commits(struct session *session)
 		jobs[i] = session->commits[i].job;
 		memcpy(ulids[i], ingest_recording_id(jobs[i]), ULID_BYTES);
 	}
-	ingest_commit(session->server->vault, jobs, n, results);
+	ingest_commit(session->server->ingest, jobs, n, results);
 	session->n_commits = 0;
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = reply_commit(session, session->commits[i].number, ulids[i], results[i]);
@@ -367,8 +368,8 @@ static void on_session_ready(uv_poll_t *poll, int status, int events)
 		return;
 	}
 	if (r != -ECONNRESET && r != -EPIPE)
-		event_log(LOG_ERR, EVENT_PLAIN, NULL, "closing the connection to the intake: %s",
-				re_strerror(r));
+		notices_tell(session->server->ingest->root->notices, LOG_ERR, EVENT_PLAIN, NULL,
+				"closing the connection to the intake: %s", re_strerror(r));
 	session_end(session);
 }
 
@@ -413,7 +414,8 @@ static void on_listen_readable(uv_poll_t *poll, int status, int events)
 		r = session_begin(server, fd);
 	if (r < 0) {
 		if (!server->told_refused)
-			event_log(LOG_WARNING, EVENT_REFUSED, NULL, "intake connection refused: %s",
+			notices_tell(server->ingest->root->notices, LOG_WARNING, EVENT_REFUSED,
+					NULL, "intake connection refused: %s",
 					r == -RE_BUSY ? "another recseald is connected"
 						      : re_strerror(r));
 		close(fd);
@@ -421,7 +423,7 @@ static void on_listen_readable(uv_poll_t *poll, int status, int events)
 	server->told_refused = r < 0;
 }
 
-int intake_server_start(uv_loop_t *loop, struct vault *vault, int listen_fd, uid_t intake_uid,
+int intake_server_start(uv_loop_t *loop, struct ingest *ingest, int listen_fd, uid_t intake_uid,
 		struct intake_server **ret_server)
 {
 	struct intake_server *server = calloc(1, sizeof(*server));
@@ -429,7 +431,7 @@ int intake_server_start(uv_loop_t *loop, struct vault *vault, int listen_fd, uid
 	if (!server)
 		return -ENOMEM;
 	server->loop = loop;
-	server->vault = vault;
+	server->ingest = ingest;
 	server->listen_fd = listen_fd;
 	server->intake_uid = intake_uid;
 	int r = uv_poll_init(loop, &server->poll, listen_fd);

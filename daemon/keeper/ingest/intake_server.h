@@ -6,13 +6,13 @@
 #include <uv.h>
 
 #include "daemon/keeper/ingest/exposure.h"
-#include "daemon/keeper/vault/vault.h"
+#include "daemon/keeper/ingest/ingest.h"
 
 struct intake_server;
 
 /* Serves on a listening SOCK_SEQPACKET socket, which it takes over. Peers must have this uid (or be
  * root). */
-int intake_server_start(uv_loop_t *loop, struct vault *vault, int listen_fd, uid_t intake_uid,
+int intake_server_start(uv_loop_t *loop, struct ingest *ingest, int listen_fd, uid_t intake_uid,
 		struct intake_server **ret_server);
 struct intake_server *intake_server_stop(struct intake_server *server);
 

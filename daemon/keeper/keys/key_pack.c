@@ -55,7 +55,7 @@ void key_pack_seal(const struct key_pack *pack, uint64_t parent, uint64_t epoch,
 }
 
 /* What is found by its place must be in its place. */
-static bool in_order(const struct key_pack *pack, uint64_t first)
+static bool pack_is_in_order(const struct key_pack *pack, uint64_t first)
 {
 	if (key_pack_id(pack, 0) != first)
 		return false;
@@ -76,7 +76,7 @@ int key_pack_open(struct key_pack *pack, const struct node_pack *sealed,
 	if (r < 0)
 		return r;
 	pack->n = (sealed->len - SEAL_OVERHEAD_BYTES) / NODE_ENTRY_BYTES;
-	if (!in_order(pack, sealed->first)) {
+	if (!pack_is_in_order(pack, sealed->first)) {
 		pack->n = 0;
 		return -RE_CORRUPT;
 	}

@@ -7,12 +7,12 @@
 
 #define NUMBER_BITS 56
 
-uint64_t node_id(enum node_kind kind, uint64_t number)
+uint64_t key_path_node_id(enum node_kind kind, uint64_t number)
 {
 	return (uint64_t)kind << NUMBER_BITS | number;
 }
 
-void node_describe(uint64_t id, char *ret_text, size_t len)
+void key_path_node_describe(uint64_t id, char *ret_text, size_t len)
 {
 	static const char *const kinds[] = {[NODE_KIND_L0] = "first level",
 			[NODE_KIND_L1] = "second level",
@@ -34,12 +34,12 @@ void node_describe(uint64_t id, char *ret_text, size_t len)
 
 struct key_path key_path_l0(unsigned index)
 {
-	return (struct key_path){{node_id(NODE_KIND_L0, index)}, 1};
+	return (struct key_path){{key_path_node_id(NODE_KIND_L0, index)}, 1};
 }
 
 struct key_path key_path_lookup(void)
 {
-	return (struct key_path){{node_id(NODE_KIND_LOOKUP, 0)}, 1};
+	return (struct key_path){{key_path_node_id(NODE_KIND_LOOKUP, 0)}, 1};
 }
 
 /* Account numbers count up; neighbours share their L0 until its 256 L1 are in use, so that a small
@@ -48,30 +48,31 @@ struct key_path key_path_account(int64_t account)
 {
 	uint64_t n = (uint64_t)account, l1 = n % (KEY_RADIX * KEY_RADIX);
 
-	return (struct key_path){{node_id(NODE_KIND_L0, l1 / KEY_RADIX), node_id(NODE_KIND_L1, l1),
-						 node_id(NODE_KIND_ACCOUNT, n)},
+	return (struct key_path){{key_path_node_id(NODE_KIND_L0, l1 / KEY_RADIX),
+						 key_path_node_id(NODE_KIND_L1, l1),
+						 key_path_node_id(NODE_KIND_ACCOUNT, n)},
 			3};
 }
 
-static struct key_path below(struct key_path path, enum node_kind kind, int64_t number)
+static struct key_path path_step_below(struct key_path path, enum node_kind kind, int64_t number)
 {
-	path.node[path.depth++] = node_id(kind, (uint64_t)number);
+	path.node[path.depth++] = key_path_node_id(kind, (uint64_t)number);
 	return path;
 }
 
 struct key_path key_path_profile(int64_t account)
 {
-	return below(key_path_account(account), NODE_KIND_PROFILE, account);
+	return path_step_below(key_path_account(account), NODE_KIND_PROFILE, account);
 }
 
 struct key_path key_path_group(int64_t account, int64_t group)
 {
-	return below(key_path_account(account), NODE_KIND_GROUP, group);
+	return path_step_below(key_path_account(account), NODE_KIND_GROUP, group);
 }
 
 struct key_path key_path_recording(int64_t account, int64_t group, int64_t recording)
 {
-	return below(key_path_group(account, group), NODE_KIND_RECORDING, recording);
+	return path_step_below(key_path_group(account, group), NODE_KIND_RECORDING, recording);
 }
 
 int key_path_compare(const struct key_path *a, const struct key_path *b)

@@ -32,9 +32,9 @@ struct key_path {
 	unsigned depth; /* at least 1 */
 };
 
-uint64_t node_id(enum node_kind kind, uint64_t number);
+uint64_t key_path_node_id(enum node_kind kind, uint64_t number);
 /* "account 17", for messages. */
-void node_describe(uint64_t id, char *ret_text, size_t len);
+void key_path_node_describe(uint64_t id, char *ret_text, size_t len);
 
 struct key_path key_path_l0(unsigned index);
 struct key_path key_path_lookup(void);

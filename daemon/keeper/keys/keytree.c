@@ -34,6 +34,11 @@ uint64_t keytree_epoch(const struct keytree *tree)
 	return tree->epoch;
 }
 
+struct db *keytree_db(const struct keytree *tree)
+{
+	return tree->db;
+}
+
 enum keytree_damage keytree_damaged(const struct keytree *tree, uint64_t *ret_node)
 {
 	*ret_node = tree->damaged;
@@ -50,7 +55,7 @@ int keytree_open_row(const struct node_row *row, const uint8_t parent_key[static
 
 /* Opens a child's key from its own row, else from its parent's packs. pack is where to look into
  * these; ret_key, untouched on failure, may be the parent's. */
-static int open_child(struct db *db, enum node_set set, struct key_pack *pack, uint64_t parent,
+static int node_open_child(struct db *db, enum node_set set, struct key_pack *pack, uint64_t parent,
 		uint64_t id, const uint8_t parent_key[static NODE_KEY_BYTES], uint8_t *ret_key)
 {
 	struct node_row row;
@@ -70,12 +75,13 @@ static int open_child(struct db *db, enum node_set set, struct key_pack *pack, u
 }
 
 /* One step down: walk holds the parent's key on entry, and the child's on success. */
-static int walk_to(struct keytree *tree, uint64_t parent, uint64_t id)
+static int walk_reach(struct keytree *tree, uint64_t parent, uint64_t id)
 {
-	return open_child(tree->db, NODE_PRESENT, &tree->pack, parent, id, tree->walk, tree->walk);
+	return node_open_child(
+			tree->db, NODE_PRESENT, &tree->pack, parent, id, tree->walk, tree->walk);
 }
 
-static void end_walk(struct keytree *tree)
+static void walk_end(struct keytree *tree)
 {
 	sodium_memzero(tree->walk, sizeof(tree->walk));
 	sodium_memzero(&tree->pack, sizeof(tree->pack));
@@ -89,17 +95,17 @@ int keytree_open(struct keytree *tree, const struct key_path *path,
 
 	memcpy(tree->walk, tree->root, NODE_KEY_BYTES);
 	for (unsigned i = 0; i < path->depth && r == 0; i++) {
-		r = walk_to(tree, parent, path->node[i]);
+		r = walk_reach(tree, parent, path->node[i]);
 		parent = path->node[i];
 	}
 	if (r == 0)
 		memcpy(ret_key, tree->walk, NODE_KEY_BYTES);
-	end_walk(tree);
+	walk_end(tree);
 	return r;
 }
 
 /* Adds one node under the parent whose key is in walk; walk then holds the new key. */
-static int add_one(struct keytree *tree, uint64_t parent, uint64_t id, const uint8_t *key,
+static int node_add_one(struct keytree *tree, uint64_t parent, uint64_t id, const uint8_t *key,
 		uint8_t *fresh)
 {
 	struct node_place place = {parent, id, tree->epoch};
@@ -126,16 +132,16 @@ int keytree_add(struct keytree *tree, const struct key_path *path, const uint8_t
 	memcpy(tree->walk, tree->root, NODE_KEY_BYTES);
 	for (unsigned i = 0; i < path->depth && r == 0; i++) {
 		bool leaf = i + 1 == path->depth;
-		r = walk_to(tree, parent, path->node[i]);
+		r = walk_reach(tree, parent, path->node[i]);
 		if (r == -ENOENT)
-			r = add_one(tree, parent, path->node[i], leaf ? key : NULL, fresh);
+			r = node_add_one(tree, parent, path->node[i], leaf ? key : NULL, fresh);
 		else if (r == 0 && leaf)
 			r = -EEXIST;
 		parent = path->node[i];
 	}
 	if (r == 0 && ret_key)
 		memcpy(ret_key, tree->walk, NODE_KEY_BYTES);
-	end_walk(tree);
+	walk_end(tree);
 	return r;
 }
 
@@ -147,7 +153,7 @@ void keytree_advance(struct keytree *tree, const uint8_t root[static NODE_KEY_BY
 
 /* The top. A row and a pack cannot be taken for each other: they differ in length. */
 
-static void hash_sealed(crypto_generichash_state *state, uint64_t id, uint64_t epoch,
+static void digest_add_sealed(crypto_generichash_state *state, uint64_t id, uint64_t epoch,
 		const uint8_t *sealed, size_t len)
 {
 	uint8_t numbers[32];
@@ -160,27 +166,27 @@ static void hash_sealed(crypto_generichash_state *state, uint64_t id, uint64_t e
 	crypto_generichash_update(state, sealed, len);
 }
 
-static int hash_rows(struct db *db, crypto_generichash_state *state)
+static int digest_add_rows(struct db *db, crypto_generichash_state *state)
 {
 	struct node_row *rows = NULL;
 	size_t n = 0;
 	int r = node_list(db, NODE_ROOT, &rows, &n);
 
 	for (size_t i = 0; i < n; i++)
-		hash_sealed(state, rows[i].id, rows[i].epoch, rows[i].sealed,
+		digest_add_sealed(state, rows[i].id, rows[i].epoch, rows[i].sealed,
 				sizeof(rows[i].sealed));
 	free(rows);
 	return r;
 }
 
-static int hash_packs(struct db *db, enum node_set set, crypto_generichash_state *state)
+static int digest_add_packs(struct db *db, enum node_set set, crypto_generichash_state *state)
 {
 	struct node_pack pack;
 	uint64_t from = NODE_ID_FIRST;
 	int r;
 
 	while ((r = node_pack_next(db, set, NODE_ROOT, from, &pack)) == 0) {
-		hash_sealed(state, pack.first, pack.epoch, pack.sealed, pack.len);
+		digest_add_sealed(state, pack.first, pack.epoch, pack.sealed, pack.len);
 		from = pack.first + 1;
 	}
 	return r == -ENOENT ? 0 : r;
@@ -191,9 +197,9 @@ int keytree_top_digest(struct db *db, bool staged, uint8_t ret_digest[static DB_
 	crypto_generichash_state state;
 
 	crypto_generichash_init(&state, NULL, 0, DB_DIGEST_BYTES);
-	int r = staged ? 0 : hash_rows(db, &state);
+	int r = staged ? 0 : digest_add_rows(db, &state);
 	if (r == 0)
-		r = hash_packs(db, staged ? NODE_STAGED : NODE_PRESENT, &state);
+		r = digest_add_packs(db, staged ? NODE_STAGED : NODE_PRESENT, &state);
 	if (r == 0)
 		crypto_generichash_final(&state, ret_digest, DB_DIGEST_BYTES);
 	return r;
@@ -216,7 +222,7 @@ int keytree_check_top(struct db *db, bool staged, const uint8_t root[static NODE
 		return r;
 	if (sodium_memcmp(found, digest, sizeof(found)) != 0)
 		return -RE_EPOCH;
-	r = open_child(db, staged ? NODE_STAGED : NODE_PRESENT, &top->pack, NODE_ROOT, leaf.node[0],
-			root, top->key);
+	r = node_open_child(db, staged ? NODE_STAGED : NODE_PRESENT, &top->pack, NODE_ROOT,
+			leaf.node[0], root, top->key);
 	return r == -ENOENT || r == -RE_CORRUPT ? -RE_EPOCH : r;
 }

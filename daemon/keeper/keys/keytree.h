@@ -27,6 +27,9 @@ struct keytree *keytree_new(
 struct keytree *keytree_free(struct keytree *tree);
 uint64_t keytree_epoch(const struct keytree *tree);
 
+/* The database that it is stored in. */
+struct db *keytree_db(const struct keytree *tree);
+
 /* Opens the key at a path into secret memory of the caller's. -ENOENT when a key on the way is
  * missing; -RE_CORRUPT when one does not open. */
 int keytree_open(struct keytree *tree, const struct key_path *path,

@@ -44,7 +44,8 @@ struct child {
 
 static int stage_children(struct visit *visit);
 
-static int damaged(const struct visit *visit, int r, enum keytree_damage damage, uint64_t node)
+static int stage_note_damage(
+		const struct visit *visit, int r, enum keytree_damage damage, uint64_t node)
 {
 	struct keytree *tree = visit->staging->tree;
 
@@ -56,7 +57,7 @@ static int damaged(const struct visit *visit, int r, enum keytree_damage damage,
 }
 
 /* When the pack that is open is used up, opens the next one. 1, or 0 when there is none. */
-static int fill(struct visit *visit)
+static int stage_fill_pack(struct visit *visit)
 {
 	struct key_pack *in = &visit->level->in;
 	struct node_pack sealed;
@@ -69,19 +70,21 @@ static int fill(struct visit *visit)
 		r = key_pack_open(in, &sealed, visit->level->old);
 	visit->in_done = r == -ENOENT;
 	if (r < 0)
-		return visit->in_done ? 0 : damaged(visit, r, KEYTREE_CHILDREN, visit->parent);
+		return visit->in_done ? 0
+				      : stage_note_damage(
+							visit, r, KEYTREE_CHILDREN, visit->parent);
 	visit->in_at = 0;
 	visit->in_from = sealed.first + 1;
 	return 1;
 }
 
 /* 1, or 0 when there are no more. */
-static int next_child(struct visit *visit, struct child *ret_child)
+static int stage_next_child(struct visit *visit, struct child *ret_child)
 {
 	const struct key_pack *in = &visit->level->in;
 	const struct node_row *row =
 			visit->row_at < visit->rows ? &visit->row[visit->row_at] : NULL;
-	int packed = fill(visit);
+	int packed = stage_fill_pack(visit);
 	struct child child;
 
 	if (packed < 0 || (!packed && !row))
@@ -96,14 +99,14 @@ static int next_child(struct visit *visit, struct child *ret_child)
 	}
 	/* Twice the same: it would be found in one place, and erased in the other. */
 	if (child.id <= visit->last)
-		return damaged(visit, -RE_CORRUPT, KEYTREE_NODE, child.id);
+		return stage_note_damage(visit, -RE_CORRUPT, KEYTREE_NODE, child.id);
 	visit->last = child.id;
 	*ret_child = child;
 	return 1;
 }
 
 /* Seals what has been collected under the parent's fresh key. */
-static int flush(struct visit *visit)
+static int stage_flush_pack(struct visit *visit)
 {
 	struct keytree *tree = visit->staging->tree;
 	struct level *here = visit->level;
@@ -116,9 +119,10 @@ static int flush(struct visit *visit)
 	return node_stage_pack(tree->db, &sealed);
 }
 
-static int keep(struct visit *visit, uint64_t id, const uint8_t key[static NODE_KEY_BYTES])
+static int stage_keep_child(
+		struct visit *visit, uint64_t id, const uint8_t key[static NODE_KEY_BYTES])
 {
-	int r = visit->level->out.n == NODE_PACK_CHILDREN ? flush(visit) : 0;
+	int r = visit->level->out.n == NODE_PACK_CHILDREN ? stage_flush_pack(visit) : 0;
 
 	if (r == 0)
 		key_pack_add(&visit->level->out, id, key);
@@ -127,7 +131,7 @@ static int keep(struct visit *visit, uint64_t id, const uint8_t key[static NODE_
 
 /* Victims are sorted as the children are: those at or below this child are the next ones, if any.
  */
-static size_t count_at(struct visit *visit, uint64_t child)
+static size_t victims_count_at(struct visit *visit, uint64_t child)
 {
 	const struct key_path *victims = visit->staging->victims;
 
@@ -142,7 +146,7 @@ static size_t count_at(struct visit *visit, uint64_t child)
 static int stage_child(struct visit *visit, const struct child *child)
 {
 	struct level *below = visit->level + 1;
-	size_t n = count_at(visit, child->id), first = visit->next;
+	size_t n = victims_count_at(visit, child->id), first = visit->next;
 	int r = 0;
 
 	visit->next += n;
@@ -153,11 +157,11 @@ static int stage_child(struct visit *visit, const struct child *child)
 	else
 		memcpy(below->old, child->key, NODE_KEY_BYTES);
 	if (r < 0)
-		return damaged(visit, r, KEYTREE_NODE, child->id);
+		return stage_note_damage(visit, r, KEYTREE_NODE, child->id);
 	if (n == 0)
-		return keep(visit, child->id, below->old);
+		return stage_keep_child(visit, child->id, below->old);
 	randombytes_buf(below->fresh, NODE_KEY_BYTES);
-	r = keep(visit, child->id, below->fresh);
+	r = stage_keep_child(visit, child->id, below->fresh);
 	struct visit next = {.staging = visit->staging,
 			.level = below,
 			.parent = child->id,
@@ -179,17 +183,17 @@ static int stage_children(struct visit *visit)
 	if (r == 0)
 		r = node_list(tree->db, visit->parent, &visit->row, &visit->rows);
 	if (r < 0)
-		return damaged(visit, r, KEYTREE_CHILDREN, visit->parent);
-	while ((r = next_child(visit, &child)) > 0) {
+		return stage_note_damage(visit, r, KEYTREE_CHILDREN, visit->parent);
+	while ((r = stage_next_child(visit, &child)) > 0) {
 		r = stage_child(visit, &child);
 		if (r < 0)
 			break;
 	}
 	free(visit->row);
-	return r < 0 ? r : flush(visit);
+	return r < 0 ? r : stage_flush_pack(visit);
 }
 
-static int compare(const void *a, const void *b)
+static int victims_compare(const void *a, const void *b)
 {
 	return key_path_compare(a, b);
 }
@@ -209,7 +213,7 @@ int keytree_stage(struct keytree *tree, struct key_path *victims, size_t n,
 		return -RE_MLOCK;
 	tree->damage = KEYTREE_WHOLE;
 	if (n > 0)
-		qsort(victims, n, sizeof(*victims), compare);
+		qsort(victims, n, sizeof(*victims), victims_compare);
 	memcpy(level[0].old, tree->root, NODE_KEY_BYTES);
 	randombytes_buf(level[0].fresh, NODE_KEY_BYTES);
 	int r = stage_children(&top);

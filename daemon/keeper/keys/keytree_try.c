@@ -25,12 +25,12 @@ struct reach {
 	struct looked looked[SETS];
 };
 
-static void add_key(struct reach *reach, const uint8_t key[static NODE_KEY_BYTES])
+static void trial_add_key(struct reach *reach, const uint8_t key[static NODE_KEY_BYTES])
 {
 	memcpy(reach->key[reach->n++], key, NODE_KEY_BYTES);
 }
 
-static int try_row(struct db *db, const struct reach *parent, struct reach *child)
+static int trial_open_row(struct db *db, const struct reach *parent, struct reach *child)
 {
 	struct node_row row;
 	int r = node_get(db, parent->id, child->id, &row);
@@ -44,8 +44,8 @@ static int try_row(struct db *db, const struct reach *parent, struct reach *chil
 	return r == -ENOENT ? 0 : r;
 }
 
-static int look_into(struct db *db, enum node_set set, const struct reach *parent, uint64_t id,
-		struct looked *looked)
+static int trial_look_into(struct db *db, enum node_set set, const struct reach *parent,
+		uint64_t id, struct looked *looked)
 {
 	struct node_pack sealed;
 	int r = node_pack_get(db, set, parent->id, id, &sealed);
@@ -62,23 +62,24 @@ static int look_into(struct db *db, enum node_set set, const struct reach *paren
 	return 0;
 }
 
-static int try_pack(struct db *db, enum node_set set, struct reach *parent, struct reach *child)
+static int trial_open_pack(
+		struct db *db, enum node_set set, struct reach *parent, struct reach *child)
 {
 	struct looked *looked = &parent->looked[set];
 	uint64_t first = 0;
 	int r = looked->tried ? node_pack_find(db, set, parent->id, child->id, &first) : 0;
 
 	if (r == 0 && (!looked->tried || looked->first != first))
-		r = look_into(db, set, parent, child->id, looked);
+		r = trial_look_into(db, set, parent, child->id, looked);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	const uint8_t *key = key_pack_find(&looked->pack, child->id);
 	if (key)
-		add_key(child, key);
+		trial_add_key(child, key);
 	return 0;
 }
 
-static void arrive(struct reach *reach, uint64_t id)
+static void trial_arrive(struct reach *reach, uint64_t id)
 {
 	reach->id = id;
 	reach->n = 0;
@@ -86,14 +87,14 @@ static void arrive(struct reach *reach, uint64_t id)
 		reach->looked[i].tried = false;
 }
 
-static int reach_child(struct db *db, struct reach *parent, uint64_t id, struct reach *child)
+static int trial_reach_child(struct db *db, struct reach *parent, uint64_t id, struct reach *child)
 {
-	arrive(child, id);
-	int r = try_row(db, parent, child);
+	trial_arrive(child, id);
+	int r = trial_open_row(db, parent, child);
 	if (r == 0)
-		r = try_pack(db, NODE_PRESENT, parent, child);
+		r = trial_open_pack(db, NODE_PRESENT, parent, child);
 	if (r == 0)
-		r = try_pack(db, NODE_STAGED, parent, child);
+		r = trial_open_pack(db, NODE_STAGED, parent, child);
 	if (r < 0)
 		return r;
 	return child->n > 0 ? 0 : -ENOENT;
@@ -101,7 +102,7 @@ static int reach_child(struct db *db, struct reach *parent, uint64_t id, struct 
 
 /* reach[0] to reach[*reached] hold the way down an earlier path, and afterwards down this one, as
  * far as it goes. */
-static int try_path(
+static int trial_follow_path(
 		struct db *db, struct reach *reach, unsigned *reached, const struct key_path *path)
 {
 	unsigned depth = 0;
@@ -111,7 +112,7 @@ static int try_path(
 		depth++;
 	while (depth < path->depth && r == 0) {
 		*reached = depth;
-		r = reach_child(db, &reach[depth], path->node[depth], &reach[depth + 1]);
+		r = trial_reach_child(db, &reach[depth], path->node[depth], &reach[depth + 1]);
 		if (r == 0)
 			*reached = ++depth;
 	}
@@ -127,9 +128,9 @@ int keytree_try(struct db *db, const uint8_t root[static NODE_KEY_BYTES],
 
 	if (!reach)
 		return r;
-	arrive(&reach[0], NODE_ROOT);
-	add_key(&reach[0], root);
+	trial_arrive(&reach[0], NODE_ROOT);
+	trial_add_key(&reach[0], root);
 	for (size_t i = 0; i < n && r == -ENOENT; i++)
-		r = try_path(db, reach, &reached, &paths[i]);
+		r = trial_follow_path(db, reach, &reached, &paths[i]);
 	return r;
 }

@@ -16,36 +16,36 @@
 
 /* Binds a root to its vault and to the audit log as it stood: BLAKE2b-256(vault id || le64 epoch ||
  * audit head). */
-static int anchor_for(
-		struct vault *vault, uint64_t epoch, uint8_t ret_anchor[static ROOT_DIGEST_BYTES])
+static int anchor_compute(
+		struct root *root, uint64_t epoch, uint8_t ret_anchor[static ROOT_DIGEST_BYTES])
 {
 	crypto_generichash_state state;
 	uint8_t head[AUDIT_HASH_BYTES], number[8];
-	int r = audit_head(vault->db, head);
+	int r = audit_head(root->db, head);
 
 	if (r < 0)
 		return r;
 	put_le64(number, epoch);
 	crypto_generichash_init(&state, NULL, 0, ROOT_DIGEST_BYTES);
-	crypto_generichash_update(&state, vault->vault_id, sizeof(vault->vault_id));
+	crypto_generichash_update(&state, root->vault_id, sizeof(root->vault_id));
 	crypto_generichash_update(&state, number, sizeof(number));
 	crypto_generichash_update(&state, head, sizeof(head));
 	crypto_generichash_final(&state, ret_anchor, ROOT_DIGEST_BYTES);
 	return 0;
 }
 
-int epoch_stage(struct vault *vault, struct key_path *victims, size_t n,
+int epoch_stage(struct root *root, struct key_path *victims, size_t n,
 		struct root_record **ret_next)
 {
 	struct root_record *next = secret_new(sizeof(*next));
 	int r = next ? 0 : -RE_MLOCK;
 
 	if (r == 0) {
-		next->epoch = keytree_epoch(vault->tree) + 1;
-		r = keytree_stage(vault->tree, victims, n, next->key, next->top_digest);
+		next->epoch = keytree_epoch(root->tree) + 1;
+		r = keytree_stage(root->tree, victims, n, next->key, next->top_digest);
 	}
 	if (r == 0)
-		r = anchor_for(vault, next->epoch, next->anchor);
+		r = anchor_compute(root, next->epoch, next->anchor);
 	if (r < 0) {
 		secret_free(next);
 		return r;
@@ -55,142 +55,144 @@ int epoch_stage(struct vault *vault, struct key_path *victims, size_t n,
 }
 
 /* Step 3: what is really in the slot opens what is really staged. */
-static int check_written(
-		struct vault *vault, size_t i, unsigned slot, const struct root_record *next)
+static int slot_check_written(
+		struct root *root, size_t i, unsigned slot, const struct root_record *next)
 {
 	_cleanup_secret_ struct root_record *back = secret_new(sizeof(*back));
-	int r = back ? epoch_slot_get(vault, i, slot, back) : -RE_MLOCK;
+	int r = back ? epoch_slot_get(root, i, slot, back) : -RE_MLOCK;
 
 	if (r < 0)
 		return r;
 	if (r == 0 || back->epoch != next->epoch)
 		return -EIO;
-	return keytree_check_top(vault->db, true, back->key, back->top_digest);
+	return keytree_check_top(root->db, true, back->key, back->top_digest);
 }
 
-static int write_new(struct vault *vault, unsigned slot, const struct root_record *next)
+static int slots_write_new(struct root *root, unsigned slot, const struct root_record *next)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < vault->root->n && r == 0; i++) {
-		if (!epoch_slot_there(vault, i))
+	for (size_t i = 0; i < root->copies->n && r == 0; i++) {
+		if (!epoch_slot_there(root, i))
 			continue;
-		r = epoch_slot_put(vault, i, slot, next);
+		r = epoch_slot_put(root, i, slot, next);
 		if (r == 0)
-			r = check_written(vault, i, slot, next);
+			r = slot_check_written(root, i, slot, next);
 	}
 	return r;
 }
 
 /* Nothing has been overwritten yet: back to the present root. False when that cannot be. */
-static bool take_back(struct vault *vault, unsigned slot)
+static bool slots_take_back(struct root *root, unsigned slot)
 {
 	bool ok = true;
 
-	for (size_t i = 0; i < vault->root->n; i++) {
-		int r = epoch_slot_there(vault, i) ? root_set_clear(vault->root, i, slot) : 0;
-		if (r < 0 && !epoch_slot_lose(vault, i, r))
+	for (size_t i = 0; i < root->copies->n; i++) {
+		int r = epoch_slot_there(root, i) ? root_set_clear(root->copies, i, slot) : 0;
+		if (r < 0 && !epoch_slot_lose(root, i, r))
 			ok = false;
 	}
 	return ok;
 }
 
-/* Step 4. False when an old root may be left. There is no way back from here: an overwriting that
- * was refused may yet come to pass. */
-static bool overwrite_old(struct vault *vault, unsigned slot)
+/* Step 4. False when an old root may be left. Point of no return: a write reported as failed may still
+ * reach the medium. */
+static bool slots_overwrite_old(struct root *root, unsigned slot)
 {
 	bool all = true;
 
-	for (size_t i = 0; i < vault->root->n; i++) {
-		int r = epoch_slot_there(vault, i) ? root_set_clear(vault->root, i, slot)
-						   : -RE_AWAY;
-		if (r < 0 && epoch_slot_there(vault, i))
-			r = root_set_clear(vault->root, i, slot); /* once more */
+	for (size_t i = 0; i < root->copies->n; i++) {
+		int r = epoch_slot_there(root, i) ? root_set_clear(root->copies, i, slot)
+						  : -RE_AWAY;
+		if (r < 0 && epoch_slot_there(root, i))
+			r = root_set_clear(root->copies, i, slot); /* once more */
 		if (r == 0)
 			continue;
 		all = false;
-		if (epoch_slot_there(vault, i))
-			epoch_slot_lose(vault, i, r);
+		if (epoch_slot_there(root, i))
+			epoch_slot_lose(root, i, r);
 	}
 	return all;
 }
 
-int epoch_write(struct vault *vault, const struct root_record *next, bool *ret_stuck)
+int epoch_write(struct root *root, const struct root_record *next, bool *ret_stuck)
 {
-	unsigned active = vault->root_slot, inactive = 1 - active;
-	int r = root_set_away(vault->root) ? -RE_AWAY : write_new(vault, inactive, next);
+	unsigned active = root->slot, inactive = 1 - active;
+	int r = root_set_away(root->copies) ? -RE_AWAY : slots_write_new(root, inactive, next);
 
 	if (r == -RE_AWAY)
 		return r; /* nothing is begun without all of them */
 	if (r < 0) {
-		if (!take_back(vault, inactive))
+		if (!slots_take_back(root, inactive))
 			*ret_stuck = true;
 		return r;
 	}
-	vault->root_slot = inactive;
-	return overwrite_old(vault, active) ? 0 : EPOCH_ENTERED;
+	root->slot = inactive;
+	return slots_overwrite_old(root, active) ? 0 : EPOCH_ENTERED;
 }
 
-int epoch_discard(struct vault *vault)
+int epoch_discard(struct root *root)
 {
 	uint8_t top[ROOT_DIGEST_BYTES];
 	int r = 0;
 
-	if (root_set_away(vault->root)) {
-		r = keytree_top_digest(vault->db, true, top);
+	if (root_set_away(root->copies)) {
+		r = keytree_top_digest(root->db, true, top);
 		if (r == 0)
-			r = mirror_set_void(vault->db, top);
+			r = mirror_set_void(root->db, top);
 	}
-	return r < 0 ? r : node_discard_staged(vault->db);
+	return r < 0 ? r : node_discard_staged(root->db);
 }
 
-int epoch_apply(struct vault *vault, const struct root_record *next)
+int epoch_apply(struct root *root, const struct root_record *next)
 {
 	struct vault_row row;
-	int r = db_vault_get(vault->db, &row);
+	int r = db_vault_get(root->db, &row);
 
 	if (r < 0)
 		return r;
 	row.epoch = next->epoch;
 	memcpy(row.anchor, next->anchor, sizeof(row.anchor));
-	r = node_apply_staged(vault->db);
-	return r < 0 ? r : db_vault_put(vault->db, &row);
+	r = node_apply_staged(root->db);
+	return r < 0 ? r : db_vault_put(root->db, &row);
 }
 
-/* The erasure does not depend on it: a full object folder must not undo, or stop, a shred. */
-void epoch_witness(struct vault *vault)
+/* An erasure does not depend on the witness: a full object folder must not undo or stop a shred. What
+ * is owed is tried again later, and `doctor` says so. */
+void epoch_witness(struct root *root)
 {
-	int r = vault->store->ops->witness_put(vault->store, vault_epoch(vault));
+	int r = root->store->ops->witness_put(root->store, root_epoch(root));
 
-	vault->witness_owed = r < 0;
+	root->witness_owed = r < 0;
 	if (r < 0)
-		vault_trouble(vault, "the object folder cannot keep a note of the epoch: %s",
+		notices_keep_problem(root->notices,
+				"the object folder cannot keep a note of the epoch: %s",
 				re_strerror(r));
 }
 
-int epoch_enter(struct vault *vault, const struct root_record *next)
+int epoch_enter(struct root *root, const struct root_record *next)
 {
-	if (vault->tree)
-		keytree_advance(vault->tree, next->key);
+	if (root->tree)
+		keytree_advance(root->tree, next->key);
 	else
-		vault->tree = keytree_new(vault->db, next->key, next->epoch);
-	if (!vault->tree)
+		root->tree = keytree_new(root->db, next->key, next->epoch);
+	if (!root->tree)
 		return -RE_MLOCK;
-	epoch_witness(vault);
+	epoch_witness(root);
 	return 0;
 }
 
-int epoch_first(struct vault *vault, const uint8_t root[static ROOT_KEY_BYTES],
+int epoch_first(struct root *root, const uint8_t key[static ROOT_KEY_BYTES],
 		struct root_record *ret_record)
 {
 	ret_record->epoch = 1;
-	memcpy(ret_record->key, root, ROOT_KEY_BYTES);
-	int r = keytree_top_digest(vault->db, false, ret_record->top_digest);
+	memcpy(ret_record->key, key, ROOT_KEY_BYTES);
+	int r = keytree_top_digest(root->db, false, ret_record->top_digest);
 	if (r == 0)
-		r = anchor_for(vault, 1, ret_record->anchor);
+		r = anchor_compute(root, 1, ret_record->anchor);
 	if (r == 0)
-		r = epoch_slot_put(vault, 0, 0, ret_record);
+		r = epoch_slot_put(root, 0, 0, ret_record);
 	if (r == 0)
-		vault->root_slot = 0;
+		root->slot = 0;
 	return r;
 }

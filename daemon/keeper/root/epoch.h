@@ -26,11 +26,11 @@
 #pragma once
 
 #include "daemon/keeper/keys/key_path.h"
-#include "daemon/keeper/vault/vault.h"
+#include "daemon/keeper/root/root.h"
 
 /* Step 1: in the caller's transaction. *ret_next (secret memory, free with secret_free()) is for
  * the other steps. */
-int epoch_stage(struct vault *vault, struct key_path *victims, size_t n,
+int epoch_stage(struct root *root, struct key_path *victims, size_t n,
 		struct root_record **ret_next);
 
 /* Steps 2 to 4; returns 0 only after the erasure point. EPOCH_ENTERED: the new root is in place,
@@ -39,28 +39,28 @@ int epoch_stage(struct vault *vault, struct key_path *victims, size_t n,
  * unless *ret_stuck is set: then the slots are in a state that only a restart can sort out, and the
  * keeper must stop. */
 #define EPOCH_ENTERED 1
-int epoch_write(struct vault *vault, const struct root_record *next, bool *ret_stuck);
+int epoch_write(struct root *root, const struct root_record *next, bool *ret_stuck);
 
 /* The stage is void: in the caller's transaction. */
-int epoch_discard(struct vault *vault);
+int epoch_discard(struct root *root);
 
 /* Step 5's part: in the caller's transaction. */
-int epoch_apply(struct vault *vault, const struct root_record *next);
+int epoch_apply(struct root *root, const struct root_record *next);
 
 /* After the transaction of step 5: the new root is the tree's, and the object store witnesses its
  * epoch. */
-int epoch_enter(struct vault *vault, const struct root_record *next);
+int epoch_enter(struct root *root, const struct root_record *next);
 
 /* At start: reads the slots and brings slots and database together as the table says. A sentence
  * for the administrator goes to errors. Either the tree is open, or the table says "apply": then
  * *ret_forward (secret memory, the caller's) is the root to go forward with, and the caller does
  * step 5; past its erasure point if no member is away, else as for EPOCH_ENTERED. -RE_EPOCH,
  * -RE_NO_ROOT, -errno. */
-int epoch_recover(struct vault *vault, FILE *errors, struct root_record **ret_forward);
+int epoch_recover(struct root *root, struct reason *reason, struct root_record **ret_forward);
 
 /* The first epoch of a new vault: writes slot 0. Inside the transaction that made the tree. */
-int epoch_first(struct vault *vault, const uint8_t root[static ROOT_KEY_BYTES],
+int epoch_first(struct root *root, const uint8_t key[static ROOT_KEY_BYTES],
 		struct root_record *ret_record);
 
-/* Notes the present epoch in the object folder; where that fails, vault->witness_owed. */
-void epoch_witness(struct vault *vault);
+/* Notes the present epoch in the object folder; where that fails, root->witness_owed. */
+void epoch_witness(struct root *root);

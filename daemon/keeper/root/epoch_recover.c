@@ -1,3 +1,8 @@
+/* What a keeper that starts makes of root slots and database: the table in epoch.h, row by row.
+ *
+ * Invariants: no slot is overwritten before another copy with the chosen root was written and read
+ * back; a root that opens the present top is never given up for one that does not; and what fits no
+ * row of the table is another state put back, which is refused and left as it is. */
 #include "daemon/keeper/root/epoch.h"
 
 #include <errno.h>
@@ -33,7 +38,7 @@ struct choice {
 	} fit;
 };
 
-static int fit_of(struct vault *vault, const struct vault_row *row,
+static int fit_judge(struct root *root, const struct vault_row *row,
 		const struct root_record *record, enum fit *ret_fit)
 {
 	bool present = record->epoch == row->epoch, forward = record->epoch == row->epoch + 1;
@@ -44,77 +49,77 @@ static int fit_of(struct vault *vault, const struct vault_row *row,
 		return 0;
 	if (!present && !forward)
 		return 0;
-	if (forward && (r = node_any_staged(vault->db)) <= 0)
+	if (forward && (r = node_any_staged(root->db)) <= 0)
 		return r;
-	r = keytree_check_top(vault->db, forward, record->key, record->top_digest);
+	r = keytree_check_top(root->db, forward, record->key, record->top_digest);
 	if (r == 0)
 		*ret_fit = present ? FIT_PRESENT : FIT_FORWARD;
 	return r == -RE_EPOCH ? 0 : r;
 }
 
-static int cannot(struct vault *vault, int r, const char *what, FILE *errors)
+static int recover_explain(struct root *root, int r, const char *what, struct reason *reason)
 {
 	if (r == -RE_CORRUPT)
-		fprintf(errors,
-				"cannot %s: the database %s/keeper.db is corrupt: restore it from a copy "
-				"made after the last erasure, and leave root.slots as it is\n",
-				what, vault->config->keeper_dir);
+		reason_set(reason, r,
+				"cannot %s: the database %s/keeper.db is corrupt. Restore keeper.db from "
+				"a copy made after the last erasure, and leave root.slots as it is",
+				what, root->settings.keeper_dir);
 	else if (r < 0)
-		fprintf(errors, "cannot %s in %s: %s\n", what, vault->config->keeper_dir,
+		reason_set(reason, r, "cannot %s in %s: %s\n", what, root->settings.keeper_dir,
 				re_strerror(r));
 	return r;
 }
 
-static int read_member(struct vault *vault, size_t i, struct slots *slots, FILE *errors)
+static int slots_read_copy(struct root *root, size_t i, struct slots *slots, struct reason *reason)
 {
 	int r = 0;
 
 	for (unsigned slot = 0; slot < ROOT_SLOTS && r == 0; slot++) {
 		struct found *found = &slots->of[i][slot];
-		int valid = epoch_slot_get(vault, i, slot, &found->record);
+		int valid = epoch_slot_get(root, i, slot, &found->record);
 		found->valid = valid > 0;
 		r = valid < 0 ? valid : 0;
 	}
-	if (r < 0 && epoch_slot_lose(vault, i, r)) {
+	if (r < 0 && epoch_slot_lose(root, i, r)) {
 		memset(slots->of[i], 0, sizeof(slots->of[i]));
 		return 0;
 	}
 	if (r < 0)
-		fprintf(errors, "the root slots cannot be read: %s\n",
-				root_set_trouble(vault->root, i, r));
+		reason_set(reason, r, "the root slots cannot be read: %s",
+				root_set_trouble(root->copies, i, r));
 	return r;
 }
 
-static int read_slots(struct vault *vault, struct slots *slots, FILE *errors)
+static int slots_read(struct root *root, struct slots *slots, struct reason *reason)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < vault->root->n; i++) {
-		int r = epoch_slot_there(vault, i) ? read_member(vault, i, slots, errors) : 0;
+	for (size_t i = 0; i < root->copies->n; i++) {
+		int r = epoch_slot_there(root, i) ? slots_read_copy(root, i, slots, reason) : 0;
 		if (r < 0)
 			return r;
 		any |= slots->of[i][0].valid || slots->of[i][1].valid;
 	}
-	if (!any)
-		fprintf(errors,
-				"no root slot holds a valid root: every recording here is sealed under it. "
-				"Restore %s/root.slots, if there is a copy made after the last erasure, or "
-				"bring a mirror of the root back; no new root is made\n",
-				vault->config->keeper_dir);
-	return any ? 0 : -RE_NO_ROOT;
+	return any ? 0
+		   : reason_set(reason, -RE_NO_ROOT,
+				     "no root slot holds a valid root, and every recording here is "
+				     "sealed under it. Restore %s/root.slots from a copy made after "
+				     "the last erasure, or bring a mirror of the root back. The "
+				     "keeper makes no new root",
+				     root->settings.keeper_dir);
 }
 
 /* The highest valid slot whose top opens. */
-static int choose(struct vault *vault, const struct vault_row *row, const struct slots *slots,
+static int slots_choose(struct root *root, const struct vault_row *row, const struct slots *slots,
 		struct choice *ret_choice)
 {
 	struct choice best = {.fit = FIT_NOT};
 
-	for (size_t i = 0; i < vault->root->n; i++) {
+	for (size_t i = 0; i < root->copies->n; i++) {
 		for (unsigned slot = 0; slot < ROOT_SLOTS; slot++) {
 			const struct found *found = &slots->of[i][slot];
 			enum fit fit = FIT_NOT;
-			int r = found->valid ? fit_of(vault, row, &found->record, &fit) : 0;
+			int r = found->valid ? fit_judge(root, row, &found->record, &fit) : 0;
 			if (r < 0)
 				return r;
 			if (fit > best.fit)
@@ -127,15 +132,15 @@ static int choose(struct vault *vault, const struct vault_row *row, const struct
 
 /* A root from after this database's epoch, that is not of a stage which was given up: the database
  * is an old one. */
-static int check_newer(struct vault *vault, const struct slots *slots,
-		const struct root_record *chosen, FILE *errors)
+static int slots_check_newer(struct root *root, const struct slots *slots,
+		const struct root_record *chosen, struct reason *reason)
 {
 	uint8_t void_top[ROOT_DIGEST_BYTES];
-	int voided = mirror_get_void(vault->db, void_top);
+	int voided = mirror_get_void(root->db, void_top);
 
 	if (voided < 0)
 		return voided;
-	for (size_t i = 0; i < vault->root->n && vault->root->n > 1; i++) {
+	for (size_t i = 0; i < root->copies->n && root->copies->n > 1; i++) {
 		for (unsigned slot = 0; slot < ROOT_SLOTS; slot++) {
 			const struct found *found = &slots->of[i][slot];
 			if (!found->valid || found->record.epoch <= chosen->epoch)
@@ -143,112 +148,108 @@ static int check_newer(struct vault *vault, const struct slots *slots,
 			if (voided && memcmp(found->record.top_digest, void_top,
 						      sizeof(void_top)) == 0)
 				continue;
-			fprintf(errors,
+			return reason_set(reason, -RE_EPOCH,
 					"epoch mismatch: the database %s/keeper.db is of epoch %" PRIu64
 					", but %s (%s) holds a root of epoch %" PRIu64
 					". The database was put back from a copy made before an erasure; "
-					"restore the newest one\n",
-					vault->config->keeper_dir, chosen->epoch,
-					vault->root->member[i].name,
-					vault->root->member[i].location, found->record.epoch);
-			return -RE_EPOCH;
+					"restore the newest one",
+					root->settings.keeper_dir, chosen->epoch,
+					root->copies->member[i].name,
+					root->copies->member[i].location, found->record.epoch);
 		}
 	}
 	return 0;
 }
 
-static int refuse(struct vault *vault, const struct vault_row *row, const struct slots *slots,
-		FILE *errors)
+static int recover_refuse(struct root *root, const struct vault_row *row, const struct slots *slots,
+		struct reason *reason)
 {
 	uint64_t epoch = 0;
 
-	for (size_t i = 0; i < vault->root->n * ROOT_SLOTS; i++) {
+	for (size_t i = 0; i < root->copies->n * ROOT_SLOTS; i++) {
 		const struct found *found = &slots->of[i / ROOT_SLOTS][i % ROOT_SLOTS];
 		if (found->valid && found->record.epoch > epoch)
 			epoch = found->record.epoch;
 	}
 	if (epoch == row->epoch) {
-		fprintf(errors,
+		return reason_set(reason, -RE_EPOCH,
 				"the root does not open the keys in %s/keeper.db, though both are of epoch "
 				"%" PRIu64
 				": the database is damaged, or they do not belong together. "
-				"Restore the keeper.db that goes with this root\n",
-				vault->config->keeper_dir, epoch);
-		return -RE_EPOCH;
+				"Restore the keeper.db that goes with this root",
+				root->settings.keeper_dir, epoch);
 	}
-	fprintf(errors,
+	return reason_set(reason, -RE_EPOCH,
 			"epoch mismatch: the root is of epoch %" PRIu64
 			", the database %s/keeper.db of epoch %" PRIu64
 			", and they do not belong together. One of them was put back from a copy made "
 			"before an erasure; "
 			"recordings destroyed since then stay destroyed. Restore the keeper.db that goes "
-			"with the newest root.slots\n",
-			epoch, vault->config->keeper_dir, row->epoch);
-	return -RE_EPOCH;
+			"with the newest root.slots",
+			epoch, root->settings.keeper_dir, row->epoch);
 }
 
-static int check_witness(struct vault *vault, uint64_t epoch, FILE *errors)
+static int witness_check(struct root *root, uint64_t epoch, struct reason *reason)
 {
 	uint64_t witnessed;
-	int r = vault->store->ops->witness_get(vault->store, &witnessed);
+	int r = root->store->ops->witness_get(root->store, &witnessed);
 
 	if (r < 0)
-		return cannot(vault, r, "compare the objects' epoch with that", errors);
+		return recover_explain(root, r, "compare the objects' epoch with that", reason);
 	if (witnessed <= epoch)
 		return 0;
-	fprintf(errors,
+	return reason_set(reason, -RE_EPOCH,
 			"epoch mismatch: this state is of epoch %" PRIu64
 			", but %s has seen epoch %" PRIu64
 			". The state was put back from a copy made before an erasure; it is refused, so "
 			"that what "
-			"was destroyed stays destroyed. Restore a copy made at epoch %" PRIu64 "\n",
-			epoch, vault->config->objects_dir, witnessed, witnessed);
-	return -RE_EPOCH;
+			"was destroyed stays destroyed. Restore a copy made at epoch %" PRIu64 "",
+			epoch, root->settings.objects_dir, witnessed, witnessed);
 }
 
-static bool same(const struct found *found, const struct root_record *record)
+static bool found_is(const struct found *found, const struct root_record *record)
 {
 	return found->valid && found->record.epoch == record->epoch &&
 	       sodium_memcmp(found->record.key, record->key, ROOT_KEY_BYTES) == 0;
 }
 
 /* Every member has the chosen root, and has it verified, before any loses another. */
-static int settle_slots(struct vault *vault, const struct slots *slots, const struct choice *choice)
+static int slots_settle(struct root *root, const struct slots *slots, const struct choice *choice)
 {
 	const struct root_record *chosen = &slots->of[choice->member][choice->slot].record;
 
-	for (size_t i = 0; i < vault->root->n; i++) {
-		if (!epoch_slot_there(vault, i) || same(&slots->of[i][choice->slot], chosen))
+	for (size_t i = 0; i < root->copies->n; i++) {
+		if (!epoch_slot_there(root, i) || found_is(&slots->of[i][choice->slot], chosen))
 			continue;
-		int r = epoch_slot_put(vault, i, choice->slot, chosen);
-		if (r < 0 && !epoch_slot_lose(vault, i, r))
+		int r = epoch_slot_put(root, i, choice->slot, chosen);
+		if (r < 0 && !epoch_slot_lose(root, i, r))
 			return r;
 	}
-	for (size_t i = 0; i < vault->root->n; i++) {
-		int r = epoch_slot_there(vault, i)
-					? root_set_clear(vault->root, i, 1 - choice->slot)
+	for (size_t i = 0; i < root->copies->n; i++) {
+		int r = epoch_slot_there(root, i)
+					? root_set_clear(root->copies, i, 1 - choice->slot)
 					: 0;
-		if (r < 0 && !epoch_slot_lose(vault, i, r))
+		if (r < 0 && !epoch_slot_lose(root, i, r))
 			return r;
 	}
-	vault->root_slot = choice->slot;
+	root->slot = choice->slot;
 	return 0;
 }
 
 /* Leaves exactly one valid slot, and what is staged only if it is still to be applied. */
-static int settle(struct vault *vault, const struct slots *slots, const struct choice *choice)
+static int recover_settle(struct root *root, const struct slots *slots, const struct choice *choice)
 {
-	int r = settle_slots(vault, slots, choice);
+	int r = slots_settle(root, slots, choice);
 
-	if (r < 0 || choice->fit == FIT_FORWARD || (r = node_any_staged(vault->db)) <= 0)
+	if (r < 0 || choice->fit == FIT_FORWARD || (r = node_any_staged(root->db)) <= 0)
 		return r;
-	r = db_begin(vault->db);
+	r = db_begin(root->db);
 	if (r == 0)
-		r = epoch_discard(vault);
-	return r < 0 ? r : db_commit(vault->db);
+		r = epoch_discard(root);
+	return r < 0 ? r : db_commit(root->db);
 }
 
-static int take_root(struct vault *vault, const struct root_record *record, enum fit fit,
+static int recover_take_root(struct root *root, const struct root_record *record, enum fit fit,
 		struct root_record **ret_forward)
 {
 	if (fit == FIT_FORWARD) {
@@ -259,40 +260,40 @@ static int take_root(struct vault *vault, const struct root_record *record, enum
 		return 0;
 	}
 	*ret_forward = NULL;
-	vault->tree = keytree_new(vault->db, record->key, record->epoch);
-	if (!vault->tree)
+	root->tree = keytree_new(root->db, record->key, record->epoch);
+	if (!root->tree)
 		return -RE_MLOCK;
 	/* A crash may have come between the erasure point and the witness. */
-	epoch_witness(vault);
+	epoch_witness(root);
 	return 0;
 }
 
-int epoch_recover(struct vault *vault, FILE *errors, struct root_record **ret_forward)
+int epoch_recover(struct root *root, struct reason *reason, struct root_record **ret_forward)
 {
 	_cleanup_secret_ struct slots *slots = secret_new(sizeof(*slots));
 	struct vault_row row;
 	struct choice choice;
-	int r = slots ? db_vault_get(vault->db, &row) : -RE_MLOCK;
+	int r = slots ? db_vault_get(root->db, &row) : -RE_MLOCK;
 
 	if (r < 0)
-		return cannot(vault, r, "read which vault this is", errors);
+		return recover_explain(root, r, "read which vault this is", reason);
 	memset(slots, 0, sizeof(*slots));
-	r = read_slots(vault, slots, errors);
+	r = slots_read(root, slots, reason);
 	if (r < 0)
 		return r;
-	r = choose(vault, &row, slots, &choice);
+	r = slots_choose(root, &row, slots, &choice);
 	if (r < 0)
-		return cannot(vault, r, "compare root slots and database", errors);
+		return recover_explain(root, r, "compare root slots and database", reason);
 	if (choice.fit == FIT_NOT)
-		return refuse(vault, &row, slots, errors);
+		return recover_refuse(root, &row, slots, reason);
 	const struct root_record *chosen = &slots->of[choice.member][choice.slot].record;
-	r = check_newer(vault, slots, chosen, errors);
+	r = slots_check_newer(root, slots, chosen, reason);
 	if (r == 0)
-		r = check_witness(vault, chosen->epoch, errors);
+		r = witness_check(root, chosen->epoch, reason);
 	if (r < 0)
 		return r;
-	r = settle(vault, slots, &choice);
+	r = recover_settle(root, slots, &choice);
 	if (r == 0)
-		r = take_root(vault, chosen, choice.fit, ret_forward);
-	return cannot(vault, r, "bring root slots and database together", errors);
+		r = recover_take_root(root, chosen, choice.fit, ret_forward);
+	return recover_explain(root, r, "bring root slots and database together", reason);
 }

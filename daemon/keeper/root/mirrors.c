@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -9,44 +10,44 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/secret.h"
-#include "daemon/common/event.h"
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/root/epoch_slots.h"
-#include "daemon/keeper/root/mirror_place.h"
-#include "daemon/keeper/root/root_place.h"
+#include "daemon/keeper/root/mirror_medium.h"
+#include "daemon/keeper/root/root_main.h"
 
 /* The set. */
 
-static int set_with_own(struct vault *vault, struct root_provider *provider, const char *why)
+static int copies_new(
+		struct root *root, struct root_provider *provider, const struct reason *why_away)
 {
 	struct root_member own = {.name = MIRROR_MAIN,
-			.assurance = root_place_assurance(vault),
+			.assurance = root_main_assurance(root),
 			.provider = provider};
 	struct root_set *set = root_set_new();
 
 	if (!set)
 		return -ENOMEM;
-	snprintf(own.location, sizeof(own.location), "%s", vault->config->keeper_dir);
-	snprintf(own.trouble, sizeof(own.trouble), "%s", why);
+	snprintf(own.location, sizeof(own.location), "%s", root->settings.keeper_dir);
+	own.why_away = *why_away;
 	int r = root_set_add(set, &own);
 	if (r < 0)
 		root_set_free(set);
 	else
-		vault->root = set;
+		root->copies = set;
 	return r;
 }
 
-int mirrors_create(struct vault *vault, FILE *errors)
+int mirrors_create(struct root *root, struct reason *reason)
 {
 	struct root_provider *own;
-	int r = root_place_create(vault, &own, errors);
+	int r = root_main_create(root, &own, reason);
 
 	if (r == 0)
-		r = set_with_own(vault, own, "");
+		r = copies_new(root, own, &(struct reason){""});
 	return r;
 }
 
-static int count_in_use(struct db *db, size_t *ret_count)
+static int mirrors_count_in_use(struct db *db, size_t *ret_count)
 {
 	_cleanup_free_ struct mirror_row *rows = NULL;
 	size_t n, in_use = 0;
@@ -59,84 +60,69 @@ static int count_in_use(struct db *db, size_t *ret_count)
 	return r;
 }
 
-/* The keeper's own place, or why it cannot be had; a text to free(). */
-static int open_own(struct vault *vault, bool adopt, struct root_provider **ret_own, char **ret_why)
-{
-	size_t len;
-	FILE *why = open_memstream(ret_why, &len);
-
-	if (!why)
-		return -ENOMEM;
-	int r = root_place_open(vault, adopt, ret_own, why);
-	fclose(why);
-	return r;
-}
-
-/* The first line, or in short where others can stand in. */
-static void shorten(int r, const char *text, char ret_why[static ROOT_TROUBLE_BYTES])
+/* The first line is enough where mirrors can stand in for the main copy. */
+static void main_shorten_reason(int r, struct reason *reason)
 {
 	if (r == -ENOENT)
-		text = "its root.slots is missing";
+		reason_set(reason, r, "its root.slots is missing");
 	else if (r == -RE_CORRUPT)
-		text = "it is damaged";
-	snprintf(ret_why, ROOT_TROUBLE_BYTES, "%.*s", (int)strcspn(text, "\n"), text);
+		reason_set(reason, r, "it is damaged");
+	else
+		reason->text[strcspn(reason->text, "\n")] = '\0';
 }
 
 /* A file that is a copy may be of the past: that is for the administrator to say, mirrors or not.
  * Another TPM is another mainboard. */
-static bool can_be_away(const struct vault *vault, int r)
+static bool main_can_be_away(const struct root *root, int r)
 {
-	bool file = root_assurance_rank(root_place_assurance(vault)) == 0;
+	bool file = root_assurance_rank(root_main_assurance(root)) == 0;
 
 	return r != -RE_MLOCK && r != -ENOMEM && !(r == -RE_MOVED && file);
 }
 
-static int add_own(struct vault *vault, bool adopt, FILE *errors)
+static int copies_add_main(struct root *root, bool adopt, struct reason *reason)
 {
-	_cleanup_free_ char *text = NULL;
-	char why[ROOT_TROUBLE_BYTES];
 	struct root_provider *own = NULL;
 	size_t mirrors = 0;
-	int r = count_in_use(vault->db, &mirrors);
+	int r = mirrors_count_in_use(root->db, &mirrors);
 
 	if (r < 0)
 		return r;
-	r = open_own(vault, adopt, &own, &text);
-	if (r < 0 && (mirrors == 0 || !can_be_away(vault, r))) {
-		fputs(text ? text : "", errors);
+	r = root_main_open(root, adopt, &own, reason);
+	if (r < 0 && (mirrors == 0 || !main_can_be_away(root, r)))
 		return r;
-	}
-	shorten(r, text ? text : "", why);
-	r = set_with_own(vault, own, why);
-	return r < 0 ? r : mirror_main_away(vault->db, &vault->root->member[0].away_us);
+	if (r < 0)
+		main_shorten_reason(r, reason);
+	r = copies_new(root, own, reason);
+	reason_clear(reason);
+	return r < 0 ? r : mirror_main_away(root->db, &root->copies->member[0].away_us);
 }
 
-static int forget(struct vault *vault, int64_t id)
+static int mirror_forget(struct root *root, int64_t id)
 {
-	int r = db_begin(vault->db);
+	int r = db_begin(root->db);
 
 	if (r == 0)
-		r = mirror_remove(vault->db, id);
+		r = mirror_remove(root->db, id);
 	if (r == 0)
-		r = db_commit(vault->db);
+		r = db_commit(root->db);
 	if (r < 0)
-		db_rollback(vault->db);
+		db_rollback(root->db);
 	return r;
 }
 
 /* Being added or removed when the keeper last stopped: it goes. An empty one that cannot be removed
  * is in nobody's way until the next start. */
-static int clear_up(
-		struct vault *vault, struct mirror_row *row, char why[static ROOT_TROUBLE_BYTES])
+static int mirror_clear_up(struct root *root, struct mirror_row *row, struct reason *reason)
 {
-	int r = mirror_place_retire(vault, row, why);
+	int r = mirror_medium_retire(root, row, reason);
 
 	if (r == 0)
-		r = forget(vault, row->id);
+		r = mirror_forget(root, row->id);
 	return row->state == MIRROR_EMPTY ? 0 : r;
 }
 
-static int add_mirror(struct vault *vault, struct mirror_row *row)
+static int copies_add_mirror(struct root *root, struct mirror_row *row)
 {
 	struct root_member member = {.id = row->id,
 			.assurance = root_assurance_label(row->assurance),
@@ -144,50 +130,48 @@ static int add_mirror(struct vault *vault, struct mirror_row *row)
 
 	if (row->state == MIRROR_GIVEN_UP)
 		return 0;
-	if (row->state != MIRROR_IN_USE && clear_up(vault, row, member.trouble) == 0)
+	if (row->state != MIRROR_IN_USE && mirror_clear_up(root, row, &member.why_away) == 0)
 		return 0;
 	if (row->state == MIRROR_IN_USE &&
-			mirror_place_open(vault, row, member.trouble, &member.provider) < 0)
+			mirror_medium_open(root, row, &member.why_away, &member.provider) < 0)
 		member.provider = NULL;
 	snprintf(member.name, sizeof(member.name), "%s", row->name);
 	snprintf(member.location, sizeof(member.location), "%s", row->place);
-	int r = root_set_add(vault->root, &member);
+	int r = root_set_add(root->copies, &member);
 	if (r < 0)
 		root_provider_free(member.provider);
 	return r;
 }
 
-int mirrors_open(struct vault *vault, bool adopt, FILE *errors)
+int mirrors_open(struct root *root, bool adopt, struct reason *reason)
 {
 	_cleanup_free_ struct mirror_row *rows = NULL;
 	size_t n = 0;
-	int r = add_own(vault, adopt, errors);
+	int r = copies_add_main(root, adopt, reason);
 
 	if (r == 0)
-		r = mirror_list(vault->db, &rows, &n);
+		r = mirror_list(root->db, &rows, &n);
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = add_mirror(vault, &rows[i]);
-	if (r == 0 && root_set_present(vault->root) == 0) {
-		fprintf(errors, "no place that holds the root can be reached: %s\n",
-				vault->root->member[0].trouble);
-		r = -RE_NO_ROOT;
-	}
+		r = copies_add_mirror(root, &rows[i]);
+	if (r == 0 && root_set_present(root->copies) == 0)
+		r = reason_set(reason, -RE_NO_ROOT, "no copy of the root can be reached: %s",
+				root->copies->member[0].why_away.text);
 	return r;
 }
 
 /* Being ready. */
 
-int mirrors_image(struct vault *vault, uint8_t ret_image[static ROOT_IMAGE_BYTES])
+int mirrors_image(struct root *root, uint8_t ret_image[static ROOT_IMAGE_BYTES])
 {
 	_cleanup_secret_ struct root_record *record = secret_new(sizeof(*record));
 	int r = record ? -RE_AWAY : -RE_MLOCK;
 
-	for (size_t i = 0; record && i < vault->root->n; i++) {
-		if (!epoch_slot_there(vault, i))
+	for (size_t i = 0; record && i < root->copies->n; i++) {
+		if (!epoch_slot_there(root, i))
 			continue;
-		r = epoch_slot_get(vault, i, vault->root_slot, record);
-		if (r > 0 && record->epoch == vault_epoch(vault) &&
-				keytree_check_top(vault->db, false, record->key,
+		r = epoch_slot_get(root, i, root->slot, record);
+		if (r > 0 && record->epoch == root_epoch(root) &&
+				keytree_check_top(root->db, false, record->key,
 						record->top_digest) == 0) {
 			root_record_encode(record, ret_image);
 			return 0;
@@ -199,7 +183,7 @@ int mirrors_image(struct vault *vault, uint8_t ret_image[static ROOT_IMAGE_BYTES
 /* What one slot of a member that is back may hold. */
 enum content { CONTENT_NONE, CONTENT_PRESENT, CONTENT_PAST, CONTENT_FOREIGN };
 
-static int look_at(struct vault *vault, size_t i, unsigned slot, const uint8_t *image,
+static int slot_look_at(struct root *root, size_t i, unsigned slot, const uint8_t *image,
 		enum content *ret_content)
 {
 	_cleanup_secret_ struct root_record *record = secret_new(sizeof(*record));
@@ -208,16 +192,16 @@ static int look_at(struct vault *vault, size_t i, unsigned slot, const uint8_t *
 
 	if (!record || !found)
 		return -RE_MLOCK;
-	int r = root_set_get(vault->root, i, slot, found);
+	int r = root_set_get(root->copies, i, slot, found);
 	if (r < 0)
 		return r;
 	*ret_content = CONTENT_NONE;
 	if (root_record_decode(found, record) < 0)
 		return 0;
-	int voided = mirror_get_void(vault->db, void_top);
+	int voided = mirror_get_void(root->db, void_top);
 	if (sodium_memcmp(found, image, ROOT_IMAGE_BYTES) == 0)
 		*ret_content = CONTENT_PRESENT;
-	else if (record->epoch < vault_epoch(vault))
+	else if (record->epoch < root_epoch(root))
 		*ret_content = CONTENT_PAST;
 	else if (voided > 0 && memcmp(record->top_digest, void_top, sizeof(void_top)) == 0)
 		*ret_content = CONTENT_PAST;
@@ -227,82 +211,93 @@ static int look_at(struct vault *vault, size_t i, unsigned slot, const uint8_t *
 }
 
 /* The present root in the active slot, and none in the other. */
-static int bring_in_line(struct vault *vault, size_t i, const uint8_t *image)
+static int copy_bring_in_line(struct root *root, size_t i, const uint8_t *image)
 {
 	enum content active, other;
-	unsigned slot = vault->root_slot;
-	int r = look_at(vault, i, slot, image, &active);
+	unsigned slot = root->slot;
+	int r = slot_look_at(root, i, slot, image, &active);
 
 	if (r == 0)
-		r = look_at(vault, i, 1 - slot, image, &other);
+		r = slot_look_at(root, i, 1 - slot, image, &other);
 	if (r < 0)
 		return r;
 	if (active == CONTENT_FOREIGN || other == CONTENT_FOREIGN)
 		return -RE_EPOCH;
 	if (active != CONTENT_PRESENT)
-		r = root_set_put(vault->root, i, slot, image);
+		r = root_set_put(root->copies, i, slot, image);
 	if (r == 0 && other != CONTENT_NONE)
-		r = root_set_clear(vault->root, i, 1 - slot);
+		r = root_set_clear(root->copies, i, 1 - slot);
 	return r;
 }
 
-static int reopen(struct vault *vault, size_t i, char why[static ROOT_TROUBLE_BYTES],
+static int copy_reopen(struct root *root, size_t i, struct reason *reason,
 		struct root_provider **ret_provider)
 {
-	_cleanup_free_ char *text = NULL;
 	struct mirror_row row;
 
 	if (i == MIRROR_OF_OWN) {
-		int r = open_own(vault, false, ret_provider, &text);
-		shorten(r, text ? text : "", why);
+		int r = root_main_open(root, false, ret_provider, reason);
+		if (r < 0)
+			main_shorten_reason(r, reason);
 		return r;
 	}
-	int r = mirror_by_id(vault->db, vault->root->member[i].id, &row);
+	int r = mirror_by_id(root->db, root->copies->member[i].id, &row);
 	if (r == 0 && row.state == MIRROR_IN_USE)
-		return mirror_place_open(vault, &row, why, ret_provider);
+		return mirror_medium_open(root, &row, reason, ret_provider);
 	if (r == 0)
-		r = clear_up(vault, &row, why);
+		r = mirror_clear_up(root, &row, reason);
 	return r < 0 ? r : -RE_GONE;
 }
 
-/* A file that is open works on after it was removed; but it is no place of the root any more. */
-static int check_there(struct vault *vault, size_t i, char why[static ROOT_TROUBLE_BYTES])
+/* A file that was removed can be written as long as it is open. It is no copy that lasts, though. */
+static int copy_check_there(struct root *root, size_t i, struct reason *reason)
 {
-	const struct root_member *member = &vault->root->member[i];
+	const struct root_member *member = &root->copies->member[i];
 	struct mirror_row row;
 
 	if (i == MIRROR_OF_OWN) {
-		int r = root_file_check(member->provider, vault->dir_fd);
-		shorten(r, re_strerror(r), why);
+		int r = root_file_check(member->provider, root->dir_fd);
+		if (r < 0) {
+			reason_set(reason, r, "%s", re_strerror(r));
+			main_shorten_reason(r, reason);
+		}
 		return r;
 	}
-	int r = mirror_by_id(vault->db, member->id, &row);
-	return r < 0 ? r : mirror_place_check(vault, &row, member->provider, why);
+	int r = mirror_by_id(root->db, member->id, &row);
+	return r < 0 ? r : mirror_medium_check(root, &row, member->provider, reason);
 }
 
-/* The member is there, and in line, after this; or it is away and says why. */
-static int look_after(struct vault *vault, size_t i, const uint8_t *image)
+/* Why the copy is away: for `root show`. */
+static void copy_keep_reason(struct root *root, size_t i, const struct reason *reason, int r)
 {
-	struct root_set *set = vault->root;
+	struct root_member *member = &root->copies->member[i];
+
+	reason_set(&member->why_away, 0, "%s", reason_text(reason, r));
+}
+
+/* After this the copy is there and holds the present root; or it is away and says why. */
+static int copy_look_after(struct root *root, size_t i, const uint8_t *image)
+{
+	struct root_set *set = root->copies;
 	struct root_provider *provider = NULL;
-	char why[ROOT_TROUBLE_BYTES] = "";
+	struct reason reason = {""};
 	int r = 0;
 
 	if (set->member[i].provider) {
-		r = check_there(vault, i, why);
+		r = copy_check_there(root, i, &reason);
 		if (r == 0)
-			r = bring_in_line(vault, i, image);
+			r = copy_bring_in_line(root, i, image);
 		if (r == 0)
 			return 0;
 		root_set_lose(set, i, root_set_trouble(set, i, r));
 	}
-	r = reopen(vault, i, why, &provider);
+	r = copy_reopen(root, i, &reason, &provider);
 	if (r < 0) {
-		snprintf(set->member[i].trouble, sizeof(why), "%s", why);
+		copy_keep_reason(root, i, &reason, r);
 		return r;
 	}
 	root_set_regain(set, i, provider);
-	r = bring_in_line(vault, i, image);
+	r = copy_bring_in_line(root, i, image);
 	if (r == -RE_EPOCH)
 		root_set_lose(set, i,
 				"it holds a root that is not of this vault's past: the database may be an "
@@ -312,55 +307,55 @@ static int look_after(struct vault *vault, size_t i, const uint8_t *image)
 	return r;
 }
 
-static int put_away_us(struct vault *vault, const struct root_member *member)
+static int away_store(struct root *root, const struct root_member *member)
 {
 	struct mirror_row row;
 
 	if (member->id == 0)
-		return mirror_set_main_away(vault->db, member->away_us);
-	int r = mirror_by_id(vault->db, member->id, &row);
+		return mirror_set_main_away(root->db, member->away_us);
+	int r = mirror_by_id(root->db, member->id, &row);
 	if (r < 0)
 		return r;
 	row.away_us = member->away_us;
 	snprintf(row.assurance, sizeof(row.assurance), "%s", member->assurance);
-	return mirror_put(vault->db, &row);
+	return mirror_put(root->db, &row);
 }
 
-static void tell_of(struct vault *vault, const struct root_member *member)
+static void away_tell(struct root *root, const struct root_member *member)
 {
 	if (member->provider)
-		event_log(LOG_NOTICE, EVENT_PLAIN, NULL, "the root mirror %s (%s) is back",
-				member->name, member->location);
+		notices_tell(root->notices, LOG_NOTICE, EVENT_PLAIN, NULL,
+				"the root mirror %s (%s) is back", member->name, member->location);
 	else
-		event_log(LOG_ERR, EVENT_KEY_TROUBLE, NULL,
+		notices_tell(root->notices, LOG_ERR, EVENT_KEY_TROUBLE, NULL,
 				"the root mirror %s (%s) is away: %s; nothing is erased until it is back, "
 				"or given up by an officer",
-				member->name, member->location, member->trouble);
+				member->name, member->location, member->why_away.text);
 }
 
 /* Since when each is away, on record. */
-static int note_away(struct vault *vault)
+static int away_note(struct root *root)
 {
-	int r = db_begin(vault->db);
+	int r = db_begin(root->db);
 
-	for (size_t i = 0; i < vault->root->n && r == 0; i++) {
-		struct root_member *member = &vault->root->member[i];
+	for (size_t i = 0; i < root->copies->n && r == 0; i++) {
+		struct root_member *member = &root->copies->member[i];
 		if (!member->provider == (member->away_us != 0))
 			continue;
-		member->away_us = member->provider ? 0 : clock_now_us(&vault->clock);
-		r = put_away_us(vault, member);
-		tell_of(vault, member);
+		member->away_us = member->provider ? 0 : clock_now_us(&root->clock);
+		r = away_store(root, member);
+		away_tell(root, member);
 	}
-	if (r == 0 && !root_set_away(vault->root))
-		r = mirror_set_void(vault->db, NULL);
+	if (r == 0 && !root_set_away(root->copies))
+		r = mirror_set_void(root->db, NULL);
 	if (r == 0)
-		r = db_commit(vault->db);
+		r = db_commit(root->db);
 	if (r < 0)
-		db_rollback(vault->db);
+		db_rollback(root->db);
 	return r;
 }
 
-static bool notes_are_right(const struct root_set *set)
+static bool away_is_noted(const struct root_set *set)
 {
 	for (size_t i = 0; i < set->n; i++) {
 		if (!set->member[i].provider != (set->member[i].away_us != 0))
@@ -369,61 +364,62 @@ static bool notes_are_right(const struct root_set *set)
 	return true;
 }
 
-void mirrors_say_away(const struct vault *vault, char *ret_text, size_t len)
+void mirrors_explain_away(const struct root *root, struct reason *reason)
 {
-	const struct root_member *away = root_set_away(vault->root);
+	const struct root_member *away = root_set_away(root->copies);
 
-	*ret_text = '\0';
+	reason_clear(reason);
 	if (away)
-		snprintf(ret_text, len, "the root mirror %s (%s): %s", away->name, away->location,
-				away->trouble);
+		reason_set(reason, 0, "the root mirror %s (%s): %s", away->name, away->location,
+				away->why_away.text);
 }
 
-/* None was left; what is there again is looked at below. */
-static void reopen_any(struct vault *vault)
+/* No copy was left. Whatever is there again is checked by the caller. */
+static void copies_reopen_any(struct root *root)
 {
-	for (size_t i = 0; i < vault->root->n; i++) {
+	for (size_t i = 0; i < root->copies->n && root_set_present(root->copies) == 0; i++) {
 		struct root_provider *provider = NULL;
-		if (root_set_present(vault->root) == 0 &&
-				reopen(vault, i, vault->root->member[i].trouble, &provider) == 0)
-			root_set_regain(vault->root, i, provider);
+		struct reason reason = {""};
+		int r = copy_reopen(root, i, &reason, &provider);
+		if (r == 0)
+			root_set_regain(root->copies, i, provider);
+		else
+			copy_keep_reason(root, i, &reason, r);
 	}
 }
 
-/* Without mirrors a file that was removed stays open: it is the last that there is of the root. */
-static int alone_ready(struct vault *vault)
+/* Without mirrors the open file is the last copy of the root, even when its name was removed. */
+static int main_alone_ready(struct root *root, struct reason *reason)
 {
-	char why[ROOT_TROUBLE_BYTES];
+	struct reason why = {""};
 
-	if (check_there(vault, MIRROR_OF_OWN, why) == 0)
+	if (copy_check_there(root, MIRROR_OF_OWN, &why) == 0)
 		return 0;
-	vault_trouble(vault,
+	return reason_set(reason, -RE_AWAY,
 			"erasures wait for the root file: %s. Do not stop the keeper, which has it open: "
 			"put the file back, or add a mirror first (recsealctl root add)",
-			why);
-	return -RE_AWAY;
+			why.text);
 }
 
-int mirrors_ready(struct vault *vault)
+int mirrors_ready(struct root *root, struct reason *reason)
 {
 	_cleanup_secret_ uint8_t *image = NULL;
-	char text[ROOT_LOCATION_BYTES + ROOT_NAME_BYTES + ROOT_TROUBLE_BYTES + 32];
+	struct reason away = {""};
 
-	if (vault->root->n == 1 && !root_set_away(vault->root))
-		return alone_ready(vault);
-	if (root_set_present(vault->root) == 0)
-		reopen_any(vault);
+	if (root->copies->n == 1 && !root_set_away(root->copies))
+		return main_alone_ready(root, reason);
+	if (root_set_present(root->copies) == 0)
+		copies_reopen_any(root);
 	image = secret_new(ROOT_IMAGE_BYTES);
-	int r = image ? mirrors_image(vault, image) : -RE_MLOCK;
-	for (size_t i = 0; i < vault->root->n && r == 0; i++) {
-		if (look_after(vault, i, image) == -RE_GONE)
-			root_provider_free(root_set_take(vault->root, i--));
+	int r = image ? mirrors_image(root, image) : -RE_MLOCK;
+	for (size_t i = 0; i < root->copies->n && r == 0; i++) {
+		if (copy_look_after(root, i, image) == -RE_GONE)
+			root_provider_free(root_set_take(root->copies, i--));
 	}
-	if (r == 0 && !notes_are_right(vault->root))
-		r = note_away(vault);
-	if (r == 0 && !root_set_away(vault->root))
+	if (r == 0 && !away_is_noted(root->copies))
+		r = away_note(root);
+	if (r == 0 && !root_set_away(root->copies))
 		return 0;
-	mirrors_say_away(vault, text, sizeof(text));
-	vault_trouble(vault, "erasures wait for %s", text);
-	return -RE_AWAY;
+	mirrors_explain_away(root, &away);
+	return reason_set(reason, -RE_AWAY, "erasures wait for %s", away.text);
 }

@@ -12,9 +12,7 @@
  */
 #pragma once
 
-#include <stdio.h>
-
-#include "daemon/keeper/vault/vault.h"
+#include "daemon/keeper/root/root.h"
 #include "storage/tables/mirror_table.h"
 
 /* The keeper's own place, in the set. */
@@ -22,22 +20,22 @@
 #define MIRROR_OF_OWN 0
 
 /* For a new vault: makes the keeper's own place. -errno, with a sentence on errors. */
-int mirrors_create(struct vault *vault, FILE *errors);
+int mirrors_create(struct root *root, struct reason *reason);
 
 /* Opens the places there are; adopt as for root_file_open(). 0 when one or more can be reached,
  * else -errno or -RE_*, with a sentence on errors. */
-int mirrors_open(struct vault *vault, bool adopt, FILE *errors);
+int mirrors_open(struct root *root, bool adopt, struct reason *reason);
 
 /* Before an epoch, and now and then: looks at every member, takes back those that can be reached
  * again, and notes which cannot. 0 when all are there and hold the present root and no other, else
  * -RE_AWAY, told of with vault_trouble(). A vault without mirrors is always ready. */
-int mirrors_ready(struct vault *vault);
+int mirrors_ready(struct root *root, struct reason *reason);
 
 /* "the root mirror usb (/media/usb): why", for the first that is away. */
-void mirrors_say_away(const struct vault *vault, char *ret_text, size_t len);
+void mirrors_explain_away(const struct root *root, struct reason *reason);
 
 /* An image of the present root in secret memory, from a member that holds it. */
-int mirrors_image(struct vault *vault, uint8_t ret_image[static ROOT_IMAGE_BYTES]);
+int mirrors_image(struct root *root, uint8_t ret_image[static ROOT_IMAGE_BYTES]);
 
 /* --- Changes, on an officer's order (mirror_change.c). All are durable on return, and in the audit
  * log. A sentence goes to why where they fail: -RE_REFUSED for what policy forbids, -ENOENT for no
@@ -50,15 +48,12 @@ struct mirror_order {
 	uid_t uid;
 };
 
-int mirror_add_new(struct vault *vault, const struct mirror_order *order,
-		char why[static ROOT_TROUBLE_BYTES]);
+int mirror_add_new(struct root *root, const struct mirror_order *order, struct reason *reason);
 
 /* Overwrites the mirror and forgets it; or, when it has been away for AwayLimit=, gives it up,
  * which stays on record until it is dropped again with the mirror back. */
-int mirror_drop(struct vault *vault, const struct mirror_order *order,
-		char why[static ROOT_TROUBLE_BYTES]);
+int mirror_drop(struct root *root, const struct mirror_order *order, struct reason *reason);
 
 /* A new place instead of the old one, under the same name. The keeper's own can be replaced only
  * when it is lost: away for AwayLimit=; the new one is where the configuration says (Root=). */
-int mirror_replace(struct vault *vault, const struct mirror_order *order,
-		char why[static ROOT_TROUBLE_BYTES]);
+int mirror_replace(struct root *root, const struct mirror_order *order, struct reason *reason);

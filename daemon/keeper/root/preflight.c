@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,7 +18,7 @@
 #define TEXT_BYTES 4096
 
 struct preflight {
-	const struct config *config;
+	const char *keeper_dir;
 	const char *host;
 	preflight_warn warn;
 	void *context;
@@ -116,7 +117,7 @@ static void check_filesystem(const struct preflight *p)
 	struct statfs sf;
 	char sentence[256];
 
-	if (statfs(p->config->keeper_dir, &sf) < 0)
+	if (statfs(p->keeper_dir, &sf) < 0)
 		return;
 	const char *name = copying_filesystem((unsigned long)sf.f_type);
 	if (!name)
@@ -137,7 +138,7 @@ static void check_snapshots(const struct preflight *p)
 	struct stat st;
 	glob_t paths;
 
-	if (stat(p->config->keeper_dir, &st) < 0)
+	if (stat(p->keeper_dir, &st) < 0)
 		return;
 	snprintf(pattern, sizeof(pattern), "%s/sys/dev/block/%u:%u/slaves/*/dm/uuid", p->host,
 			major(st.st_dev), minor(st.st_dev));
@@ -156,10 +157,10 @@ static void check_snapshots(const struct preflight *p)
 				"in it. Remove the snapshot before the next shred");
 }
 
-void preflight_check(
-		const struct config *config, const char *host, preflight_warn warn, void *context)
+void preflight_check(const char *keeper_dir, const char *host, preflight_warn warn, void *context)
 {
-	struct preflight p = {.config = config, .host = host, .warn = warn, .context = context};
+	struct preflight p = {
+			.keeper_dir = keeper_dir, .host = host, .warn = warn, .context = context};
 
 	check_swap(&p);
 	check_hibernation(&p);
@@ -168,16 +169,15 @@ void preflight_check(
 	check_snapshots(&p);
 }
 
-int preflight_assurance(const struct vault *vault, FILE *errors)
+int preflight_assurance(const struct root *root, struct reason *reason)
 {
-	const char *required = vault->config->require_assurance;
+	const char *required = root->settings.require_assurance;
 
-	if (!required || root_assurance_rank(vault->root->assurance) >=
+	if (!required || root_assurance_rank(root->copies->assurance) >=
 					 root_assurance_rank(required))
 		return 0;
-	fprintf(errors,
+	return reason_set(reason, -RE_REFUSED,
 			"RequireAssurance=%s, but the root of this vault is kept with assurance %s: the keeper "
-			"does not start. Move the root, or lower the requirement\n",
-			required, vault->root->assurance);
-	return -RE_REFUSED;
+			"does not start. Move the root, or lower the requirement",
+			required, root->copies->assurance);
 }

@@ -5,16 +5,13 @@
  * Warnings do not stop the keeper: an operator may know better, and recordings must go on. */
 #pragma once
 
-#include <stdio.h>
-
-#include "daemon/keeper/vault/vault.h"
+#include "daemon/keeper/root/root.h"
 
 /* Calls warn for each, with a sentence that says what it is and what to do. host is where the
  * machine's /proc and /sys are: "" (tests: a folder). Cheap: some small files are read. */
 typedef void (*preflight_warn)(void *context, const char *sentence);
-void preflight_check(
-		const struct config *config, const char *host, preflight_warn warn, void *context);
+void preflight_check(const char *keeper_dir, const char *host, preflight_warn warn, void *context);
 
 /* 0, or -RE_REFUSED after a sentence on errors when the root's assurance is below what is required.
  */
-int preflight_assurance(const struct vault *vault, FILE *errors);
+int preflight_assurance(const struct root *root, struct reason *reason);

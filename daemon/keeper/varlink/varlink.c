@@ -45,7 +45,7 @@ struct varlink_server {
 	unsigned n_connections;
 };
 
-static void on_connection_closed(uv_handle_t *handle)
+static void connection_on_closed(uv_handle_t *handle)
 {
 	struct connection *c = handle->data;
 
@@ -64,7 +64,7 @@ static void connection_close(struct connection *c)
 	c->server->n_connections--;
 	varlink_call_end(&c->call);
 	varlink_io_clear(&c->io);
-	uv_close((uv_handle_t *)&c->poll, on_connection_closed);
+	uv_close((uv_handle_t *)&c->poll, connection_on_closed);
 }
 
 static bool connection_has_work(struct connection *c)
@@ -113,7 +113,7 @@ static int connection_advance(struct connection *c)
 	return 0;
 }
 
-static void on_connection_event(uv_poll_t *poll, int status, int events);
+static void connection_on_event(uv_poll_t *poll, int status, int events);
 
 /* Waits for room in the socket while there is work, and only else for another request: a peer that
  * does not read its replies is not read either. */
@@ -126,7 +126,7 @@ static int connection_wait(struct connection *c)
 	if (events == c->poll_events)
 		return 0;
 	c->poll_events = events;
-	return uv_poll_start(&c->poll, events, on_connection_event);
+	return uv_poll_start(&c->poll, events, connection_on_event);
 }
 
 static int connection_step(struct connection *c, int events)
@@ -144,7 +144,7 @@ static int connection_step(struct connection *c, int events)
 	return r;
 }
 
-static void on_connection_event(uv_poll_t *poll, int status, int events)
+static void connection_on_event(uv_poll_t *poll, int status, int events)
 {
 	struct connection *c = poll->data;
 
@@ -158,7 +158,7 @@ static void on_connection_event(uv_poll_t *poll, int status, int events)
 	}
 }
 
-static void close_stalled(struct varlink_server *server)
+static void server_close_stalled(struct varlink_server *server)
 {
 	uint64_t now_ms = uv_now(server->loop);
 
@@ -170,32 +170,32 @@ static void close_stalled(struct varlink_server *server)
 	}
 }
 
-static void on_listener(uv_poll_t *poll, int status, int events);
+static void server_on_listener(uv_poll_t *poll, int status, int events);
 
-static void on_timer(uv_timer_t *timer)
+static void server_on_timer(uv_timer_t *timer)
 {
 	struct varlink_server *server = timer->data;
 
-	close_stalled(server);
+	server_close_stalled(server);
 	if (server->accept_paused) {
 		server->accept_paused = false;
-		uv_poll_start(&server->listener, UV_READABLE, on_listener);
+		uv_poll_start(&server->listener, UV_READABLE, server_on_listener);
 	}
 	if (server->n_connections == 0)
 		uv_timer_stop(timer);
 }
 
-static void start_timer(struct varlink_server *server)
+static void server_start_timer(struct varlink_server *server)
 {
 	uint64_t period_ms = server->limits.patience_ms / 4 + 1;
 
 	if (period_ms > HOUSEKEEPING_MS)
 		period_ms = HOUSEKEEPING_MS;
 	if (!uv_is_active((uv_handle_t *)&server->timer))
-		uv_timer_start(&server->timer, on_timer, period_ms, period_ms);
+		uv_timer_start(&server->timer, server_on_timer, period_ms, period_ms);
 }
 
-static unsigned seats_of(const struct varlink_server *server, uid_t uid)
+static unsigned peer_count_seats(const struct varlink_server *server, uid_t uid)
 {
 	unsigned seats = 0;
 
@@ -205,13 +205,13 @@ static unsigned seats_of(const struct varlink_server *server, uid_t uid)
 }
 
 /* Of the connections of whoever holds most seats, the one that was silent for longest. */
-static struct connection *least_deserving(struct varlink_server *server)
+static struct connection *seats_least_deserving(struct varlink_server *server)
 {
 	struct connection *worst = NULL;
 	unsigned worst_seats = 0;
 
 	for (struct connection *c = server->connections; c; c = c->next) {
-		unsigned seats = seats_of(server, c->uid);
+		unsigned seats = peer_count_seats(server, c->uid);
 		if (!worst || seats > worst_seats ||
 				(seats == worst_seats && c->seen_ms <= worst->seen_ms)) {
 			worst = c;
@@ -222,12 +222,12 @@ static struct connection *least_deserving(struct varlink_server *server)
 }
 
 /* 0, or -EBUSY when the newcomer must go. */
-static int find_seat(struct varlink_server *server, uid_t uid)
+static int seats_find(struct varlink_server *server, uid_t uid)
 {
 	if (server->n_connections < server->limits.connections)
 		return 0;
-	struct connection *worst = least_deserving(server);
-	if (!worst || seats_of(server, uid) >= seats_of(server, worst->uid))
+	struct connection *worst = seats_least_deserving(server);
+	if (!worst || peer_count_seats(server, uid) >= peer_count_seats(server, worst->uid))
 		return -EBUSY;
 	connection_close(worst);
 	return 0;
@@ -253,14 +253,14 @@ static int connection_new(struct varlink_server *server, int fd, uid_t uid)
 	c->next = server->connections;
 	server->connections = c;
 	server->n_connections++;
-	start_timer(server);
+	server_start_timer(server);
 	if (connection_wait(c) < 0)
 		connection_close(c);
 	return 0;
 }
 
 /* 1 when somebody was there, seated or not. */
-static int accept_one(struct varlink_server *server)
+static int server_accept_one(struct varlink_server *server)
 {
 	_cleanup_close_ int fd =
 			accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -268,7 +268,7 @@ static int accept_one(struct varlink_server *server)
 
 	if (fd < 0)
 		return errno == EINTR || errno == ECONNABORTED ? 1 : -errno;
-	if (socket_peer(fd, &peer) == 0 && find_seat(server, peer.uid) == 0 &&
+	if (socket_peer(fd, &peer) == 0 && seats_find(server, peer.uid) == 0 &&
 			connection_new(server, fd, peer.uid) == 0)
 		fd = -1;
 	return 1;
@@ -276,22 +276,22 @@ static int accept_one(struct varlink_server *server)
 
 /* Out of descriptors or memory: whoever waits stays in the backlog for a while, instead of waking
  * the loop again and again. */
-static void pause_accepting(struct varlink_server *server)
+static void server_pause_accepting(struct varlink_server *server)
 {
 	server->accept_paused = true;
 	uv_poll_stop(&server->listener);
-	start_timer(server);
+	server_start_timer(server);
 }
 
-static void on_listener(uv_poll_t *poll, int status, int events)
+static void server_on_listener(uv_poll_t *poll, int status, int events)
 {
 	struct varlink_server *server = poll->data;
 	int r = status < 0 ? status : 1;
 
 	for (int i = 0; i < ACCEPT_AT_ONCE && r > 0; i++)
-		r = accept_one(server);
+		r = server_accept_one(server);
 	if (r < 0 && r != -EAGAIN)
-		pause_accepting(server);
+		server_pause_accepting(server);
 }
 
 int varlink_server_start(uv_loop_t *loop, const struct varlink_service *service,
@@ -316,7 +316,7 @@ int varlink_server_start(uv_loop_t *loop, const struct varlink_service *service,
 	server->listener.data = server->timer.data = server;
 	server->open_handles = 2;
 	owned_fd = -1;
-	r = uv_poll_start(&server->listener, UV_READABLE, on_listener);
+	r = uv_poll_start(&server->listener, UV_READABLE, server_on_listener);
 	if (r < 0) {
 		varlink_server_stop(server);
 		return r;
@@ -325,7 +325,7 @@ int varlink_server_start(uv_loop_t *loop, const struct varlink_service *service,
 	return 0;
 }
 
-static void on_server_handle_closed(uv_handle_t *handle)
+static void server_on_closed(uv_handle_t *handle)
 {
 	struct varlink_server *server = handle->data;
 
@@ -341,8 +341,8 @@ struct varlink_server *varlink_server_stop(struct varlink_server *server)
 		return NULL;
 	while (server->connections)
 		connection_close(server->connections);
-	uv_close((uv_handle_t *)&server->timer, on_server_handle_closed);
-	uv_close((uv_handle_t *)&server->listener, on_server_handle_closed);
+	uv_close((uv_handle_t *)&server->timer, server_on_closed);
+	uv_close((uv_handle_t *)&server->listener, server_on_closed);
 	return NULL;
 }
 

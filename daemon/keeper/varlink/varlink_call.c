@@ -7,7 +7,7 @@
 #include "base/error.h"
 
 /* A member that may be absent or null. -RE_PROTOCOL when it is something else than a boolean. */
-static int read_flag(const json_t *request, const char *key, bool *ret_flag)
+static int request_read_flag(const json_t *request, const char *key, bool *ret_flag)
 {
 	const json_t *value = json_object_get(request, key);
 
@@ -17,7 +17,7 @@ static int read_flag(const json_t *request, const char *key, bool *ret_flag)
 	return 0;
 }
 
-static int read_request(struct varlink_call *call)
+static int request_read(struct varlink_call *call)
 {
 	const char *method = json_string_value(json_object_get(call->request, "method"));
 	json_t *parameters = json_object_get(call->request, "parameters");
@@ -25,9 +25,9 @@ static int read_request(struct varlink_call *call)
 
 	if (!method || (parameters && !json_is_null(parameters) && !json_is_object(parameters)))
 		return -RE_PROTOCOL;
-	if (read_flag(call->request, "more", &call->more) < 0 ||
-			read_flag(call->request, "oneway", &call->oneway) < 0 ||
-			read_flag(call->request, "upgrade", &upgrade) < 0 || upgrade)
+	if (request_read_flag(call->request, "more", &call->more) < 0 ||
+			request_read_flag(call->request, "oneway", &call->oneway) < 0 ||
+			request_read_flag(call->request, "upgrade", &upgrade) < 0 || upgrade)
 		return -RE_PROTOCOL;
 	call->parameters = json_is_object(parameters) ? json_incref(parameters) : json_object();
 	call->interface = strdup(method);
@@ -46,7 +46,7 @@ int varlink_call_begin(
 {
 	*call = (struct varlink_call){
 			.io = io, .request = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL)};
-	int r = json_is_object(call->request) ? read_request(call) : -RE_PROTOCOL;
+	int r = json_is_object(call->request) ? request_read(call) : -RE_PROTOCOL;
 	if (r < 0)
 		varlink_call_end(call);
 	return r;
@@ -83,7 +83,7 @@ int varlink_call_socket(const struct varlink_call *call)
 }
 
 /* {"error"?, "parameters"?, "continues"?}; steals parameters. NULL when out of memory. */
-static json_t *make_message(const char *error, json_t *parameters, bool continues)
+static json_t *message_make(const char *error, json_t *parameters, bool continues)
 {
 	json_t *message = json_object();
 
@@ -97,7 +97,7 @@ static json_t *make_message(const char *error, json_t *parameters, bool continue
 }
 
 /* Steals parameters and descriptors. A call without a listener (`oneway`) ends in silence. */
-static void send_message(struct varlink_call *call, const char *error, json_t *parameters,
+static void message_send(struct varlink_call *call, const char *error, json_t *parameters,
 		bool continues, struct socket_fds *fds)
 {
 	struct socket_fds own = {.count = 0};
@@ -106,7 +106,7 @@ static void send_message(struct varlink_call *call, const char *error, json_t *p
 		own = *fds;
 		fds->count = 0;
 	}
-	json_t *message = make_message(error, parameters, continues);
+	json_t *message = message_make(error, parameters, continues);
 	if (!message || call->io->out)
 		call->broken = true;
 	else if (!call->oneway && varlink_io_put(call->io, message, &own) < 0)
@@ -118,17 +118,17 @@ static void send_message(struct varlink_call *call, const char *error, json_t *p
 
 void varlink_call_reply(struct varlink_call *call, json_t *parameters, struct socket_fds *fds)
 {
-	send_message(call, NULL, parameters, false, fds);
+	message_send(call, NULL, parameters, false, fds);
 }
 
 void varlink_call_continue(struct varlink_call *call, json_t *parameters)
 {
-	send_message(call, NULL, parameters, true, NULL);
+	message_send(call, NULL, parameters, true, NULL);
 }
 
 void varlink_call_error(struct varlink_call *call, const char *error, json_t *parameters)
 {
-	send_message(call, error, parameters, false, NULL);
+	message_send(call, error, parameters, false, NULL);
 }
 
 void varlink_call_invalid_parameter(struct varlink_call *call, const char *parameter)

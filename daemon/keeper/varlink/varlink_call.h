@@ -1,8 +1,8 @@
-/* One Varlink call under way on a connection; what varlink.h says of calls, seen from inside. */
+/* One Varlink call under way on a connection; what varlink_service.h says of calls, seen from inside. */
 #pragma once
 
-#include "daemon/keeper/varlink/varlink.h"
 #include "daemon/keeper/varlink/varlink_io.h"
+#include "daemon/keeper/varlink/varlink_service.h"
 
 struct varlink_call {
 	struct varlink_io *io;

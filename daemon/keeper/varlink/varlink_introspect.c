@@ -26,7 +26,7 @@ static const char service_description[] =
 		"error PermissionDenied ()\n"
 		"error ExpectedMore ()\n";
 
-static void get_info(struct varlink_call *call, const struct varlink_service *service)
+static void introspect_info(struct varlink_call *call, const struct varlink_service *service)
 {
 	varlink_call_reply(call,
 			json_pack("{s:s, s:s, s:s, s:s, s:[s, s]}", "vendor", service->vendor,
@@ -36,13 +36,13 @@ static void get_info(struct varlink_call *call, const struct varlink_service *se
 			NULL);
 }
 
-static void interface_not_found(struct varlink_call *call, const char *interface)
+static void introspect_not_found(struct varlink_call *call, const char *interface)
 {
 	varlink_call_error(call, SERVICE_INTERFACE ".InterfaceNotFound",
 			json_pack("{s:s}", "interface", interface));
 }
 
-static void get_description(struct varlink_call *call, const struct varlink_service *service)
+static void introspect_description(struct varlink_call *call, const struct varlink_service *service)
 {
 	const char *interface = json_string_value(json_object_get(call->parameters, "interface"));
 	const char *description = NULL;
@@ -58,17 +58,17 @@ static void get_description(struct varlink_call *call, const struct varlink_serv
 	if (description)
 		varlink_call_reply(call, json_pack("{s:s}", "description", description), NULL);
 	else
-		interface_not_found(call, interface);
+		introspect_not_found(call, interface);
 }
 
 void varlink_call_introspect(struct varlink_call *call, const struct varlink_service *service)
 {
 	if (strcmp(call->interface, SERVICE_INTERFACE) != 0)
-		interface_not_found(call, call->interface);
+		introspect_not_found(call, call->interface);
 	else if (strcmp(call->method, "GetInfo") == 0)
-		get_info(call, service);
+		introspect_info(call, service);
 	else if (strcmp(call->method, "GetInterfaceDescription") == 0)
-		get_description(call, service);
+		introspect_description(call, service);
 	else
 		varlink_call_method_not_found(call);
 }

@@ -9,7 +9,7 @@
 #define READ_BYTES 16384
 
 /* Moves what is unread to the front and has READ_BYTES free behind it. */
-static int make_room(struct varlink_io *io)
+static int buffer_make_room(struct varlink_io *io)
 {
 	if (io->in_start > 0) {
 		memmove(io->in, io->in + io->in_start, io->in_len - io->in_start);
@@ -28,7 +28,7 @@ static int make_room(struct varlink_io *io)
 	return 0;
 }
 
-static void free_if_empty(struct varlink_io *io)
+static void buffer_free_if_empty(struct varlink_io *io)
 {
 	if (io->in_start < io->in_len)
 		return;
@@ -40,7 +40,7 @@ static void free_if_empty(struct varlink_io *io)
 int varlink_io_read(struct varlink_io *io)
 {
 	struct socket_fds fds = {.count = 0};
-	int r = make_room(io);
+	int r = buffer_make_room(io);
 
 	if (r < 0)
 		return r;
@@ -57,7 +57,7 @@ int varlink_io_read(struct varlink_io *io)
 
 bool varlink_io_waiting(struct varlink_io *io)
 {
-	free_if_empty(io);
+	buffer_free_if_empty(io);
 	if (!io->in)
 		return false;
 	const char *nul = memchr(io->in + io->in_scanned, '\0', io->in_len - io->in_scanned);
@@ -101,7 +101,7 @@ int varlink_io_put(struct varlink_io *io, const json_t *message, struct socket_f
 	return 0;
 }
 
-static void drop_out(struct varlink_io *io)
+static void buffer_drop_sent(struct varlink_io *io)
 {
 	socket_fds_close(&io->out_fds);
 	free(io->out);
@@ -121,14 +121,14 @@ int varlink_io_flush(struct varlink_io *io)
 		io->out_sent += (size_t)n;
 		io->moved_bytes += (uint64_t)n;
 		if (io->out_sent == io->out_len)
-			drop_out(io);
+			buffer_drop_sent(io);
 	}
 	return 0;
 }
 
 void varlink_io_clear(struct varlink_io *io)
 {
-	drop_out(io);
+	buffer_drop_sent(io);
 	free(io->in);
 	io->in = NULL;
 	io->in_start = io->in_scanned = io->in_len = io->in_room = 0;

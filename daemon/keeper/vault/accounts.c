@@ -11,7 +11,6 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/ulid.h"
-#include "daemon/keeper/keys/keytree.h"
 
 _Static_assert(ACCOUNT_HANDLE_CHARS == ULID_TEXT_CHARS, "a handle is written like a ULID");
 _Static_assert(CATALOG_HANDLE_BYTES == ULID_BYTES, "a handle is written like a ULID");
@@ -36,28 +35,28 @@ const char *account_state_name(enum account_state state)
 	return names[state];
 }
 
-static int hash_name(struct vault *vault, const char *domain, const void *name, size_t len,
+static int account_hash_name(struct keytree *tree, const char *domain, const void *name, size_t len,
 		uint8_t ret_lookup[static CATALOG_LOOKUP_BYTES])
 {
 	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
 	struct key_path path = key_path_lookup();
-	int r = key ? keytree_open(vault->tree, &path, key) : -RE_MLOCK;
+	int r = key ? keytree_open(tree, &path, key) : -RE_MLOCK;
 
 	if (r == 0)
 		lookup_hash(key, domain, name, len, ret_lookup);
 	return r;
 }
 
-int accounts_find(struct vault *vault, const void *name, size_t len, struct account_row *ret_row)
+int accounts_find(struct keytree *tree, const void *name, size_t len, struct account_row *ret_row)
 {
 	uint8_t lookup[CATALOG_LOOKUP_BYTES];
-	int r = hash_name(vault, "account", name, len, lookup);
+	int r = account_hash_name(tree, "account", name, len, lookup);
 
-	return r < 0 ? r : account_by_lookup(vault->db, lookup, ret_row);
+	return r < 0 ? r : account_by_lookup(keytree_db(tree), lookup, ret_row);
 }
 
 /* Undoes text_printable(): \xNN and \\. Returns the length, or -EINVAL. */
-static ssize_t unescape(const char *text, uint8_t *ret_bytes, size_t room)
+static ssize_t text_unescape(const char *text, uint8_t *ret_bytes, size_t room)
 {
 	size_t n = 0;
 
@@ -81,17 +80,17 @@ static ssize_t unescape(const char *text, uint8_t *ret_bytes, size_t room)
 	return (ssize_t)n;
 }
 
-int accounts_find_typed(struct vault *vault, const char *text, struct account_row *ret_row)
+int accounts_find_typed(struct keytree *tree, const char *text, struct account_row *ret_row)
 {
 	uint8_t name[ACCOUNT_NAME_MAX], handle[CATALOG_HANDLE_BYTES];
-	ssize_t len = unescape(text, name, sizeof(name));
-	int r = len > 0 ? accounts_find(vault, name, (size_t)len, ret_row) : -ENOENT;
+	ssize_t len = text_unescape(text, name, sizeof(name));
+	int r = len > 0 ? accounts_find(tree, name, (size_t)len, ret_row) : -ENOENT;
 
 	if ((r != 0 && r != -ENOENT) || ulid_parse(text, handle) < 0)
 		return r;
 	/* A handle is what is printed; a spool's folder may be named like somebody else's. */
 	struct account_row by_handle;
-	int found = account_by_handle(vault->db, handle, &by_handle);
+	int found = account_by_handle(keytree_db(tree), handle, &by_handle);
 	if (found == -ENOENT)
 		return r;
 	if (r == 0)
@@ -102,51 +101,54 @@ int accounts_find_typed(struct vault *vault, const char *text, struct account_ro
 }
 
 /* Adds the row, then the profile's key, then the profile, which is bound to the row's id. */
-static int add_with_profile(
-		struct vault *vault, struct account_row *row, const void *name, size_t len)
+static int account_add_with_profile(
+		struct keytree *tree, struct account_row *row, const void *name, size_t len)
 {
 	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
 	uint8_t plain[1 + ACCOUNT_NAME_MAX], sealed[sizeof(plain) + SEAL_OVERHEAD_BYTES];
-	int r = key ? account_add(vault->db, row) : -RE_MLOCK;
+	int r = key ? account_add(keytree_db(tree), row) : -RE_MLOCK;
 
 	if (r < 0)
 		return r;
 	struct key_path path = key_path_profile(row->id);
-	r = keytree_add(vault->tree, &path, NULL, key);
+	r = keytree_add(tree, &path, NULL, key);
 	if (r < 0)
 		return r;
 	plain[0] = PROFILE_VERSION;
 	memcpy(plain + 1, name, len);
 	record_seal(key, RECORD_ACCOUNT_PROFILE, (uint64_t)row->id, plain, 1 + len, sealed);
 	sodium_memzero(plain, sizeof(plain));
-	return account_set_profile(vault->db, row->id, sealed, 1 + len + SEAL_OVERHEAD_BYTES);
+	return account_set_profile(
+			keytree_db(tree), row->id, sealed, 1 + len + SEAL_OVERHEAD_BYTES);
 }
 
-int accounts_add(struct vault *vault, const void *name, size_t len, struct account_row *ret_row)
+int accounts_add(struct keytree *tree, int64_t now_us, const void *name, size_t len,
+		struct account_row *ret_row)
 {
-	struct account_row row = {.state = ACCOUNT_OPEN, .created_us = clock_now_us(&vault->clock)};
+	struct account_row row = {.state = ACCOUNT_OPEN, .created_us = now_us};
 
 	if (len == 0 || len > ACCOUNT_NAME_MAX)
 		return -EINVAL;
-	int r = hash_name(vault, "account", name, len, row.lookup);
+	int r = account_hash_name(tree, "account", name, len, row.lookup);
 	if (r < 0)
 		return r;
 	randombytes_buf(row.handle, sizeof(row.handle));
-	r = add_with_profile(vault, &row, name, len);
-	return r < 0 ? r : account_by_id(vault->db, row.id, ret_row);
+	r = account_add_with_profile(tree, &row, name, len);
+	return r < 0 ? r : account_by_id(keytree_db(tree), row.id, ret_row);
 }
 
-int accounts_create(struct vault *vault, const void *name, size_t len, struct account_row *ret_row)
+int accounts_create(struct keytree *tree, int64_t now_us, const void *name, size_t len,
+		struct account_row *ret_row)
 {
 	struct account_row row = {0};
-	int r = db_begin(vault->db);
+	int r = db_begin(keytree_db(tree));
 
 	if (r == 0)
-		r = accounts_add(vault, name, len, &row);
+		r = accounts_add(tree, now_us, name, len, &row);
 	if (r == 0)
-		r = db_commit(vault->db);
+		r = db_commit(keytree_db(tree));
 	if (r < 0) {
-		db_rollback(vault->db);
+		db_rollback(keytree_db(tree));
 		account_row_clear(&row);
 		return r;
 	}
@@ -154,30 +156,29 @@ int accounts_create(struct vault *vault, const void *name, size_t len, struct ac
 	return 0;
 }
 
-int accounts_create_quarantine(struct vault *vault, int64_t *ret_id)
+int accounts_create_quarantine(struct keytree *tree, int64_t now_us, int64_t *ret_id)
 {
 	static const char name[] = "(quarantine)";
-	struct account_row row = {
-			.state = ACCOUNT_QUARANTINE, .created_us = clock_now_us(&vault->clock)};
-	int r = hash_name(vault, "quarantine", "", 0, row.lookup);
+	struct account_row row = {.state = ACCOUNT_QUARANTINE, .created_us = now_us};
+	int r = account_hash_name(tree, "quarantine", "", 0, row.lookup);
 
 	if (r == 0) {
 		randombytes_buf(row.handle, sizeof(row.handle));
-		r = add_with_profile(vault, &row, name, sizeof(name) - 1);
+		r = account_add_with_profile(tree, &row, name, sizeof(name) - 1);
 	}
 	if (r == 0)
 		*ret_id = row.id;
 	return r;
 }
 
-int accounts_find_quarantine(struct vault *vault, int64_t *ret_id)
+int accounts_find_quarantine(struct keytree *tree, int64_t *ret_id)
 {
 	uint8_t lookup[CATALOG_LOOKUP_BYTES];
 	struct account_row row;
-	int r = hash_name(vault, "quarantine", "", 0, lookup);
+	int r = account_hash_name(tree, "quarantine", "", 0, lookup);
 
 	if (r == 0)
-		r = account_by_lookup(vault->db, lookup, &row);
+		r = account_by_lookup(keytree_db(tree), lookup, &row);
 	if (r < 0)
 		return r == -ENOENT ? -RE_CORRUPT : r;
 	*ret_id = row.id;
@@ -185,7 +186,7 @@ int accounts_find_quarantine(struct vault *vault, int64_t *ret_id)
 	return 0;
 }
 
-int accounts_name(struct vault *vault, const struct account_row *row, char **ret_name)
+int accounts_name(struct keytree *tree, const struct account_row *row, char **ret_name)
 {
 	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
 	uint8_t plain[1 + ACCOUNT_NAME_MAX];
@@ -196,7 +197,7 @@ int accounts_name(struct vault *vault, const struct account_row *row, char **ret
 	if (row->profile_bytes < 1 + SEAL_OVERHEAD_BYTES ||
 			row->profile_bytes > sizeof(plain) + SEAL_OVERHEAD_BYTES)
 		return -RE_CORRUPT;
-	int r = key ? keytree_open(vault->tree, &path, key) : -RE_MLOCK;
+	int r = key ? keytree_open(tree, &path, key) : -RE_MLOCK;
 	if (r == 0)
 		r = record_open(key, RECORD_ACCOUNT_PROFILE, (uint64_t)row->id, row->profile,
 				row->profile_bytes, plain);

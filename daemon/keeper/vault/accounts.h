@@ -2,31 +2,34 @@
  * live. */
 #pragma once
 
-#include "daemon/keeper/vault/vault.h"
+#include "daemon/keeper/keys/keytree.h"
+#include "storage/tables/catalog.h"
 
 #define ACCOUNT_NAME_MAX     255
 #define ACCOUNT_HANDLE_CHARS 26 /* ULID alphabet */
 
 /* Finds by name bytes. 0, -ENOENT; the caller clears the row. */
-int accounts_find(struct vault *vault, const void *name, size_t len, struct account_row *ret_row);
+int accounts_find(struct keytree *tree, const void *name, size_t len, struct account_row *ret_row);
 
 /* Finds by what a person types: a handle, else a name in printable form (as accounts_name() gives
  * it). */
-int accounts_find_typed(struct vault *vault, const char *text, struct account_row *ret_row);
+int accounts_find_typed(struct keytree *tree, const char *text, struct account_row *ret_row);
 
-/* Makes a new, open account with its keys and sealed profile; its own transaction, durable on
+/* Makes a new, open account with its keys and sealed profile, as of now_us; its own transaction, durable on
  * return. */
-int accounts_create(struct vault *vault, const void *name, size_t len, struct account_row *ret_row);
+int accounts_create(struct keytree *tree, int64_t now_us, const void *name, size_t len,
+		struct account_row *ret_row);
 /* The same in the caller's transaction. */
-int accounts_add(struct vault *vault, const void *name, size_t len, struct account_row *ret_row);
+int accounts_add(struct keytree *tree, int64_t now_us, const void *name, size_t len,
+		struct account_row *ret_row);
 
 /* The vault's quarantine: made with the vault, in the caller's transaction; and found again. */
-int accounts_create_quarantine(struct vault *vault, int64_t *ret_id);
-int accounts_find_quarantine(struct vault *vault, int64_t *ret_id);
+int accounts_create_quarantine(struct keytree *tree, int64_t now_us, int64_t *ret_id);
+int accounts_find_quarantine(struct keytree *tree, int64_t *ret_id);
 
 /* The name in printable form, free() it. -RE_GONE after deletion; the quarantine's is
  * "(quarantine)". */
-int accounts_name(struct vault *vault, const struct account_row *row, char **ret_name);
+int accounts_name(struct keytree *tree, const struct account_row *row, char **ret_name);
 
 void account_handle_format(const uint8_t handle[static CATALOG_HANDLE_BYTES],
 		char ret_text[static ACCOUNT_HANDLE_CHARS + 1]);

@@ -63,18 +63,18 @@ void recording_private_clear(struct recording_private *private)
 
 /* Opens the recording's key; -RE_GONE when it was destroyed. A live one without a key is damage,
  * and must not pass for a destruction. */
-static int open_key(struct vault *vault, const struct recording_row *row,
+static int recording_open_key(struct keytree *tree, const struct recording_row *row,
 		uint8_t key[static REC_KEY_BYTES])
 {
 	struct key_path path = key_path_recording(row->account, row->group, row->id);
 
 	if (!recording_is_live(row->state))
 		return -RE_GONE;
-	int r = keytree_open(vault->tree, &path, key);
+	int r = keytree_open(tree, &path, key);
 	return r == -ENOENT ? -RE_CORRUPT : r;
 }
 
-static int copy_text(const json_t *object, const char *key, char **ret_text)
+static int private_copy_text(const json_t *object, const char *key, char **ret_text)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 
@@ -82,7 +82,7 @@ static int copy_text(const json_t *object, const char *key, char **ret_text)
 	return text && !*ret_text ? -ENOMEM : 0;
 }
 
-static int check_sidecar(const json_t *sidecar)
+static int sidecar_check(const json_t *sidecar)
 {
 	_cleanup_free_ uint8_t *path = NULL, *bytes = NULL;
 	size_t len;
@@ -102,11 +102,11 @@ int recordings_check_sidecars(const json_t *sidecars)
 				: -RE_PROTOCOL;
 
 	for (size_t i = 0; r == 0 && i < json_array_size(sidecars); i++)
-		r = check_sidecar(json_array_get(sidecars, i));
+		r = sidecar_check(json_array_get(sidecars, i));
 	return r;
 }
 
-static int copy_sidecars(const json_t *object, json_t **ret_sidecars)
+static int private_copy_sidecars(const json_t *object, json_t **ret_sidecars)
 {
 	json_t *sidecars = json_object_get(object, "sidecars");
 	int r = sidecars ? recordings_check_sidecars(sidecars) : 0;
@@ -123,15 +123,15 @@ static int private_from_json(const json_t *object, struct recording_private *ret
 	int r = intake_wire_bytes(object, "path", PATH_MAX_BYTES, &private.path, &private.path_len);
 
 	if (r == 0)
-		r = copy_text(object, "spool", &private.spool);
+		r = private_copy_text(object, "spool", &private.spool);
 	if (r == 0)
-		r = copy_text(object, "damage", &private.damage);
+		r = private_copy_text(object, "damage", &private.damage);
 	if (r == 0)
-		r = copy_text(object, "quarantine", &private.quarantine_reason);
+		r = private_copy_text(object, "quarantine", &private.quarantine_reason);
 	if (r == 0)
-		r = copy_text(object, "follows", &private.follows);
+		r = private_copy_text(object, "follows", &private.follows);
 	if (r == 0)
-		r = copy_sidecars(object, &private.sidecars);
+		r = private_copy_sidecars(object, &private.sidecars);
 	private.discarded = json_is_true(json_object_get(object, "discarded"));
 	if (r < 0) {
 		recording_private_clear(&private);
@@ -141,11 +141,11 @@ static int private_from_json(const json_t *object, struct recording_private *ret
 	return 0;
 }
 
-int recordings_private(struct vault *vault, const struct recording_row *row,
+int recordings_private(struct keytree *tree, const struct recording_row *row,
 		struct recording_private *ret_private)
 {
 	_cleanup_secret_ uint8_t *key = secret_new(REC_KEY_BYTES);
-	int r = key ? open_key(vault, row, key) : -RE_MLOCK;
+	int r = key ? recording_open_key(tree, row, key) : -RE_MLOCK;
 
 	if (r < 0)
 		return r;
@@ -165,12 +165,12 @@ int recordings_private(struct vault *vault, const struct recording_row *row,
 	return r;
 }
 
-static int set_count(json_t *object, const char *key, int64_t n)
+static int private_set_count(json_t *object, const char *key, int64_t n)
 {
 	return n > 0 ? json_object_set_new(object, key, json_integer((json_int_t)n)) : 0;
 }
 
-static int set_text(json_t *object, const char *key, const char *text)
+static int private_set_text(json_t *object, const char *key, const char *text)
 {
 	return text ? json_object_set_new(object, key, json_string(text)) : 0;
 }
@@ -182,11 +182,11 @@ int recordings_seal_private(const struct recording_private *private,
 	json_t *object = json_object();
 	int bad = json_object_set_new(object, "path",
 				  intake_wire_base64(private->path, private->path_len)) |
-		  set_count(object, "recoverable_bytes", private->recoverable_bytes) |
-		  set_text(object, "spool", private->spool) |
-		  set_text(object, "damage", private->damage) |
-		  set_text(object, "quarantine", private->quarantine_reason) |
-		  set_text(object, "follows", private->follows);
+		  private_set_count(object, "recoverable_bytes", private->recoverable_bytes) |
+		  private_set_text(object, "spool", private->spool) |
+		  private_set_text(object, "damage", private->damage) |
+		  private_set_text(object, "quarantine", private->quarantine_reason) |
+		  private_set_text(object, "follows", private->follows);
 	if (private->discarded)
 		bad |= json_object_set_new(object, "discarded", json_true());
 	if (json_array_size(private->sidecars) > 0)
@@ -208,13 +208,14 @@ int recordings_seal_private(const struct recording_private *private,
 }
 
 /* As if it had been sealed for this account. */
-static int unwrap_for(struct vault *vault, const struct recording_row *row, int64_t account_id,
-		const struct rec_stanza *stanza, const uint8_t key[static REC_KEY_BYTES],
+static int recording_unwrap_for(const struct recordings *from, const struct recording_row *row,
+		int64_t account_id, const struct rec_stanza *stanza,
+		const uint8_t key[static REC_KEY_BYTES],
 		uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
 {
 	struct rec_binding binding;
 	struct account_row account;
-	int r = account_by_id(vault->db, account_id, &account);
+	int r = account_by_id(keytree_db(from->tree), account_id, &account);
 
 	if (r < 0)
 		return r;
@@ -226,22 +227,24 @@ static int unwrap_for(struct vault *vault, const struct recording_row *row, int6
 
 /* Unwraps a stanza of this recording. One that was assigned from quarantine (assign.h) is still
  * bound to the handle of that: the only other account that a recording may have been sealed for. */
-static int unwrap(struct vault *vault, const struct recording_row *row,
+static int recording_unwrap(const struct recordings *from, const struct recording_row *row,
 		const struct rec_stanza *stanza, uint8_t ret_file_key[static AGE_FILE_KEY_BYTES])
 {
 	_cleanup_secret_ uint8_t *key = secret_new(REC_KEY_BYTES);
-	int r = key ? open_key(vault, row, key) : -RE_MLOCK;
+	int r = key ? recording_open_key(from->tree, row, key) : -RE_MLOCK;
 
 	if (r == 0)
-		r = unwrap_for(vault, row, row->account, stanza, key, ret_file_key);
-	if (r == -RE_NO_MATCH && row->account != vault->quarantine_account)
-		r = unwrap_for(vault, row, vault->quarantine_account, stanza, key, ret_file_key);
+		r = recording_unwrap_for(from, row, row->account, stanza, key, ret_file_key);
+	if (r == -RE_NO_MATCH && row->account != from->quarantine_account)
+		r = recording_unwrap_for(
+				from, row, from->quarantine_account, stanza, key, ret_file_key);
 	return r;
 }
 
 /* Checks a header that was read from an object, and derives the payload's key. */
-static int open_header(struct vault *vault, const struct recording_row *row, int object_fd,
-		const struct age_header *header, const uint8_t *bytes, int *ret_key_fd)
+static int recording_open_header(const struct recordings *from, const struct recording_row *row,
+		int object_fd, const struct age_header *header, const uint8_t *bytes,
+		int *ret_key_fd)
 {
 	_cleanup_secret_ uint8_t *keys = secret_new(AGE_FILE_KEY_BYTES + AGE_PAYLOAD_KEY_BYTES);
 	uint8_t nonce[AGE_PAYLOAD_NONCE_BYTES];
@@ -250,7 +253,7 @@ static int open_header(struct vault *vault, const struct recording_row *row, int
 	int r = keys ? rec_stanza_find(header, &stanza) : -RE_MLOCK;
 
 	if (r == 0)
-		r = unwrap(vault, row, &stanza, keys);
+		r = recording_unwrap(from, row, &stanza, keys);
 	if (r == 0)
 		r = age_header_verify(header, bytes, keys);
 	if (r == 0)
@@ -268,7 +271,7 @@ static int open_header(struct vault *vault, const struct recording_row *row, int
 	return 0;
 }
 
-int recordings_open(struct vault *vault, const struct recording_row *row,
+int recordings_open(const struct recordings *from, const struct recording_row *row,
 		struct recording_opened *ret_opened)
 {
 	_cleanup_close_ int object_fd = -1;
@@ -278,13 +281,13 @@ int recordings_open(struct vault *vault, const struct recording_row *row,
 
 	if (!recording_is_live(row->state))
 		return -RE_GONE;
-	object_fd = vault->store->ops->open(vault->store, row->ulid);
+	object_fd = from->store->ops->open(from->store, row->ulid);
 	if (object_fd < 0)
 		return object_fd;
 	int r = age_header_read(object_fd, &header, &bytes);
 	if (r < 0)
 		return r;
-	r = open_header(vault, row, object_fd, &header, bytes, &key_fd);
+	r = recording_open_header(from, row, object_fd, &header, bytes, &key_fd);
 	size_t header_bytes = header.header_bytes;
 	age_header_free(&header);
 	if (r < 0)
@@ -297,16 +300,17 @@ int recordings_open(struct vault *vault, const struct recording_row *row,
 	return 0;
 }
 
-int recordings_unwrap(struct vault *vault, const struct rec_stanza *stanza,
+int recordings_unwrap(const struct recordings *from, const struct rec_stanza *stanza,
 		struct recording_row *ret_row, int *ret_key_fd)
 {
 	_cleanup_secret_ uint8_t *file_key = secret_new(AGE_FILE_KEY_BYTES);
 	struct recording_row row;
-	int r = file_key ? recording_by_ulid(vault->db, stanza->recording_id, &row) : -RE_MLOCK;
+	int r = file_key ? recording_by_ulid(keytree_db(from->tree), stanza->recording_id, &row)
+			 : -RE_MLOCK;
 
 	if (r < 0)
 		return r;
-	r = unwrap(vault, &row, stanza, file_key);
+	r = recording_unwrap(from, &row, stanza, file_key);
 	int key_fd = r < 0 ? r : secret_to_fd(file_key, AGE_FILE_KEY_BYTES);
 	if (key_fd < 0) {
 		recording_row_clear(&row);

@@ -5,7 +5,9 @@
 #include <sys/types.h>
 
 #include "crypto/rec_stanza.h"
-#include "daemon/keeper/vault/vault.h"
+#include "daemon/keeper/keys/keytree.h"
+#include "storage/objects/object_store.h"
+#include "storage/tables/catalog.h"
 
 #define RECORDING_SIDECARS_MAX      4
 #define RECORDING_SIDECAR_BYTES_MAX 16384
@@ -25,7 +27,7 @@ struct recording_private {
 void recording_private_clear(struct recording_private *private);
 
 /* -RE_GONE when its keys are destroyed; -RE_CORRUPT. */
-int recordings_private(struct vault *vault, const struct recording_row *row,
+int recordings_private(struct keytree *tree, const struct recording_row *row,
 		struct recording_private *ret_private);
 
 /* Whether an array of sidecars is as the wire has them. -RE_PROTOCOL, -ENOMEM. */
@@ -36,6 +38,13 @@ int recordings_seal_private(const struct recording_private *private,
 		const uint8_t key[static REC_KEY_BYTES], int64_t id, uint8_t **ret_sealed,
 		size_t *ret_bytes);
 
+/* Where recordings are read from; all borrowed. */
+struct recordings {
+	struct keytree *tree;
+	struct object_store *store;
+	int64_t quarantine_account;
+};
+
 /* For play and verify: opens the object, checks its header (shape, binding, MAC) and hands out what
  * a caller needs: a read-only descriptor, a memfd of the payload key, and where the chunks start.
  * Both are the caller's. -RE_GONE; -ENOENT when the object is missing; -RE_HEADER, -RE_HEADER_MAC,
@@ -44,13 +53,13 @@ struct recording_opened {
 	int object_fd, key_fd;
 	off_t payload_offset;
 };
-int recordings_open(struct vault *vault, const struct recording_row *row,
+int recordings_open(const struct recordings *from, const struct recording_row *row,
 		struct recording_opened *ret_opened);
 
 /* For the age plugin: unwraps a rec stanza's file key into a memfd. -ENOENT for an unknown
  * recording, -RE_GONE, -RE_NO_MATCH when stanza, tag and recording do not belong together. ret_row
  * as well, to be cleared. */
-int recordings_unwrap(struct vault *vault, const struct rec_stanza *stanza,
+int recordings_unwrap(const struct recordings *from, const struct rec_stanza *stanza,
 		struct recording_row *ret_row, int *ret_key_fd);
 
 /* Recordings whose state lets them be read. */

@@ -174,6 +174,8 @@ static void send_many(int fd, int n)
 			.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
 
+	if (!c)
+		abort();
 	*c = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
 			.cmsg_type = SCM_RIGHTS,
 			.cmsg_len = CMSG_LEN(sizeof(int) * (size_t)n)};

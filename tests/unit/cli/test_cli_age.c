@@ -88,7 +88,7 @@ static void test_real_age_shows_why_not(void **state)
 					"it: not in this vault"},
 			{"{\"parameters\":{\"key_fd\":0}}",
 					"peer broke the protocol"}, /* no descriptor */
-			{NULL, "hung up"},
+			{NULL, "closed the connection"},
 	};
 	struct fixture *f = *state;
 

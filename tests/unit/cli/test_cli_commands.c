@@ -118,15 +118,17 @@ static void test_usage_errors(void **state)
 	assert_int_equal(o.status, CLI_USAGE);
 	assert_contains(o.err, "Usage: recsealctl COMMAND");
 	outcome_free(&o);
-	assert_usage("there is no command frobnicate", "frobnicate");
-	assert_usage("did you mean: recsealctl account show", "account");
-	assert_usage("did you mean: recsealctl shred recording", "shred", "everything");
-	assert_usage("there is no option --frobnicate", "list", "--frobnicate");
+	assert_usage("unknown command \"frobnicate\"; see recsealctl --help", "frobnicate");
+	assert_usage("recsealctl account show ACCOUNT", "account");
+	assert_usage("recsealctl shred recording RECORDING", "shred", "everything");
+	assert_usage("unknown option \"--frobnicate\"; see recsealctl --help", "list",
+			"--frobnicate");
 	assert_usage("status does not take --reason", "status", "--reason", "x");
-	assert_usage("something is missing", "show");
-	assert_usage("too many words", "show", "a", "b");
-	assert_usage("there is no state open; the states are: sealed", "list", "--state", "open");
-	assert_usage("--until soon is not a time", "list", "--until", "soon");
+	assert_usage("missing argument", "show");
+	assert_usage("unexpected argument \"b\"; usage: recsealctl show RECORDING", "show", "a",
+			"b");
+	assert_usage("unknown state \"open\"; use one of: sealed", "list", "--state", "open");
+	assert_usage("--until: \"soon\" is not a time", "list", "--until", "soon");
 	assert_usage("not valid UTF-8", "list", "--account", "caf\xe9");
 	assert_usage("not valid UTF-8", "show", "\xff");
 	assert_usage("play needs --reason", "play", SAMPLE_ID, "-o", "x");
@@ -146,11 +148,11 @@ static void test_no_keeper(void **state)
 
 	run("status");
 	assert_int_equal(o.status, CLI_ERROR);
-	assert_contains(o.err, "is recseal-keeper running? tried /tmp/recseal-cli-");
-	assert_contains(o.err, "No such file or directory");
+	assert_contains(o.err, "cannot connect to the keeper at /tmp/recseal-cli-");
+	assert_contains(o.err, "No such file or directory; is recseal-keeper running?");
 	outcome_free(&o);
 	run("status", "--socket", "/nowhere/at/all");
-	assert_contains(o.err, "tried /nowhere/at/all: ");
+	assert_contains(o.err, "the keeper at /nowhere/at/all: ");
 	outcome_free(&o);
 }
 
@@ -161,7 +163,7 @@ static void test_keeper_that_hangs_up(void **state)
 	keeper(state, "Status", NULL);
 	run("status");
 	assert_int_equal(o.status, CLI_ERROR);
-	assert_contains(o.err, "hung up");
+	assert_contains(o.err, "closed the connection before it answered");
 	outcome_free(&o);
 }
 
@@ -303,13 +305,13 @@ static void test_list_sends_its_filter(void **state)
 	struct outcome o;
 
 	keeper(state, "ListRecordings", "{\"parameters\":{\"recordings\":[]}}");
-	run("list", "--json", "--state", "held", "--since", "2026-01-02", "--account", "acme");
+	run("list", "--json", "--state", "pending", "--since", "2026-01-02", "--account", "acme");
 	assert_int_equal(o.status, CLI_DONE);
 	assert_string_equal(o.out, "[]\n");
 	calls = harness_calls(*state);
 	assert_string_equal(calls,
 			"{\"method\":\"org.recseal.control.ListRecordings\",\"parameters\":{\"account\":"
-			"\"acme\",\"state\":\"held\",\"since\":\"2026-01-02T00:00:00Z\"},\"more\":true}\n");
+			"\"acme\",\"state\":\"pending\",\"since\":\"2026-01-02T00:00:00Z\"},\"more\":true}\n");
 	outcome_free(&o);
 	run("list");
 	assert_string_equal(o.out, "No recordings.\n");

@@ -263,16 +263,17 @@ static void test_times_are_sent_in_utc(void **state)
 
 static void test_connecting_fails_with_advice(void **state)
 {
-	_cleanup_free_ char *denied = control_connect_problem("/s", -EACCES);
-	_cleanup_free_ char *absent = control_connect_problem("/s", -ECONNREFUSED);
+	struct reason denied = {0}, absent = {0};
 
-	assert_string_equal(denied,
-			"you may not connect to /s: Permission denied. Members of the groups "
+	control_explain_connect("/s", -EACCES, &denied);
+	control_explain_connect("/s", -ECONNREFUSED, &absent);
+	assert_string_equal(denied.text,
+			"you may not connect to /s: Permission denied; only members of the groups "
 			"recseal-viewer, recseal-operator and recseal-officer may (Viewers=, Operators= "
 			"and Officers= in recseal.conf)");
-	assert_string_equal(absent,
-			"cannot connect to the keeper: is recseal-keeper running? tried /s: Connection "
-			"refused");
+	assert_string_equal(absent.text,
+			"cannot connect to the keeper at /s: Connection refused; is recseal-keeper "
+			"running? See systemctl status recseal-keeper");
 }
 
 int main(void)

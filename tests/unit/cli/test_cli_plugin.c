@@ -36,7 +36,7 @@ struct vault {
 
 static int unwrap(void *context, const struct age_stanza *rec,
 		const uint8_t tag_hash[static TAG_HASH_BYTES],
-		uint8_t ret_file_key[static AGE_FILE_KEY_BYTES], char **ret_problem)
+		uint8_t ret_file_key[static AGE_FILE_KEY_BYTES], struct reason *reason)
 {
 	struct vault *vault = context;
 	uint8_t expected[TAG_HASH_BYTES];
@@ -48,7 +48,7 @@ static int unwrap(void *context, const struct age_stanza *rec,
 	assert_string_equal(rec->args[0], RECORDING_ID);
 	assert_int_equal(rec->body_len, REC_WRAPPED_BYTES);
 	if (vault->problem)
-		*ret_problem = strdup(vault->problem);
+		reason_set(reason, 0, "%s", vault->problem);
 	else
 		memset(ret_file_key, 7, AGE_FILE_KEY_BYTES);
 	return vault->answer;
@@ -258,7 +258,7 @@ static void test_recipient_v1_says_why_not(void **state)
 	struct talk talk, reader;
 
 	talk_start(&talk, IDENTITY "-> wrap-file-key\nAAEC\n" DONE OK);
-	assert_int_equal(plugin_recipient_refuse(&talk.stream), 0);
+	assert_int_equal(plugin_identity_refuse_recipient(&talk.stream), 0);
 	_cleanup_free_ char *said = talk_end(&talk);
 	talk_start(&reader, said);
 	assert_int_equal(plugin_stanza_read(&reader.stream, &s), 0);

@@ -69,7 +69,7 @@ static int call_once(const struct part *parts, size_t n, struct varlink_reply *r
 {
 	int server;
 	struct varlink_client *client = client_for(parts, n, true, &server);
-	int r = varlink_call(client, "org.recseal.control.Status", json_object(), reply);
+	int r = varlink_client_call(client, "org.recseal.control.Status", json_object(), reply);
 
 	varlink_client_free(client);
 	close(server);
@@ -86,7 +86,7 @@ static void test_reply_with_descriptors(void **state)
 	assert_int_equal(json_integer_value(json_object_get(reply.parameters, "a")), 1);
 	assert_int_equal(reply.fds.count, 2);
 	assert_true(fcntl(reply.fds.fd[0], F_GETFD) & FD_CLOEXEC);
-	varlink_reply_clear(&reply);
+	varlink_client_reply_clear(&reply);
 }
 
 static void test_reply_without_parameters(void **state)
@@ -96,7 +96,7 @@ static void test_reply_without_parameters(void **state)
 
 	assert_int_equal(call_once(parts, 1, &reply), VARLINK_REPLIED);
 	assert_true(json_is_object(reply.parameters));
-	varlink_reply_clear(&reply);
+	varlink_client_reply_clear(&reply);
 }
 
 static void test_error_reply(void **state)
@@ -107,7 +107,7 @@ static void test_error_reply(void **state)
 	assert_int_equal(call_once(parts, 1, &reply), VARLINK_FAILED);
 	assert_string_equal(reply.error, "x.Y");
 	assert_string_equal(json_string_value(json_object_get(reply.parameters, "why")), "z");
-	varlink_reply_clear(&reply);
+	varlink_client_reply_clear(&reply);
 }
 
 static void test_hostile_replies(void **state)
@@ -178,8 +178,8 @@ static void test_broken_stream_is_not_used_again(void **state)
 	int server;
 	struct varlink_client *client = client_for(parts, 1, false, &server);
 
-	assert_int_equal(varlink_call(client, "a.B", json_object(), &reply), -RE_PROTOCOL);
-	assert_int_equal(varlink_call(client, "a.B", json_object(), &reply), -RE_PROTOCOL);
+	assert_int_equal(varlink_client_call(client, "a.B", json_object(), &reply), -RE_PROTOCOL);
+	assert_int_equal(varlink_client_call(client, "a.B", json_object(), &reply), -RE_PROTOCOL);
 	varlink_client_free(client);
 	close(server);
 }
@@ -216,11 +216,11 @@ static int call_long(size_t n)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	struct varlink_client *client = client_of(pair[0]);
 	pid_t pid = send_long(pair, n, end, sizeof(end));
-	int r = varlink_call(client, "a.B", json_object(), &reply);
+	int r = varlink_client_call(client, "a.B", json_object(), &reply);
 	varlink_client_free(client);
 	close(pair[1]);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	varlink_reply_clear(&reply);
+	varlink_client_reply_clear(&reply);
 	return r;
 }
 
@@ -245,7 +245,7 @@ static int call_pages(const struct part *parts, size_t n, int *sum, struct varli
 	struct varlink_client *client = client_for(parts, n, true, &server);
 
 	*sum = 0;
-	int r = varlink_call_more(client, "a.B", json_object(), sum_pages, sum, reply);
+	int r = varlink_client_call_more(client, "a.B", json_object(), sum_pages, sum, reply);
 	varlink_client_free(client);
 	close(server);
 	return r;
@@ -272,7 +272,7 @@ static void test_pages_that_end_in_an_error(void **state)
 	assert_int_equal(call_pages(parts, 1, &sum, &reply), VARLINK_FAILED);
 	assert_int_equal(sum, 1);
 	assert_string_equal(reply.error, "x.Y");
-	varlink_reply_clear(&reply);
+	varlink_client_reply_clear(&reply);
 }
 
 static void test_hostile_pages(void **state)
@@ -305,8 +305,8 @@ static void test_request_on_the_wire(void **state)
 	int server, sum = 0;
 	struct varlink_client *client = client_for(parts, 1, false, &server);
 
-	assert_int_equal(varlink_call_more(client, "a.B", json_pack("{s:i}", "x", 1), sum_pages,
-					 &sum, &reply),
+	assert_int_equal(varlink_client_call_more(client, "a.B", json_pack("{s:i}", "x", 1),
+					 sum_pages, &sum, &reply),
 			VARLINK_REPLIED);
 	assert_int_equal(read(server, sent, sizeof(sent)), sizeof(expected));
 	assert_memory_equal(sent, expected, sizeof(expected));
@@ -320,7 +320,7 @@ static void test_failed_parameters_are_out_of_memory(void **state)
 	int server;
 	struct varlink_client *client = client_for(NULL, 0, false, &server);
 
-	assert_int_equal(varlink_call(client, "a.B", NULL, &reply), -ENOMEM);
+	assert_int_equal(varlink_client_call(client, "a.B", NULL, &reply), -ENOMEM);
 	varlink_client_free(client);
 	close(server);
 }

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 
 #include "daemon/intake/spool/brake.h"
-#include "daemon/intake/work/job.h"
+#include "daemon/intake/work/jobs.h"
 #include "tests/unit/support/intake_daemon.h"
 #include "tests/unit/support/probe_judge.h"
 

@@ -1,4 +1,4 @@
-/* The intake's bounded memories: queue, seen, trouble. */
+/* The intake's bounded memories: queue, seen, outage, refusals. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,13 +11,15 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "daemon/common/config/config.h"
 #include "daemon/common/watermark.h"
 #include "daemon/common/wire/probe_wire.h"
 #include "daemon/intake/descriptors.h"
+#include "daemon/intake/spool/outage.h"
 #include "daemon/intake/spool/queue.h"
+#include "daemon/intake/spool/refusals.h"
 #include "daemon/intake/spool/seen.h"
 #include "daemon/intake/spool/spool.h"
-#include "daemon/intake/spool/trouble.h"
 #include "daemon/intake/work/share.h"
 
 static int sight(struct queue *queue, const char *path, int64_t due_us, bool event)
@@ -323,24 +325,71 @@ static void every_watermark_can_end(void **state)
 	}
 }
 
-static void trouble_is_told_at_once_then_once_a_minute(void **state)
+static void an_outage_is_reported_at_once_then_once_a_minute(void **state)
 {
-	struct trouble trouble = {0};
+	struct outage outage = {0};
 	int64_t t = 5;
 
-	assert_false(trouble_over(&trouble));
-	assert_int_equal(trouble_hit(&trouble, t), 1);
+	assert_false(outage_over(&outage));
+	assert_int_equal(outage_failed(&outage, t), 1);
 	for (int i = 0; i < 10; i++)
-		assert_int_equal(trouble_hit(&trouble, t + 1), 0);
-	assert_int_equal(trouble_hit(&trouble, t + TROUBLE_REPEAT_US), 11);
-	assert_true(trouble_over(&trouble));
-	assert_false(trouble_over(&trouble));
-	/* Comes and goes: neither is told again within the minute. */
-	t += TROUBLE_REPEAT_US;
-	assert_int_equal(trouble_hit(&trouble, t + 1), 0);
-	assert_false(trouble_over(&trouble));
-	assert_int_equal(trouble_hit(&trouble, t + TROUBLE_REPEAT_US), 1);
-	assert_true(trouble_over(&trouble));
+		assert_int_equal(outage_failed(&outage, t + 1), 0);
+	assert_int_equal(outage_failed(&outage, t + OUTAGE_REPEAT_US), 11);
+	assert_true(outage_over(&outage));
+	assert_false(outage_over(&outage));
+	/* Fails and works by turns: neither is reported again within the minute. */
+	t += OUTAGE_REPEAT_US;
+	assert_int_equal(outage_failed(&outage, t + 1), 0);
+	assert_false(outage_over(&outage));
+	assert_int_equal(outage_failed(&outage, t + OUTAGE_REPEAT_US), 1);
+	assert_true(outage_over(&outage));
+}
+
+static void a_refusal_is_reported_once_and_so_many_an_hour(void **state)
+{
+	const int64_t hour_us = 3600 * US_PER_S;
+	struct seen *reported = seen_new(1024);
+	struct refusals refusals = {0};
+	struct refusal refusal = {.spool = 1, .inode = 1, .kind = REFUSAL_FOREIGN};
+	int64_t t = 2 * hour_us;
+
+	assert_int_equal(refusals_note(&refusals, reported, &refusal, t), REFUSALS_REPORT);
+	assert_int_equal(refusals_note(&refusals, reported, &refusal, t), REFUSALS_KNOWN);
+	/* Another spool's file, and another kind, are news. */
+	refusal.spool = 2;
+	assert_int_equal(refusals_note(&refusals, reported, &refusal, t), REFUSALS_REPORT);
+	refusal.kind = REFUSAL_BY_KEEPER;
+	assert_int_equal(refusals_note(&refusals, reported, &refusal, t), REFUSALS_REPORT);
+	for (int i = 4; i < REFUSALS_PER_HOUR; i++) {
+		refusal.inode++;
+		assert_int_equal(refusals_note(&refusals, reported, &refusal, t), REFUSALS_REPORT);
+	}
+	refusal.inode++;
+	assert_int_equal(refusals_note(&refusals, reported, &refusal, t), REFUSALS_REPORT_LAST);
+	refusal.inode++;
+	assert_int_equal(refusals_note(&refusals, reported, &refusal, t + hour_us - 1),
+			REFUSALS_TOO_MANY);
+	refusal.inode++;
+	assert_int_equal(
+			refusals_note(&refusals, reported, &refusal, t + hour_us), REFUSALS_REPORT);
+	refusal.inode = 0; /* not known */
+	assert_int_equal(refusals_note(&refusals, reported, &refusal, t), REFUSALS_KNOWN);
+	seen_free(reported);
+}
+
+static void refusals_are_counted_by_whole_scans(void **state)
+{
+	struct refusals refusals = {.count = 7};
+
+	refusals_begin_scan(&refusals);
+	refusals.scanned = 2;
+	refusals.unreadable = 1;
+	assert_int_equal(refusals.count, 7);
+	refusals_end_scan(&refusals);
+	assert_int_equal(refusals.count, 3);
+	refusals_begin_scan(&refusals);
+	refusals_end_scan(&refusals);
+	assert_int_equal(refusals.count, 0);
 }
 
 int main(void)
@@ -359,7 +408,9 @@ int main(void)
 			cmocka_unit_test(a_watermark_is_told_of_once_a_crossing),
 			cmocka_unit_test(every_watermark_can_end),
 			cmocka_unit_test(seen_remembers_the_last_and_forgets_the_first),
-			cmocka_unit_test(trouble_is_told_at_once_then_once_a_minute),
+			cmocka_unit_test(an_outage_is_reported_at_once_then_once_a_minute),
+			cmocka_unit_test(a_refusal_is_reported_once_and_so_many_an_hour),
+			cmocka_unit_test(refusals_are_counted_by_whole_scans),
 	};
 
 	if (sodium_init() < 0)

@@ -67,11 +67,11 @@ static void watch_root(struct history *h)
 	struct watched_root *watched = calloc(1, sizeof(*watched));
 
 	assert_non_null(watched);
-	watched->real = vault->root->member[0].provider;
+	watched->real = vault->root.copies->member[0].provider;
 	watched->provider =
 			(struct root_provider){.ops = &ops, .assurance = watched->real->assurance};
 	watched->history = h;
-	root_set_exchange(vault->root, 0, &watched->provider);
+	root_set_exchange(vault->root.copies, 0, &watched->provider);
 }
 
 /* The file itself: the slots, and whatever else it may hold. */
@@ -93,13 +93,13 @@ static void check_old_roots_gone(const struct history *h)
 
 static void note_root(struct history *h)
 {
-	struct root_provider *root = h->vault.vault->root->member[0].provider;
+	struct root_provider *root = h->vault.vault->root.copies->member[0].provider;
 	uint8_t image[ROOT_IMAGE_BYTES];
 	struct root_record record;
 
 	h->epoch = vault_epoch(h->vault.vault);
 	assert_in_range(h->epoch, 1, HISTORY_EPOCHS);
-	assert_int_equal(root->ops->read(root, h->vault.vault->root_slot, image), 0);
+	assert_int_equal(root->ops->read(root, h->vault.vault->root.slot, image), 0);
 	assert_int_equal(root_record_decode(image, &record), 0);
 	assert_int_equal(record.epoch, h->epoch);
 	memcpy(h->root[h->epoch], record.key, NODE_KEY_BYTES);
@@ -109,7 +109,7 @@ static void note_root(struct history *h)
 static void note_key(struct history *h, const struct key_path *path)
 {
 	struct history_key fresh = {.path = *path};
-	int r = keytree_open(h->vault.vault->tree, path, fresh.key);
+	int r = keytree_open(h->vault.vault->root.tree, path, fresh.key);
 
 	for (size_t i = 0; i < h->known_count; i++) {
 		struct history_key *known = &h->known[i];
@@ -248,7 +248,8 @@ static void shred_one(struct history *h)
 		h->generation[h->sealed[victim].name]++;
 	h->refuse = pick(h, 6) == 0;
 	int expected = h->refuse ? -EIO : 0;
-	assert_int_equal(erasure_run(h->vault.vault, &item, 1, 0, "a test", &result), expected);
+	assert_int_equal(vault_fixture_run(h->vault.vault, &item, 1, 0, "a test", &result),
+			expected);
 }
 
 /* A key that moves is not gone: from now on it is known by its new place. */
@@ -295,12 +296,12 @@ static void assign_one(struct history *h)
 	char text[32];
 
 	snprintf(text, sizeof(text), "name-%zu-%u", name, h->generation[name]);
-	if (!stray || accounts_find(vault, text, strlen(text), &account) < 0)
+	if (!stray || accounts_find(vault->root.tree, text, strlen(text), &account) < 0)
 		return;
 	h->refuse = pick(h, 4) == 0;
 	int expected = h->refuse ? -EIO : 0;
 	vault_fixture_row(&h->vault, stray->id, &row);
-	assert_int_equal(assign_recording(vault, &row, &account, 0, "a test", &result), expected);
+	assert_int_equal(vault_fixture_assign(vault, &row, &account, &result), expected);
 	recording_row_clear(&row);
 	account_row_clear(&account);
 	h->assigned++;
@@ -312,7 +313,7 @@ static void let_expire(struct history *h)
 	bool more;
 
 	h->vault.now_us += (int64_t)(1 + pick(h, 12)) * US_PER_DAY;
-	assert_int_equal(retention_run(h->vault.vault, 100, &more), 0);
+	assert_int_equal(retention_run(&h->vault.vault->eraser, 100, &more, NULL), 0);
 }
 
 void history_operate(struct history *h)

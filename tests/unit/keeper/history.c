@@ -60,7 +60,7 @@ static void look_at_file(struct history *h, const char *name)
 		if (root_record_decode(bytes + (size_t)slot * 4096, &record) < 0)
 			continue;
 		assert_true(h->roots < ROOTS);
-		struct root *root = &h->root[h->roots++];
+		struct seen_root *root = &h->root[h->roots++];
 		root->epoch = record.epoch;
 		check_record(h, &record, name);
 		memcpy(root->key, record.key, sizeof(root->key));
@@ -93,11 +93,11 @@ static void check_tree(
 	struct key_path now = key_path_recording(row->account, row->group, row->id);
 	uint8_t key[NODE_KEY_BYTES];
 
-	if (!known->doomed && (keytree_open(vault->tree, &now, key) < 0 ||
+	if (!known->doomed && (keytree_open(vault->root.tree, &now, key) < 0 ||
 					      memcmp(key, known->key, sizeof(key)) != 0))
 		history_wrong(h, "a living recording's key is lost");
 	for (size_t i = 0; i < known->paths && known->dead; i++) {
-		if (keytree_open(vault->tree, &known->path[i], key) != -ENOENT)
+		if (keytree_open(vault->root.tree, &known->path[i], key) != -ENOENT)
 			history_wrong(h, "a destroyed recording's key is in the tree");
 	}
 }
@@ -120,7 +120,7 @@ static void check_recording(struct history *h, struct known *known)
 	if (dead && row.destroyed_epoch > h->dead_epoch)
 		h->dead_epoch = row.destroyed_epoch;
 	check_tree(h, known, &row);
-	int r = recordings_open(h->f.vault, &row, &opened);
+	int r = recordings_open(&h->f.vault->ingest.recordings, &row, &opened);
 	if (r != (known->doomed ? -RE_GONE : 0))
 		history_wrong(h, "opening it says otherwise");
 	if (r == 0) {
@@ -169,6 +169,6 @@ void history_check(struct history *h)
 		look_at_file(h, files[i]);
 	forget_doubles(h);
 	check_counts(h);
-	if (h->f.vault->stuck)
+	if (h->f.vault->root.stuck)
 		history_wrong(h, "it is stuck");
 }

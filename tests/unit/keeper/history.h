@@ -18,7 +18,7 @@ struct known {
 	bool doomed, dead; /* ordered to go, and said to be gone */
 };
 
-struct root {
+struct seen_root {
 	uint64_t epoch;
 	uint8_t key[ROOT_KEY_BYTES];
 };
@@ -27,7 +27,7 @@ struct history {
 	struct vault_fixture f;
 	struct known known[RECORDINGS];
 	size_t n;
-	struct root root[ROOTS];
+	struct seen_root root[ROOTS];
 	size_t roots;
 	uint64_t dead_epoch; /* the last that made a recording's end final */
 	unsigned seed, step;

@@ -171,7 +171,7 @@ static void erase_reusing(struct history *h, const struct key_path *victim, unsi
 	ancestor.depth = depth;
 	memcpy(old, h->root[h->epoch], sizeof(old));
 	if (depth > 0)
-		assert_int_equal(keytree_open(h->vault.vault->tree, &ancestor, old), 0);
+		assert_int_equal(keytree_open(h->vault.vault->root.tree, &ancestor, old), 0);
 	/* Keys are drawn from the root down: keytree_stage(). */
 	reuse.key = depth < victim->depth ? old : NULL;
 	reuse.draw = depth;
@@ -183,11 +183,11 @@ static void erase_reusing(struct history *h, const struct key_path *victim, unsi
 
 static void learn_live_root(struct history *h)
 {
-	struct root_provider *root = h->vault.vault->root->member[0].provider;
+	struct root_provider *root = h->vault.vault->root.copies->member[0].provider;
 	uint8_t image[ROOT_IMAGE_BYTES];
 	struct root_record record;
 
-	assert_int_equal(root->ops->read(root, h->vault.vault->root_slot, image), 0);
+	assert_int_equal(root->ops->read(root, h->vault.vault->root.slot, image), 0);
 	assert_int_equal(root_record_decode(image, &record), 0);
 	adversary_learn(&h->adversary, record.key);
 }
@@ -207,7 +207,7 @@ static bool finds_shredded(unsigned depth, bool packed)
 		assert_int_equal(vault_fixture_erase(&h->vault, ERASE_RECORDING, ids[0]), 0);
 	history_note(h);
 	const struct key_path *victim = &h->sealed[0].path;
-	assert_int_equal(keytree_open(h->vault.vault->tree, victim, key), 0);
+	assert_int_equal(keytree_open(h->vault.vault->root.tree, victim, key), 0);
 	erase_reusing(h, victim, depth, ids[1]);
 	adversary_look(&h->adversary, h->keeper_dir);
 	learn_live_root(h);

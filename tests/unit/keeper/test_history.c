@@ -70,11 +70,11 @@ int __wrap_root_set_clear(struct root_set *set, size_t i, unsigned slot)
 	return mutant == NO_OVERWRITING && i == 1 ? 0 : __real_root_set_clear(set, i, slot);
 }
 
-int __real_mirror_place_retire(struct vault *vault, struct mirror_row *row, char *why);
-int __wrap_mirror_place_retire(struct vault *vault, struct mirror_row *row, char *why);
-int __wrap_mirror_place_retire(struct vault *vault, struct mirror_row *row, char *why)
+int __real_mirror_medium_retire(struct root *root, struct mirror_row *row, struct reason *reason);
+int __wrap_mirror_medium_retire(struct root *root, struct mirror_row *row, struct reason *reason);
+int __wrap_mirror_medium_retire(struct root *root, struct mirror_row *row, struct reason *reason)
 {
-	return mutant == NO_RETIRING ? 0 : __real_mirror_place_retire(vault, row, why);
+	return mutant == NO_RETIRING ? 0 : __real_mirror_medium_retire(root, row, reason);
 }
 
 static unsigned roll(struct history *h, unsigned n)
@@ -93,14 +93,16 @@ struct step {
 };
 
 static int mirror_change(struct history *h,
-		int (*change)(struct vault *vault, const struct mirror_order *order, char *why))
+		int (*change)(struct root *root, const struct mirror_order *order,
+				struct reason *reason))
 {
-	char place[128], why[ROOT_TROUBLE_BYTES];
+	char place[128];
+	struct reason why = {""};
 	const struct mirror_order order = {
 			.name = "spare", .kind = MIRROR_FILE, .reason = "test", .place = place};
 
 	snprintf(place, sizeof(place), "%s/spare", h->f.dir);
-	int r = change(h->f.vault, &order, why);
+	int r = change(&h->f.vault->root, &order, &why);
 	if (r == -EEXIST)
 		history_wrong(h, "something is left where a mirror was");
 	return r;
@@ -120,12 +122,12 @@ static int carry_out(struct history *h, const struct step *step)
 	case SHRED_RECORDING:
 		return vault_fixture_erase(&h->f, ERASE_RECORDING, step->about->id);
 	case EXPIRE:
-		return retention_run(h->f.vault, 100, &more);
+		return retention_run(&h->f.vault->eraser, 100, &more, NULL);
 	case RETRY:
-		return erasure_retry(h->f.vault);
+		return erasure_retry(&h->f.vault->eraser, NULL);
 	case BURY:
-		r = bury_rows(h->f.vault, 1 + step->name[0] % 7, &more);
-		return r < 0 ? r : bury_objects(h->f.vault, 3, &more);
+		r = bury_rows(h->f.vault->db, 1 + step->name[0] % 7, &more, NULL);
+		return r < 0 ? r : bury_objects(h->f.vault->db, h->f.vault->store, 3, &more, NULL);
 	case ADD:
 		return mirror_change(h, mirror_add_new);
 	case DROP:
@@ -134,9 +136,9 @@ static int carry_out(struct history *h, const struct step *step)
 		break;
 	}
 	vault_fixture_row(&h->f, step->about->id, &row);
-	if (accounts_find(h->f.vault, step->name, strlen(step->name), &account) < 0)
+	if (accounts_find(h->f.vault->root.tree, step->name, strlen(step->name), &account) < 0)
 		return -ENOENT;
-	r = assign_recording(h->f.vault, &row, &account, 0, "a test", &result);
+	r = vault_fixture_assign(h->f.vault, &row, &account, &result);
 	account_row_clear(&account);
 	recording_row_clear(&row);
 	return r;
@@ -145,8 +147,8 @@ static int carry_out(struct history *h, const struct step *step)
 static void faults_on_all(struct history *h)
 {
 	h->faulty = true;
-	for (size_t i = 0; i < h->f.vault->root->n; i++) {
-		if (h->f.vault->root->member[i].provider)
+	for (size_t i = 0; i < h->f.vault->root.copies->n; i++) {
+		if (h->f.vault->root.copies->member[i].provider)
 			faults_on_member(h->f.vault, i);
 	}
 }
@@ -208,7 +210,7 @@ static void do_step(struct history *h, const struct step *step)
 		break;
 	}
 	refusing = false;
-	if (h->f.vault->stuck)
+	if (h->f.vault->root.stuck)
 		reopen(h);
 }
 
@@ -278,7 +280,8 @@ static void seal(struct history *h)
 		struct known *known = &h->known[h->n++];
 		memcpy(known->id, ids[i], sizeof(ids[i]));
 		note_path(h, known);
-		assert_int_equal(keytree_open(h->f.vault->tree, &known->path[0], known->key), 0);
+		assert_int_equal(keytree_open(h->f.vault->root.tree, &known->path[0], known->key),
+				0);
 	}
 }
 
@@ -311,7 +314,7 @@ static void assign(struct history *h)
 	assert_int_equal(account_by_id(h->f.vault->db, account_of(h, other), &account), 0);
 	/* One that is being shredded is refused before it comes to this. */
 	if (erasure_noted(h->f.vault->db, account.id) == 0 &&
-			accounts_name(h->f.vault, &account, &name) == 0) {
+			accounts_name(h->f.vault->root.tree, &account, &name) == 0) {
 		snprintf(step.name, sizeof(step.name), "%s", name);
 		do_step(h, &step);
 		note_path(h, stray);
@@ -351,7 +354,7 @@ static void move_away_or_back(struct history *h)
 
 	vault_fixture_shell(&h->f, h->away ? h->away : move[0]);
 	h->away = h->away ? NULL : move[1];
-	(void)mirrors_ready(h->f.vault);
+	(void)mirrors_ready(&h->f.vault->root, NULL);
 }
 
 /* Another mirror comes and goes. */
@@ -414,14 +417,16 @@ static void end(struct history *h)
 	if (h->away)
 		move_away_or_back(h);
 	reopen(h);
-	if (mirrors_ready(h->f.vault) < 0 || erasure_retry(h->f.vault) < 0)
+	if (mirrors_ready(&h->f.vault->root, NULL) < 0 ||
+			erasure_retry(&h->f.vault->eraser, NULL) < 0)
 		history_wrong(h, "what was pending is not done when all is well");
 	while (more && !h->wrong) {
 		history_check(h);
-		assert_int_equal(bury_rows(h->f.vault, 5, &more), 0);
+		assert_int_equal(bury_rows(h->f.vault->db, 5, &more, NULL), 0);
 	}
 	for (more = true; more;)
-		assert_int_equal(bury_objects(h->f.vault, 50, &more), 0);
+		assert_int_equal(bury_objects(h->f.vault->db, h->f.vault->store, 50, &more, NULL),
+				0);
 	history_check(h);
 	for (size_t i = 0; i < h->n; i++) {
 		if (h->known[i].doomed != h->known[i].dead)
@@ -437,7 +442,7 @@ static void end(struct history *h)
 static const char *live_through(unsigned seed)
 {
 	struct history *h = calloc(1, sizeof(*h));
-	char why[ROOT_TROUBLE_BYTES];
+	struct reason why = {""};
 
 	assert_non_null(h);
 	h->seed = seed;
@@ -447,7 +452,7 @@ static const char *live_through(unsigned seed)
 	char place[128];
 	snprintf(place, sizeof(place), "%s/usb", h->f.dir);
 	order.place = place;
-	assert_int_equal(mirror_add_new(h->f.vault, &order, why), 0);
+	assert_int_equal(mirror_add_new(&h->f.vault->root, &order, &why), 0);
 	for (h->step = 0; h->step < STEPS && !h->wrong; h->step++) {
 		one_step(h);
 		history_check(h);

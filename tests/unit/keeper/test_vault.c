@@ -42,16 +42,13 @@ static void test_a_second_keeper(void **state)
 {
 	struct vault_fixture vault;
 	struct vault *second = NULL;
-	char *text = NULL;
-	size_t len;
+	struct reason reason = {""};
 
 	vault_fixture_open(&vault);
-	FILE *errors = open_memstream(&text, &len);
-	assert_int_equal(vault_open(vault.config, clock_system, 0, errors, &second), -RE_BUSY);
-	fclose(errors);
+	const struct vault_setup setup = {.config = vault.config, .clock = clock_system};
+	assert_int_equal(vault_open(&setup, &second, &reason), -RE_BUSY);
 	assert_null(second);
-	assert_non_null(strstr(text, "another recseal-keeper is running"));
-	free(text);
+	assert_non_null(strstr(reason.text, "another recseal-keeper is running"));
 	assert_int_equal(vault_fixture_reopen(&vault, 0, NULL), 0);
 	vault_fixture_close(&vault);
 }
@@ -120,7 +117,7 @@ static void test_damaged_rows(void **state)
 			"UPDATE vault SET epoch = 2",
 			"DELETE FROM vault",
 			"DELETE FROM account WHERE state = 5",
-			"INSERT INTO erasure VALUES (9, 9, 9, 9, 9, 9, 9)",
+			"INSERT INTO erasure VALUES (9, 9, 9, 9, 9, 9, NULL, 9, 9)",
 	};
 
 	for (size_t i = 0; i < sizeof(edits) / sizeof(*edits); i++) {

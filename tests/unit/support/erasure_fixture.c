@@ -81,7 +81,8 @@ void erasure_fixture_open(struct erasure_fixture *scene)
 	vault_fixture_seal(&scene->vault, NULL, "nobody/call", 10, 1, &scene->id[5]);
 	for (size_t i = 0; i < SCENE_RECORDINGS; i++) {
 		struct key_path path = path_of(scene, i);
-		assert_int_equal(keytree_open(scene->vault.vault->tree, &path, scene->key[i]), 0);
+		assert_int_equal(keytree_open(scene->vault.vault->root.tree, &path, scene->key[i]),
+				0);
 	}
 	assert_int_equal(erasure_fixture_slots(scene, scene->old_root, &scene->old_epoch), 1);
 	assert_true(erasure_fixture_root_is_stored(scene, scene->old_root));
@@ -107,12 +108,12 @@ static void check_alive(struct erasure_fixture *scene, size_t i, const struct re
 
 	assert_int_equal(row->state,
 			i == SCENE_RECORDINGS - 1 ? RECORDING_QUARANTINED : RECORDING_SEALED);
-	assert_int_equal(keytree_open(vault->tree, &path, key), 0);
+	assert_int_equal(keytree_open(vault->root.tree, &path, key), 0);
 	assert_memory_equal(key, scene->key[i], sizeof(key));
-	assert_int_equal(recordings_private(vault, row, &private), 0);
+	assert_int_equal(recordings_private(vault->root.tree, row, &private), 0);
 	assert_non_null(strstr((char *)private.path, "/call"));
 	recording_private_clear(&private);
-	assert_int_equal(recordings_open(vault, row, &opened), 0);
+	assert_int_equal(recordings_open(&vault->ingest.recordings, row, &opened), 0);
 	close(opened.object_fd);
 	close(opened.key_fd);
 }
@@ -128,8 +129,8 @@ static void check_destroyed(
 	assert_int_equal(row->state, RECORDING_DESTROYED);
 	assert_int_equal(row->destroyed_epoch, scene->old_epoch + 1);
 	assert_null(row->private);
-	assert_int_equal(recordings_private(vault, row, &private), -RE_GONE);
-	assert_int_equal(keytree_open(vault->tree, &path, key), -ENOENT);
+	assert_int_equal(recordings_private(vault->root.tree, row, &private), -RE_GONE);
+	assert_int_equal(keytree_open(vault->root.tree, &path, key), -ENOENT);
 }
 
 static void check_account(struct erasure_fixture *scene, size_t i, bool destroyed)
@@ -141,7 +142,7 @@ static void check_account(struct erasure_fixture *scene, size_t i, bool destroye
 	vault_fixture_row(&scene->vault, scene->id[i], &row);
 	assert_int_equal(account_by_id(scene->vault.vault->db, row.account, &account), 0);
 	assert_int_equal(account.state, destroyed ? ACCOUNT_DELETED : ACCOUNT_OPEN);
-	assert_int_equal(accounts_name(scene->vault.vault, &account, &name),
+	assert_int_equal(accounts_name(scene->vault.vault->root.tree, &account, &name),
 			destroyed ? -RE_GONE : 0);
 	if (!destroyed)
 		assert_string_equal(name, i < SCENE_ALICE ? "alice" : "bob");
@@ -175,7 +176,7 @@ static void check_at_rest(struct erasure_fixture *scene, bool destroyed)
 	assert_int_equal(node_any_staged(vault->db), 0);
 	assert_int_equal(erasure_each(vault->db, refuse_item, NULL), 0);
 	assert_int_equal(audit_verify(vault->db, &records, &bad), 0);
-	assert_false(vault->stuck);
+	assert_false(vault->root.stuck);
 }
 
 bool erasure_fixture_holds(struct erasure_fixture *scene)

@@ -107,9 +107,9 @@ void faults_on_member(struct vault *vault, size_t i)
 
 	if (!root)
 		abort();
-	root->real = vault->root->member[i].provider;
+	root->real = vault->root.copies->member[i].provider;
 	root->provider = (struct root_provider){.ops = &ops, .assurance = root->real->assurance};
-	root_set_exchange(vault->root, i, &root->provider);
+	root_set_exchange(vault->root.copies, i, &root->provider);
 }
 
 /* SQLite's files. */

@@ -2,7 +2,7 @@
  * vault, and around all of SQLite's writing. */
 #pragma once
 
-#include "daemon/keeper/vault/vault.h"
+#include "daemon/keeper/open/vault.h"
 
 enum fault {
 	FAULT_NONE,

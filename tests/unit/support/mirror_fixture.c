@@ -63,30 +63,30 @@ struct mirror_order mirror_fixture_order(
 			.uid = 7};
 }
 
-int mirror_fixture_add(struct mirror_fixture *s, const char *name, const char *folder, char *why)
+int mirror_fixture_add(struct mirror_fixture *s, const char *name, const char *folder,
+		struct reason *reason)
 {
 	struct mirror_order o = mirror_fixture_order(s, name, folder);
 
-	return mirror_add_new(s->f.vault, &o, why);
+	return mirror_add_new(&s->f.vault->root, &o, reason);
 }
 
-int mirror_fixture_drop(struct mirror_fixture *s, const char *name, char *why)
+int mirror_fixture_drop(struct mirror_fixture *s, const char *name, struct reason *reason)
 {
 	struct mirror_order o = mirror_fixture_order(s, name, NULL);
 
-	return mirror_drop(s->f.vault, &o, why);
+	return mirror_drop(&s->f.vault->root, &o, reason);
 }
 
 void mirror_fixture_open(struct mirror_fixture *s)
 {
-	char why[ROOT_TROUBLE_BYTES];
 	struct root_record record;
 
 	vault_fixture_open(&s->f);
 	vault_fixture_seal(&s->f, "alice", "alice/call", 10, 1, &s->alice);
 	vault_fixture_seal(&s->f, "bob", "bob/call", 10, 1, &s->bob);
 	vault_fixture_shell(&s->f, "mkdir -m 700 $D/usb");
-	assert_int_equal(mirror_fixture_add(s, "usb", "usb", why), 0);
+	assert_int_equal(mirror_fixture_add(s, "usb", "usb", NULL), 0);
 	assert_int_equal(mirror_fixture_records(s, SCENE_MIRROR_FILE, &record), 1);
 	assert_int_equal(record.epoch, vault_epoch(s->f.vault));
 	memcpy(s->old, record.key, sizeof(s->old));
@@ -105,7 +105,7 @@ void mirror_fixture_assert_plays(struct mirror_fixture *s, const char *id)
 	struct recording_row row;
 
 	vault_fixture_row(&s->f, id, &row);
-	assert_int_equal(recordings_open(s->f.vault, &row, &opened), 0);
+	assert_int_equal(recordings_open(&s->f.vault->ingest.recordings, &row, &opened), 0);
 	close(opened.object_fd);
 	close(opened.key_fd);
 	recording_row_clear(&row);

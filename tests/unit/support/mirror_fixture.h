@@ -29,8 +29,9 @@ bool mirror_fixture_holds_old(struct mirror_fixture *s, const char *name);
 /* An order about a mirror in this folder of the scene's, NULL for none; until the next one. */
 struct mirror_order mirror_fixture_order(
 		struct mirror_fixture *s, const char *name, const char *folder);
-int mirror_fixture_add(struct mirror_fixture *s, const char *name, const char *folder, char *why);
-int mirror_fixture_drop(struct mirror_fixture *s, const char *name, char *why);
+int mirror_fixture_add(struct mirror_fixture *s, const char *name, const char *folder,
+		struct reason *reason);
+int mirror_fixture_drop(struct mirror_fixture *s, const char *name, struct reason *reason);
 
 int mirror_fixture_erase(struct mirror_fixture *s); /* alice */
 void mirror_fixture_assert_plays(struct mirror_fixture *s, const char *id);

@@ -33,7 +33,7 @@ static inline void talk_start_bytes(struct talk *talk, const void *bytes, size_t
 {
 	talk->in_fd = memfd_with(bytes, len);
 	talk->said = tmpfile();
-	plugin_stream_init(&talk->stream, talk->in_fd, fileno(talk->said));
+	plugin_stanza_stream_init(&talk->stream, talk->in_fd, fileno(talk->said));
 }
 
 static inline void talk_start(struct talk *talk, const char *client)
@@ -48,7 +48,7 @@ static inline char *talk_end(struct talk *talk)
 	size_t len;
 
 	assert_int_equal(pread_full(fileno(talk->said), text, 65535, 0, &len), 0);
-	plugin_stream_clear(&talk->stream);
+	plugin_stanza_stream_clear(&talk->stream);
 	fclose(talk->said);
 	close(talk->in_fd);
 	return text;

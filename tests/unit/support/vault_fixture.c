@@ -36,7 +36,8 @@ void vault_fixture_open(struct vault_fixture *fixture)
 	assert_non_null(mkdtemp(fixture->dir));
 	assert_int_equal(chmod(fixture->dir, 0755), 0);
 	assert_int_equal(config_embedded(fixture->dir, NULL, stderr, &fixture->config), 0);
-	assert_int_equal(vault_open(fixture->config, clock, 0, stderr, &fixture->vault), 0);
+	const struct vault_setup setup = {.config = fixture->config, .clock = clock};
+	assert_int_equal(vault_open(&setup, &fixture->vault, NULL), 0);
 }
 
 void vault_fixture_shut(struct vault_fixture *fixture)
@@ -47,18 +48,17 @@ void vault_fixture_shut(struct vault_fixture *fixture)
 int vault_fixture_reopen(struct vault_fixture *fixture, uint64_t accept_restored, char **ret_text)
 {
 	struct clock clock = {.now_us = fixture_now, .context = fixture};
-	char *text = NULL;
-	size_t len;
+	const struct vault_setup setup = {.config = fixture->config,
+			.clock = clock,
+			.accept_restored = accept_restored};
+	struct reason reason = {""};
 
 	vault_fixture_shut(fixture);
-	FILE *errors = open_memstream(&text, &len);
-	assert_non_null(errors);
-	int r = vault_open(fixture->config, clock, accept_restored, errors, &fixture->vault);
-	fclose(errors);
-	if (ret_text)
-		*ret_text = text;
-	else
-		free(text);
+	int r = vault_open(&setup, &fixture->vault, &reason);
+	if (ret_text) {
+		*ret_text = strdup(reason.text);
+		assert_non_null(*ret_text);
+	}
 	return r;
 }
 
@@ -149,7 +149,7 @@ struct ingest_job *vault_fixture_begin(
 	struct ingest_job *job;
 	struct ingest_start start;
 
-	assert_int_equal(ingest_begin(fixture->vault, request, &job, existing), 0);
+	assert_int_equal(ingest_begin(&fixture->vault->ingest, request, &job, existing), 0);
 	ingest_start(job, &start);
 	vault_fixture_write(&start, request->plain_bytes);
 	return job;
@@ -170,7 +170,7 @@ void vault_fixture_seal(struct vault_fixture *fixture, const char *account, cons
 			if (ret_ids)
 				ulid_format(ingest_recording_id(jobs[i]), ret_ids[done + i]);
 		}
-		ingest_commit(fixture->vault, jobs, batch, results);
+		ingest_commit(&fixture->vault->ingest, jobs, batch, results);
 		for (size_t i = 0; i < batch; i++)
 			assert_int_equal(results[i], 0);
 		done += batch;
@@ -215,7 +215,41 @@ int vault_fixture_erase(struct vault_fixture *fixture, enum erasure_kind kind, c
 	struct erasure_item item = vault_fixture_item(fixture, kind, id);
 	struct erasure_result result;
 
-	return erasure_run(fixture->vault, &item, 1, 0, "a test", &result);
+	return vault_fixture_run(fixture->vault, &item, 1, 0, "a test", &result);
+}
+
+int vault_fixture_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
+		const char *reason, struct erasure_result *ret_result)
+{
+	_cleanup_free_ struct erasure_item *ordered = calloc(n + 1, sizeof(*ordered));
+
+	assert_non_null(ordered);
+	for (size_t i = 0; i < n; i++) {
+		ordered[i] = items[i];
+		ordered[i].uid = uid;
+		ordered[i].reason = reason;
+	}
+	return erasure_run(&vault->eraser, ordered, n, ret_result, NULL);
+}
+
+int vault_fixture_assign(struct vault *vault, const struct recording_row *row,
+		const struct account_row *account, struct erasure_result *ret_result)
+{
+	const struct assign_order order = {row, account, {0, "a test"}};
+
+	return assign_recording(&vault->eraser, &order, ret_result, NULL);
+}
+
+int vault_fixture_retention(struct vault *vault, uv_loop_t *loop, void (*stuck)(void *context),
+		void *context, struct retention **ret_retention)
+{
+	const struct retention_setup setup = {.eraser = &vault->eraser,
+			.clock = &vault->clock,
+			.epoch_interval_us = vault->config->epoch_interval_us,
+			.stuck = stuck,
+			.context = context};
+
+	return retention_start(loop, &setup, ret_retention);
 }
 
 void vault_fixture_shell(struct vault_fixture *fixture, const char *command)

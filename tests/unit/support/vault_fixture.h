@@ -2,9 +2,13 @@
  * until it is moved. */
 #pragma once
 
+#include <uv.h>
+
 #include "base/ulid.h"
+#include "daemon/keeper/erasure/assign.h"
+#include "daemon/keeper/erasure/retention.h"
 #include "daemon/keeper/ingest/ingest.h"
-#include "daemon/keeper/vault_open.h"
+#include "daemon/keeper/open/vault_open.h"
 #include "storage/tables/erasure_table.h"
 
 struct vault_fixture {
@@ -55,6 +59,18 @@ struct erasure_item vault_fixture_item(
 		struct vault_fixture *fixture, enum erasure_kind kind, const char *id);
 /* Erases it; erasure_run()'s result. */
 int vault_fixture_erase(struct vault_fixture *fixture, enum erasure_kind kind, const char *id);
+
+/* erasure_run() by order of this uid. */
+int vault_fixture_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
+		const char *reason, struct erasure_result *ret_result);
+
+/* assign_recording() by order of uid 0. */
+int vault_fixture_assign(struct vault *vault, const struct recording_row *row,
+		const struct account_row *account, struct erasure_result *ret_result);
+
+/* retention_start() on the vault. */
+int vault_fixture_retention(struct vault *vault, uv_loop_t *loop, void (*stuck)(void *context),
+		void *context, struct retention **ret_retention);
 
 /* Runs a shell command with $D as the fixture's folder; it must succeed. */
 void vault_fixture_shell(struct vault_fixture *fixture, const char *command);

@@ -1,4 +1,5 @@
 /* The facts about a spool, against what was made of it. */
+#include "daemon/common/config/config.h"
 #include "daemon/common/wire/intake_wire.h"
 #include "daemon/intake/source/source.h"
 #include "daemon/intake/spool/facts.h"
@@ -18,22 +19,24 @@ static struct spool_tools tools;
 static int setup(void **state)
 {
 	static char name[] = "main", profile[] = "directory", class[] = "default";
-	static struct config_spool spools[1];
-	static struct config config;
+	static struct config_spool config;
 
 	spool_fixture_make(&folder);
 	assert_int_equal(chmod(folder.path, 0750), 0);
-	spools[0] = (struct config_spool){.name = name,
+	config = (struct config_spool){.name = name,
 			.path = folder.path,
 			.profile = profile,
 			.class = class,
 			.settle_us = 1500000};
-	config = (struct config){.spools = spools, .n_spools = 1};
 	tools = (struct spool_tools){0};
 	assert_int_equal(uv_loop_init(&loop), 0);
 	assert_int_equal(watch_start(&loop, NULL, NULL, &tools.watch), 0);
 	assert_int_equal(watch_add(tools.watch, 0, "", folder.fd, 1), 0);
-	assert_int_equal(spool_init(&spool, 0, &config, &tools, 64), 0);
+	const struct spool_setup setup = {.config = &config,
+			.profile = *profile_builtin(profile),
+			.tools = &tools,
+			.candidates = 64};
+	assert_int_equal(spool_init(&spool, &setup, NULL), 0);
 	spool.root_fd = dup(folder.fd);
 	assert_true(spool.root_fd >= 0);
 	return 0;
@@ -84,7 +87,7 @@ static void test_of_what_is_there(void **state)
 
 static void test_of_what_happened(void **state)
 {
-	spool.told_unleased = true;
+	spool.unleased_reported = true;
 	spool.unwatched = 3;
 	json_t *facts = facts_build(&spool);
 	assert_true(json_is_true(json_object_get(facts, "unleased")));

@@ -17,7 +17,7 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "daemon/common/wire/intake_wire.h"
-#include "daemon/intake/work/job_message.h"
+#include "daemon/intake/work/job_grant.h"
 
 static int pair[2];
 
@@ -169,7 +169,7 @@ static int grant(const char *nonce, const char *header, int object_fd, int key_f
 	struct socket_fds fds = {.fd = {object_fd, key_fd, object_fd}, .count = n_fds};
 	json_t *message = json_pack("{s:s*, s:s*}", "nonce", nonce, "header", header);
 	struct job_grant got;
-	int r = job_message_grant(message, &fds, &got);
+	int r = job_grant_read(message, &fds, &got);
 
 	json_decref(message);
 	if (r == 0) {

@@ -65,7 +65,8 @@ static void start_intake(struct fixture *f)
 	int fd = socket_listen(f->intake_path, SOCK_SEQPACKET, 0600);
 
 	assert_true(fd >= 0);
-	assert_int_equal(intake_server_start(&f->loop, f->state.vault, fd, geteuid(), &f->intake),
+	assert_int_equal(intake_server_start(&f->loop, &f->state.vault->ingest, fd, geteuid(),
+					 &f->intake),
 			0);
 	restart_control(f);
 }
@@ -375,7 +376,7 @@ static void test_a_shred_is_seen_at_once(void **state)
 	assert_int_equal(vault_fixture_erase(&f->state, ERASE_ACCOUNT, ids[0]), 0);
 	while (more) {
 		assert_states(f, text_of(row, "account_handle"), 2, 3, ids[2]);
-		assert_int_equal(bury_rows(f->state.vault, 1, &more), 0);
+		assert_int_equal(bury_rows(f->state.vault->db, 1, &more, NULL), 0);
 	}
 	assert_states(f, text_of(row, "account_handle"), 2, 3, ids[2]);
 	json_decref(row);

@@ -74,7 +74,7 @@ static void test_a_shred_that_has_to_wait(void **state)
 	json_t *r = ask(f, "ShowRecording", json_pack("{s:s}", "id", id), "recording");
 	assert_string_equal(text_of(r, "state"), "pending");
 	json_decref(r);
-	assert_int_equal(erasure_retry(f->state.vault), 0);
+	assert_int_equal(erasure_retry(&f->state.vault->eraser, NULL), 0);
 	refute(f, "Shred", shred_parameters("recording", id, "asked"), INTERFACE "Gone", NULL,
 			NULL);
 }

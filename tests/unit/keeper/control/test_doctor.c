@@ -224,12 +224,12 @@ static void test_keeper(void **state)
 	vault->now_us -= 3600 * US_PER_S;
 	expect_keeper(vault, "clock", "3600 s behind");
 	vault->now_us += 3600 * US_PER_S;
-	vault->vault->stuck = true;
+	vault->vault->root.stuck = true;
 	expect_keeper(vault, "erasures", "only a restart");
-	vault->vault->stuck = false;
-	vault->vault->witness_owed = true;
+	vault->vault->root.stuck = false;
+	vault->vault->root.witness_owed = true;
 	expect_keeper(vault, "epoch witness", "epoch 1");
-	vault->vault->witness_owed = false;
+	vault->vault->root.witness_owed = false;
 	vault_fixture_shell(vault,
 			"printf 'Filename Type Size\\n/dev/sda2 partition 100\\n' >$D/host/proc/swaps");
 	expect_keeper(vault, "keys", "swap is on");

@@ -51,7 +51,7 @@ static void stray_make(struct vault_fixture *vault, struct stray *stray)
 	vault_fixture_seal(vault, NULL, "stray.wav", 100000, 1, &stray->id);
 	vault_fixture_seal(vault, NULL, "beside.wav", 10, 1, &stray->beside);
 	stray->former = path_now(vault, stray->id);
-	assert_int_equal(keytree_open(vault->vault->tree, &stray->former, stray->key), 0);
+	assert_int_equal(keytree_open(vault->vault->root.tree, &stray->former, stray->key), 0);
 	vault_fixture_row(vault, stray->id, &row);
 	stray->row = row.id;
 	recording_row_clear(&row);
@@ -64,8 +64,8 @@ static int assign(struct vault_fixture *vault, const char *id, const char *name)
 	struct erasure_result result;
 
 	vault_fixture_row(vault, id, &row);
-	assert_int_equal(accounts_find(vault->vault, name, strlen(name), &account), 0);
-	int r = assign_recording(vault->vault, &row, &account, 0, "a test", &result);
+	assert_int_equal(accounts_find(vault->vault->root.tree, name, strlen(name), &account), 0);
+	int r = vault_fixture_assign(vault->vault, &row, &account, &result);
 	recording_row_clear(&row);
 	account_row_clear(&account);
 	return r;
@@ -77,7 +77,7 @@ static bool is_moved(struct vault_fixture *vault, const struct stray *stray)
 	struct key_path path = path_now(vault, stray->id);
 	uint8_t key[NODE_KEY_BYTES];
 
-	assert_int_equal(keytree_open(vault->vault->tree, &path, key), 0);
+	assert_int_equal(keytree_open(vault->vault->root.tree, &path, key), 0);
 	assert_memory_equal(key, stray->key, sizeof(key));
 	bool moved = path.node[2] != stray->former.node[2];
 	assert_int_equal(vault_fixture_state(vault, stray->id),
@@ -92,7 +92,7 @@ static void check_former_place_is_gone(struct vault_fixture *vault, const struct
 	uint8_t key[NODE_KEY_BYTES];
 	struct node_row row;
 
-	assert_int_equal(keytree_open(vault->vault->tree, &stray->former, key), -ENOENT);
+	assert_int_equal(keytree_open(vault->vault->root.tree, &stray->former, key), -ENOENT);
 	assert_int_equal(node_get(vault->vault->db, stray->former.node[3], stray->former.node[4],
 					 &row),
 			-ENOENT);
@@ -104,7 +104,7 @@ static void check_opens(struct vault_fixture *vault, const char *id)
 	struct recording_opened opened;
 
 	vault_fixture_row(vault, id, &row);
-	assert_int_equal(recordings_open(vault->vault, &row, &opened), 0);
+	assert_int_equal(recordings_open(&vault->vault->ingest.recordings, &row, &opened), 0);
 	close(opened.object_fd);
 	close(opened.key_fd);
 	recording_row_clear(&row);
@@ -138,7 +138,7 @@ static void check_destroyed(struct vault_fixture *vault, const struct stray *str
 
 	assert_int_equal(vault_fixture_state(vault, stray->id), RECORDING_DESTROYED);
 	check_former_place_is_gone(vault, stray);
-	assert_int_equal(keytree_open(vault->vault->tree, &path, key), -ENOENT);
+	assert_int_equal(keytree_open(vault->vault->root.tree, &path, key), -ENOENT);
 }
 
 static json_t *assign_parameters(const char *id, const char *account, const char *reason)
@@ -280,7 +280,7 @@ static void test_a_shred_while_the_former_place_waits(void **state)
 	faults_disarm();
 	assert_true(is_moved(&f->state, &stray));
 	/* Control: its key does still hang there. */
-	assert_int_equal(keytree_open(f->state.vault->tree, &stray.former, key), 0);
+	assert_int_equal(keytree_open(f->state.vault->root.tree, &stray.former, key), 0);
 	assert_memory_equal(key, stray.key, sizeof(key));
 	check_opens(&f->state, stray.id);
 	shred_alice(&f->state, &stray);
@@ -298,7 +298,7 @@ static void test_what_waits_is_done_later(void **state)
 	faults_arm(FAULT_EIO, 0, 1);
 	assert_int_equal(assign(vault, stray.id, "alice"), -EIO);
 	faults_disarm();
-	assert_int_equal(erasure_retry(vault->vault), 0);
+	assert_int_equal(erasure_retry(&vault->vault->eraser, NULL), 0);
 	assert_true(is_moved(vault, &stray));
 	check_former_place_is_gone(vault, &stray);
 	check_opens(vault, stray.id);
@@ -407,14 +407,14 @@ static void test_the_check_sees_a_former_place(void **state)
 	assert_int_equal(db_commit(vault->vault->db), 0);
 	shred_alice(vault, &stray);
 	assert_int_equal(vault_fixture_state(vault, stray.id), RECORDING_DESTROYED);
-	assert_int_equal(keytree_open(vault->vault->tree, &stray.former, key), 0);
+	assert_int_equal(keytree_open(vault->vault->root.tree, &stray.former, key), 0);
 	assert_memory_equal(key, stray.key, sizeof(key));
 }
 
 /* Its key is gone, by damage: that is what is told, also while a mirror is away. */
 static void test_damaged_and_a_mirror_is_away(void **state)
 {
-	char why[ROOT_TROUBLE_BYTES], place[96];
+	char place[96];
 	struct vault_fixture *vault = *state;
 	struct mirror_order order = {
 			.name = "usb", .kind = MIRROR_FILE, .place = place, .reason = "test"};
@@ -423,18 +423,18 @@ static void test_damaged_and_a_mirror_is_away(void **state)
 	stray_make(vault, &stray);
 	vault_fixture_shell(vault, "mkdir -m 700 $D/usb");
 	snprintf(place, sizeof(place), "%s/usb", vault->dir);
-	assert_int_equal(mirror_add_new(vault->vault, &order, why), 0);
+	assert_int_equal(mirror_add_new(&vault->vault->root, &order, NULL), 0);
 	assert_int_equal(sqlite3_exec(db_handle(vault->vault->db),
 					 "DELETE FROM node WHERE id = (SELECT max(id) - 1 FROM node"
 					 " WHERE id >> 56 = 5)",
 					 NULL, NULL, NULL),
 			SQLITE_OK);
 	assert_int_equal(assign(vault, stray.id, "alice"), -RE_CORRUPT);
-	assert_non_null(strstr(vault->vault->last_error, "cannot be staged"));
+	assert_non_null(strstr(vault->vault->notices.problem.text, "cannot be staged"));
 	vault_fixture_shell(vault, "mv $D/usb $D/away");
-	vault->vault->last_error[0] = '\0';
+	vault->vault->notices.problem.text[0] = '\0';
 	assert_int_equal(assign(vault, stray.id, "alice"), -RE_CORRUPT);
-	assert_non_null(strstr(vault->vault->last_error, "cannot be staged"));
+	assert_non_null(strstr(vault->vault->notices.problem.text, "cannot be staged"));
 	assert_int_equal(vault_fixture_state(vault, stray.id), RECORDING_QUARANTINED);
 	assert_int_equal(assign(vault, stray.beside, "alice"), -RE_AWAY);
 }

@@ -72,7 +72,7 @@ static void add_recording(struct large *large)
 	assert_int_equal(recording_add(vault->db, &row, source), 0);
 	assert_int_equal(recording_set_private(vault->db, row.id, "a private name", 14), 0);
 	struct key_path path = key_path_recording(row.account, row.group, row.id);
-	assert_int_equal(keytree_add(vault->tree, &path, NULL, NULL), 0);
+	assert_int_equal(keytree_add(vault->root.tree, &path, NULL, NULL), 0);
 	large->last_group = row.group;
 	if (!large->first) {
 		large->first = row.id;
@@ -87,7 +87,10 @@ static int open_large(void **state)
 
 	vault_fixture_open(&large->vault);
 	vault_fixture_seal(&large->vault, "bob", "bob/call", 10, 1, &large->bob);
-	assert_int_equal(accounts_create(large->vault.vault, "alice", 5, &row), 0);
+	assert_int_equal(accounts_create(large->vault.vault->root.tree,
+					 clock_now_us(&large->vault.vault->clock.clock), "alice", 5,
+					 &row),
+			0);
 	large->alice = row.id;
 	account_row_clear(&row);
 	assert_int_equal(db_begin(large->vault.vault->db), 0);
@@ -116,7 +119,7 @@ static int erase(struct large *large, enum erasure_kind kind, enum erasure_cause
 			.group = kind == ERASE_ACCOUNT ? 0 : large->group,
 			.recording = kind == ERASE_RECORDING ? large->first : 0};
 
-	return erasure_run(large->vault.vault, &item, 1, 0, "a test", ret_result);
+	return vault_fixture_run(large->vault.vault, &item, 1, 0, "a test", ret_result);
 }
 
 /* As many as list --state finds, with and without --account; and the tally says the same. */
@@ -160,7 +163,7 @@ static void assert_bob_plays(struct large *large)
 
 	vault_fixture_row(&large->vault, large->bob, &row);
 	assert_int_equal(row.state, RECORDING_SEALED);
-	assert_int_equal(recordings_open(large->vault.vault, &row, &opened), 0);
+	assert_int_equal(recordings_open(&large->vault.vault->ingest.recordings, &row, &opened), 0);
 	close(opened.object_fd);
 	close(opened.key_fd);
 	recording_row_clear(&row);
@@ -176,7 +179,7 @@ static int64_t unburied(struct large *large)
 static int64_t keys_below(struct db *db, enum node_kind kind, int64_t id)
 {
 	_cleanup_free_ struct node_row *rows = NULL;
-	uint64_t first, parent = node_id(kind, (uint64_t)id);
+	uint64_t first, parent = key_path_node_id(kind, (uint64_t)id);
 	size_t n;
 
 	assert_int_equal(node_list(db, parent, &rows, &n), 0);
@@ -217,13 +220,13 @@ static void test_from_note_to_last_stride(void **state)
 	assert_int_equal(erase(large, ERASE_ACCOUNT, CAUSE_SHRED, &result), -EIO);
 	faults_disarm();
 	assert_alice(large, 0, MANY, 0);
-	assert_int_equal(erasure_retry(large->vault.vault), 0);
+	assert_int_equal(erasure_retry(&large->vault.vault->eraser, NULL), 0);
 	assert_alice(large, 0, 0, MANY);
 	assert_int_equal(unburied(large), MANY);
 	assert_true(keys_left(large) > MANY);
 	for (; more; strides++) {
 		int64_t before = unburied(large);
-		assert_int_equal(bury_rows(large->vault.vault, STRIDE, &more), 0);
+		assert_int_equal(bury_rows(large->vault.vault->db, STRIDE, &more, NULL), 0);
 		assert_in_range(before - unburied(large), 0, STRIDE);
 		assert_alice(large, 0, 0, MANY);
 		assert_bob_plays(large);
@@ -264,13 +267,13 @@ static void test_one_erasure_after_the_other(void **state)
 	assert_int_equal(erase(large, ERASE_GROUP, CAUSE_EXPIRY, &result), 0);
 	assert_int_equal(result.recordings, GROUP_MEMBERS_MAX - 1);
 	assert_alice(large, MANY - GROUP_MEMBERS_MAX, 0, 1);
-	assert_int_equal(bury_rows(large->vault.vault, 10, &more), 0);
+	assert_int_equal(bury_rows(large->vault.vault->db, 10, &more, NULL), 0);
 	assert_true(more);
 	assert_int_equal(erase(large, ERASE_ACCOUNT, CAUSE_SHRED, &result), 0);
 	assert_int_equal(result.recordings, MANY - GROUP_MEMBERS_MAX);
 	while (more) {
 		assert_alice(large, 0, 0, MANY - GROUP_MEMBERS_MAX + 1);
-		assert_int_equal(bury_rows(large->vault.vault, STRIDE, &more), 0);
+		assert_int_equal(bury_rows(large->vault.vault->db, STRIDE, &more, NULL), 0);
 	}
 	assert_alice(large, 0, 0, MANY - GROUP_MEMBERS_MAX + 1);
 	assert_nothing_left(large);
@@ -301,7 +304,9 @@ static void test_the_loop_goes_on(void **state)
 
 	assert_int_equal(erase(large, ERASE_ACCOUNT, CAUSE_SHRED, &result), 0);
 	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(retention_start(&loop, large->vault.vault, never, NULL, &retention), 0);
+	assert_int_equal(
+			vault_fixture_retention(large->vault.vault, &loop, never, NULL, &retention),
+			0);
 	uv_timer_init(&loop, &limit);
 	uv_timer_start(&limit, give_up, 60000, 0);
 	for (; count(large, "SELECT count(*) FROM burial") > 0 ||
@@ -329,7 +334,7 @@ static void bury_in_child(struct erasure_fixture *scene, enum fault fault, unsig
 		_exit(1);
 	faults_arm(fault, at, 1);
 	while (more) {
-		if (bury_rows(scene->vault.vault, 1, &more) < 0)
+		if (bury_rows(scene->vault.vault->db, 1, &more, NULL) < 0)
 			_exit(2);
 	}
 	_exit(0);
@@ -355,7 +360,7 @@ static void test_a_crash_at_every_operation(void **state)
 		assert_true(status == 0 || status == FAULT_EXIT_CODE);
 		assert_true(erasure_fixture_recovers(&scene));
 		while (more)
-			assert_int_equal(bury_rows(scene.vault.vault, 1, &more), 0);
+			assert_int_equal(bury_rows(scene.vault.vault->db, 1, &more, NULL), 0);
 		assert_true(erasure_fixture_holds(&scene));
 		assert_true(status == 0 || at < 1000);
 		assert_true(status == FAULT_EXIT_CODE || at > 10);
@@ -399,11 +404,11 @@ static void test_room_for_many_notes(void **state)
 		items[i].group += i > 0 ? 1000 + (int64_t)i : 0;
 	}
 	room = 10 << 20;
-	assert_int_equal(erasure_run(scene.vault.vault, items, MANY_NOTES, 0, NULL, &result),
+	assert_int_equal(vault_fixture_run(scene.vault.vault, items, MANY_NOTES, 0, NULL, &result),
 			-ENOSPC);
 	assert_int_equal(vault_fixture_state(&scene.vault, scene.id[0]), RECORDING_PENDING);
 	room = 40 << 20;
-	assert_int_equal(erasure_retry(scene.vault.vault), 0);
+	assert_int_equal(erasure_retry(&scene.vault.vault->eraser, NULL), 0);
 	assert_int_equal(vault_fixture_state(&scene.vault, scene.id[0]), RECORDING_DESTROYED);
 	assert_int_equal(
 			vault_fixture_state(&scene.vault, scene.id[SCENE_ALICE]), RECORDING_SEALED);

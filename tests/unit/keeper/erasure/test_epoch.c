@@ -127,8 +127,8 @@ static void test_the_check_sees_an_old_root(void **state)
 	uint64_t epoch;
 
 	erasure_fixture_open(&scene);
-	struct root_provider *provider = scene.vault.vault->root->member[0].provider;
-	unsigned slot = scene.vault.vault->root_slot;
+	struct root_provider *provider = scene.vault.vault->root.copies->member[0].provider;
+	unsigned slot = scene.vault.vault->root.slot;
 	assert_int_equal(provider->ops->read(provider, slot, image), 0);
 	assert_int_equal(erasure_fixture_erase(&scene), 0);
 	assert_false(erasure_fixture_root_is_stored(&scene, scene.old_root));

@@ -82,8 +82,9 @@ static void check_pending(struct erasure_fixture *scene)
 	assert_int_equal(epoch, scene->old_epoch);
 	assert_memory_equal(root, scene->old_root, sizeof(root));
 	assert_int_equal(node_any_staged(vault->db), 0);
-	assert_int_equal(erasure_retry(vault), 0);
-	assert_int_equal(erasure_retry(vault), 0); /* nothing to do: no further epoch */
+	assert_int_equal(erasure_retry(&vault->eraser, NULL), 0);
+	assert_int_equal(erasure_retry(&vault->eraser, NULL),
+			0); /* nothing to do: no further epoch */
 }
 
 /* Others live on at the new epoch; the erasure is for the next one, which overwrites what was left.
@@ -99,7 +100,7 @@ static void check_entered(struct erasure_fixture *scene)
 		assert_int_equal(vault_fixture_state(&scene->vault, scene->id[i]),
 				RECORDING_PENDING);
 	vault_fixture_row(&scene->vault, scene->id[SCENE_ALICE], &row);
-	assert_int_equal(recordings_open(vault, &row, &opened), 0);
+	assert_int_equal(recordings_open(&vault->ingest.recordings, &row, &opened), 0);
 	close(opened.object_fd);
 	close(opened.key_fd);
 	recording_row_clear(&row);
@@ -116,7 +117,7 @@ static void run_case(size_t i)
 	faults_arm(cases[i].fault, cases[i].at, cases[i].n);
 	int r = erasure_fixture_erase(&scene);
 	faults_disarm();
-	bool stuck = scene.vault.vault->stuck;
+	bool stuck = scene.vault.vault->root.stuck;
 	bool entered = vault_epoch(scene.vault.vault) != scene.old_epoch;
 	enum outcome outcome = r == 0 ? DONE : stuck ? STUCK : entered ? ENTERED : PENDING;
 	if (outcome != cases[i].outcome)
@@ -129,7 +130,7 @@ static void run_case(size_t i)
 	} else if (outcome == ENTERED) {
 		check_entered(&scene);
 		/* At once, or after a restart. */
-		assert_int_equal(i % 2 ? erasure_retry(scene.vault.vault)
+		assert_int_equal(i % 2 ? erasure_retry(&scene.vault.vault->eraser, NULL)
 				       : vault_fixture_reopen(&scene.vault, 0, NULL),
 				0);
 	}
@@ -161,11 +162,11 @@ static void test_every_fault_of_the_database(void **state)
 		int r = erasure_fixture_erase(&scene);
 		bool reached = faults_disarm() > at;
 		faults_on_database(false);
-		if (r < 0 && !scene.vault.vault->stuck) {
+		if (r < 0 && !scene.vault.vault->root.stuck) {
 			refused++;
 			assert_false(erasure_fixture_holds(&scene));
 		}
-		stuck += scene.vault.vault->stuck;
+		stuck += scene.vault.vault->root.stuck;
 		bool destroyed = erasure_fixture_recovers(&scene);
 		if (r == 0 || !reached)
 			assert_true(destroyed);

@@ -28,14 +28,14 @@ static struct swtpm_tap tap;
 
 int __wrap_root_file_create(int dir_fd, struct root_provider **ret_provider)
 {
-	struct root_tpm2_options options = {.tcti = tap.tcti, .errors = stderr};
+	struct root_tpm2_options options = {.tcti = tap.tcti};
 
 	return root_tpm2_create(dir_fd, &options, ret_provider);
 }
 
 int __wrap_root_file_open(int dir_fd, bool adopt, struct root_provider **ret_provider)
 {
-	struct root_tpm2_options options = {.errors = stderr};
+	struct root_tpm2_options options = {.tcti = NULL};
 
 	return root_tpm2_open(dir_fd, &options, ret_provider);
 }
@@ -49,7 +49,7 @@ struct erasure_fixture {
 /* The records in the slots; and how many there are. */
 static unsigned slots(struct erasure_fixture *s, struct root_record ret_records[static ROOT_SLOTS])
 {
-	struct root_provider *root = s->vault.vault->root->member[0].provider;
+	struct root_provider *root = s->vault.vault->root.copies->member[0].provider;
 	uint8_t image[ROOT_IMAGE_BYTES];
 	unsigned n = 0;
 
@@ -62,7 +62,7 @@ static unsigned slots(struct erasure_fixture *s, struct root_record ret_records[
 
 static bool holds(struct erasure_fixture *s, const uint8_t *bytes, size_t len)
 {
-	struct root_provider *root = s->vault.vault->root->member[0].provider;
+	struct root_provider *root = s->vault.vault->root.copies->member[0].provider;
 	uint8_t image[ROOT_IMAGE_BYTES];
 	bool found = false;
 
@@ -116,7 +116,7 @@ static void test_an_erasure(void **state)
 	struct erasure_fixture s;
 
 	open_scene(&s);
-	assert_string_equal(s.vault.vault->root->assurance, "virtual-tpm");
+	assert_string_equal(s.vault.vault->root.copies->assurance, "virtual-tpm");
 	assert_int_equal(vault_fixture_reopen(&s.vault, 0, NULL), 0);
 	assert_false(check(&s));
 	assert_int_equal(vault_fixture_erase(&s.vault, ERASE_ACCOUNT, s.alice), 0);
@@ -191,7 +191,7 @@ static void test_a_state_put_back(void **state)
 
 static int start(void **state)
 {
-	struct root_tpm2_options options = {.errors = NULL};
+	struct root_tpm2_options options = {.tcti = NULL};
 	struct root_provider *root;
 
 	if (sodium_init() < 0)

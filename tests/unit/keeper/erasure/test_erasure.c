@@ -72,8 +72,9 @@ static void model_seal(struct model *model)
 		model->recording[i].path = key_path_recording(row.account, row.group, row.id);
 		recording_row_clear(&row);
 		model->recording[i].alive = true;
-		assert_int_equal(keytree_open(model->vault.vault->tree, &model->recording[i].path,
-						 model->recording[i].key),
+		assert_int_equal(
+				keytree_open(model->vault.vault->root.tree,
+						&model->recording[i].path, model->recording[i].key),
 				0);
 	}
 	model->n += count;
@@ -116,7 +117,8 @@ static void model_erase(struct model *model)
 					model->recording[victim].id);
 		model_bury(model, kind, victim);
 	}
-	assert_int_equal(erasure_run(model->vault.vault, items, count, 0, "model", &result), 0);
+	assert_int_equal(vault_fixture_run(model->vault.vault, items, count, 0, "model", &result),
+			0);
 	for (size_t i = 0; i < model->n; i++)
 		left += model->recording[i].alive;
 	assert_int_equal(result.recordings, alive - left);
@@ -131,7 +133,7 @@ static void bury_all(struct vault *vault)
 	bool more = true;
 
 	while (more)
-		assert_int_equal(bury_rows(vault, 1, &more), 0);
+		assert_int_equal(bury_rows(vault->db, 1, &more, NULL), 0);
 }
 
 /* Some strides, or none; what they come to must not be seen. */
@@ -140,7 +142,8 @@ static void model_tidy(struct model *model)
 	bool more;
 
 	for (size_t strides = pick(model, 4); strides > 0; strides--)
-		assert_int_equal(bury_rows(model->vault.vault, 1 + (int64_t)pick(model, 3), &more),
+		assert_int_equal(bury_rows(model->vault.vault->db, 1 + (int64_t)pick(model, 3),
+						 &more, NULL),
 				0);
 }
 
@@ -165,7 +168,7 @@ static void model_check(struct model *model)
 	for (size_t i = 0; i < model->n; i++) {
 		uint8_t key[NODE_KEY_BYTES];
 		bool expected = model->recording[i].alive;
-		int r = keytree_open(vault->tree, &model->recording[i].path, key);
+		int r = keytree_open(vault->root.tree, &model->recording[i].path, key);
 		assert_int_equal(r, expected ? 0 : -ENOENT);
 		check_row(model, i);
 		if (expected)
@@ -252,9 +255,13 @@ static void test_objects_go_after_the_keys(void **state)
 	assert_true(fd >= 0);
 	close(fd);
 	bury_all(scene.vault.vault);
-	assert_int_equal(bury_objects(scene.vault.vault, 2, &more), 0);
+	assert_int_equal(bury_objects(scene.vault.vault->db, scene.vault.vault->store, 2, &more,
+					 NULL),
+			0);
 	assert_true(more);
-	assert_int_equal(bury_objects(scene.vault.vault, 2, &more), 0);
+	assert_int_equal(bury_objects(scene.vault.vault->db, scene.vault.vault->store, 2, &more,
+					 NULL),
+			0);
 	assert_false(more);
 	for (size_t i = 0; i < SCENE_RECORDINGS; i++) {
 		assert_int_equal(ulid_parse(scene.id[i], ulid), 0);
@@ -287,11 +294,11 @@ static void test_no_room_for_the_witness(void **state)
 	full.witness_put = no_room;
 	store->ops = &full;
 	assert_int_equal(erasure_fixture_erase(&scene), 0);
-	assert_true(scene.vault.vault->witness_owed);
-	assert_false(scene.vault.vault->stuck);
+	assert_true(scene.vault.vault->root.witness_owed);
+	assert_false(scene.vault.vault->root.stuck);
 	store->ops = ops;
-	epoch_witness(scene.vault.vault);
-	assert_false(scene.vault.vault->witness_owed);
+	epoch_witness(&scene.vault.vault->root);
+	assert_false(scene.vault.vault->root.witness_owed);
 	assert_true(erasure_fixture_holds(&scene));
 	erasure_fixture_close(&scene);
 }
@@ -307,8 +314,8 @@ static void assert_damage_stops(struct erasure_fixture *scene, const char *what)
 	struct vault *vault = scene->vault.vault;
 
 	assert_int_equal(erasure_fixture_erase(scene), -RE_CORRUPT);
-	assert_non_null(strstr(vault->last_error, what));
-	assert_false(vault->stuck);
+	assert_non_null(strstr(vault->notices.problem.text, what));
+	assert_false(vault->root.stuck);
 }
 
 static void test_damage_beside_the_victims(void **state)
@@ -352,7 +359,7 @@ static void test_an_unknown_account(void **state)
 	erasure_fixture_open(&scene);
 	struct erasure_item items[] = {vault_fixture_item(&scene.vault, ERASE_ACCOUNT, scene.id[0]),
 			{.kind = ERASE_ACCOUNT, .cause = CAUSE_SHRED, .account = 4711}};
-	assert_int_equal(erasure_run(scene.vault.vault, items, 2, 0, NULL, &result), -ENOENT);
+	assert_int_equal(vault_fixture_run(scene.vault.vault, items, 2, 0, NULL, &result), -ENOENT);
 	assert_int_equal(result.recordings, 77);
 	assert_false(erasure_fixture_holds(&scene));
 	erasure_fixture_close(&scene);
@@ -381,7 +388,7 @@ static void test_an_erasure_that_does_not_take_is_an_alarm(void **state)
 	forget_victims = true;
 	assert_int_equal(erasure_fixture_erase(&scene), -RE_NOT_ERASED);
 	forget_victims = false;
-	assert_non_null(strstr(scene.vault.vault->last_error, "could still be opened"));
+	assert_non_null(strstr(scene.vault.vault->notices.problem.text, "could still be opened"));
 	erasure_fixture_close(&scene);
 }
 
@@ -409,11 +416,11 @@ static void test_an_alarm_while_recovering(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == FAULT_EXIT_CODE);
 	assert_int_equal(vault_fixture_reopen(&scene.vault, 0, NULL), 0);
-	assert_non_null(strstr(scene.vault.vault->last_error, "could still be opened"));
+	assert_non_null(strstr(scene.vault.vault->notices.problem.text, "could still be opened"));
 	erasure_fixture_close(&scene);
 }
 
-/* The last two records: the erasure, and before it who asked for what, and why. */
+/* The last three records: the erasure; whose order it carried out; and before that the order itself. */
 static void assert_log_tells(struct db *db, const char *action, const char *subject)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
@@ -425,11 +432,14 @@ static void assert_log_tells(struct db *db, const char *action, const char *subj
 			0);
 	assert_int_equal(db_next(db, q), 1);
 	assert_string_equal((const char *)sqlite3_column_text(q, 0), "destroyed");
-	assert_int_equal(db_next(db, q), 1);
-	assert_string_equal((const char *)sqlite3_column_text(q, 0), action);
-	assert_int_equal(sqlite3_column_int64(q, 1), 1234);
-	assert_string_equal((const char *)sqlite3_column_text(q, 2), "she asked");
-	assert_string_equal((const char *)sqlite3_column_text(q, 4), subject);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(db_next(db, q), 1);
+		assert_string_equal((const char *)sqlite3_column_text(q, 0),
+				i == 0 ? "shredded" : action);
+		assert_int_equal(sqlite3_column_int64(q, 1), 1234);
+		assert_string_equal((const char *)sqlite3_column_text(q, 2), "she asked");
+		assert_string_equal((const char *)sqlite3_column_text(q, 4), subject);
+	}
 }
 
 static void test_the_log_tells_who_and_why(void **state)
@@ -443,7 +453,8 @@ static void test_the_log_tells_who_and_why(void **state)
 	erasure_fixture_open(&scene);
 	struct erasure_item item = vault_fixture_item(&scene.vault, ERASE_RECORDING, scene.id[0]);
 	struct erasure_result result;
-	assert_int_equal(erasure_run(scene.vault.vault, &item, 1, 1234, "she asked", &result), 0);
+	assert_int_equal(vault_fixture_run(scene.vault.vault, &item, 1, 1234, "she asked", &result),
+			0);
 	assert_log_tells(scene.vault.vault->db, "shred recording", scene.id[0]);
 	item = vault_fixture_item(&scene.vault, ERASE_ACCOUNT, scene.id[0]);
 	vault_fixture_row(&scene.vault, scene.id[0], &row);
@@ -451,7 +462,8 @@ static void test_the_log_tells_who_and_why(void **state)
 	account_handle_format(account.handle, handle);
 	account_row_clear(&account);
 	recording_row_clear(&row);
-	assert_int_equal(erasure_run(scene.vault.vault, &item, 1, 1234, "she asked", &result), 0);
+	assert_int_equal(vault_fixture_run(scene.vault.vault, &item, 1, 1234, "she asked", &result),
+			0);
 	assert_log_tells(scene.vault.vault->db, "shred account", handle);
 	assert_int_equal(audit_verify(scene.vault.vault->db, &records, &bad), 0);
 	erasure_fixture_close(&scene);

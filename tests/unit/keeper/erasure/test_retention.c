@@ -41,7 +41,7 @@ static size_t run(struct vault_fixture *vault, bool *ret_more)
 {
 	uint64_t before = vault_epoch(vault->vault);
 
-	assert_int_equal(retention_run(vault->vault, 100, ret_more), 0);
+	assert_int_equal(retention_run(&vault->vault->eraser, 100, ret_more, NULL), 0);
 	return (size_t)(vault_epoch(vault->vault) - before);
 }
 
@@ -103,10 +103,10 @@ static void test_at_most_so_many_groups(void **state)
 	}
 	vault->now_us += KEEP_US;
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(retention_run(vault->vault, 2, &more), 0);
+		assert_int_equal(retention_run(&vault->vault->eraser, 2, &more, NULL), 0);
 		assert_true(more);
 	}
-	assert_int_equal(retention_run(vault->vault, 2, &more), 0);
+	assert_int_equal(retention_run(&vault->vault->eraser, 2, &more, NULL), 0);
 	assert_false(more);
 	assert_int_equal(vault_epoch(vault->vault), 1 + 3);
 }
@@ -158,7 +158,7 @@ static void test_an_expiry_that_is_pending(void **state)
 	faults_on_root(vault->vault);
 	vault->now_us += KEEP_US;
 	faults_arm(FAULT_EIO, 0, 1);
-	assert_int_equal(retention_run(vault->vault, 100, &more), -EIO);
+	assert_int_equal(retention_run(&vault->vault->eraser, 100, &more, NULL), -EIO);
 	assert_int_equal(vault_fixture_state(vault, due), RECORDING_PENDING);
 	faults_disarm();
 	vault->now_us -= KEEP_US - 5;
@@ -166,11 +166,11 @@ static void test_an_expiry_that_is_pending(void **state)
 	vault->now_us += KEEP_US - 5;
 	for (int i = 0; i < 3; i++) {
 		faults_arm(FAULT_EIO, 0, 1);
-		assert_int_equal(retention_run(vault->vault, 100, &more), 0);
+		assert_int_equal(retention_run(&vault->vault->eraser, 100, &more, NULL), 0);
 		assert_int_equal(faults_disarm(), 0); /* it is erasure_retry()'s now */
 	}
 	assert_int_equal(count(vault, audited), 1);
-	assert_int_equal(erasure_retry(vault->vault), 0);
+	assert_int_equal(erasure_retry(&vault->vault->eraser, NULL), 0);
 	assert_int_equal(vault_fixture_state(vault, due), RECORDING_EXPIRED);
 	assert_int_equal(vault_fixture_state(vault, young), RECORDING_SEALED);
 	vault->now_us += 5;
@@ -225,7 +225,8 @@ static void test_the_timer_expires_and_removes(void **state)
 	vault_fixture_seal(vault, "alice", "a", 1, 1, &id);
 	vault->now_us += KEEP_US;
 	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(retention_start(&loop, vault->vault, stop, &retention, &retention), 0);
+	assert_int_equal(vault_fixture_retention(vault->vault, &loop, stop, &retention, &retention),
+			0);
 	run_until(&loop, vault, id, NULL);
 	vault_fixture_shell(vault, "! find $D/objects -name '*.age' | grep -q .");
 	assert_null(retention_stop(retention));
@@ -249,15 +250,17 @@ static void test_a_clock_that_jumps_ahead(void **state)
 
 	vault_fixture_seal(vault, "alice", "a", 1, 1, &id);
 	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(retention_start(&loop, vault->vault, stop, &retention, &retention), 0);
+	assert_int_equal(vault_fixture_retention(vault->vault, &loop, stop, &retention, &retention),
+			0);
 	vault->now_us += KEEP_US + 2 * US_PER_DAY;
 	uv_timer_init(&loop, &limit);
 	uv_timer_start(&limit, count_tick, 2500, 0);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	assert_int_equal(vault_fixture_state(vault, id), RECORDING_SEALED);
-	assert_non_null(strstr(vault->vault->last_error, "clock jumped"));
+	assert_non_null(strstr(vault->vault->notices.problem.text, "clock jumped"));
 	assert_null(retention_stop(retention));
-	assert_int_equal(retention_start(&loop, vault->vault, stop, &retention, &retention), 0);
+	assert_int_equal(vault_fixture_retention(vault->vault, &loop, stop, &retention, &retention),
+			0);
 	uv_close((uv_handle_t *)&limit, NULL);
 	run_until(&loop, vault, id, NULL);
 	assert_int_equal(vault_fixture_state(vault, id), RECORDING_EXPIRED);
@@ -281,7 +284,8 @@ static void test_expiries_are_gathered(void **state)
 	vault_fixture_seal(vault, "bob", "b", 1, 1, &second);
 	vault->now_us += KEEP_US - US_PER_DAY / 2;
 	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(retention_start(&loop, vault->vault, stop, &retention, &retention), 0);
+	assert_int_equal(vault_fixture_retention(vault->vault, &loop, stop, &retention, &retention),
+			0);
 	run_until(&loop, vault, first, NULL);
 	vault->now_us += US_PER_DAY / 2; /* the second is due, the hour is not over */
 	uv_timer_init(&loop, &limit);
@@ -290,7 +294,7 @@ static void test_expiries_are_gathered(void **state)
 	uv_close((uv_handle_t *)&limit, NULL);
 	assert_int_equal(vault_fixture_state(vault, first), RECORDING_EXPIRED);
 	assert_int_equal(vault_fixture_state(vault, second), RECORDING_SEALED);
-	vault->config->epoch_interval_us = 0;
+	retention_set_epoch_interval(retention, 0);
 	run_until(&loop, vault, second, NULL);
 	assert_int_equal(vault_fixture_state(vault, second), RECORDING_EXPIRED);
 	assert_null(retention_stop(retention));
@@ -313,11 +317,12 @@ static void test_the_timer_reports_a_stuck_vault(void **state)
 	vault->now_us += KEEP_US;
 	faults_arm(FAULT_EIO, 0, 1); /* the first tick fails, and leaves it pending */
 	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(retention_start(&loop, vault->vault, stop, &retention, &retention), 0);
+	assert_int_equal(vault_fixture_retention(vault->vault, &loop, stop, &retention, &retention),
+			0);
 	while (count(vault, "SELECT count(*) FROM erasure") == 0)
 		uv_run(&loop, UV_RUN_ONCE);
 	faults_disarm();
-	vault->vault->stuck = true;
+	vault->vault->root.stuck = true;
 	run_until(&loop, vault, NULL, &stopped);
 	assert_int_equal(stops, 1);
 	assert_null(retention);

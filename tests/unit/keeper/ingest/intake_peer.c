@@ -48,7 +48,7 @@ int intake_peer_setup(void **state)
 	assert_int_equal(uv_loop_init(&peer->loop), 0);
 	int fd = socket_listen(peer->path, SOCK_SEQPACKET, 0666);
 	assert_true(fd >= 0);
-	assert_int_equal(intake_server_start(&peer->loop, peer->vault.vault, fd, geteuid(),
+	assert_int_equal(intake_server_start(&peer->loop, &peer->vault.vault->ingest, fd, geteuid(),
 					 &peer->server),
 			0);
 	peer->fd = intake_peer_second(peer);

@@ -60,7 +60,7 @@ static int commit_one(struct vault_fixture *vault, struct ingest_job *job)
 {
 	int result = 99;
 
-	ingest_commit(vault->vault, &job, 1, &result);
+	ingest_commit(&vault->vault->ingest, &job, 1, &result);
 	return result;
 }
 
@@ -114,23 +114,24 @@ static void test_the_same_source_again(void **state)
 	memcpy(id, ingest_recording_id(job), sizeof(id));
 	assert_int_equal(commit_one(vault, job), 0);
 	vault_fixture_shell(vault, "cd $D/objects/*/ && ls *.age >$D/name");
-	assert_int_equal(ingest_begin(vault->vault, &request, &second, existing), 1);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &second, existing), 1);
 	assert_memory_equal(existing, id, sizeof(id));
 	assert_null(second);
 	assert_int_equal(vault_fixture_reopen(vault, 0, NULL), 0);
-	assert_int_equal(ingest_begin(vault->vault, &request, &second, existing), 1);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &second, existing), 1);
 	/* With its object gone or damaged, the plaintext is the last copy there is. */
 	vault_fixture_shell(vault, "cd $D/objects/*/ && mv *.age ../gone");
-	assert_int_equal(ingest_begin(vault->vault, &request, &second, existing), -RE_PAYLOAD);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &second, existing),
+			-RE_PAYLOAD);
 	vault_fixture_shell(vault, "cd $D/objects/*/ && head -c -1 ../gone >$(cat ../../name)");
-	assert_true(ingest_begin(vault->vault, &request, &second, existing) < 0);
+	assert_true(ingest_begin(&vault->vault->ingest, &request, &second, existing) < 0);
 	vault_fixture_shell(
 			vault, "cd $D/objects/*/ && rm -f *.age && mv ../gone $(cat ../../name)");
-	assert_int_equal(ingest_begin(vault->vault, &request, &second, existing), 1);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &second, existing), 1);
 	/* Nor does its plaintext bring it back after a shred. */
 	ulid_format(id, text);
 	assert_int_equal(vault_fixture_erase(vault, ERASE_ACCOUNT, text), 0);
-	assert_int_equal(ingest_begin(vault->vault, &request, &second, existing), 1);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &second, existing), 1);
 	assert_memory_equal(existing, id, sizeof(id));
 	assert_null(second);
 }
@@ -148,7 +149,7 @@ static void assert_quarantined(
 	vault_fixture_row(vault, id, &row);
 	assert_int_equal(row.state, RECORDING_QUARANTINED);
 	assert_int_equal(row.account, vault->vault->quarantine_account);
-	assert_int_equal(recordings_private(vault->vault, &row, &private), 0);
+	assert_int_equal(recordings_private(vault->vault->root.tree, &row, &private), 0);
 	assert_non_null(strstr(private.quarantine_reason, why));
 	recording_private_clear(&private);
 	recording_row_clear(&row);
@@ -183,7 +184,7 @@ static void test_names_are_bytes(void **state)
 	vault_fixture_seal(vault, "\xff\xfe\"\\\n", "\xff/\x01\"", 1, 1, &id[0]);
 	vault_fixture_seal(vault, "(quarantine)", "a", 1, 1, &id[1]);
 	vault_fixture_row(vault, id[0], &row);
-	assert_int_equal(recordings_private(vault->vault, &row, &private), 0);
+	assert_int_equal(recordings_private(vault->vault->root.tree, &row, &private), 0);
 	assert_int_equal(private.path_len, 4);
 	assert_memory_equal(private.path, "\xff/\x01\"", 4);
 	recording_private_clear(&private);
@@ -199,11 +200,11 @@ static void test_absurd_sizes_and_times(void **state)
 	uint8_t existing[ULID_BYTES];
 
 	request.plain_bytes = INT64_MAX;
-	assert_int_equal(ingest_begin(vault->vault, &request, &job, existing), -EFBIG);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing), -EFBIG);
 	request.plain_bytes = 1;
 	request.recorded_us = INT64_MAX;
 	request.class = "no such class"; /* "default" in its place could be too short */
-	assert_int_equal(ingest_begin(vault->vault, &request, &job, existing), -RE_CONFIG);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing), -RE_CONFIG);
 	request.class = "default";
 	assert_int_equal(commit_one(vault, vault_fixture_begin(vault, &request)), 0);
 }
@@ -217,13 +218,13 @@ static void test_no_room_for_it(void **state)
 	uint8_t existing[ULID_BYTES];
 
 	request.plain_bytes = INT64_MAX / 2;
-	assert_int_equal(ingest_begin(vault->vault, &request, &job, existing), -ENOSPC);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing), -ENOSPC);
 	request.plain_bytes = 1000;
 	request.promised_bytes = INT64_MAX / 2; /* to those that have begun before it */
-	assert_int_equal(ingest_begin(vault->vault, &request, &job, existing), -ENOSPC);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing), -ENOSPC);
 	request.promised_bytes = 0;
 	struct ingest_start start;
-	assert_int_equal(ingest_begin(vault->vault, &request, &job, existing), 0);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing), 0);
 	assert_in_range(ingest_unwritten_bytes(job), 1000, 1100);
 	ingest_start(job, &start);
 	vault_fixture_write(&start, 1000);
@@ -231,7 +232,7 @@ static void test_no_room_for_it(void **state)
 	assert_int_equal(commit_one(vault, job), 0);
 	/* What is sealed already needs no room. */
 	request.promised_bytes = INT64_MAX / 2;
-	assert_int_equal(ingest_begin(vault->vault, &request, &job, existing), 1);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing), 1);
 }
 
 /* What an intake may get wrong in an object of 70000 bytes, two chunks. */
@@ -327,7 +328,7 @@ static void test_a_bad_job_does_not_hurt_the_others(void **state)
 			jobs[i] = vault_fixture_begin(vault, &request);
 		}
 		spoil(jobs[bad], FINAL_CHUNK_CHANGED);
-		ingest_commit(vault->vault, jobs, 3, results);
+		ingest_commit(&vault->vault->ingest, jobs, 3, results);
 		for (int i = 0; i < 3; i++)
 			assert_int_equal(results[i], i == bad ? -RE_PAYLOAD : 0);
 		assert_int_equal(named(vault), 2 * (bad + 1));
@@ -354,13 +355,13 @@ static void test_one_account_with_damaged_keys(void **state)
 	jobs[1] = vault_fixture_begin(vault, &alice);
 	bob = vault_fixture_request(vault, "bob", "b", 10);
 	jobs[2] = vault_fixture_begin(vault, &bob);
-	ingest_commit(vault->vault, jobs, 3, results);
+	ingest_commit(&vault->vault->ingest, jobs, 3, results);
 	assert_int_equal(results[0], 0);
 	assert_int_equal(results[1], -RE_CORRUPT);
 	assert_int_equal(results[2], 0);
 	assert_int_equal(named(vault), 3);
 	assert_int_equal(catalogued(vault), 3);
-	assert_false(vault->vault->stuck);
+	assert_false(vault->vault->root.stuck);
 }
 
 /* The same file begun twice: the first commit wins, in one batch or in two. */
@@ -374,14 +375,14 @@ static void test_one_source_in_two_jobs(void **state)
 	struct ingest_job *late = vault_fixture_begin(vault, &request);
 	int results[3];
 
-	ingest_commit(vault->vault, jobs, 3, results);
+	ingest_commit(&vault->vault->ingest, jobs, 3, results);
 	assert_int_equal(results[0], 0);
 	assert_int_equal(results[1], 0);
 	assert_int_equal(results[2], -EEXIST);
 	jobs[0] = late;
 	other = vault_fixture_request(vault, "bob", "b", 10);
 	jobs[1] = vault_fixture_begin(vault, &other);
-	ingest_commit(vault->vault, jobs, 2, results);
+	ingest_commit(&vault->vault->ingest, jobs, 2, results);
 	assert_int_equal(results[0], -EEXIST);
 	assert_int_equal(results[1], 0);
 	assert_int_equal(named(vault), 3);
@@ -413,7 +414,7 @@ static void shred_between_begin_and_commit(struct vault_fixture *vault, bool pen
 	assert_int_equal(catalogued(vault), 1);
 	assert_quarantined(vault, request, "shred");
 	if (pending)
-		assert_int_equal(erasure_retry(vault->vault), 0);
+		assert_int_equal(erasure_retry(&vault->vault->eraser, NULL), 0);
 	assert_int_equal(recording_tally(vault->vault->db, 0, &tally), 0);
 	assert_int_equal(tally.count[RECORDING_DESTROYED], 1);
 	assert_int_equal(tally.count[RECORDING_QUARANTINED], 1);
@@ -454,7 +455,7 @@ static void commit_with_fault(enum fault fault, unsigned at, bool *ret_reached)
 	vault_fixture_shut(&vault);
 	vault_fixture_shell(&vault, "rm -r $D/keeper && mv $D/then $D/keeper");
 	assert_int_equal(vault_fixture_reopen(&vault, 1, NULL), 0);
-	int r = ingest_begin(vault.vault, &request, &job, existing);
+	int r = ingest_begin(&vault.vault->ingest, &request, &job, existing);
 	if (result == 0)
 		assert_int_equal(r, 1);
 	if (r == 1) {

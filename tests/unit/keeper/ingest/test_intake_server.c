@@ -135,13 +135,13 @@ static void test_a_stuck_vault(void **state)
 
 	intake_peer_connect(peer, true);
 	begin(peer, 1, true);
-	peer->vault.vault->stuck = true;
+	peer->vault.vault->root.stuck = true;
 	intake_peer_send(peer, simple("commit", 1));
 	expect(peer, "failed", 1);
 	intake_peer_send(peer, intake_peer_begin(2));
 	expect(peer, "failed", 2);
 	assert_int_equal(sealed(peer), 0);
-	peer->vault.vault->stuck = false;
+	peer->vault.vault->root.stuck = false;
 }
 
 static void test_commits_of_one_turn(void **state)
@@ -305,8 +305,8 @@ static void test_another_user(void **state)
 
 	snprintf(path, sizeof(path), "%s.other", peer->path);
 	int fd = socket_listen(path, SOCK_SEQPACKET, 0666);
-	assert_int_equal(intake_server_start(&peer->loop, peer->vault.vault, fd, geteuid() + 1,
-					 &server),
+	assert_int_equal(intake_server_start(&peer->loop, &peer->vault.vault->ingest, fd,
+					 geteuid() + 1, &server),
 			0);
 	int client = socket_connect(path, SOCK_SEQPACKET);
 	for (int i = 0; i < 20; i++)

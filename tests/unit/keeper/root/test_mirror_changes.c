@@ -20,23 +20,23 @@
 
 static void test_dropping(void **state)
 {
-	char why[ROOT_TROUBLE_BYTES];
+	struct reason why = {""};
 	struct root_record record;
 	struct mirror_fixture s;
 
 	mirror_fixture_open(&s);
-	assert_int_equal(mirror_fixture_drop(&s, "nothing", why), -ENOENT);
-	assert_int_equal(mirror_fixture_drop(&s, MIRROR_MAIN, why), -RE_REFUSED);
-	assert_int_equal(mirror_fixture_drop(&s, "usb", why), 0);
+	assert_int_equal(mirror_fixture_drop(&s, "nothing", &why), -ENOENT);
+	assert_int_equal(mirror_fixture_drop(&s, MIRROR_MAIN, &why), -RE_REFUSED);
+	assert_int_equal(mirror_fixture_drop(&s, "usb", &why), 0);
 	assert_int_equal(mirror_fixture_records(&s, SCENE_MIRROR_FILE, &record), -1);
-	assert_int_equal(s.f.vault->root->n, 1);
+	assert_int_equal(s.f.vault->root.copies->n, 1);
 	assert_int_equal(mirror_fixture_erase(&s), 0);
 	mirror_fixture_close(&s);
 }
 
 static void test_giving_up(void **state)
 {
-	char why[ROOT_TROUBLE_BYTES];
+	struct reason why = {""};
 	struct root_record record;
 	struct mirror_fixture s;
 
@@ -45,44 +45,44 @@ static void test_giving_up(void **state)
 	vault_fixture_shell(&s.f, "mv $D/usb $D/away");
 	mirror_fixture_reopen(&s);
 	assert_int_equal(mirror_fixture_erase(&s), -RE_AWAY);
-	assert_int_equal(mirror_fixture_drop(&s, "usb", why), -RE_REFUSED);
+	assert_int_equal(mirror_fixture_drop(&s, "usb", &why), -RE_REFUSED);
 	s.f.now_us += 6 * SCENE_DAY_US;
-	assert_int_equal(mirror_fixture_drop(&s, "usb", why), -RE_REFUSED);
+	assert_int_equal(mirror_fixture_drop(&s, "usb", &why), -RE_REFUSED);
 	s.f.now_us += 2 * SCENE_DAY_US;
 	mirror_fixture_reopen(&s); /* the time counts on */
-	assert_int_equal(mirror_fixture_drop(&s, "usb", why), 0);
-	assert_int_equal(erasure_retry(s.f.vault), 0);
+	assert_int_equal(mirror_fixture_drop(&s, "usb", &why), 0);
+	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
 	assert_int_equal(vault_fixture_state(&s.f, s.alice), RECORDING_DESTROYED);
 	/* It is still out there, and known to be. */
 	struct mirror_row row;
 	assert_int_equal(mirror_find(s.f.vault->db, "usb", MIRROR_GIVEN_UP, &row), 0);
 	assert_int_equal(row.given_up_epoch, 1);
 	assert_true(mirror_fixture_holds_old(&s, "away/root.slots"));
-	assert_true(mirror_fixture_drop(&s, "usb", why) < 0);
+	assert_true(mirror_fixture_drop(&s, "usb", &why) < 0);
 	mirror_fixture_reopen(&s);
-	assert_int_equal(s.f.vault->root->n, 1);
+	assert_int_equal(s.f.vault->root.copies->n, 1);
 	/* Back: its copy is overwritten after all. */
 	vault_fixture_shell(&s.f, "mv $D/away $D/usb");
-	assert_int_equal(mirror_fixture_drop(&s, "usb", why), 0);
+	assert_int_equal(mirror_fixture_drop(&s, "usb", &why), 0);
 	assert_int_equal(mirror_fixture_records(&s, SCENE_MIRROR_FILE, &record), -1);
-	assert_int_equal(mirror_fixture_drop(&s, "usb", why), -ENOENT);
+	assert_int_equal(mirror_fixture_drop(&s, "usb", &why), -ENOENT);
 	mirror_fixture_close(&s);
 }
 
 static void test_replacing(void **state)
 {
-	char why[ROOT_TROUBLE_BYTES];
+	struct reason why = {""};
 	struct root_record record;
 	struct mirror_fixture s;
 
 	mirror_fixture_open(&s);
 	vault_fixture_shell(&s.f, "mkdir -m 700 $D/new");
 	struct mirror_order o = mirror_fixture_order(&s, "usb", "new");
-	assert_int_equal(mirror_replace(s.f.vault, &o, why), 0);
+	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), 0);
 	assert_int_equal(mirror_fixture_records(&s, SCENE_MIRROR_FILE, &record), -1);
 	assert_int_equal(mirror_fixture_records(&s, "new/root.slots", &record), 1);
 	mirror_fixture_reopen(&s);
-	assert_int_equal(s.f.vault->root->n, 2);
+	assert_int_equal(s.f.vault->root.copies->n, 2);
 	assert_int_equal(mirror_fixture_erase(&s), 0);
 	assert_int_equal(mirror_fixture_records(&s, "new/root.slots", &record), 1);
 	assert_int_equal(record.epoch, 2);
@@ -91,24 +91,24 @@ static void test_replacing(void **state)
 
 static void test_what_is_not_added(void **state)
 {
-	char why[ROOT_TROUBLE_BYTES];
+	struct reason why = {""};
 	struct mirror_fixture s;
 
 	mirror_fixture_open(&s);
-	assert_int_equal(mirror_fixture_add(&s, "usb", "usb", why), -EEXIST);
-	assert_int_equal(mirror_fixture_add(&s, "second", "usb", why),
+	assert_int_equal(mirror_fixture_add(&s, "usb", "usb", &why), -EEXIST);
+	assert_int_equal(mirror_fixture_add(&s, "second", "usb", &why),
 			-EEXIST); /* somebody else's root */
-	assert_int_equal(mirror_fixture_add(&s, MIRROR_MAIN, "usb", why), -RE_REFUSED);
-	assert_int_equal(mirror_fixture_add(&s, "A B", "usb", why), -RE_REFUSED);
-	assert_int_equal(mirror_fixture_add(&s, "second", "missing", why), -ENOENT);
+	assert_int_equal(mirror_fixture_add(&s, MIRROR_MAIN, "usb", &why), -RE_REFUSED);
+	assert_int_equal(mirror_fixture_add(&s, "A B", "usb", &why), -RE_REFUSED);
+	assert_int_equal(mirror_fixture_add(&s, "second", "missing", &why), -ENOENT);
 	vault_fixture_shell(&s.f, "mkdir $D/open && chmod 777 $D/open");
-	assert_int_equal(mirror_fixture_add(&s, "second", "open", why), -RE_REFUSED);
-	assert_non_null(strstr(why, "chmod"));
-	assert_int_equal(s.f.vault->root->n, 2);
-	assert_int_equal(mirrors_ready(s.f.vault), 0);
+	assert_int_equal(mirror_fixture_add(&s, "second", "open", &why), -RE_REFUSED);
+	assert_non_null(strstr(why.text, "chmod"));
+	assert_int_equal(s.f.vault->root.copies->n, 2);
+	assert_int_equal(mirrors_ready(&s.f.vault->root, NULL), 0);
 	/* None of these has left a trace. */
 	mirror_fixture_reopen(&s);
-	assert_int_equal(s.f.vault->root->n, 2);
+	assert_int_equal(s.f.vault->root.copies->n, 2);
 	assert_int_equal(mirror_fixture_erase(&s), 0);
 	mirror_fixture_assert_destroyed(&s);
 	mirror_fixture_close(&s);
@@ -117,12 +117,12 @@ static void test_what_is_not_added(void **state)
 /* The mirror is given up, and its medium out of reach: $D/away. */
 static void give_up_usb(struct mirror_fixture *s)
 {
-	char why[ROOT_TROUBLE_BYTES];
+	struct reason why = {""};
 
 	vault_fixture_shell(&s->f, "mv $D/usb $D/away");
-	assert_int_equal(mirrors_ready(s->f.vault), -RE_AWAY);
+	assert_int_equal(mirrors_ready(&s->f.vault->root, NULL), -RE_AWAY);
 	s->f.now_us += 8 * SCENE_DAY_US;
-	assert_int_equal(mirror_fixture_drop(s, "usb", why), 0);
+	assert_int_equal(mirror_fixture_drop(s, "usb", &why), 0);
 	assert_true(mirror_fixture_holds_old(s, "away/root.slots"));
 }
 
@@ -136,19 +136,19 @@ static bool is_given_up(struct mirror_fixture *s, const char *name)
 /* A mount point is there without its medium, too. */
 static void test_medium_is_not_mounted(void **state)
 {
-	char why[ROOT_TROUBLE_BYTES];
+	struct reason why = {""};
 	struct root_record record;
 	struct mirror_fixture s;
 
 	mirror_fixture_open(&s);
 	give_up_usb(&s);
 	vault_fixture_shell(&s.f, "mkdir -m 700 $D/usb");
-	assert_true(mirror_fixture_drop(&s, "usb", why) < 0);
-	assert_non_null(strstr(why, "mounted"));
+	assert_true(mirror_fixture_drop(&s, "usb", &why) < 0);
+	assert_non_null(strstr(why.text, "mounted"));
 	mirror_fixture_reopen(&s);
 	assert_true(is_given_up(&s, "usb"));
 	vault_fixture_shell(&s.f, "rmdir $D/usb && mv $D/away $D/usb");
-	assert_int_equal(mirror_fixture_drop(&s, "usb", why), 0);
+	assert_int_equal(mirror_fixture_drop(&s, "usb", &why), 0);
 	assert_int_equal(mirror_fixture_records(&s, SCENE_MIRROR_FILE, &record), -1);
 	assert_false(is_given_up(&s, "usb"));
 	mirror_fixture_close(&s);
@@ -157,29 +157,29 @@ static void test_medium_is_not_mounted(void **state)
 /* Where the given up one was, another medium is now: that one is not overwritten for it. */
 static void test_another_medium_is_there(void **state)
 {
-	char why[ROOT_TROUBLE_BYTES];
+	struct reason why = {""};
 	struct root_record record;
 	struct mirror_fixture s;
 
 	mirror_fixture_open(&s);
 	give_up_usb(&s);
 	vault_fixture_shell(&s.f, "mkdir -m 700 $D/usb");
-	assert_int_equal(mirror_fixture_add(&s, "spare", "usb", why), 0);
-	assert_true(mirror_fixture_drop(&s, "usb", why) < 0);
-	assert_non_null(strstr(why, "spare"));
+	assert_int_equal(mirror_fixture_add(&s, "spare", "usb", &why), 0);
+	assert_true(mirror_fixture_drop(&s, "usb", &why) < 0);
+	assert_non_null(strstr(why.text, "spare"));
 	assert_true(is_given_up(&s, "usb"));
 	assert_int_equal(mirror_fixture_records(&s, SCENE_MIRROR_FILE, &record), 1);
 	/* One that was made since then, and given up as well. */
 	assert_int_equal(mirror_fixture_erase(&s), 0);
 	vault_fixture_shell(&s.f, "mv $D/usb $D/spare");
-	assert_int_equal(mirrors_ready(s.f.vault), -RE_AWAY);
+	assert_int_equal(mirrors_ready(&s.f.vault->root, NULL), -RE_AWAY);
 	s.f.now_us += 8 * SCENE_DAY_US;
-	assert_int_equal(mirror_fixture_drop(&s, "spare", why), 0);
+	assert_int_equal(mirror_fixture_drop(&s, "spare", &why), 0);
 	vault_fixture_shell(&s.f, "mv $D/spare $D/usb");
-	assert_true(mirror_fixture_drop(&s, "usb", why) < 0);
+	assert_true(mirror_fixture_drop(&s, "usb", &why) < 0);
 	assert_true(is_given_up(&s, "usb"));
 	assert_int_equal(mirror_fixture_records(&s, SCENE_MIRROR_FILE, &record), 1);
-	assert_int_equal(mirror_fixture_drop(&s, "spare", why), 0);
+	assert_int_equal(mirror_fixture_drop(&s, "spare", &why), 0);
 	assert_int_equal(mirror_fixture_records(&s, SCENE_MIRROR_FILE, &record), -1);
 	mirror_fixture_close(&s);
 }
@@ -188,24 +188,24 @@ static void test_another_medium_is_there(void **state)
  * it. */
 static void test_lost_one_is_found_again(void **state)
 {
-	char why[ROOT_TROUBLE_BYTES];
+	struct reason why = {""};
 	struct root_record record;
 	struct mirror_fixture s;
 
 	mirror_fixture_open(&s);
 	vault_fixture_shell(&s.f, "mkdir -m 700 $D/new && mv $D/usb $D/away");
-	assert_int_equal(mirrors_ready(s.f.vault), -RE_AWAY);
+	assert_int_equal(mirrors_ready(&s.f.vault->root, NULL), -RE_AWAY);
 	s.f.now_us += 8 * SCENE_DAY_US;
 	struct mirror_order o = mirror_fixture_order(&s, "usb", "new");
-	assert_int_equal(mirror_replace(s.f.vault, &o, why), 0);
+	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), 0);
 	assert_int_equal(mirror_fixture_erase(&s), 0);
 	assert_true(is_given_up(&s, "usb"));
 	vault_fixture_shell(&s.f, "mv $D/away $D/usb");
-	assert_int_equal(mirror_fixture_drop(&s, "usb", why), 0);
+	assert_int_equal(mirror_fixture_drop(&s, "usb", &why), 0);
 	assert_int_equal(mirror_fixture_records(&s, SCENE_MIRROR_FILE, &record), -1);
 	assert_int_equal(mirror_fixture_records(&s, "new/root.slots", &record), 1);
 	assert_false(is_given_up(&s, "usb"));
-	assert_int_equal(mirror_fixture_drop(&s, "usb", why), 0);
+	assert_int_equal(mirror_fixture_drop(&s, "usb", &why), 0);
 	assert_int_equal(mirror_fixture_records(&s, "new/root.slots", &record), -1);
 	mirror_fixture_close(&s);
 }
@@ -232,7 +232,7 @@ static void test_adding_is_cut_short(void **state)
 	_cleanup_close_ int fd = open(row.place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(root_file_create(fd, &half), 0);
 	uint8_t image[ROOT_IMAGE_BYTES];
-	assert_int_equal(mirrors_image(s.f.vault, image), 0);
+	assert_int_equal(mirrors_image(&s.f.vault->root, image), 0);
 	assert_int_equal(half->ops->write(half, 0, image), 0);
 	root_provider_free(half);
 	assert_true(mirror_fixture_holds_old(&s, "second/root.slots"));
@@ -243,9 +243,9 @@ static void test_adding_is_cut_short(void **state)
 	mirror_fixture_reopen(&s);
 	assert_int_equal(mirror_fixture_erase(&s), -RE_AWAY);
 	vault_fixture_shell(&s.f, "mv $D/away $D/second");
-	assert_int_equal(erasure_retry(s.f.vault), 0);
+	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
 	assert_int_equal(mirror_fixture_records(&s, "second/root.slots", &record), -1);
-	assert_int_equal(s.f.vault->root->n, 2);
+	assert_int_equal(s.f.vault->root.copies->n, 2);
 	mirror_fixture_assert_destroyed(&s);
 	mirror_fixture_close(&s);
 }

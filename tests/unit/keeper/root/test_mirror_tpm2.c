@@ -26,13 +26,14 @@ static struct swtpm tpm;
 
 static int change(struct mirror_fixture *s, bool add)
 {
-	char why[ROOT_TROUBLE_BYTES];
+	struct reason why = {""};
 	const struct mirror_order order = {.name = "chip",
 			.kind = MIRROR_TPM2,
 			.place = add ? tpm.tcti : NULL,
 			.reason = "test"};
 
-	return add ? mirror_add_new(s->f.vault, &order, why) : mirror_drop(s->f.vault, &order, why);
+	return add ? mirror_add_new(&s->f.vault->root, &order, &why)
+		   : mirror_drop(&s->f.vault->root, &order, &why);
 }
 
 static bool in_use(struct mirror_fixture *s)
@@ -82,14 +83,14 @@ static void assert_whole_or_nothing(struct mirror_fixture *s)
 	size_t others = 2;
 
 	mirror_fixture_reopen(s);
-	assert_int_equal(mirrors_ready(s->f.vault), 0);
-	assert_int_equal(s->f.vault->root->n, others + in_use(s));
+	assert_int_equal(mirrors_ready(&s->f.vault->root, NULL), 0);
+	assert_int_equal(s->f.vault->root.copies->n, others + in_use(s));
 	assert_true(has_folder(s) == in_use(s));
 }
 
 static void test_an_end_at_every_write(void **state)
 {
-	struct root_tpm2_options options = {.errors = NULL};
+	struct root_tpm2_options options = {.reason = NULL};
 	struct root_provider *root;
 	struct mirror_fixture s;
 

@@ -43,14 +43,14 @@ static void test_away_and_back(void **state)
 	mirror_fixture_assert_plays(&s, s.alice);
 	assert_int_equal(mirror_fixture_erase(&s), -RE_AWAY);
 	assert_int_equal(vault_fixture_state(&s.f, s.alice), RECORDING_PENDING);
-	assert_non_null(strstr(s.f.vault->last_error, "usb"));
+	assert_non_null(strstr(s.f.vault->notices.problem.text, "usb"));
 	assert_int_equal(vault_epoch(s.f.vault), 1);
 	/* Nothing changes while it is away, or over a restart. */
-	assert_int_equal(erasure_retry(s.f.vault), -RE_AWAY);
+	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), -RE_AWAY);
 	mirror_fixture_reopen(&s);
 	assert_int_equal(vault_fixture_state(&s.f, s.alice), RECORDING_PENDING);
 	vault_fixture_shell(&s.f, "mv $D/away $D/usb");
-	assert_int_equal(erasure_retry(s.f.vault), 0);
+	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
 	mirror_fixture_assert_destroyed(&s);
 	mirror_fixture_close(&s);
 }
@@ -58,7 +58,7 @@ static void test_away_and_back(void **state)
 /* The keeper's own place is lost: the vault opens all the same. */
 static void test_the_own_place_is_lost(void **state)
 {
-	char why[ROOT_TROUBLE_BYTES];
+	struct reason why = {""};
 	struct mirror_fixture s;
 
 	mirror_fixture_open(&s);
@@ -69,18 +69,18 @@ static void test_the_own_place_is_lost(void **state)
 	vault_fixture_seal(&s.f, "carol", "carol/call", 10, 1, NULL);
 	assert_int_equal(mirror_fixture_erase(&s), -RE_AWAY);
 	struct mirror_order o = mirror_fixture_order(&s, MIRROR_MAIN, NULL);
-	assert_int_equal(mirror_replace(s.f.vault, &o, why), -RE_REFUSED);
-	assert_non_null(strstr(why, "AwayLimit"));
+	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), -RE_REFUSED);
+	assert_non_null(strstr(why.text, "AwayLimit"));
 	s.f.now_us += 8 * SCENE_DAY_US;
-	assert_int_equal(mirror_replace(s.f.vault, &o, why), 0);
-	assert_int_equal(erasure_retry(s.f.vault), 0);
+	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), 0);
+	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
 	mirror_fixture_assert_destroyed(&s);
 	/* What was given up stays on record. */
 	struct mirror_row row;
 	assert_int_equal(mirror_find(s.f.vault->db, MIRROR_MAIN, MIRROR_GIVEN_UP, &row), 0);
 	assert_int_equal(row.given_up_epoch, 1);
 	/* A place that is there is not replaced so. */
-	assert_int_equal(mirror_replace(s.f.vault, &o, why), -RE_REFUSED);
+	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), -RE_REFUSED);
 	mirror_fixture_close(&s);
 }
 
@@ -93,7 +93,7 @@ static void test_a_mirror_is_removed(void **state)
 	vault_fixture_shell(&s.f, "mv $D/usb/root.slots $D/aside");
 	assert_int_equal(mirror_fixture_erase(&s), -RE_AWAY);
 	vault_fixture_shell(&s.f, "mv $D/aside $D/usb/root.slots");
-	assert_int_equal(erasure_retry(s.f.vault), 0);
+	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
 	mirror_fixture_assert_destroyed(&s);
 	mirror_fixture_close(&s);
 }
@@ -101,21 +101,22 @@ static void test_a_mirror_is_removed(void **state)
 /* The only root file is removed under the running keeper: a mirror saves it. */
 static void test_the_only_file_is_removed(void **state)
 {
-	char why[ROOT_TROUBLE_BYTES];
+	struct reason why = {""};
 	struct mirror_fixture s;
 
 	mirror_fixture_open(&s);
-	assert_int_equal(mirror_fixture_drop(&s, "usb", why), 0);
+	assert_int_equal(mirror_fixture_drop(&s, "usb", &why), 0);
 	vault_fixture_shell(&s.f, "rm $D/keeper/root.slots");
 	assert_int_equal(mirror_fixture_erase(&s), -RE_AWAY);
-	assert_non_null(strstr(s.f.vault->last_error, "Do not stop"));
-	assert_int_equal(mirror_fixture_add(&s, "usb", "usb", why), 0);
+	assert_non_null(strstr(s.f.vault->notices.problem.text, "Do not stop"));
+	assert_int_equal(mirror_fixture_add(&s, "usb", "usb", &why), 0);
 	s.f.now_us += 8 * SCENE_DAY_US;
-	assert_int_equal(erasure_retry(s.f.vault), -RE_AWAY); /* seen only now to be away */
+	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL),
+			-RE_AWAY); /* seen only now to be away */
 	s.f.now_us += 8 * SCENE_DAY_US;
 	struct mirror_order o = mirror_fixture_order(&s, MIRROR_MAIN, NULL);
-	assert_int_equal(mirror_replace(s.f.vault, &o, why), 0);
-	assert_int_equal(erasure_retry(s.f.vault), 0);
+	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), 0);
+	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
 	mirror_fixture_assert_destroyed(&s);
 	mirror_fixture_reopen(&s);
 	mirror_fixture_assert_destroyed(&s);
@@ -126,21 +127,21 @@ static void test_the_only_file_is_removed(void **state)
  * one. */
 static void test_both_are_removed(void **state)
 {
-	char why[ROOT_TROUBLE_BYTES];
+	struct reason why = {""};
 	struct mirror_fixture s;
 
 	mirror_fixture_open(&s);
 	vault_fixture_shell(&s.f, "mv $D/usb $D/away; mv $D/keeper/root.slots $D/lost");
 	assert_int_equal(mirror_fixture_erase(&s), -RE_AWAY);
 	s.f.now_us += 30 * SCENE_DAY_US;
-	assert_int_equal(mirror_fixture_drop(&s, "usb", why), -RE_REFUSED);
+	assert_int_equal(mirror_fixture_drop(&s, "usb", &why), -RE_REFUSED);
 	struct mirror_order o = mirror_fixture_order(&s, MIRROR_MAIN, NULL);
-	assert_true(mirror_replace(s.f.vault, &o, why) < 0);
-	assert_int_equal(erasure_retry(s.f.vault), -RE_AWAY);
+	assert_true(mirror_replace(&s.f.vault->root, &o, &why) < 0);
+	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), -RE_AWAY);
 	assert_int_equal(vault_epoch(s.f.vault), 1);
 	mirror_fixture_assert_plays(&s, s.bob);
 	vault_fixture_shell(&s.f, "mv $D/away $D/usb; mv $D/lost $D/keeper/root.slots");
-	assert_int_equal(erasure_retry(s.f.vault), 0);
+	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
 	mirror_fixture_assert_destroyed(&s);
 	mirror_fixture_reopen(&s);
 	mirror_fixture_assert_destroyed(&s);
@@ -268,7 +269,7 @@ static void fails_and_is_back(size_t member, enum fault fault, unsigned at, bool
 	faults_arm(fault, at, FAULTS_ALWAYS);
 	int r = mirror_fixture_erase(&s);
 	*ret_reached = faults_disarm() > at;
-	assert_false(s.f.vault->stuck);
+	assert_false(s.f.vault->root.stuck);
 	if (*ret_reached)
 		assert_true(r < 0 || vault_fixture_state(&s.f, s.alice) == RECORDING_DESTROYED);
 	else
@@ -276,7 +277,7 @@ static void fails_and_is_back(size_t member, enum fault fault, unsigned at, bool
 	mirror_fixture_assert_plays(&s, s.bob);
 	if (r < 0) {
 		assert_int_equal(vault_fixture_state(&s.f, s.alice), RECORDING_PENDING);
-		assert_int_equal(erasure_retry(s.f.vault), 0);
+		assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
 	}
 	mirror_fixture_assert_destroyed(&s);
 	mirror_fixture_reopen(&s);
@@ -323,7 +324,7 @@ static void test_an_old_state_is_refused(void **state)
 	mirror_fixture_reopen(&s);
 	/* And back, it is no member of this state. */
 	vault_fixture_shell(&s.f, "mv $D/away $D/usb");
-	assert_int_equal(mirrors_ready(s.f.vault), -RE_AWAY);
+	assert_int_equal(mirrors_ready(&s.f.vault->root, NULL), -RE_AWAY);
 	mirror_fixture_close(&s);
 }
 

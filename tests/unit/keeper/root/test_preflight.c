@@ -32,7 +32,7 @@ static const char *told_of(struct vault_fixture *vault, const char *commands)
 	vault_fixture_shell(vault, commands);
 	snprintf(host, sizeof(host), "%s/host", vault->dir);
 	told[0] = '\0';
-	preflight_check(vault->config, host, note, NULL);
+	preflight_check(vault->config->keeper_dir, host, note, NULL);
 	return told;
 }
 
@@ -101,19 +101,16 @@ static void test_snapshot_of_the_volume(void **state)
 static void test_required_assurance(void **state)
 {
 	struct vault_fixture *vault = *state;
-	struct config *config = vault->config;
-	char text[512] = "";
-	FILE *errors = fmemopen(text, sizeof(text), "w");
+	struct root *root = &vault->vault->root;
+	struct reason reason = {""};
 
-	assert_int_equal(preflight_assurance(vault->vault, errors), 0);
-	config->require_assurance = strdup("file");
-	assert_int_equal(preflight_assurance(vault->vault, errors), 0);
-	free(config->require_assurance);
-	config->require_assurance = strdup("virtual-tpm");
-	assert_int_equal(preflight_assurance(vault->vault, errors), -RE_REFUSED);
-	fclose(errors);
-	assert_non_null(strstr(text, "RequireAssurance=virtual-tpm"));
-	assert_non_null(strstr(text, "assurance file"));
+	assert_int_equal(preflight_assurance(root, &reason), 0);
+	root->settings.require_assurance = "file";
+	assert_int_equal(preflight_assurance(root, &reason), 0);
+	root->settings.require_assurance = "virtual-tpm";
+	assert_int_equal(preflight_assurance(root, &reason), -RE_REFUSED);
+	assert_non_null(strstr(reason.text, "RequireAssurance=virtual-tpm"));
+	assert_non_null(strstr(reason.text, "assurance file"));
 }
 
 int main(void)

@@ -143,7 +143,7 @@ static void test_an_account(void **state)
 	add_recording(s, alice, group, 'q');
 	add_recording(s, alice, group, 'c');
 	assert_states(s, "ssqs");
-	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0});
+	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0, 0, NULL});
 	assert_states(s, "pspp");
 	assert_int_equal(ask(s, UNBURIED), 4);
 	reopen(s);
@@ -182,23 +182,24 @@ static void test_one_after_the_other(void **state)
 	add_recording(s, alice, one, 'b');
 	int64_t single = add_recording(s, alice, two, 'c');
 	add_recording(s, alice, two, 'd');
-	note(s, (struct erasure_item){ERASE_RECORDING, CAUSE_SHRED, alice, two, single});
+	note(s, (struct erasure_item){ERASE_RECORDING, CAUSE_SHRED, alice, two, single, 0, NULL});
 	assert_states(s, "ssps");
 	assert_int_equal(finish(s, 10, 2), 1);
 	assert_states(s, "ssds");
-	note(s, (struct erasure_item){ERASE_GROUP, CAUSE_EXPIRY, alice, one, 0});
+	note(s, (struct erasure_item){ERASE_GROUP, CAUSE_EXPIRY, alice, one, 0, 0, NULL});
 	assert_states(s, "ppds");
 	assert_int_equal(finish(s, 20, 3), 2);
 	assert_states(s, "xxds");
 	assert_int_equal(recording_span(s->db, alice, &oldest, &newest), 0);
 	assert_int_equal(oldest, 'd');
 	assert_int_equal(newest, 'd');
-	note(s, (struct erasure_item){ERASE_GROUP, CAUSE_SHRED, alice, one, 0}); /* once more */
-	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0});
+	note(s, (struct erasure_item){
+				ERASE_GROUP, CAUSE_SHRED, alice, one, 0, 0, NULL}); /* once more */
+	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0, 0, NULL});
 	assert_states(s, "xxdp");
 	assert_int_equal(finish(s, 30, 4), 1);
 	assert_states(s, "xxdd");
-	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0});
+	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0, 0, NULL});
 	assert_int_equal(finish(s, 40, 5), 0);
 	while (bury(s, 1)) /* the account's comes first */
 		assert_states(s, "xxdd");
@@ -222,12 +223,13 @@ static void test_all_at_once(void **state)
 
 	int64_t second = add_recording(s, bob, other, 'd');
 
-	note(s, (struct erasure_item){ERASE_RECORDING, CAUSE_EXPIRY, alice, group, covered});
-	note(s, (struct erasure_item){ERASE_GROUP, CAUSE_EXPIRY, alice, group, 0});
-	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0});
-	note(s, (struct erasure_item){ERASE_RECORDING, CAUSE_SHRED, bob, other, first});
-	note(s, (struct erasure_item){ERASE_GROUP, CAUSE_EXPIRY, bob, other, 0});
-	note(s, (struct erasure_item){ERASE_RECORDING, CAUSE_SHRED, bob, other, second});
+	note(s, (struct erasure_item){
+				ERASE_RECORDING, CAUSE_EXPIRY, alice, group, covered, 0, NULL});
+	note(s, (struct erasure_item){ERASE_GROUP, CAUSE_EXPIRY, alice, group, 0, 0, NULL});
+	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0, 0, NULL});
+	note(s, (struct erasure_item){ERASE_RECORDING, CAUSE_SHRED, bob, other, first, 0, NULL});
+	note(s, (struct erasure_item){ERASE_GROUP, CAUSE_EXPIRY, bob, other, 0, 0, NULL});
+	note(s, (struct erasure_item){ERASE_RECORDING, CAUSE_SHRED, bob, other, second, 0, NULL});
 	assert_states(s, "pppp");
 	assert_int_equal(finish(s, 10, 2), 4);
 	assert_states(s, "ddxx");
@@ -248,7 +250,7 @@ static void test_groups_of_a_buried_account(void **state)
 	add_recording(s, alice, group, 'a');
 	assert_int_equal(group_due(s->db, 1000, due, 2, &n), 0);
 	assert_int_equal(n, 1);
-	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0});
+	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0, 0, NULL});
 	assert_int_equal(finish(s, 10, 2), 1);
 	assert_int_equal(ask(s, "SELECT count(*) FROM expiry_group"), 1);
 	assert_int_equal(group_due(s->db, 1000, due, 2, &n), 0);
@@ -264,7 +266,7 @@ static void test_a_buried_group(void **state)
 	int64_t alice = add_account(s, 1), group = add_group(s, alice, 1);
 
 	add_recording(s, alice, group, 'a');
-	note(s, (struct erasure_item){ERASE_GROUP, CAUSE_EXPIRY, alice, group, 0});
+	note(s, (struct erasure_item){ERASE_GROUP, CAUSE_EXPIRY, alice, group, 0, 0, NULL});
 	assert_int_equal(finish(s, 10, 2), 1);
 	int64_t next = add_group(s, alice, 1);
 	assert_true(next > group);
@@ -287,7 +289,7 @@ static void test_a_burial_that_is_lost_is_seen(void **state)
 
 	for (uint8_t mark = 'a'; mark < 'd'; mark++)
 		add_recording(s, alice, group, mark);
-	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0});
+	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0, 0, NULL});
 	assert_int_equal(finish(s, 10, 2), 3);
 	assert_int_equal(burial_next(s->db, &burial), 1);
 	assert_int_equal(burial_stride(s->db, &burial, 2, &looked_at), 0);

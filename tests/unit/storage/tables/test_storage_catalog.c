@@ -246,10 +246,10 @@ static void test_tallies_follow_every_change(void **state)
 	assert_int_equal(recording_tally(s->db, 0, &tally), 0);
 	assert_int_equal(tally.count[RECORDING_SEALED], 5);
 	assert_int_equal(tally.plain_bytes[RECORDING_QUARANTINED], 60);
-	erase(s, (struct erasure_item){ERASE_RECORDING, CAUSE_SHRED, 2, 3, one}, 1);
-	erase(s, (struct erasure_item){ERASE_GROUP, CAUSE_SHRED, 1, 1, 0}, 2);
-	erase(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, 1, 0, 0}, 1);
-	erase(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, 3, 0, 0}, 1);
+	erase(s, (struct erasure_item){ERASE_RECORDING, CAUSE_SHRED, 2, 3, one, 0, NULL}, 1);
+	erase(s, (struct erasure_item){ERASE_GROUP, CAUSE_SHRED, 1, 1, 0, 0, NULL}, 2);
+	erase(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, 1, 0, 0, 0, NULL}, 1);
+	erase(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, 3, 0, 0, 0, NULL}, 1);
 	assert_int_equal(recording_tally(s->db, 0, &tally), 0);
 	assert_int_equal(tally.count[RECORDING_SEALED], 1);
 	assert_int_equal(tally.count[RECORDING_DESTROYED], 5);

@@ -195,10 +195,10 @@ static void test_finishing(void **state)
 	single = seal(s, 78, g3, 'c');
 	seal(s, 78, g3, 'd');
 	const struct erasure_item items[] = {
-			{ERASE_RECORDING, CAUSE_SHRED, 78, g3, single},
-			{ERASE_RECORDING, CAUSE_EXPIRY, account.id, g1, covered},
-			{ERASE_GROUP, CAUSE_EXPIRY, 77, g2, 0},
-			{ERASE_ACCOUNT, CAUSE_SHRED, account.id, 0, 0},
+			{ERASE_RECORDING, CAUSE_SHRED, 78, g3, single, 0, NULL},
+			{ERASE_RECORDING, CAUSE_EXPIRY, account.id, g1, covered, 0, NULL},
+			{ERASE_GROUP, CAUSE_EXPIRY, 77, g2, 0, 0, NULL},
+			{ERASE_ACCOUNT, CAUSE_SHRED, account.id, 0, 0, 0, NULL},
 	};
 	for (size_t i = 0; i < ELEMENTSOF(items); i++)
 		assert_int_equal(erasure_note(s->db, &items[i]), 0);
@@ -227,9 +227,11 @@ static void test_a_bad_note_is_corrupt(void **state)
 	struct store *s = *state;
 	struct items items = {.n = 0};
 
-	sql(s, "INSERT INTO erasure VALUES (4, 1, 1, 1, 1, 0, 0)");
+	sql(s, "INSERT INTO erasure VALUES (4, 1, 1, 1, 1, 0, NULL, 0, 0)");
 	assert_int_equal(erasure_each(s->db, collect, &items), -RE_CORRUPT);
 	sql(s, "UPDATE erasure SET kind = 1, cause = 3");
+	assert_int_equal(erasure_each(s->db, collect, &items), -RE_CORRUPT);
+	sql(s, "UPDATE erasure SET cause = 1, uid = -1");
 	assert_int_equal(erasure_each(s->db, collect, &items), -RE_CORRUPT);
 	assert_int_equal(items.n, 0);
 }

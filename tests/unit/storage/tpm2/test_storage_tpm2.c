@@ -14,7 +14,7 @@ static void test_what_is_written_is_read(void **state)
 {
 	uint8_t a[ROOT_IMAGE_BYTES], b[ROOT_IMAGE_BYTES];
 	struct stat st;
-	struct erasure_fixture s;
+	struct tpm2_fixture s;
 
 	open_scene(state, &s);
 	assert_string_equal(s.root->assurance, "virtual-tpm");
@@ -45,7 +45,7 @@ static void test_what_is_written_is_read(void **state)
 static void test_overwriting_leaves_nothing(void **state)
 {
 	uint8_t a[ROOT_IMAGE_BYTES], b[ROOT_IMAGE_BYTES], back[ROOT_IMAGE_BYTES];
-	struct erasure_fixture s;
+	struct tpm2_fixture s;
 
 	open_scene(state, &s);
 	random_image(a);
@@ -64,7 +64,7 @@ static void test_overwriting_leaves_nothing(void **state)
 static void test_a_restarted_tpm(void **state)
 {
 	uint8_t a[ROOT_IMAGE_BYTES], b[ROOT_IMAGE_BYTES];
-	struct erasure_fixture s;
+	struct tpm2_fixture s;
 
 	open_scene(state, &s);
 	random_image(a);
@@ -88,7 +88,7 @@ static void test_a_restarted_tpm(void **state)
  * the children's too. */
 static void test_killed_processes(void **state)
 {
-	struct erasure_fixture s = {.folder = *state};
+	struct tpm2_fixture s = {.folder = *state};
 	int status;
 
 	if (!available)
@@ -107,13 +107,12 @@ static void test_killed_processes(void **state)
 	assert_slot(&s, 0, zeros);
 	root_provider_free(s.root);
 	swtpm_close(&s.tpm);
-	free(s.text);
 }
 
 static void test_a_tpm_that_goes_away(void **state)
 {
 	uint8_t a[ROOT_IMAGE_BYTES], b[ROOT_IMAGE_BYTES], back[ROOT_IMAGE_BYTES];
-	struct erasure_fixture s;
+	struct tpm2_fixture s;
 
 	open_scene(state, &s);
 	random_image(a);
@@ -133,7 +132,7 @@ static void test_a_tpm_that_goes_away(void **state)
 	swtpm_tap_fault(&s.tap, SWTPM_CC_NV_READ, 0, 1, 0);
 	assert_int_equal(get(&s, 0, back), -ENODEV);
 	assert_int_equal(reopen(&s, NULL, 0, false), -ENODEV);
-	assert_non_null(strstr(s.text, "TPM"));
+	assert_non_null(strstr(s.reason.text, "TPM"));
 	swtpm_start(&s.tpm);
 	assert_int_equal(reopen(&s, NULL, 0, false), 0);
 	assert_slot(&s, 0, b);
@@ -145,7 +144,7 @@ static void test_a_busy_tpm(void **state)
 {
 	static const uint32_t busy[] = {RC_NV_RATE, RC_RETRY, RC_YIELDED};
 	uint8_t image[ROOT_IMAGE_BYTES];
-	struct erasure_fixture s;
+	struct tpm2_fixture s;
 
 	open_scene(state, &s);
 	for (size_t i = 0; i < ELEMENTSOF(busy); i++) {
@@ -169,7 +168,7 @@ static void test_a_busy_tpm(void **state)
 }
 
 /* A damaged authorisation value in root.tpm2, with a checksum that is right. */
-static void spoil_auth(struct erasure_fixture *s, struct root_tpm2_place *place, unsigned slot)
+static void spoil_auth(struct tpm2_fixture *s, struct root_tpm2_place *place, unsigned slot)
 {
 	uint64_t writes;
 	int fd;
@@ -185,7 +184,7 @@ static void test_a_wrong_authorisation(void **state)
 {
 	uint8_t a[ROOT_IMAGE_BYTES], back[ROOT_IMAGE_BYTES];
 	struct root_tpm2_place place;
-	struct erasure_fixture s;
+	struct tpm2_fixture s;
 
 	open_scene(state, &s);
 	random_image(a);
@@ -212,7 +211,7 @@ static void test_a_wrong_authorisation(void **state)
 static void test_a_tpm_with_a_small_buffer(void **state)
 {
 	uint8_t a[ROOT_IMAGE_BYTES];
-	struct erasure_fixture s;
+	struct tpm2_fixture s;
 
 	open_scene(state, &s);
 	random_image(a);
@@ -232,7 +231,7 @@ static void test_a_tpm_with_a_small_buffer(void **state)
 	close_scene(&s);
 }
 
-static unsigned count_indices(struct erasure_fixture *s)
+static unsigned count_indices(struct tpm2_fixture *s)
 {
 	/* Of what the TPM is told to list, the tap has the answer: count by its size. */
 	static const uint8_t list[] = {0x80, 1, 0, 0, 0, 22, 0, 0, 1, 0x7a, 0, 0, 0, 1, 1, 0x80, 0,
@@ -245,7 +244,7 @@ static unsigned count_indices(struct erasure_fixture *s)
 static void test_removing(void **state)
 {
 	struct root_tpm2_place place;
-	struct erasure_fixture s;
+	struct tpm2_fixture s;
 
 	open_scene(state, &s);
 	assert_int_equal(count_indices(&s), 2);
@@ -268,7 +267,7 @@ static void test_removing(void **state)
 
 static void test_a_failed_creation_leaves_nothing(void **state)
 {
-	struct erasure_fixture s;
+	struct tpm2_fixture s;
 
 	open_scene(state, &s);
 	assert_int_equal(removed(&s, NULL), 0);
@@ -293,12 +292,12 @@ static void test_a_failed_creation_leaves_nothing(void **state)
 static void test_another_tpm(void **state)
 {
 	struct swtpm other;
-	struct erasure_fixture s;
+	struct tpm2_fixture s;
 
 	open_scene(state, &s);
 	swtpm_open(&other);
 	assert_int_equal(reopen(&s, other.tcti, 0, false), -RE_MOVED);
-	assert_non_null(strstr(s.text, "not the TPM"));
+	assert_non_null(strstr(s.reason.text, "not the TPM"));
 	assert_int_equal(removed(&s, other.tcti), -RE_MOVED);
 	assert_int_equal(reopen(&s, NULL, 0, false), 0);
 	assert_slot(&s, 0, zeros);

@@ -14,7 +14,7 @@ static void test_nothing_readable_on_the_wire(void **state)
 			stir[12 + 128] = {0x80, 1, 0, 0, 0, sizeof(stir), 0, 0, 1, 0x46, 0, 128};
 	struct root_tpm2_place place;
 	uint64_t writes;
-	struct erasure_fixture s;
+	struct tpm2_fixture s;
 	int fd;
 
 	open_scene(state, &s);
@@ -43,7 +43,7 @@ static void test_an_owner_with_a_password(void **state)
 	uint8_t change[29 + 14] = {0x80, 2, 0, 0, 0, sizeof(change), 0, 0, 1, 0x29, 0x40, 0, 0, 1,
 			0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0, 0, 14};
 	struct root_tpm2_options options = {.owner_auth = password};
-	struct erasure_fixture s;
+	struct tpm2_fixture s;
 
 	open_scene(state, &s);
 	assert_int_equal(removed(&s, NULL), 0);
@@ -51,7 +51,7 @@ static void test_an_owner_with_a_password(void **state)
 	assert_int_equal(swtpm_command(s.tpm.port, change, sizeof(change)), 0);
 	options.tcti = s.tap.tcti;
 	assert_int_equal(reopen(&s, s.tap.tcti, 0, true), -EKEYREJECTED);
-	assert_non_null(strstr(s.text, "owner's authorisation"));
+	assert_non_null(strstr(s.reason.text, "owner's authorisation"));
 	assert_int_equal(entries(s.folder, false), 0);
 	assert_int_equal(root_tpm2_create(s.folder->fd, &options, &s.root), 0);
 	assert_int_equal(reopen(&s, NULL, 0, false), 0); /* needs it no more */
@@ -65,20 +65,19 @@ static void test_an_owner_with_a_password(void **state)
 
 static void test_no_tpm(void **state)
 {
-	struct erasure_fixture s = {.folder = *state};
+	struct tpm2_fixture s = {.folder = *state};
 
 	if (!available)
 		skip();
 	assert_int_equal(reopen(&s, "/dev/null/tpm", 0, true), -ENODEV);
 	assert_int_equal(reopen(&s, "/nowhere/tpmrm0", 0, true), -ENODEV);
-	assert_non_null(strstr(s.text, "there is no TPM device /nowhere/tpmrm0"));
+	assert_non_null(strstr(s.reason.text, "there is no TPM device /nowhere/tpmrm0"));
 	assert_int_equal(reopen(&s, "swtpm:host=127.0.0.1,port=1", 0, true), -ENODEV);
-	assert_non_null(strstr(s.text, "swtpm:host=127.0.0.1,port=1"));
+	assert_non_null(strstr(s.reason.text, "swtpm:host=127.0.0.1,port=1"));
 	assert_int_equal(reopen(&s, "nosuchtcti:x", 0, true), -ENODEV);
 	assert_int_equal(reopen(&s, "../evil.so:x", 0, true), -EINVAL);
 	assert_int_equal(reopen(&s, "./evil", 0, true), -EINVAL);
 	assert_int_equal(entries(s.folder, false), 0);
-	free(s.text);
 }
 
 /* A device file: a terminal whose other end passes commands on to the TPM, until it stalls. */
@@ -146,7 +145,7 @@ static void test_a_device_that_stops_answering(void **state)
 {
 	uint8_t image[ROOT_IMAGE_BYTES], back[ROOT_IMAGE_BYTES];
 	struct device device;
-	struct erasure_fixture s;
+	struct tpm2_fixture s;
 
 	open_scene(state, &s);
 	random_image(image);
@@ -225,7 +224,7 @@ static void test_no_traces_in_memory(void **state)
 {
 	_cleanup_secret_ uint8_t *image = secret_new(ROOT_IMAGE_BYTES);
 	uint8_t inverse[ROOT_IMAGE_BYTES];
-	struct erasure_fixture s;
+	struct tpm2_fixture s;
 
 #ifdef SANITIZED
 	skip(); /* what was freed is kept */

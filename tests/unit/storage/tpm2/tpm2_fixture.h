@@ -13,74 +13,65 @@
 
 static bool available; /* a TPM to test with */
 
-struct erasure_fixture {
+struct tpm2_fixture {
 	struct folder *folder;
 	struct swtpm tpm;
 	struct swtpm_tap tap;
 	struct root_provider *root;
-	char *text; /* the last errors */
+	struct reason reason; /* of the last failure */
 };
 
-/* Shuts the provider and opens or makes it again; the sentence is in text. */
-static inline int reopen(
-		struct erasure_fixture *s, const char *tcti, uint32_t timeout_ms, bool create)
+/* Shuts the provider and opens or makes it again; the sentence is in reason. */
+static inline int reopen(struct tpm2_fixture *s, const char *tcti, uint32_t timeout_ms, bool create)
 {
 	struct root_tpm2_options options = {.tcti = tcti, .timeout_ms = timeout_ms};
-	size_t len;
-
 	s->root = root_provider_free(s->root);
-	free(s->text);
-	options.errors = open_memstream(&s->text, &len);
+	reason_clear(&s->reason);
+	options.reason = &s->reason;
 	int r = create ? root_tpm2_create(s->folder->fd, &options, &s->root)
 		       : root_tpm2_open(s->folder->fd, &options, &s->root);
-	fclose(options.errors);
-	assert_true(r == 0 ? s->text[0] == '\0' : strlen(s->text) > 20);
+	assert_true(r == 0 ? s->reason.text[0] == '\0' : strlen(s->reason.text) > 20);
 	assert_true((r == 0) == (s->root != NULL));
 	return r;
 }
 
-static inline int removed(struct erasure_fixture *s, const char *tcti)
+static inline int removed(struct tpm2_fixture *s, const char *tcti)
 {
 	struct root_tpm2_options options = {.tcti = tcti};
-	size_t len;
-
 	s->root = root_provider_free(s->root);
-	free(s->text);
-	options.errors = open_memstream(&s->text, &len);
-	int r = root_tpm2_remove(s->folder->fd, &options);
-	fclose(options.errors);
-	return r;
+	reason_clear(&s->reason);
+	options.reason = &s->reason;
+	return root_tpm2_remove(s->folder->fd, &options);
 }
 
-static inline void open_scene(void **state, struct erasure_fixture *s)
+static inline void open_scene(void **state, struct tpm2_fixture *s)
 {
 	if (!available)
 		skip();
-	*s = (struct erasure_fixture){.folder = *state};
+	*s = (struct tpm2_fixture){.folder = *state};
 	swtpm_open(&s->tpm);
 	swtpm_tap_open(&s->tap, &s->tpm);
 	assert_int_equal(reopen(s, s->tap.tcti, 0, true), 0);
 }
 
-static inline void close_scene(struct erasure_fixture *s)
+static inline void close_scene(struct tpm2_fixture *s)
 {
 	root_provider_free(s->root);
 	swtpm_tap_close(&s->tap);
 	swtpm_close(&s->tpm);
-	free(s->text);
 }
 
-static inline int put(struct erasure_fixture *s, unsigned slot, const uint8_t *image)
+static inline int put(struct tpm2_fixture *s, unsigned slot, const uint8_t *image)
 {
 	return s->root->ops->write(s->root, slot, image);
 }
 
-static inline int get(struct erasure_fixture *s, unsigned slot, uint8_t *ret_image)
+static inline int get(struct tpm2_fixture *s, unsigned slot, uint8_t *ret_image)
 {
 	return s->root->ops->read(s->root, slot, ret_image);
 }
 
-static inline void assert_slot(struct erasure_fixture *s, unsigned slot, const uint8_t *expected)
+static inline void assert_slot(struct tpm2_fixture *s, unsigned slot, const uint8_t *expected)
 {
 	uint8_t image[ROOT_IMAGE_BYTES];
 
@@ -97,7 +88,7 @@ static const uint8_t zeros[ROOT_IMAGE_BYTES];
 
 static inline int start(void **state)
 {
-	struct root_tpm2_options options = {.errors = NULL};
+	struct root_tpm2_options options = {.reason = NULL};
 	struct root_provider *root;
 
 	if (sodium_init() < 0)

@@ -15,7 +15,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/common/wire/intake_wire.h"
-#include "daemon/keeper/vault/spool_places.h"
+#include "daemon/keeper/vault/predecessors.h"
 
 static void read_private(
 		struct vault_fixture *vault, const char *id, struct recording_private *ret_private)
@@ -23,7 +23,7 @@ static void read_private(
 	struct recording_row row;
 
 	vault_fixture_row(vault, id, &row);
-	assert_int_equal(recordings_private(vault->vault, &row, ret_private), 0);
+	assert_int_equal(recordings_private(vault->vault->root.tree, &row, ret_private), 0);
 	recording_row_clear(&row);
 }
 
@@ -88,7 +88,7 @@ static void test_other_places_do_not(void **state)
 	struct ingest_job *job = vault_fixture_begin(vault, &request);
 	int result;
 	ulid_format(ingest_recording_id(job), id);
-	ingest_commit(vault->vault, &job, 1, &result);
+	ingest_commit(&vault->vault->ingest, &job, 1, &result);
 	assert_int_equal(result, 0);
 	assert_string_equal(followed(vault, id), "");
 }
@@ -112,13 +112,13 @@ static void test_a_place_goes_with_its_recording(void **state)
 	vault_fixture_id id, other;
 
 	seal_one(vault, "keeps", "a.wav", &other);
-	assert_int_equal(spool_places_count(vault->vault->places), 1);
+	assert_int_equal(predecessors_count(vault->vault->predecessors), 1);
 	for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
 		snprintf(account, sizeof(account), "account-%zu", i);
 		seal_one(vault, account, "a.wav", &id);
-		assert_int_equal(spool_places_count(vault->vault->places), 2);
+		assert_int_equal(predecessors_count(vault->vault->predecessors), 2);
 		assert_int_equal(vault_fixture_erase(vault, kinds[i], id), 0);
-		assert_int_equal(spool_places_count(vault->vault->places), 1);
+		assert_int_equal(predecessors_count(vault->vault->predecessors), 1);
 	}
 	seal_one(vault, "account-0", "a.wav", &id); /* follows nothing any more */
 	assert_string_equal(followed(vault, id), "");
@@ -135,17 +135,17 @@ static void test_places_after_a_start(void **state)
 
 	seal_one(vault, "alice", "oldest.wav", &oldest);
 	seal_one(vault, "alice", "old.wav", &old);
-	for (int i = 0; i < SPOOL_PLACES_RECALLED - 2; i++) {
+	for (int i = 0; i < PREDECESSORS_RECALLED - 2; i++) {
 		snprintf(path, sizeof(path), "%d.wav", i);
 		seal_one(vault, "alice", path, NULL);
 	}
 	seal_one(vault, "alice", "shredded.wav", &shredded);
 	assert_int_equal(vault_fixture_erase(vault, ERASE_RECORDING, shredded), 0);
 	assert_int_equal(vault_fixture_reopen(vault, 0, NULL), 0);
-	assert_int_equal(spool_places_count(vault->vault->places), 0);
+	assert_int_equal(predecessors_count(vault->vault->predecessors), 0);
 	seal_one(vault, "alice", "shredded.wav", &id);
 	assert_string_equal(followed(vault, id), "");
-	assert_int_equal(spool_places_count(vault->vault->places), 1 + SPOOL_PLACES_RECALLED);
+	assert_int_equal(predecessors_count(vault->vault->predecessors), 1 + PREDECESSORS_RECALLED);
 	seal_one(vault, "alice", "old.wav", &id);
 	assert_string_equal(followed(vault, id), old);
 	seal_one(vault, "alice", "oldest.wav", &id);
@@ -165,35 +165,37 @@ static void test_places_are_bounded(void **state)
 	struct recording_private private = {.spool = spool};
 	char path[32];
 
-	for (int64_t i = 1; i <= SPOOL_PLACES_MAX + 100; i++) {
+	for (int64_t i = 1; i <= PREDECESSORS_MAX + 100; i++) {
 		row.id = i;
 		private.path_len = (size_t)snprintf(path, sizeof(path), "%d", (int)i);
 		private.path = (uint8_t *)path;
-		assert_int_equal(spool_places_take(vault->vault, &row, &private), 0);
+		assert_int_equal(predecessors_take(vault->vault->predecessors,
+						 vault->vault->root.tree, &row, &private),
+				0);
 		assert_null(private.follows);
 	}
-	assert_int_equal(spool_places_count(vault->vault->places), SPOOL_PLACES_MAX);
+	assert_int_equal(predecessors_count(vault->vault->predecessors), PREDECESSORS_MAX);
 	/* many victims at once */
 	struct key_path *paths = calloc(100, sizeof(*paths));
 	for (int64_t i = 0; i < 100; i++)
 		paths[i] = key_path_recording(2, 2, i);
-	spool_places_forget(vault->vault->places, paths, 10);
-	assert_int_equal(spool_places_count(vault->vault->places), SPOOL_PLACES_MAX);
-	paths[0] = key_path_recording(1, 1, SPOOL_PLACES_MAX);
-	spool_places_forget(vault->vault->places, paths, 10);
-	assert_int_equal(spool_places_count(vault->vault->places), SPOOL_PLACES_MAX - 1);
+	predecessors_forget(vault->vault->predecessors, paths, 10);
+	assert_int_equal(predecessors_count(vault->vault->predecessors), PREDECESSORS_MAX);
+	paths[0] = key_path_recording(1, 1, PREDECESSORS_MAX);
+	predecessors_forget(vault->vault->predecessors, paths, 10);
+	assert_int_equal(predecessors_count(vault->vault->predecessors), PREDECESSORS_MAX - 1);
 	for (int64_t i = 1; i < 100; i++)
-		paths[i] = key_path_recording(1, 1, SPOOL_PLACES_MAX - i);
-	spool_places_forget(vault->vault->places, paths, 100);
-	assert_int_equal(spool_places_count(vault->vault->places), SPOOL_PLACES_MAX - 100);
+		paths[i] = key_path_recording(1, 1, PREDECESSORS_MAX - i);
+	predecessors_forget(vault->vault->predecessors, paths, 100);
+	assert_int_equal(predecessors_count(vault->vault->predecessors), PREDECESSORS_MAX - 100);
 	paths[0] = key_path_group(1, 2);
 	paths[1] = key_path_account(2);
-	spool_places_forget(vault->vault->places, paths, 2);
-	assert_int_equal(spool_places_count(vault->vault->places), SPOOL_PLACES_MAX - 100);
+	predecessors_forget(vault->vault->predecessors, paths, 2);
+	assert_int_equal(predecessors_count(vault->vault->predecessors), PREDECESSORS_MAX - 100);
 	paths[2] = key_path_group(1, 1);
-	spool_places_forget(vault->vault->places, paths, 3);
-	assert_int_equal(spool_places_count(vault->vault->places), 0);
-	spool_places_forget(NULL, paths, 1);
+	predecessors_forget(vault->vault->predecessors, paths, 3);
+	assert_int_equal(predecessors_count(vault->vault->predecessors), 0);
+	predecessors_forget(NULL, paths, 1);
 	free(paths);
 }
 
@@ -216,7 +218,7 @@ static void seal_with(struct vault_fixture *vault, struct ingest_request *reques
 	int result;
 
 	ulid_format(ingest_recording_id(job), *ret_id);
-	ingest_commit(vault->vault, &job, 1, &result);
+	ingest_commit(&vault->vault->ingest, &job, 1, &result);
 	assert_int_equal(result, 0);
 }
 
@@ -241,16 +243,19 @@ static void test_sidecars_are_sealed(void **state)
 	vault_fixture_shell(vault, "! grep -qa cGFydGljaXBhbnRz $D/keeper/keeper.db*");
 	vault_fixture_shell(vault, "grep -qa default $D/keeper/keeper.db*");
 	/* The very file again: its sidecars may go when they are these. */
-	assert_int_equal(ingest_begin(vault->vault, &request, &job, existing), INGEST_EXISTS);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing),
+			INGEST_EXISTS);
 	request.sidecars = none;
-	assert_int_equal(ingest_begin(vault->vault, &request, &job, existing), INGEST_EXISTS);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing),
+			INGEST_EXISTS);
 	json_t *other = sidecar_list("written since");
 	request.sidecars = other;
-	assert_int_equal(ingest_begin(vault->vault, &request, &job, existing),
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing),
 			INGEST_OTHER_SIDECARS);
 	/* What was shredded does not come back, nor what lay beside it. */
 	assert_int_equal(vault_fixture_erase(vault, ERASE_RECORDING, id), 0);
-	assert_int_equal(ingest_begin(vault->vault, &request, &job, existing), INGEST_EXISTS);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing),
+			INGEST_EXISTS);
 	json_decref(sidecars);
 	json_decref(none);
 	json_decref(other);

@@ -1,4 +1,4 @@
-#include "daemon/keeper/vault/spool_places.h"
+#include "daemon/keeper/vault/predecessors.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -24,15 +24,15 @@ struct place {
 	bool used;
 };
 
-struct spool_places {
+struct predecessors {
 	uint8_t key[crypto_generichash_KEYBYTES];
 	uint32_t bucket[BUCKETS];
-	struct place place[SPOOL_PLACES_MAX]; /* a ring: the oldest goes for the next */
+	struct place place[PREDECESSORS_MAX]; /* a ring: the oldest goes for the next */
 	uint32_t at;
 	int64_t recalled[RECALLED_MAX];
 };
 
-static void clear(struct spool_places *places)
+static void predecessors_clear(struct predecessors *places)
 {
 	sodium_memzero(places->place, sizeof(places->place));
 	memset(places->bucket, 0xff, sizeof(places->bucket)); /* NONE */
@@ -40,18 +40,18 @@ static void clear(struct spool_places *places)
 	places->at = 0;
 }
 
-struct spool_places *spool_places_new(void)
+struct predecessors *predecessors_new(void)
 {
-	struct spool_places *places = calloc(1, sizeof(*places));
+	struct predecessors *places = calloc(1, sizeof(*places));
 
 	if (!places)
 		return NULL;
 	crypto_generichash_keygen(places->key);
-	clear(places);
+	predecessors_clear(places);
 	return places;
 }
 
-struct spool_places *spool_places_free(struct spool_places *places)
+struct predecessors *predecessors_free(struct predecessors *places)
 {
 	if (places)
 		sodium_memzero(places, sizeof(*places));
@@ -59,23 +59,27 @@ struct spool_places *spool_places_free(struct spool_places *places)
 	return NULL;
 }
 
-static uint32_t *bucket_of(struct spool_places *places, const uint8_t hash[static HASH_BYTES])
+static uint32_t *predecessors_bucket(
+		struct predecessors *places, const uint8_t hash[static HASH_BYTES])
 {
 	return &places->bucket[get_le64(hash) & (BUCKETS - 1)];
 }
 
-static struct place *find(struct spool_places *places, const uint8_t hash[static HASH_BYTES])
+static struct place *predecessors_find(
+		struct predecessors *places, const uint8_t hash[static HASH_BYTES])
 {
-	for (uint32_t i = *bucket_of(places, hash); i != NONE; i = places->place[i].next) {
+	for (uint32_t i = *predecessors_bucket(places, hash); i != NONE;
+			i = places->place[i].next) {
 		if (memcmp(places->place[i].hash, hash, HASH_BYTES) == 0)
 			return &places->place[i];
 	}
 	return NULL;
 }
 
-static void drop(struct spool_places *places, struct place *place)
+static void predecessors_drop(struct predecessors *places, struct place *place)
 {
-	uint32_t index = (uint32_t)(place - places->place), *at = bucket_of(places, place->hash);
+	uint32_t index = (uint32_t)(place - places->place),
+		 *at = predecessors_bucket(places, place->hash);
 
 	if (!place->used)
 		return;
@@ -85,66 +89,66 @@ static void drop(struct spool_places *places, struct place *place)
 	sodium_memzero(place, sizeof(*place));
 }
 
-static void add(struct spool_places *places, const uint8_t hash[static HASH_BYTES],
+static void predecessors_add(struct predecessors *places, const uint8_t hash[static HASH_BYTES],
 		const struct recording_row *row)
 {
 	struct place *place = &places->place[places->at];
 
-	drop(places, place);
+	predecessors_drop(places, place);
 	*place = (struct place){.path = key_path_recording(row->account, row->group, row->id),
 			.used = true};
 	memcpy(place->hash, hash, HASH_BYTES);
 	memcpy(place->ulid, row->ulid, ULID_BYTES);
-	place->next = *bucket_of(places, hash);
-	*bucket_of(places, hash) = places->at;
-	places->at = (places->at + 1) % SPOOL_PLACES_MAX;
+	place->next = *predecessors_bucket(places, hash);
+	*predecessors_bucket(places, hash) = places->at;
+	places->at = (places->at + 1) % PREDECESSORS_MAX;
 }
 
-size_t spool_places_count(const struct spool_places *places)
+size_t predecessors_count(const struct predecessors *places)
 {
 	size_t count = 0;
 
-	for (uint32_t i = 0; places && i < SPOOL_PLACES_MAX; i++)
+	for (uint32_t i = 0; places && i < PREDECESSORS_MAX; i++)
 		count += places->place[i].used;
 	return count;
 }
 
-static int compare(const void *a, const void *b)
+static int victim_compare(const void *a, const void *b)
 {
 	return key_path_compare(a, b);
 }
 
 /* Whether the place, or anything above it, is among the sorted paths. */
-static bool is_below(const struct place *place, const struct key_path *paths, size_t n)
+static bool entry_is_below(const struct place *place, const struct key_path *paths, size_t n)
 {
 	struct key_path above = place->path;
 
 	for (above.depth = 1; above.depth <= place->path.depth; above.depth++) {
-		if (bsearch(&above, paths, n, sizeof(*paths), compare))
+		if (bsearch(&above, paths, n, sizeof(*paths), victim_compare))
 			return true;
 	}
 	return false;
 }
 
-void spool_places_forget(struct spool_places *places, const struct key_path *paths, size_t n)
+void predecessors_forget(struct predecessors *places, const struct key_path *paths, size_t n)
 {
 	if (!places || n == 0)
 		return;
 	_cleanup_free_ struct key_path *sorted = calloc(n, sizeof(*sorted));
 	if (!sorted) {
-		clear(places); /* more than need be, and recalled when it is needed */
+		predecessors_clear(places); /* more than need be, and recalled when it is needed */
 		return;
 	}
 	memcpy(sorted, paths, n * sizeof(*sorted));
-	qsort(sorted, n, sizeof(*sorted), compare);
-	for (uint32_t i = 0; i < SPOOL_PLACES_MAX; i++) {
-		if (places->place[i].used && is_below(&places->place[i], sorted, n))
-			drop(places, &places->place[i]);
+	qsort(sorted, n, sizeof(*sorted), victim_compare);
+	for (uint32_t i = 0; i < PREDECESSORS_MAX; i++) {
+		if (places->place[i].used && entry_is_below(&places->place[i], sorted, n))
+			predecessors_drop(places, &places->place[i]);
 	}
 }
 
 /* Of the account, the spool's name and the path. */
-static void hash_place(const struct spool_places *places, int64_t account,
+static void entry_hash(const struct predecessors *places, int64_t account,
 		const struct recording_private *private, uint8_t ret_hash[static HASH_BYTES])
 {
 	crypto_generichash_state state;
@@ -161,68 +165,66 @@ static void hash_place(const struct spool_places *places, int64_t account,
 }
 
 /* Newest first: what is known of a place already is newer. */
-static void recall_one(struct vault *vault, const struct recording_row *row)
+static void predecessors_recall_one(
+		struct predecessors *places, struct keytree *tree, const struct recording_row *row)
 {
 	struct recording_private private = {0};
 	uint8_t hash[HASH_BYTES];
 
-	if (recordings_private(vault, row, &private) < 0 || !private.spool)
+	if (recordings_private(tree, row, &private) < 0 || !private.spool)
 		return;
-	hash_place(vault->places, row->account, &private, hash);
-	if (!find(vault->places, hash))
-		add(vault->places, hash, row);
+	entry_hash(places, row->account, &private, hash);
+	if (!predecessors_find(places, hash))
+		predecessors_add(places, hash, row);
 	recording_private_clear(&private);
 }
 
 /* The account's latest recordings from before this one, once since the start. */
-static void recall(struct vault *vault, const struct recording_row *row)
+static void predecessors_recall(
+		struct predecessors *places, struct keytree *tree, const struct recording_row *row)
 {
-	int64_t *recalled = &vault->places->recalled[row->account % RECALLED_MAX], id = row->id;
+	int64_t *recalled = &places->recalled[row->account % RECALLED_MAX], id = row->id;
 
 	if (*recalled == row->account)
 		return;
 	*recalled = row->account;
-	for (int i = 0; i < SPOOL_PLACES_RECALLED; i++) {
+	for (int i = 0; i < PREDECESSORS_RECALLED; i++) {
 		struct recording_row before;
-		if (recording_before(vault->db, row->account, id, &before) < 0)
+		if (recording_before(keytree_db(tree), row->account, id, &before) < 0)
 			return;
 		id = before.id;
-		recall_one(vault, &before);
+		predecessors_recall_one(places, tree, &before);
 		recording_row_clear(&before);
 	}
 }
 
 /* What was catalogued may have been rolled back since. */
-static bool is_live(struct vault *vault, const struct place *place)
+static bool entry_is_live(struct keytree *tree, const struct place *place)
 {
 	struct recording_row row;
 
-	if (recording_by_ulid(vault->db, place->ulid, &row) < 0)
+	if (recording_by_ulid(keytree_db(tree), place->ulid, &row) < 0)
 		return false;
 	enum recording_state state = row.state;
 	recording_row_clear(&row);
 	return recording_is_live(state);
 }
 
-int spool_places_take(struct vault *vault, const struct recording_row *row,
-		struct recording_private *private)
+int predecessors_take(struct predecessors *places, struct keytree *tree,
+		const struct recording_row *row, struct recording_private *private)
 {
 	uint8_t hash[HASH_BYTES];
 	char text[ULID_TEXT_CHARS + 1];
 
-	if (!vault->places)
-		vault->places = spool_places_new();
-	if (!vault->places)
-		return -ENOMEM;
-	recall(vault, row);
-	hash_place(vault->places, row->account, private, hash);
-	struct place *before = find(vault->places, hash);
-	bool follows = before && is_live(vault, before);
+	predecessors_recall(places, tree, row);
+	entry_hash(places, row->account, private, hash);
+	struct place *before = predecessors_find(places, hash);
+	bool follows = before && entry_is_live(tree, before);
 	if (follows)
 		ulid_format(before->ulid, text);
 	if (before)
-		drop(vault->places, before);
-	add(vault->places, hash, row);
+		predecessors_drop(places, before);
+	predecessors_add(places, hash, row);
 	free(private->follows);
 	private->follows = follows ? strdup(text) : NULL;
 	return follows && !private->follows ? -ENOMEM : 0;

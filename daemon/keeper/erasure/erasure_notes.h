@@ -1,0 +1,39 @@
+/* What is noted for erasure: written down through the gate, collected for an epoch, and said to be
+ * done in the audit log with who ordered it. All in the caller's transaction, but for reading. */
+#pragma once
+
+#include "base/reason.h"
+#include "daemon/keeper/keys/key_path.h"
+#include "daemon/keeper/vault/audit_log.h"
+#include "storage/tables/erasure_table.h"
+
+/* Paths in the key tree of everything that is noted. */
+struct victims {
+	struct key_path *paths;
+	size_t count, room;
+	bool destroys; /* not only keys that a move left behind */
+};
+
+/* Notes one item and records the order, if the gate lets it pass. 0; -RE_REFUSED; -errno, -RE_*. */
+int erasure_notes_add(const struct audit_log *audit, const struct erasure_item *item,
+		uint64_t epoch, struct reason *reason);
+
+/* Everything that is noted; victims is freed by the caller in any case. */
+int erasure_notes_collect(struct db *db, struct victims *victims, struct reason *reason);
+void erasure_notes_free(struct victims *victims);
+
+/* 1 when anything is noted, 0 when nothing is. */
+int erasure_notes_any(struct db *db);
+
+/* A shred that was carried out: for telling who ordered it, however long ago. */
+struct erasure_done {
+	enum erasure_kind kind;
+	char subject[ULID_TEXT_CHARS + 1]; /* a recording's id or an account's handle */
+	uid_t uid;
+};
+
+/* Before the notes are cleared: a record of each shred that this epoch carries out, with the uid and
+ * the reason of whoever ordered it. What expired is one record of the epoch, which the caller writes.
+ * *ret_done is an array to free(), NULL for none. */
+int erasure_notes_record_done(const struct audit_log *audit, uint64_t epoch,
+		struct erasure_done **ret_done, size_t *ret_count);

@@ -1,0 +1,28 @@
+#include "daemon/keeper/open/vault.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "storage/tables/db.h"
+
+uint64_t vault_epoch(const struct vault *vault)
+{
+	return root_epoch(&vault->root);
+}
+
+struct vault *vault_close(struct vault *vault)
+{
+	if (!vault)
+		return NULL;
+	predecessors_free(vault->predecessors);
+	root_close(&vault->root);
+	db_close(vault->db);
+	if (vault->store)
+		vault->store->ops->close(vault->store);
+	if (vault->lock_fd >= 0)
+		close(vault->lock_fd);
+	if (vault->dir_fd >= 0)
+		close(vault->dir_fd);
+	free(vault);
+	return NULL;
+}
