@@ -21,7 +21,8 @@ static void reason_close_cut(char *text, size_t size)
 }
 
 /* Appends to the text; whether all of it fitted. */
-static bool reason_append(char *text, size_t size, const char *format, va_list ap)
+static bool __attribute__((format(printf, 3, 0)))
+reason_append(char *text, size_t size, const char *format, va_list ap)
 {
 	size_t len = strlen(text);
 	int n = vsnprintf(text + len, size - len, format, ap);
@@ -70,6 +71,14 @@ int reason_set_error(struct reason *reason, int r, const char *format, ...)
 	return r;
 }
 
+/* Whether the last line says already that there is more. */
+static bool reason_is_full(const char *text)
+{
+	const char *last = strrchr(text, '\n');
+
+	return last && strcmp(last + 1, MORE_LINE) == 0;
+}
+
 int reason_add_line(struct reason *reason, int r, const char *format, ...)
 {
 	char line[REASON_BYTES] = "";
@@ -80,16 +89,15 @@ int reason_add_line(struct reason *reason, int r, const char *format, ...)
 	va_start(ap, format);
 	(void)reason_append(line, sizeof(line), format, ap);
 	va_end(ap);
-	size_t len = strlen(reason->text), needed = strlen(line) + 1;
-	/* Room for the last line is kept back, so that a reader always learns that there is
-	 * more. */
-	if (len == 0)
-		(void)reason_appendf(reason->text, sizeof(reason->text) - sizeof("\n" MORE_LINE),
-				"%s", line);
-	else if (len + needed + sizeof("\n" MORE_LINE) <= sizeof(reason->text))
-		(void)reason_appendf(reason->text, sizeof(reason->text), "\n%s", line);
-	else if (!strstr(reason->text, "\n" MORE_LINE))
+	size_t len = strlen(reason->text);
+	/* Room for the last line is kept back, so that a reader always learns that there is more. */
+	size_t room = sizeof(reason->text) - sizeof("\n" MORE_LINE);
+	if (reason_is_full(reason->text))
+		return r;
+	if (len > 0 && len + 1 + strlen(line) >= room)
 		(void)reason_appendf(reason->text, sizeof(reason->text), "\n" MORE_LINE);
+	else
+		(void)reason_appendf(reason->text, room, "%s%s", len > 0 ? "\n" : "", line);
 	return r;
 }
 

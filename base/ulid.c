@@ -22,7 +22,7 @@ void ulid_format(const uint8_t id[static ULID_BYTES], char ret_text[static ULID_
 	for (int i = 0; i < ULID_TEXT_CHARS; i++) {
 		unsigned v = 0;
 		for (int bit = 5 * i - 2; bit < 5 * i + 3; bit++)
-			v = v << 1 | (bit < 0 ? 0U : (id[bit / 8] >> (7 - bit % 8)) & 1U);
+			v = v << 1 | (bit < 0 ? 0U : ((unsigned)id[bit / 8] >> (7 - bit % 8)) & 1U);
 		ret_text[i] = alphabet[v];
 	}
 	ret_text[ULID_TEXT_CHARS] = '\0';

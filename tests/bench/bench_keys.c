@@ -24,6 +24,7 @@
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/erasure/retention.h"
 #include "daemon/keeper/keys/keytree.h"
+#include "daemon/keeper/open/vault_open.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/expiry.h"
 #include "daemon/keeper/vault/recordings.h"
@@ -222,7 +223,7 @@ static void erase(struct vault *vault, const struct erasure_item *items, size_t 
 {
 	struct erasure_result result;
 
-	check(vault_fixture_run(vault, items, n, 0, "bench", &result), "erasure");
+	check(erasure_run(&vault->eraser, items, n, &result, NULL), "erasure");
 }
 
 static struct erasure_item any_item(struct vault *vault, int64_t newest, enum erasure_kind kind)
@@ -230,6 +231,7 @@ static struct erasure_item any_item(struct vault *vault, int64_t newest, enum er
 	struct recording_row row = any_recording(vault, newest);
 	struct erasure_item item = {.kind = kind,
 			.cause = CAUSE_SHRED,
+			.reason = "bench",
 			.account = row.account,
 			.group = kind == ERASE_ACCOUNT ? 0 : row.group,
 			.recording = kind == ERASE_RECORDING ? row.id : 0};
@@ -293,7 +295,10 @@ static void measure_large(struct vault *vault, uint64_t recordings)
 	add_account(vault, UINT64_MAX, &row);
 	add_recordings(vault, row.id, 0, recordings);
 	check(db_commit(vault->db), "commit");
-	struct erasure_item item = {.kind = ERASE_ACCOUNT, .cause = CAUSE_SHRED, .account = row.id};
+	struct erasure_item item = {.kind = ERASE_ACCOUNT,
+			.cause = CAUSE_SHRED,
+			.reason = "bench",
+			.account = row.id};
 	account_row_clear(&row);
 	snprintf(what, sizeof(what), "an account of %" PRIu64 " recordings", recordings);
 	struct cost before = cost_now();

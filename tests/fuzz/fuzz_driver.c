@@ -1,8 +1,8 @@
 /* Runs a fuzz target without libFuzzer: the files named as arguments; or, without any, every file
- * of the corpus FUZZ_CORPUS below $srcdir and, from each, the same few thousand mutations every
- * time.
+ * of its corpus and, from each, the same mutations every time. The corpus of fuzz_NAME and of its
+ * negative control fuzz_NAME_control is tests/fuzz/corpus/NAME below $srcdir.
  *
- * Built with FUZZ_PLANTED_BUG it is the negative control: the same run must then find something. */
+ * The negative control has a planted bug: the same run must then find something. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +18,12 @@
 #include "base/durable.h"
 #include "tests/fuzz/fuzz.h"
 
-#define MUTATIONS_PER_FILE 4000
-#define INPUT_MAX_BYTES    65536
-#define HARD_ERROR         99 /* to automake: not a finding, but no test either */
+#define CORPUS_DIR      "tests/fuzz/corpus"
+#define PROGRAM_PREFIX  "fuzz_"
+#define CONTROL_SUFFIX  "_control"
+#define MUTATIONS       8000 /* of all files together */
+#define INPUT_MAX_BYTES 65536
+#define HARD_ERROR      99 /* to automake: not a finding, but no test either */
 
 struct input {
 	uint8_t bytes[INPUT_MAX_BYTES];
@@ -128,11 +131,11 @@ static int run_files(int n, char **paths)
 }
 
 /* One to four mutations at a time: most single ones are still near enough to get deep. */
-static void run_mutations(const struct input *seed, struct dice *dice)
+static void run_mutations(const struct input *seed, struct dice *dice, int mutations)
 {
 	static struct input in;
 
-	for (int i = 0; i < MUTATIONS_PER_FILE; i++) {
+	for (int i = 0; i < mutations; i++) {
 		memcpy(in.bytes, seed->bytes, seed->len);
 		in.len = seed->len;
 		for (size_t n = roll(dice, 4) + 1; n > 0; n--)
@@ -141,48 +144,56 @@ static void run_mutations(const struct input *seed, struct dice *dice)
 	}
 }
 
-static int run_corpus(void)
+static int is_input(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+static int run_folder(int dir_fd)
 {
 	static struct input seed;
-	const char *srcdir = getenv("srcdir");
-	_cleanup_free_ char *path = NULL;
 	struct dirent **entries;
-	int files = 0;
+	int n = scandirat(dir_fd, ".", &entries, is_input, alphasort), read = 0;
 
-	if (asprintf(&path, "%s/%s", srcdir ? srcdir : ".", FUZZ_CORPUS) < 0)
-		return HARD_ERROR;
-	_cleanup_close_ int dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int n = dir_fd < 0 ? -1 : scandirat(dir_fd, ".", &entries, NULL, alphasort);
 	for (int i = 0; i < n; i++) {
 		struct dice dice = {.state = (uint64_t)i};
-		if (entries[i]->d_type != DT_DIR && load(dir_fd, entries[i]->d_name, &seed) == 0 &&
-				seed.len > 0) {
+		if (load(dir_fd, entries[i]->d_name, &seed) == 0 && seed.len > 0) {
 			LLVMFuzzerTestOneInput(seed.bytes, seed.len);
-			run_mutations(&seed, &dice);
-			files++;
+			run_mutations(&seed, &dice, MUTATIONS / n);
+			read++;
 		}
 		free(entries[i]);
 	}
 	if (n >= 0)
 		free(entries);
-	if (files == 0) {
-		fprintf(stderr, "no corpus in %s\n", path);
-		return HARD_ERROR;
-	}
-	printf("%d files, %d mutations of each\n", files, MUTATIONS_PER_FILE);
-	return 0;
+	if (read > 0)
+		printf("%d files, %d mutations of each\n", read, MUTATIONS / n);
+	return read;
 }
 
-#ifdef FUZZ_PLANTED_BUG
+static int run_corpus(const char *name)
+{
+	const char *srcdir = getenv("srcdir");
+	_cleanup_free_ char *path = NULL;
+
+	if (asprintf(&path, "%s/" CORPUS_DIR "/%s", srcdir ? srcdir : ".", name) < 0)
+		return HARD_ERROR;
+	_cleanup_close_ int dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd >= 0 && run_folder(dir_fd) > 0)
+		return 0;
+	fprintf(stderr, "no corpus in %s\n", path);
+	return HARD_ERROR;
+}
+
 /* The run happens in a child, which must die of what it finds. */
-static int run_control(void)
+static int run_control(const char *name)
 {
 	int status;
 
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid == 0)
-		_exit(run_corpus());
+		_exit(run_corpus(name));
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		return HARD_ERROR;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT)
@@ -190,16 +201,32 @@ static int run_control(void)
 	fprintf(stderr, "the planted bug was not found\n");
 	return WIFEXITED(status) && WEXITSTATUS(status) == HARD_ERROR ? HARD_ERROR : 1;
 }
-#endif
+
+/* Takes the suffix of a negative control off the name; false for any other name. */
+static bool cut_control_suffix(char *name)
+{
+	size_t len = strlen(name), suffix = strlen(CONTROL_SUFFIX);
+
+	if (len <= suffix || strcmp(name + len - suffix, CONTROL_SUFFIX) != 0)
+		return false;
+	name[len - suffix] = '\0';
+	return true;
+}
 
 int main(int argc, char **argv)
 {
+	const char *program = program_invocation_short_name;
+
 	LLVMFuzzerInitialize(&argc, &argv);
 	if (argc > 1)
 		return run_files(argc - 1, argv + 1);
-#ifdef FUZZ_PLANTED_BUG
-	return run_control();
-#else
-	return run_corpus();
-#endif
+	if (strncmp(program, PROGRAM_PREFIX, strlen(PROGRAM_PREFIX)) != 0) {
+		fprintf(stderr, "%s: the name tells the corpus, and must begin with %s\n", program,
+				PROGRAM_PREFIX);
+		return HARD_ERROR;
+	}
+	_cleanup_free_ char *name = strdup(program + strlen(PROGRAM_PREFIX));
+	if (!name)
+		return HARD_ERROR;
+	return cut_control_suffix(name) ? run_control(name) : run_corpus(name);
 }

@@ -4,21 +4,41 @@
  * does not keep the others from being made: an operator learns of every problem in one run. */
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "daemon/common/config/config.h"
 #include "daemon/common/config/config_path.h"
+
+/* Adds a line; whatever the file says is made printable. -RE_CONFIG, -ENOMEM. */
+__attribute__((format(printf, 2, 3))) static int check_complain(
+		struct reason *reason, const char *format, ...)
+{
+	_cleanup_free_ char *message = NULL, *safe = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	int n = vasprintf(&message, format, arguments);
+	va_end(arguments);
+	if (n < 0) {
+		message = NULL;
+		return -ENOMEM;
+	}
+	safe = text_printable(message, (size_t)n);
+	return safe ? reason_add_line(reason, -RE_CONFIG, "%s", safe) : -ENOMEM;
+}
 
 static int check_spool_class(const struct config *config, const struct config_spool *spool,
 		struct reason *reason)
 {
 	if (config_find_class(config, spool->class))
 		return 0;
-	return reason_add_line(reason, -RE_CONFIG,
+	return check_complain(reason,
 			"%s: [spool %s]: there is no class %s; add [class %s] with its Keep=",
 			spool->origin, spool->name, spool->class, spool->class);
 }
@@ -30,7 +50,7 @@ static int complain_no_profile(const struct config_spool *spool, struct reason *
 	for (size_t i = 0, n = 0; profile_builtin_at(i) && n < sizeof(known); i++)
 		n += (size_t)snprintf(known + n, sizeof(known) - n, "%s %s", i > 0 ? "," : "",
 				profile_builtin_at(i)->name);
-	return reason_add_line(reason, -RE_CONFIG,
+	return check_complain(reason,
 			"%s: [spool %s]: there is no profile %s; available:%s; or add [profile %s] "
 			"with its Files=",
 			spool->origin, spool->name, spool->profile, known, spool->profile);
@@ -43,7 +63,7 @@ static int check_texts(const struct profile_text *text, const char *where, struc
 	int r = profile_compile(text, &why, &profile);
 
 	if (r == -RE_CONFIG)
-		reason_add_line(reason, r, "%s, profile %s: %s", where, text->name, why.text);
+		r = check_complain(reason, "%s, profile %s: %s", where, text->name, why.text);
 	if (r == 0)
 		profile_free(profile);
 	return r;
@@ -84,7 +104,7 @@ static int check_account_map(const struct config_spool *spool, struct reason *re
 
 	if (r <= 0)
 		return r;
-	return reason_add_line(reason, -RE_CONFIG,
+	return check_complain(reason,
 			"%s: [spool %s]: AccountMap=%s lies in the spool; keep it elsewhere",
 			spool->origin, spool->name, spool->account_map);
 }
@@ -93,13 +113,13 @@ static int check_spool_pair(
 		const struct config_spool *a, const struct config_spool *b, struct reason *reason)
 {
 	if (strcmp(a->name, b->name) == 0)
-		return reason_add_line(reason, -RE_CONFIG,
+		return check_complain(reason,
 				"%s: spool %s is already defined at %s; give it another name",
 				b->origin, b->name, a->origin);
 	int r = config_path_overlap(a->path, b->path);
 	if (r <= 0)
 		return r;
-	return reason_add_line(reason, -RE_CONFIG,
+	return check_complain(reason,
 			"%s: spool %s (%s) overlaps spool %s (%s) of %s; keep them apart",
 			b->origin, b->name, b->path, a->name, a->path, a->origin);
 }
@@ -119,7 +139,7 @@ static int check_directories(const struct config *config, const struct config_sp
 		if (r < 0)
 			return r;
 		if (r > 0)
-			result = reason_add_line(reason, -RE_CONFIG,
+			result = check_complain(reason,
 					"%s: spool %s (%s) overlaps the %s directory (%s); keep "
 					"them apart",
 					spool->origin, spool->name, spool->path, own[i].what,
@@ -152,7 +172,7 @@ int config_check(const struct config *config, struct reason *reason)
 	int r = 0;
 
 	if (config->n_spools > CONFIG_SPOOLS_MAX)
-		return reason_add_line(reason, -RE_CONFIG,
+		return check_complain(reason,
 				"%s: more than %d spools; a spool takes all folders below it, so "
 				"name the folder above",
 				config->spools[CONFIG_SPOOLS_MAX].origin, CONFIG_SPOOLS_MAX);

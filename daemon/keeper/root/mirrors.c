@@ -28,7 +28,8 @@ static int copies_new(
 	if (!set)
 		return -ENOMEM;
 	snprintf(own.location, sizeof(own.location), "%s", root->settings.keeper_dir);
-	own.why_away = *why_away;
+	if (why_away)
+		own.why_away = *why_away;
 	int r = root_set_add(set, &own);
 	if (r < 0)
 		root_set_free(set);

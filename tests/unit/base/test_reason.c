@@ -59,6 +59,9 @@ static void test_lines(void **state)
 		assert_int_equal(reason_add_line(&reason, -RE_CONFIG, "%s", long_line), -RE_CONFIG);
 	assert_string_equal(strrchr(reason.text, '\n'), "\n(and more)");
 	assert_null(strstr(strstr(reason.text, "(and more)") + 1, "(and more)"));
+	/* what would still fit is not put behind it */
+	reason_add_line(&reason, 0, "short");
+	assert_string_equal(strrchr(reason.text, '\n'), "\n(and more)");
 }
 
 /* Cut text stays UTF-8 and says that it was cut. */

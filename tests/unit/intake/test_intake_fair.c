@@ -175,7 +175,7 @@ enum { LARGE = 3 };
 /* Sparse: what it has for content are zeros. */
 static void put_large(const struct spool_fixture *f)
 {
-	char path[16];
+	char path[32];
 
 	for (int i = 0; i < LARGE; i++) {
 		snprintf(path, sizeof(path), "large-%d", i);
@@ -194,7 +194,7 @@ static void large_ones_do_not_hold_up_small_ones(void **state)
 	d->keeper.hold_from_bytes = JOBS_LARGE_BYTES;
 	intake_daemon_start(d);
 	for (int round = 0; round < 3; round++) {
-		char prefix[16];
+		char prefix[32];
 		snprintf(prefix, sizeof(prefix), "small%d", round);
 		put_many(&d->spool, prefix, 20, "audio");
 		intake_daemon_await(d, all_committed, &(const struct many){prefix, 20});

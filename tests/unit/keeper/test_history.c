@@ -479,7 +479,7 @@ static void test_random_histories(void **state)
 /* That the histories can tell. */
 static void test_mutants_are_seen(void **state)
 {
-	for (int i = NO_FORMER_PLACE; i <= NO_RETIRING; i++) {
+	for (unsigned i = NO_FORMER_PLACE; i <= NO_RETIRING; i++) {
 		unsigned seed = 1;
 		mutant = i;
 		while (seed < 20 && !live_through(seed))

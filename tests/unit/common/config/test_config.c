@@ -298,7 +298,7 @@ static void test_all_errors_are_told(void **state)
 		lines++;
 	assert_int_equal(lines, 5);
 	for (int line = 2; line <= 8; line++) {
-		char at[16];
+		char at[32];
 		snprintf(at, sizeof(at), "c.conf:%d:", line);
 		assert_int_equal(strstr(run.said, at) != NULL, line != 6 && line != 7);
 	}
@@ -440,6 +440,11 @@ static void test_profiles_refused(void **state)
 					"[spool a], profile directory: Ignore=): ", 1},
 			{"[spool a]\nPath=/s\nAccountMap=/s/map\n",
 					"[spool a]: AccountMap=/s/map lies in the spool", 1},
+			/* What the file says is made printable: \xc2\x9b begins a terminal's commands. */
+			{"[spool a]\nPath=/s\nIgnore=\xc2\x9b(\n",
+					"[spool a], profile directory: Ignore=\\xc2\\x9b(: ", 1},
+			{"[spool a]\nPath=/\xff\nAccountMap=/\xff/map\n",
+					"[spool a]: AccountMap=/\\xff/map lies in the spool", 1},
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(bad); i++)

@@ -50,7 +50,7 @@ static char *outline_table(const struct control_method *methods)
  * is called with `more` stands in the comment above it. */
 static char *outline_interface(const char *interface)
 {
-	static const char keyword[] = "method ", with_more[] = "# Called with `more`";
+	static const char keyword[] = "method ", with_more[] = "# Call with `more`";
 	char *text = NULL;
 	size_t size = 0;
 	FILE *f = open_memstream(&text, &size);
@@ -98,7 +98,7 @@ static void test_control_spoilt_interfaces_differ(void **state)
 			{"(id: string, purpose: string, ", "(id: string, "},
 			{"(id: string, purpose: string, ", "(id: string, purpose: ?string, "},
 			{"(args: []string, ", "(args: string, "},
-			{"# Called with `more`: replies in pages.", "#"},
+			{"# Call with `more`: each reply is a page of recordings, oldest first.", "#"},
 	};
 	_cleanup_free_ char *table = outline_table(control_methods);
 
