@@ -146,7 +146,7 @@ static int create_files(struct vault *vault, FILE *errors)
 	if (r == 0)
 		r = db_commit(vault->db);
 	if (r == 0)
-		r = vault->store->ops->witness_put(vault->store, 1);
+		r = object_store_witness_put(vault->store, 1);
 	return r;
 }
 
@@ -155,7 +155,7 @@ static int create(struct vault *vault, FILE *errors)
 	const char *dir = vault->config->keeper_dir;
 	bool again = exists(vault, CREATING);
 	uint64_t witnessed;
-	int r = vault->store->ops->witness_get(vault->store, &witnessed);
+	int r = object_store_witness_get(vault->store, &witnessed);
 
 	if (r < 0)
 		return fail(errors, r, "cannot read", vault->config->objects_dir);
@@ -245,7 +245,7 @@ static int sweep(struct vault *vault)
 	if (r < 0 && r != -ENOENT)
 		return r;
 	ms = ms > SWEEP_BACK_MS ? ms - SWEEP_BACK_MS : 0;
-	r = vault->store->ops->sweep(vault->store, ms, known, vault, &set_aside);
+	r = object_store_sweep(vault->store, ms, known, vault, &set_aside);
 	if (set_aside > 0)
 		event_log(LOG_WARNING, EVENT_PLAIN, NULL,
 				"%zu sealed objects in %s are in no catalog: set aside as *.uncatalogued. A "
@@ -312,7 +312,7 @@ static int open_or_create(struct vault *vault, uint64_t accept_restored, FILE *e
 		r = take_lock(vault, errors);
 	if (r < 0)
 		return r;
-	r = object_store_dir_open(vault->config->objects_dir, &vault->store);
+	r = object_store_open(vault->config->objects_dir, &vault->store);
 	if (r < 0)
 		return fail(errors, r, "cannot open the object directory",
 				vault->config->objects_dir);
@@ -348,8 +348,7 @@ struct vault *vault_close(struct vault *vault)
 	keytree_free(vault->tree);
 	root_set_free(vault->root);
 	db_close(vault->db);
-	if (vault->store)
-		vault->store->ops->close(vault->store);
+	object_store_close(vault->store);
 	if (vault->lock_fd >= 0)
 		close(vault->lock_fd);
 	if (vault->dir_fd >= 0)

@@ -95,6 +95,18 @@ static int set_root(const struct config_key *key, const char *value, void *field
 	return -RE_CONFIG;
 }
 
+static int set_verify(const struct config_key *key, const char *value, void *field, FILE *why)
+{
+	bool ends = strcmp(value, "ends") == 0;
+
+	if (!ends && strcmp(value, "full") != 0) {
+		fputs("is not understood: use full or ends", why);
+		return -RE_CONFIG;
+	}
+	*(bool *)field = ends;
+	return 0;
+}
+
 static int set_tpm_device(const struct config_key *key, const char *value, void *field, FILE *why)
 {
 	if (*value == '/' || strchr(value, ':'))
@@ -200,6 +212,7 @@ static const struct config_key keeper_keys[] = {
 				0, NULL},
 		{"LowSpace", set_percent, offsetof(struct config, objects_low_percent), 0,
 				WATERMARK_PERCENT_MAX, "0% to 90%"},
+		{"Verify", set_verify, offsetof(struct config, verify_ends), 0, 0, NULL},
 };
 
 static const struct config_key intake_keys[] = {

@@ -92,9 +92,9 @@ int bury_objects(struct vault *vault, size_t max, bool *ret_more)
 	int r = ulids ? removal_list(vault->db, ulids, max, &n) : -ENOMEM;
 
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = vault->store->ops->remove(vault->store, ulids[i]);
+		r = object_store_remove(vault->store, ulids[i]);
 	if (r == 0 && n > 0)
-		r = vault->store->ops->sync(vault->store);
+		r = object_store_sync_removed(vault->store);
 	if (r == 0 && n > 0)
 		r = db_begin(vault->db);
 	for (size_t i = 0; i < n && r == 0; i++)

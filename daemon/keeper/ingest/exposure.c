@@ -8,7 +8,7 @@ void exposure_add(struct exposure *exposure, int64_t us)
 	exposure->sample_us[exposure->count++ % EXPOSURE_SAMPLES] = us;
 }
 
-static int compare(const void *a, const void *b)
+static int sample_compare(const void *a, const void *b)
 {
 	const int64_t *x = a, *y = b;
 
@@ -23,7 +23,7 @@ int64_t exposure_percentile_us(const struct exposure *exposure, unsigned p)
 	if (n == 0)
 		return -1;
 	memcpy(sorted, exposure->sample_us, n * sizeof(*sorted));
-	qsort(sorted, n, sizeof(*sorted), compare);
+	qsort(sorted, n, sizeof(*sorted), sample_compare);
 	size_t rank = (n * p + 99) / 100;
 	return sorted[rank ? rank - 1 : 0];
 }

@@ -22,7 +22,7 @@ static int duplicate(const struct socket_fds *fds, struct socket_fds *ret_fds)
 	return 0;
 }
 
-static int keep(struct intake_replies *replies, json_t *message, const struct socket_fds *fds)
+static int reply_keep(struct intake_replies *replies, json_t *message, const struct socket_fds *fds)
 {
 	size_t last = (replies->first + replies->count) % INTAKE_REPLIES_MAX;
 	struct intake_reply *reply = &replies->waiting[last];
@@ -42,10 +42,10 @@ int intake_replies_send(struct intake_replies *replies, int fd, json_t *message,
 {
 	int r = replies->count > 0 ? -EAGAIN : intake_wire_send(fd, message, fds);
 
-	return r == -EAGAIN ? keep(replies, message, fds) : r;
+	return r == -EAGAIN ? reply_keep(replies, message, fds) : r;
 }
 
-static void drop_first(struct intake_replies *replies)
+static void reply_drop_first(struct intake_replies *replies)
 {
 	struct intake_reply *reply = &replies->waiting[replies->first];
 
@@ -62,7 +62,7 @@ int intake_replies_flush(struct intake_replies *replies, int fd)
 		int r = intake_wire_send(fd, reply->message, &reply->fds);
 		if (r < 0)
 			return r == -EAGAIN ? 0 : r;
-		drop_first(replies);
+		reply_drop_first(replies);
 	}
 	return 0;
 }
@@ -70,5 +70,5 @@ int intake_replies_flush(struct intake_replies *replies, int fd)
 void intake_replies_clear(struct intake_replies *replies)
 {
 	while (replies->count > 0)
-		drop_first(replies);
+		reply_drop_first(replies);
 }

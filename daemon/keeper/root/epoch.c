@@ -160,7 +160,7 @@ int epoch_apply(struct vault *vault, const struct root_record *next)
 /* The erasure does not depend on it: a full object folder must not undo, or stop, a shred. */
 void epoch_witness(struct vault *vault)
 {
-	int r = vault->store->ops->witness_put(vault->store, vault_epoch(vault));
+	int r = object_store_witness_put(vault->store, vault_epoch(vault));
 
 	vault->witness_owed = r < 0;
 	if (r < 0)

@@ -190,7 +190,7 @@ static int refuse(struct vault *vault, const struct vault_row *row, const struct
 static int check_witness(struct vault *vault, uint64_t epoch, FILE *errors)
 {
 	uint64_t witnessed;
-	int r = vault->store->ops->witness_get(vault->store, &witnessed);
+	int r = object_store_witness_get(vault->store, &witnessed);
 
 	if (r < 0)
 		return cannot(vault, r, "compare the objects' epoch with that", errors);

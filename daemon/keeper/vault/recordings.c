@@ -278,7 +278,7 @@ int recordings_open(struct vault *vault, const struct recording_row *row,
 
 	if (!recording_is_live(row->state))
 		return -RE_GONE;
-	object_fd = vault->store->ops->open(vault->store, row->ulid);
+	object_fd = object_store_open_object(vault->store, row->ulid);
 	if (object_fd < 0)
 		return object_fd;
 	int r = age_header_read(object_fd, &header, &bytes);

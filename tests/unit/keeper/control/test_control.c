@@ -65,7 +65,8 @@ static void start_intake(struct fixture *f)
 	int fd = socket_listen(f->intake_path, SOCK_SEQPACKET, 0600);
 
 	assert_true(fd >= 0);
-	assert_int_equal(intake_server_start(&f->loop, f->state.vault, fd, geteuid(), &f->intake),
+	assert_int_equal(intake_server_start(&f->loop, f->state.vault, fd, geteuid(),
+					 &vault_fixture_observer, &f->intake),
 			0);
 	restart_control(f);
 }
