@@ -29,8 +29,8 @@ static void journal_sealed(void *context, const struct ingest_summary *what)
 
 	texts_make(what, &t);
 	if (what->quarantine)
-		event_log(LOG_WARNING, EVENT_QUARANTINED, &t.fields,
-				"recording %s quarantined: %s", t.id, what->quarantine);
+		event_log(LOG_WARNING, EVENT_QUARANTINED, &t.fields, "recording %s quarantined: %s",
+				t.id, what->quarantine);
 	else
 		event_log(LOG_INFO, EVENT_SEALED, &t.fields,
 				"recording %s sealed, %" PRId64 " bytes", t.id, what->plain_bytes);
@@ -51,9 +51,10 @@ static void journal_spoiled(void *context, const struct ingest_summary *what, in
 
 	texts_make(what, &t);
 	event_log(LOG_ERR, EVENT_DAMAGED, &t.fields,
-			"the sealed object of recording %s is not on the disk as it was sealed (%s): "
-			"thrown away, and the recording stays in its spool to be sealed again; if "
-			"this happens again, check the disk and the memory of this machine",
+			"the sealed object of recording %s is not on the disk as it was sealed "
+			"(%s): it is thrown away, and the recording stays in its spool to be "
+			"sealed again; if this happens more than once, check the disk and the "
+			"memory of this machine",
 			t.id, re_strerror(error));
 }
 

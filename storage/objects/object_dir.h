@@ -4,8 +4,8 @@
 #include <dirent.h>
 #include <pthread.h>
 
-#include "storage/objects/object_backend.h"
 #include "storage/objects/object_name.h"
+#include "storage/objects/object_table.h"
 
 #define OBJECT_DIR_DIRTY_MAX 16
 
@@ -40,7 +40,7 @@ DIR *object_dir_list(int fd);
 /* The descriptor of a shard, or -errno. */
 int object_dir_shard(const struct object_dir *dir, const char *name);
 
-/* Of the table of object_backend.h. */
+/* Of the table of object_table.h. */
 int object_dir_sweep(struct object_store *store, uint64_t since_ms, object_known known,
 		void *context, size_t *ret_set_aside);
 int object_dir_witness_get(struct object_store *store, uint64_t *ret_epoch);

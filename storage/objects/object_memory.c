@@ -11,8 +11,8 @@
 
 #include "base/cleanup.h"
 #include "base/durable.h"
-#include "storage/objects/object_backend.h"
 #include "storage/objects/object_name.h"
+#include "storage/objects/object_table.h"
 
 #define FREE_BYTES (UINT64_C(1) << 40)
 

@@ -31,7 +31,6 @@ void object_name_format(const uint8_t ulid[static ULID_BYTES], struct object_nam
 bool object_name_parse(const char *file, uint8_t ret_ulid[static ULID_BYTES]);
 
 /* The shard that ids of this time begin with. */
-void object_name_shard_of_ms(
-		uint64_t ms, char ret_shard[static OBJECT_NAME_SHARD_CHARS + 1]);
+void object_name_shard_of_ms(uint64_t ms, char ret_shard[static OBJECT_NAME_SHARD_CHARS + 1]);
 
 uint64_t object_name_ms(const uint8_t ulid[static ULID_BYTES]);

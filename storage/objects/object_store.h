@@ -1,5 +1,5 @@
 /* Where sealed objects are: everything the keeper asks of a store, whatever the store is made of.
- * Callers use this header; who makes a store fills the table of object_backend.h.
+ * Callers use this header; who makes a store fills the table of object_table.h.
  *
  * An object is written once and never changed. Its life, and the function of each step:
  *
@@ -89,8 +89,8 @@ int object_store_sync_removed(struct object_store *store);
 /* Sets aside objects younger than since_ms (the time in their ids) that nobody knows, and counts
  * them: left by a crash between publish and catalog, or newer than a catalog that was put back.
  * Opening finds one again that somebody knows after all. Removes what a crash left of drafts.
- * known() returns 1, 0 or an error, which ends the sweep; it must not use the store. No draft may be
- * open. */
+ * known() returns 1, 0 or an error, which ends the sweep; it must not use the store. No draft may
+ * be open. */
 typedef int (*object_known)(void *context, const uint8_t ulid[static ULID_BYTES]);
 int object_store_sweep(struct object_store *store, uint64_t since_ms, object_known known,
 		void *context, size_t *ret_set_aside);

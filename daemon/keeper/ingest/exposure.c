@@ -1,3 +1,4 @@
+/* The last samples, sorted when somebody asks. */
 #include "daemon/keeper/ingest/exposure.h"
 
 #include <stdlib.h>

@@ -2,13 +2,14 @@
  *
  * States of one recording, what is on disk in each, and what a crash there leaves:
  *
- *     BEGUN      plaintext, unnamed object      the object vanishes with its last descriptor; the
- *                                               plaintext is found again by the intake's scan
- *     VERIFIED   the same                       the same
- *     NAMED      plaintext, named object        the object is set aside at start, its key was never
- *                                               stored; the plaintext is found again
- *     CATALOGUED plaintext, named object, rows  found again, known by its source hash: only unlinked
- *     (answered) named object, rows             done
+ *     BEGUN       plaintext, unnamed object      the object vanishes with its last descriptor;
+ *                                                the intake's scan finds the plaintext again
+ *     VERIFIED    the same                       the same
+ *     NAMED       plaintext, named object        the object is set aside at start, its key was
+ *                                                never stored; the plaintext is found again
+ *     CATALOGUED  plaintext, named object, rows  found again, known by its source hash: only
+ *                                                unlinked
+ *     (answered)  named object, rows             done
  *
  *     BEGUN -> VERIFIED       ingest_verify()     any thread
  *     VERIFIED -> NAMED       ingest_name()       any thread; several jobs share one sync
@@ -83,9 +84,9 @@ int ingest_begin(struct vault *vault, const struct ingest_request *request,
 		struct ingest_job **ret_job, uint8_t ret_existing[static ULID_BYTES]);
 void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start);
 
-/* Checks the next stride of the object, INGEST_STRIDE_CHUNKS chunks at most; ends_only: all there is
- * to check for Verify=ends. 1: there is more to check. 0: the object is right, to its end. <0: it is
- * not (-RE_PAYLOAD), or cannot be read. Memory: INGEST_VERIFY_BYTES, for the call. */
+/* Checks the next stride of the object, INGEST_STRIDE_CHUNKS chunks at most; ends_only: all there
+ * is to check for Verify=ends. 1: there is more to check. 0: the object is right, to its end. <0:
+ * it is not (-RE_PAYLOAD), or cannot be read. Memory: INGEST_VERIFY_BYTES, for the call. */
 #define INGEST_STRIDE_CHUNKS 1024 /* 64 MiB: others that use the thread get a turn in between */
 #define INGEST_VERIFY_BYTES  ((size_t)1 << 20)
 int ingest_verify(struct ingest_job *job, bool ends_only);

@@ -204,7 +204,8 @@ static int make_header(struct ingest_job *job)
 			&job->header, &job->header_bytes);
 }
 
-static int job_fill(struct vault *vault, struct ingest_job *job, const struct ingest_request *request)
+static int job_fill(
+		struct vault *vault, struct ingest_job *job, const struct ingest_request *request)
 {
 	struct account_row account;
 	const char *quarantine = NULL;

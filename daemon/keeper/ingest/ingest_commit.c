@@ -43,8 +43,8 @@ void ingest_unname(struct ingest_job *const *jobs, size_t n, const int *results)
 	}
 }
 
-/* The account may have been shredded while the intake was sealing; then the intake begins once more,
- * and the recording goes to quarantine. */
+/* The account may have been shredded while the intake was sealing; then the intake begins once
+ * more, and the recording goes to quarantine. */
 static int account_admits(struct vault *vault, const struct ingest_job *job)
 {
 	struct account_row row;
@@ -155,10 +155,10 @@ static int catalogue_all(struct vault *vault, struct ingest_job *const *jobs, si
 	return r;
 }
 
-/* A commit whose sync failed may come to light again at the next start, and then the objects must be
- * there: only a restart can tell. */
-static void catalogue_doubt(struct vault *vault, struct ingest_job *const *jobs, size_t n,
-		const int *results)
+/* A commit whose sync failed may come to light again at the next start, and then the objects must
+ * be there: only a restart can tell. */
+static void catalogue_doubt(
+		struct vault *vault, struct ingest_job *const *jobs, size_t n, const int *results)
 {
 	vault->stuck = true;
 	for (size_t i = 0; i < n; i++)

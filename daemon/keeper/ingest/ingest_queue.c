@@ -203,7 +203,8 @@ static void batch_named(uv_work_t *work, int status)
 	struct batch *batch = &queue->batch;
 	bool leftover = ingest_catalogue(queue->vault, batch->jobs, batch->n, batch->results);
 
-	if (leftover && uv_queue_work(queue->loop, &batch->work, unname_in_thread, batch_unnamed) == 0)
+	if (leftover && uv_queue_work(queue->loop, &batch->work, unname_in_thread, batch_unnamed) ==
+					0)
 		return;
 	batch_end(queue);
 }

@@ -42,8 +42,8 @@ int ingest_queue_new(uv_loop_t *loop, struct vault *vault, const struct ingest_o
 /* The job becomes the queue's on success. -ENOMEM. */
 int ingest_queue_add(struct ingest_queue *queue, const struct ingest_queue_order *order);
 
-/* Nobody with this context waits for an answer any more: what was not verified is aborted, the rest
- * is committed, and committed() is called for none of them. */
+/* Nobody with this context waits for an answer any more: committed() is called for none of its
+ * jobs. Those in the batch under way are committed, the others are aborted. */
 void ingest_queue_leave(struct ingest_queue *queue, const void *context);
 
 /* Leaves everybody, and frees the queue when the threads are done with it: the loop must run until

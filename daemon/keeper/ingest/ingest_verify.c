@@ -57,8 +57,8 @@ static int medium_fill(struct medium *medium)
 	size_t n;
 
 	memmove(carry, medium->next, medium->have);
-	int r = object_store_read_back(medium->draft, medium->offset, medium->block,
-			medium->block_bytes, &n);
+	int r = object_store_read_back(
+			medium->draft, medium->offset, medium->block, medium->block_bytes, &n);
 	if (r < 0)
 		return r;
 	if (n == 0)

@@ -1,3 +1,4 @@
+/* The messages themselves, and a ring of those that wait for room in the socket. */
 #include "daemon/keeper/ingest/intake_replies.h"
 
 #include <errno.h>
@@ -71,4 +72,39 @@ void intake_replies_clear(struct intake_replies *replies)
 {
 	while (replies->count > 0)
 		reply_drop_first(replies);
+}
+
+json_t *intake_replies_failed(int64_t job, const char *why, bool retry)
+{
+	return json_pack("{s:s, s:I, s:s, s:b}", "op", "failed", "job", (json_int_t)job, "error",
+			why, "retry", retry);
+}
+
+json_t *intake_replies_committed(int64_t job, const uint8_t ulid[static ULID_BYTES])
+{
+	char id[ULID_TEXT_CHARS + 1];
+
+	ulid_format(ulid, id);
+	return json_pack("{s:s, s:I, s:s}", "op", "committed", "job", (json_int_t)job, "recording",
+			id);
+}
+
+json_t *intake_replies_already(int64_t job, const uint8_t ulid[static ULID_BYTES], bool sidecars)
+{
+	char id[ULID_TEXT_CHARS + 1];
+
+	ulid_format(ulid, id);
+	return json_pack("{s:s, s:I, s:s, s:b}", "op", "already", "job", (json_int_t)job,
+			"recording", id, "sidecars", sidecars);
+}
+
+json_t *intake_replies_begun(int64_t job, const struct ingest_start *start)
+{
+	char id[ULID_TEXT_CHARS + 1];
+
+	ulid_format(start->recording_id, id);
+	return json_pack("{s:s, s:I, s:s, s:o, s:o}", "op", "begun", "job", (json_int_t)job,
+			"recording", id, "header",
+			intake_wire_base64(start->header, start->header_bytes), "nonce",
+			intake_wire_base64(start->nonce, AGE_PAYLOAD_NONCE_BYTES));
 }

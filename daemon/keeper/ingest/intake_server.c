@@ -1,3 +1,4 @@
+/* Sessions with the intake: its messages, which are hostile until checked, and the replies. */
 #include "daemon/keeper/ingest/intake_server.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@
 #define MESSAGES_MAX 512 /* handled before the loop gets its turn */
 #define JOB_MAX      UINT32_MAX
 #define EXPOSURE_MAX (INT64_MAX / 2)
+#define SPOILED      "the sealed object is not on the disk as it was sealed"
 
 /* A job that the intake has begun; job is NULL while the commit queue has it. */
 struct open_job {
@@ -63,8 +65,9 @@ static void session_closed(uv_handle_t *handle)
 	free(session);
 }
 
-/* A lost connection aborts its jobs: their objects vanish, the plaintext is still in the spool. What
- * was verified already is still catalogued; the intake learns of it when it asks for it again. */
+/* A lost connection aborts its jobs: their objects vanish, the plaintext is still in the spool. A
+ * batch that is being committed is still catalogued; the intake hears of it when it begins those
+ * files again. */
 static void session_end(struct session *session)
 {
 	struct intake_server *server = session->server;
@@ -87,56 +90,21 @@ static int reply(struct session *session, json_t *message, const struct socket_f
 	return r;
 }
 
-static int reply_failed(struct session *session, int64_t job, int error, bool retry)
+static int reply_failed(struct session *session, int64_t job, const char *why, bool retry)
 {
-	return reply(session,
-			json_pack("{s:s, s:I, s:s, s:b}", "op", "failed", "job", (json_int_t)job,
-					"error", re_strerror(error), "retry", retry),
-			NULL);
-}
-
-static int reply_recording(
-		struct session *session, const char *op, int64_t job, const uint8_t *ulid)
-{
-	char id[ULID_TEXT_CHARS + 1];
-
-	ulid_format(ulid, id);
-	return reply(session,
-			json_pack("{s:s, s:I, s:s}", "op", op, "job", (json_int_t)job, "recording",
-					id),
-			NULL);
-}
-
-static int reply_already(struct session *session, int64_t job,
-		const uint8_t ulid[static ULID_BYTES], bool sidecars)
-{
-	char id[ULID_TEXT_CHARS + 1];
-
-	ulid_format(ulid, id);
-	return reply(session,
-			json_pack("{s:s, s:I, s:s, s:b}", "op", "already", "job", (json_int_t)job,
-					"recording", id, "sidecars", sidecars),
-			NULL);
+	return reply(session, intake_replies_failed(job, why, retry), NULL);
 }
 
 static int reply_begun(struct session *session, int64_t number, const struct ingest_job *job)
 {
 	struct ingest_start start;
-	char id[ULID_TEXT_CHARS + 1];
 
 	ingest_start(job, &start);
-	ulid_format(start.recording_id, id);
 	_cleanup_close_ int key_fd = secret_to_fd(start.payload_key, AGE_PAYLOAD_KEY_BYTES);
 	if (key_fd < 0)
 		return key_fd;
 	struct socket_fds fds = {.fd = {start.object_fd, key_fd}, .count = 2};
-	return reply(session,
-			json_pack("{s:s, s:I, s:s, s:o, s:o}", "op", "begun", "job",
-					(json_int_t)number, "recording", id, "header",
-					intake_wire_base64(start.header, start.header_bytes),
-					"nonce",
-					intake_wire_base64(start.nonce, AGE_PAYLOAD_NONCE_BYTES)),
-			&fds);
+	return reply(session, intake_replies_begun(number, &start), &fds);
 }
 
 static struct open_job *session_job(struct session *session, int64_t number)
@@ -160,7 +128,7 @@ static int reply_unknown_class(struct session *session, int64_t number, const ch
 			"a recording cannot be sealed: the keeper's configuration has no class %s; "
 			"start recseal-keeper again with the configuration that recseald has",
 			class);
-	return reply_failed(session, number, -RE_CONFIG, true);
+	return reply_failed(session, number, re_strerror(-RE_CONFIG), true);
 }
 
 static uint64_t promised_bytes(const struct session *session)
@@ -195,10 +163,11 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 	r = vault->stuck ? -RE_BUSY : ingest_begin(vault, &request.ingest, &job, existing);
 	intake_request_clear(&request);
 	if (r > 0)
-		return reply_already(session, number, existing, r == INGEST_EXISTS);
+		return reply(session, intake_replies_already(number, existing, r == INGEST_EXISTS),
+				NULL);
 	if (r < 0) {
 		vault_trouble(vault, "a recording cannot be sealed: %s", re_strerror(r));
-		return reply_failed(session, number, r, r != -EFBIG);
+		return reply_failed(session, number, re_strerror(r), r != -EFBIG);
 	}
 	session->jobs[session->n_jobs++] = (struct open_job){number, job};
 	return reply_begun(session, number, job);
@@ -223,7 +192,7 @@ static int on_commit(struct session *session, const json_t *message, int64_t num
 	if (r < 0) {
 		ingest_abort(open->job);
 		drop_job(session, open);
-		return reply_failed(session, number, r, true);
+		return reply_failed(session, number, re_strerror(r), true);
 	}
 	open->job = NULL;
 	session->n_committing++;
@@ -387,8 +356,9 @@ static void on_committed(
 
 	drop_job(session, session_job(session, number));
 	session->n_committing--;
-	int r = result == 0 ? reply_recording(session, "committed", number, ulid)
-			    : reply_failed(session, number, result, true);
+	const char *why = result == -RE_PAYLOAD ? SPOILED : re_strerror(result);
+	int r = result < 0 ? reply_failed(session, number, why, true)
+			   : reply(session, intake_replies_committed(number, ulid), NULL);
 	if (r < 0)
 		session_fail(session, r);
 	else if (session->ending && session->n_committing == 0)

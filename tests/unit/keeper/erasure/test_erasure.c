@@ -23,7 +23,7 @@
 #include "daemon/keeper/root/epoch.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/recordings.h"
-#include "storage/objects/object_backend.h"
+#include "storage/objects/object_table.h"
 #include "storage/tables/audit.h"
 #include "storage/tables/db_internal.h"
 #include "storage/tables/node_table.h"

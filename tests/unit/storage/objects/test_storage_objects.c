@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "storage/objects/object_backend.h"
+#include "storage/objects/object_table.h"
 
 /* The kind that the running test is about. */
 static bool in_memory;

@@ -1,11 +1,10 @@
 /* Finds the kind of a store by its location, and calls its table. */
-#include "storage/objects/object_store.h"
+#include "storage/objects/object_table.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "storage/objects/object_backend.h"
 
 int object_store_open(const char *location, struct object_store **ret_store)
 {
