@@ -74,6 +74,22 @@ int age_chunk_open(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t cou
 	return 0;
 }
 
+int age_chunk_check(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter, bool final,
+		const uint8_t *sealed, size_t sealed_len)
+{
+	uint8_t nonce[NONCE_BYTES];
+
+	if (sealed_len < AGE_TAG_BYTES)
+		return -RE_PAYLOAD;
+	size_t len = sealed_len - AGE_TAG_BYTES;
+	chunk_nonce(counter, final, nonce);
+	/* Without a place for the plaintext libsodium stops after the tag. */
+	return crypto_aead_chacha20poly1305_ietf_decrypt_detached(
+			       NULL, NULL, sealed, len, sealed + len, NULL, 0, nonce, key)
+			       ? -RE_PAYLOAD
+			       : 0;
+}
+
 /* Reads until len bytes or the end, from a pipe as well. */
 static int read_full(int fd, uint8_t *buf, size_t len, size_t *ret_len)
 {

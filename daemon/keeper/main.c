@@ -24,6 +24,7 @@
 #include "daemon/keeper/erasure/retention.h"
 #include "daemon/keeper/erasure/root_move.h"
 #include "daemon/keeper/ingest/intake_server.h"
+#include "daemon/keeper/ingest_journal.h"
 #include "daemon/keeper/open/vault_open.h"
 #include "daemon/keeper/root/preflight.h"
 #include "daemon/keeper/root/root_main.h"
@@ -244,8 +245,8 @@ static int keeper_serve(struct keeper *keeper)
 	control_fd = keeper_listen(keeper->config, "control", SOCK_STREAM);
 	if (intake_fd < 0 || control_fd < 0)
 		return intake_fd < 0 ? intake_fd : control_fd;
-	r = intake_server_start(
-			&keeper->loop, &keeper->vault->ingest, intake_fd, uid, &keeper->intake);
+	r = intake_server_start(&keeper->loop, &keeper->vault->ingest, intake_fd, uid,
+			&ingest_journal, &keeper->intake);
 	if (r < 0)
 		return r;
 	TAKE_FD(intake_fd);

@@ -1,6 +1,14 @@
+/* Objects as files of a folder, named as object_name.h says.
+ *
+ * Invariants:
+ * 1. A name of an object is made by durable_link() from a draft, and never replaced.
+ * 2. A shard is in the list `published` from before the publication is reported until its folder
+ *    was synced; so too with `removed`.
+ * 3. Drafts have no name, or on filesystems without unnamed files one that a sweep removes. */
+#include "storage/objects/object_dir.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,128 +17,199 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/durable.h"
 #include "base/error.h"
-#include "storage/objects/object_store.h"
 
-#define SHARD_CHARS    5
-#define SUFFIX         ".age"
-#define NAME_BYTES     (ULID_TEXT_CHARS + sizeof(SUFFIX))
-#define ASIDE_SUFFIX   ".uncatalogued" /* after the name: set aside by a sweep */
-#define ASIDE_BYTES    (NAME_BYTES + sizeof(ASIDE_SUFFIX) - 1)
-#define WITNESS_PREFIX "epoch-"
-#define WITNESS_BYTES  (sizeof(WITNESS_PREFIX) + 20)
-#define DIRTY_MAX      16
-#define OBJECT_MODE    0440
-#define SHARD_MODE     02750 /* the group may read: who may play may also open the object by name */
+#define OBJECT_MODE 0440
+#define SHARD_MODE  02750 /* the group may read: who may play may also open the object by name */
 
-struct object_dir {
-	struct object_store store;
-	int fd;
-	/* Shards with names not yet synced; the last is also where new objects go. */
-	struct {
-		char name[SHARD_CHARS + 1];
-		int fd;
-	} dirty[DIRTY_MAX];
-	size_t n_dirty;
+struct dir_draft {
+	struct object_draft draft;
+	int shard_fd;
+	char temporary[DURABLE_TEMPORARY_BYTES];
 };
 
-static struct object_dir *of(struct object_store *store)
+static struct dir_draft *dir_draft_of(struct object_draft *draft)
 {
-	return (struct object_dir *)store;
+	return (struct dir_draft *)draft;
 }
 
-static void shard_name(const uint8_t ulid[static ULID_BYTES], char ret_name[static SHARD_CHARS + 1])
+DIR *object_dir_list(int fd)
 {
-	char text[ULID_TEXT_CHARS + 1];
+	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = own < 0 ? NULL : fdopendir(own);
 
-	ulid_format(ulid, text);
-	memcpy(ret_name, text, SHARD_CHARS);
-	ret_name[SHARD_CHARS] = '\0';
+	if (!list && own >= 0)
+		close(own);
+	return list;
 }
 
-static void object_name(const uint8_t ulid[static ULID_BYTES], char ret_name[static NAME_BYTES])
-{
-	ulid_format(ulid, ret_name);
-	memcpy(ret_name + ULID_TEXT_CHARS, SUFFIX, sizeof(SUFFIX));
-}
-
-static int dir_sync(struct object_store *store)
-{
-	struct object_dir *dir = of(store);
-	int result = 0;
-
-	for (size_t i = 0; i < dir->n_dirty; i++) {
-		int r = durable_sync(dir->dirty[i].fd);
-		close(dir->dirty[i].fd);
-		if (r < 0 && result == 0)
-			result = r;
-	}
-	dir->n_dirty = 0;
-	return result;
-}
-
-/* Remembers to sync this shard; takes a duplicate of the descriptor. */
-static int mark_dirty(struct object_dir *dir, const char *name, int fd)
-{
-	for (size_t i = 0; i < dir->n_dirty; i++) {
-		if (strcmp(dir->dirty[i].name, name) == 0)
-			return 0;
-	}
-	if (dir->n_dirty == DIRTY_MAX) {
-		int r = dir_sync(&dir->store);
-		if (r < 0)
-			return r;
-	}
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (copy < 0)
-		return -errno;
-	strcpy(dir->dirty[dir->n_dirty].name, name);
-	dir->dirty[dir->n_dirty++].fd = copy;
-	return 0;
-}
-
-static int open_shard(struct object_dir *dir, const char *name)
+int object_dir_shard(const struct object_dir *dir, const char *name)
 {
 	int fd = openat(dir->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
 }
 
-static int dir_create(struct object_store *store, const uint8_t ulid[static ULID_BYTES],
-		struct object_draft *ret_draft)
-{
-	struct object_draft draft = {.fd = -1};
-	char shard[SHARD_CHARS + 1];
+/* ---- What is to be synced ---- */
 
-	shard_name(ulid, shard);
-	memcpy(draft.ulid, ulid, ULID_BYTES);
-	draft.dir_fd = durable_mkdir_open(of(store)->fd, shard, SHARD_MODE);
-	if (draft.dir_fd < 0)
-		return draft.dir_fd;
-	draft.fd = durable_unnamed(draft.dir_fd, OBJECT_MODE, draft.temporary);
-	if (draft.fd < 0) {
-		close(draft.dir_fd);
-		return draft.fd;
+static int dirty_sync_locked(struct object_dir_dirty *dirty)
+{
+	int result = dirty->failed;
+
+	dirty->failed = 0;
+	for (size_t i = 0; i < dirty->count; i++) {
+		int r = durable_sync(dirty->shard[i].fd);
+		close(dirty->shard[i].fd);
+		if (r < 0 && result == 0)
+			result = r;
 	}
-	*ret_draft = draft;
+	dirty->count = 0;
+	return result;
+}
+
+static int dirty_sync(struct object_dir_dirty *dirty)
+{
+	pthread_mutex_lock(&dirty->lock);
+	int r = dirty_sync_locked(dirty);
+	pthread_mutex_unlock(&dirty->lock);
+	return r;
+}
+
+static int dirty_add_locked(struct object_dir_dirty *dirty, const char *shard, int fd)
+{
+	for (size_t i = 0; i < dirty->count; i++) {
+		if (strcmp(dirty->shard[i].name, shard) == 0)
+			return 0;
+	}
+	if (dirty->count == OBJECT_DIR_DIRTY_MAX)
+		dirty->failed = dirty_sync_locked(dirty);
+	/* Opened once more and not duplicated: see struct object_dir_dirty. */
+	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (own < 0)
+		return -errno;
+	snprintf(dirty->shard[dirty->count].name, sizeof(dirty->shard[0].name), "%s", shard);
+	dirty->shard[dirty->count++].fd = own;
 	return 0;
 }
 
-static int dir_publish(struct object_store *store, struct object_draft *draft)
+/* Before the change itself, so that the descriptor is old enough to hear of its failure. */
+static int dirty_add(struct object_dir_dirty *dirty, const char *shard, int fd)
 {
-	char name[NAME_BYTES], shard[SHARD_CHARS + 1];
-
-	object_name(draft->ulid, name);
-	shard_name(draft->ulid, shard);
-	int r = durable_link(draft->fd, draft->dir_fd, draft->temporary, name);
-	if (r < 0)
-		return r;
-	draft->temporary[0] = '\0';
-	r = mark_dirty(of(store), shard, draft->dir_fd);
-	if (r < 0)
-		(void)durable_unlink(draft->dir_fd, name);
+	pthread_mutex_lock(&dirty->lock);
+	int r = dirty_add_locked(dirty, shard, fd);
+	pthread_mutex_unlock(&dirty->lock);
 	return r;
 }
+
+static int dir_sync_published(struct object_store *store)
+{
+	return dirty_sync(&object_dir_of(store)->published);
+}
+
+static int dir_sync_removed(struct object_store *store)
+{
+	return dirty_sync(&object_dir_of(store)->removed);
+}
+
+/* ---- Drafts ---- */
+
+static void dir_draft_free(struct object_draft *draft)
+{
+	struct dir_draft *own = dir_draft_of(draft);
+
+	if (draft->fd >= 0) {
+		durable_forget(own->shard_fd, own->temporary);
+		close(draft->fd);
+	}
+	if (own->shard_fd >= 0)
+		close(own->shard_fd);
+	free(own);
+}
+
+static int dir_create(struct object_store *store, const uint8_t ulid[static ULID_BYTES],
+		struct object_draft **ret_draft)
+{
+	struct dir_draft *own = calloc(1, sizeof(*own));
+	struct object_name name;
+
+	if (!own)
+		return -ENOMEM;
+	own->draft = (struct object_draft){.store = store, .fd = -1};
+	memcpy(own->draft.ulid, ulid, ULID_BYTES);
+	object_name_format(ulid, &name);
+	own->shard_fd = durable_mkdir_open(object_dir_of(store)->fd, name.shard, SHARD_MODE);
+	if (own->shard_fd >= 0)
+		own->draft.fd = durable_unnamed(own->shard_fd, OBJECT_MODE, own->temporary);
+	int r = own->shard_fd < 0 ? own->shard_fd : own->draft.fd;
+	if (r < 0) {
+		dir_draft_free(&own->draft);
+		return r;
+	}
+	*ret_draft = &own->draft;
+	return 0;
+}
+
+/* An open file of its own: the mode must not change under the intake's hands. */
+static int read_direct(int fd, uint64_t offset, void *buffer, size_t len, size_t *ret_len)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	_cleanup_close_ int direct = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	if (direct < 0)
+		return -errno;
+	/* One read, and not pread_full(): after the short one at the end no other is aligned. */
+	ssize_t n;
+	do
+		n = pread(direct, buffer, len, (off_t)offset);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	*ret_len = (size_t)n;
+	return 0;
+}
+
+/* Without direct reads: the pages that are on the disk are dropped from the cache, so that they
+ * come from there again. A filesystem that lives in memory has nowhere else to read from. */
+static int read_uncached(int fd, uint64_t offset, void *buffer, size_t len, size_t *ret_len)
+{
+	int r = offset == 0 ? durable_sync(fd) : 0;
+
+	if (r < 0)
+		return r;
+	(void)posix_fadvise(fd, (off_t)offset, (off_t)len, POSIX_FADV_DONTNEED);
+	return pread_full(fd, buffer, len, (off_t)offset, ret_len);
+}
+
+static int dir_read_back(struct object_draft *draft, uint64_t offset, void *buffer, size_t len,
+		size_t *ret_len)
+{
+	int r = read_direct(draft->fd, offset, buffer, len, ret_len);
+
+	/* -EINVAL: the filesystem has no direct mode. Without /proc there is none either. */
+	return r == -EINVAL || r == -EOPNOTSUPP || r == -ENOENT
+			       ? read_uncached(draft->fd, offset, buffer, len, ret_len)
+			       : r;
+}
+
+static int dir_publish(struct object_draft *draft)
+{
+	struct dir_draft *own = dir_draft_of(draft);
+	struct object_dir *dir = object_dir_of(draft->store);
+	struct object_name name;
+
+	object_name_format(draft->ulid, &name);
+	int r = dirty_add(&dir->published, name.shard, own->shard_fd);
+	if (r < 0)
+		return r;
+	r = durable_link(draft->fd, own->shard_fd, own->temporary, name.file);
+	if (r == 0)
+		own->temporary[0] = '\0';
+	return r;
+}
+
+/* ---- Objects ---- */
 
 /* Never waits: what lies at an object's place may be a FIFO. */
 static int open_regular(int dir_fd, const char *path)
@@ -144,296 +223,105 @@ static int open_regular(int dir_fd, const char *path)
 	return S_ISREG(st.st_mode) ? TAKE_FD(fd) : -RE_CORRUPT;
 }
 
-static void aside_name(const char *name, char ret_name[static ASIDE_BYTES])
+static int dir_open_object(struct object_store *store, const uint8_t ulid[static ULID_BYTES])
 {
-	snprintf(ret_name, ASIDE_BYTES, "%.*s" ASIDE_SUFFIX, (int)NAME_BYTES - 1, name);
+	struct object_name name;
+
+	object_name_format(ulid, &name);
+	_cleanup_close_ int shard = object_dir_shard(object_dir_of(store), name.shard);
+	if (shard < 0)
+		return shard;
+	int fd = open_regular(shard, name.file);
+	/* It was set aside, and is known now: the catalog that knows it is back. */
+	if (fd == -ENOENT && durable_rename(shard, name.aside, name.file) == 0)
+		fd = open_regular(shard, name.file);
+	return fd;
 }
 
-/* It was set aside, and is known now: the catalog that knows it is back. */
-static int take_back(int dir_fd, const char *path)
+static int dir_read(struct object_store *store, const uint8_t ulid[static ULID_BYTES],
+		uint64_t offset, void *buffer, size_t len, size_t *ret_len)
 {
-	char aside[SHARD_CHARS + 1 + ASIDE_BYTES];
+	_cleanup_close_ int fd = dir_open_object(store, ulid);
 
-	snprintf(aside, sizeof(aside), "%s" ASIDE_SUFFIX, path);
-	return durable_rename(dir_fd, aside, path);
-}
-
-static int dir_open(struct object_store *store, const uint8_t ulid[static ULID_BYTES])
-{
-	char path[SHARD_CHARS + 1 + NAME_BYTES];
-	int dir_fd = of(store)->fd;
-
-	store->ops->describe(ulid, path, sizeof(path));
-	int fd = open_regular(dir_fd, path);
-	return fd == -ENOENT && take_back(dir_fd, path) == 0 ? open_regular(dir_fd, path) : fd;
+	return fd < 0 ? fd : pread_full(fd, buffer, len, (off_t)offset, ret_len);
 }
 
 static int dir_remove(struct object_store *store, const uint8_t ulid[static ULID_BYTES])
 {
-	char name[NAME_BYTES], shard[SHARD_CHARS + 1], aside[ASIDE_BYTES];
+	struct object_dir *dir = object_dir_of(store);
+	struct object_name name;
 
-	shard_name(ulid, shard);
-	object_name(ulid, name);
-	aside_name(name, aside);
-	_cleanup_close_ int fd = open_shard(of(store), shard);
+	object_name_format(ulid, &name);
+	_cleanup_close_ int fd = object_dir_shard(dir, name.shard);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	int r = durable_unlink(fd, name);
+	int r = dirty_add(&dir->removed, name.shard, fd);
 	if (r == 0)
-		r = durable_unlink(fd, aside);
-	return r < 0 ? r : mark_dirty(of(store), shard, fd);
-}
-
-struct sweep {
-	uint64_t since_ms;
-	int (*known)(void *context, const uint8_t ulid[static ULID_BYTES]);
-	void *context;
-	size_t set_aside;
-};
-
-static uint64_t ulid_ms(const uint8_t ulid[static ULID_BYTES])
-{
-	uint64_t ms = 0;
-
-	for (int i = 0; i < 6; i++)
-		ms = ms << 8 | ulid[i];
-	return ms;
-}
-
-/* Whether this entry of a shard is an object that nobody knows: 1, 0, or an error. */
-static int is_unknown(struct sweep *sweep, const char *name)
-{
-	char text[ULID_TEXT_CHARS + 1];
-	uint8_t ulid[ULID_BYTES];
-
-	if (strlen(name) != NAME_BYTES - 1 || strcmp(name + ULID_TEXT_CHARS, SUFFIX) != 0)
-		return 0;
-	memcpy(text, name, ULID_TEXT_CHARS);
-	text[ULID_TEXT_CHARS] = '\0';
-	if (ulid_parse(text, ulid) < 0 || ulid_ms(ulid) < sweep->since_ms)
-		return 0;
-	int known = sweep->known(sweep->context, ulid);
-	return known < 0 ? known : !known;
-}
-
-static int sweep_entry(int shard_fd, struct sweep *sweep, const char *name)
-{
-	char aside[ASIDE_BYTES];
-
-	if (strncmp(name, ".unnamed-", 9) == 0)
-		return durable_unlink(shard_fd, name);
-	int r = is_unknown(sweep, name);
-	if (r <= 0)
-		return r;
-	aside_name(name, aside);
-	r = durable_rename(shard_fd, name, aside);
-	if (r == 0 || r == -EEXIST) /* one of that name is there, from an earlier time: both stay */
-		sweep->set_aside++;
-	return r == -EEXIST ? 0 : r;
-}
-
-static int sweep_shard(struct object_dir *dir, const char *shard, struct sweep *sweep)
-{
-	_cleanup_close_ int fd = open_shard(dir, shard);
-	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	_cleanup_closedir_ DIR *entries = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *entry;
-
-	if (!entries)
-		return fd < 0 ? fd : -errno;
-	while ((entry = readdir(entries))) {
-		int r = sweep_entry(fd, sweep, entry->d_name);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* The shard of a time: what its ids begin with. */
-static void shard_of_ms(uint64_t ms, char ret_name[static SHARD_CHARS + 1])
-{
-	uint8_t ulid[ULID_BYTES] = {0};
-
-	for (int i = 0; i < 6; i++)
-		ulid[i] = (uint8_t)(ms >> (8 * (5 - i)));
-	shard_name(ulid, ret_name);
-}
-
-static int dir_sweep(struct object_store *store, uint64_t since_ms,
-		int (*known)(void *context, const uint8_t ulid[static ULID_BYTES]), void *context,
-		size_t *ret_set_aside)
-{
-	struct object_dir *dir = of(store);
-	struct sweep sweep = {.since_ms = since_ms, .known = known, .context = context};
-	char first[SHARD_CHARS + 1];
-	int copy = fcntl(dir->fd, F_DUPFD_CLOEXEC, 3);
-	_cleanup_closedir_ DIR *shards = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *entry;
-
-	if (!shards)
-		return -errno;
-	rewinddir(shards);
-	shard_of_ms(since_ms, first);
-	while ((entry = readdir(shards))) {
-		if (strlen(entry->d_name) != SHARD_CHARS || strcmp(entry->d_name, first) < 0)
-			continue;
-		int r = sweep_shard(dir, entry->d_name, &sweep);
-		if (r < 0 && r != -ENOTDIR)
-			return r;
-	}
-	*ret_set_aside = sweep.set_aside;
-	return 0;
-}
-
-static void witness_name(uint64_t epoch, char ret_name[static WITNESS_BYTES])
-{
-	snprintf(ret_name, WITNESS_BYTES, WITNESS_PREFIX "%" PRIu64, epoch);
-}
-
-/* Exactly a name that dir_witness_put() makes: sscanf(3) alone would also take signs and blanks. */
-static bool is_witness(const char *name, uint64_t *ret_epoch)
-{
-	char expected[WITNESS_BYTES];
-
-	if (sscanf(name, WITNESS_PREFIX "%" SCNu64, ret_epoch) != 1)
-		return false;
-	witness_name(*ret_epoch, expected);
-	return strcmp(name, expected) == 0;
-}
-
-static int each_witness(struct object_dir *dir,
-		int (*visit)(struct object_dir *dir, const char *name, uint64_t epoch,
-				void *context),
-		void *context)
-{
-	int copy = fcntl(dir->fd, F_DUPFD_CLOEXEC, 3);
-	_cleanup_closedir_ DIR *entries = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *entry;
-
-	if (!entries)
-		return -errno;
-	rewinddir(entries);
-	while ((entry = readdir(entries))) {
-		uint64_t epoch;
-		if (!is_witness(entry->d_name, &epoch))
-			continue;
-		int r = visit(dir, entry->d_name, epoch, context);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int greatest(struct object_dir *dir, const char *name, uint64_t epoch, void *context)
-{
-	uint64_t *max = context;
-
-	if (epoch > *max)
-		*max = epoch;
-	return 0;
-}
-
-static int dir_witness_get(struct object_store *store, uint64_t *ret_epoch)
-{
-	uint64_t max = 0;
-	int r = each_witness(of(store), greatest, &max);
-
+		r = durable_unlink(fd, name.file);
 	if (r == 0)
-		*ret_epoch = max;
+		r = durable_unlink(fd, name.aside);
 	return r;
 }
 
-static int remove_lesser(struct object_dir *dir, const char *name, uint64_t epoch, void *context)
-{
-	return epoch < *(uint64_t *)context ? durable_unlink(dir->fd, name) : 0;
-}
-
-/* The present witness gets the new name, so that there is one at any time. */
-static int advance_witness(struct object_dir *dir, uint64_t present, const char *name)
-{
-	char old[WITNESS_BYTES];
-
-	if (present == 0)
-		return durable_create_at(dir->fd, name, "", 0, 0440);
-	witness_name(present, old);
-	int r = durable_rename(dir->fd, old, name);
-	return r < 0 ? r : durable_sync(dir->fd);
-}
-
-/* The epoch is in the name: a copy put back over the directory brings an older name but does not
- * take this one away. */
-static int dir_witness_put(struct object_store *store, uint64_t epoch)
-{
-	struct object_dir *dir = of(store);
-	char name[WITNESS_BYTES];
-	uint64_t present;
-	int r = dir_witness_get(store, &present);
-
-	witness_name(epoch, name);
-	if (r == 0 && present < epoch)
-		r = advance_witness(dir, present, name);
-	return r < 0 ? r : each_witness(dir, remove_lesser, &epoch);
-}
+/* ---- The folder ---- */
 
 static int dir_free_bytes(struct object_store *store, uint64_t *ret_free_bytes)
 {
 	struct statvfs sv;
 
-	if (fstatvfs(of(store)->fd, &sv) < 0)
+	if (fstatvfs(object_dir_of(store)->fd, &sv) < 0)
 		return -errno;
 	*ret_free_bytes = (uint64_t)sv.f_bavail * sv.f_frsize;
 	return 0;
 }
 
-static void dir_describe(const uint8_t ulid[static ULID_BYTES], char *ret_text, size_t len)
+static void dir_describe(const struct object_store *store, const uint8_t ulid[static ULID_BYTES],
+		char *ret_text, size_t len)
 {
-	char name[NAME_BYTES], shard[SHARD_CHARS + 1];
+	struct object_name name;
 
-	shard_name(ulid, shard);
-	object_name(ulid, name);
-	snprintf(ret_text, len, "%s/%s", shard, name);
+	object_name_format(ulid, &name);
+	snprintf(ret_text, len, "%s/%s", name.shard, name.file);
 }
 
 static void dir_close(struct object_store *store)
 {
-	struct object_dir *dir = of(store);
+	struct object_dir *dir = object_dir_of(store);
 
-	dir_sync(store);
+	(void)dir_sync_published(store);
+	(void)dir_sync_removed(store);
+	pthread_mutex_destroy(&dir->published.lock);
+	pthread_mutex_destroy(&dir->removed.lock);
+	pthread_mutex_destroy(&dir->witness_lock);
 	close(dir->fd);
 	free(dir);
 }
 
 static const struct object_store_ops dir_ops = {
 		.create = dir_create,
+		.read_back = dir_read_back,
 		.publish = dir_publish,
-		.sync = dir_sync,
-		.open = dir_open,
+		.draft_free = dir_draft_free,
+		.sync_published = dir_sync_published,
+		.open_object = dir_open_object,
+		.read = dir_read,
 		.remove = dir_remove,
-		.sweep = dir_sweep,
-		.witness_get = dir_witness_get,
-		.witness_put = dir_witness_put,
+		.sync_removed = dir_sync_removed,
+		.sweep = object_dir_sweep,
+		.witness_get = object_dir_witness_get,
+		.witness_put = object_dir_witness_put,
 		.free_bytes = dir_free_bytes,
 		.describe = dir_describe,
 		.close = dir_close,
 };
 
-void object_draft_close(struct object_draft *draft)
-{
-	if (draft->fd < 0)
-		return;
-	durable_forget(draft->dir_fd, draft->temporary);
-	close(draft->fd);
-	close(draft->dir_fd);
-	draft->fd = -1;
-}
-
-int object_store_dir_open(const char *path, struct object_store **ret_store)
+int object_dir_open(const char *location, struct object_store **ret_store)
 {
 	struct object_dir *dir;
 
-	if (mkdir(path, 0750) < 0 && errno != EEXIST)
+	if (mkdir(location, 0750) < 0 && errno != EEXIST)
 		return -errno;
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(location, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	dir = calloc(1, sizeof(*dir));
@@ -441,6 +329,9 @@ int object_store_dir_open(const char *path, struct object_store **ret_store)
 		return -ENOMEM;
 	dir->store.ops = &dir_ops;
 	dir->fd = TAKE_FD(fd);
+	pthread_mutex_init(&dir->published.lock, NULL);
+	pthread_mutex_init(&dir->removed.lock, NULL);
+	pthread_mutex_init(&dir->witness_lock, NULL);
 	*ret_store = &dir->store;
 	return 0;
 }

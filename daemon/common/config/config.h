@@ -18,7 +18,7 @@
  *                    EpochInterval=(0 with a file, 1h with a TPM)
  *                    AwayLimit=7d
  *                    RequireAssurance=(file, virtual-tpm, fw-tpm or hw-tpm)
- *                    LowSpace=5%
+ *                    LowSpace=5%  Verify=full
  *     [intake]       Jobs=16  Rescan=60s  ProbeTimeout=10s  Probe=(program)
  */
 #pragma once
@@ -81,6 +81,7 @@ struct config {
 	int64_t epoch_interval_us;    /* between expiries; -1: by where the root is */
 	int64_t away_limit_us;        /* a root mirror is away before it may be given up */
 	char *require_assurance;      /* a label of root_slot.h; NULL: none */
+	bool verify_ends;             /* Verify=ends: before the plaintext goes, see ingest.h */
 	unsigned objects_low_percent; /* the watermark of the objects' filesystem; 0: none */
 	unsigned jobs;                /* recordings in progress at once */
 	int64_t rescan_us, probe_timeout_us;

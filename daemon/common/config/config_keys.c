@@ -98,6 +98,17 @@ static int set_root_kind(
 	return reason_set(reason, -RE_CONFIG, "is no kind of root: use file or tpm2");
 }
 
+static int set_verify(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
+{
+	bool ends = strcmp(value, "ends") == 0;
+
+	if (!ends && strcmp(value, "full") != 0)
+		return reason_set(reason, -RE_CONFIG, "is not understood: use full or ends");
+	*(bool *)field = ends;
+	return 0;
+}
+
 static int set_tpm_device(
 		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
@@ -207,6 +218,7 @@ static const struct config_key keeper_keys[] = {
 				0, NULL},
 		{"LowSpace", set_percent, offsetof(struct config, objects_low_percent), 0,
 				WATERMARK_PERCENT_MAX, "0% to 90%"},
+		{"Verify", set_verify, offsetof(struct config, verify_ends), 0, 0, NULL},
 };
 
 static const struct config_key intake_keys[] = {

@@ -238,7 +238,7 @@ static int status_counts(struct vault *vault, json_t **ret_part)
 	if (r == 0)
 		r = account_tally(vault->db, accounts);
 	if (r == 0)
-		r = vault->store->ops->free_bytes(vault->store, &free_bytes);
+		r = object_store_free_bytes(vault->store, &free_bytes);
 	if (r < 0)
 		return r;
 	*ret_part = json_pack("{s:o, s:o, s:I}", "recordings", view_recording_counts(&tally),

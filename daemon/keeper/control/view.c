@@ -119,7 +119,7 @@ static json_t *recording_public_part(struct vault *vault, const struct recording
 	char id[ULID_TEXT_CHARS + 1], object[OBJECT_PLACE_BYTES];
 
 	ulid_format(row->ulid, id);
-	vault->store->ops->describe(row->ulid, object, sizeof(object));
+	object_store_describe(vault->store, row->ulid, object, sizeof(object));
 	return json_pack("{s:s, s:s, s:s, s:o, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, "
 			 "s:o*, s:I, s:I, s:s}",
 			"id", id, "state", recording_state_name(row->state), "condition",

@@ -99,9 +99,9 @@ int bury_objects(struct db *db, struct object_store *store, size_t max, bool *re
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = gate_check_object(db, ulids[i], reason);
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = store->ops->remove(store, ulids[i]);
+		r = object_store_remove(store, ulids[i]);
 	if (r == 0 && n > 0)
-		r = store->ops->sync(store);
+		r = object_store_sync_removed(store);
 	if (r == 0 && n > 0)
 		r = db_begin(db);
 	for (size_t i = 0; i < n && r == 0; i++)

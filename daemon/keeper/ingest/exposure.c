@@ -1,3 +1,4 @@
+/* The last samples, sorted when somebody asks. */
 #include "daemon/keeper/ingest/exposure.h"
 
 #include <stdlib.h>
@@ -8,7 +9,7 @@ void exposure_add(struct exposure *exposure, int64_t us)
 	exposure->sample_us[exposure->count++ % EXPOSURE_SAMPLES] = us;
 }
 
-static int compare(const void *a, const void *b)
+static int sample_compare(const void *a, const void *b)
 {
 	const int64_t *x = a, *y = b;
 
@@ -23,7 +24,7 @@ int64_t exposure_percentile_us(const struct exposure *exposure, unsigned p)
 	if (n == 0)
 		return -1;
 	memcpy(sorted, exposure->sample_us, n * sizeof(*sorted));
-	qsort(sorted, n, sizeof(*sorted), compare);
+	qsort(sorted, n, sizeof(*sorted), sample_compare);
 	size_t rank = (n * p + 99) / 100;
 	return sorted[rank ? rank - 1 : 0];
 }

@@ -1,14 +1,46 @@
 /* Ingest: from the intake's request to a catalogued recording. No sockets here.
  *
- * States of one recording on disk, and what a crash in each leaves:
+ * States of one recording, what is on disk in each, and what a crash there leaves:
  *
- *     plaintext in spool                       found again
- *     + unnamed object                         vanishes with its last descriptor; found again
- *     + named object, no catalog row           set aside at start, its key was never stored; found
- * again
- *     + catalog row, node rows, source hash    found again, known by its source hash: only unlinked
- *     plaintext unlinked                       done
- */
+ *     BEGUN       plaintext, unnamed object      the object vanishes with its last descriptor;
+ *                                                the intake's scan finds the plaintext again
+ *     VERIFIED    the same                       the same
+ *     NAMED       plaintext, named object        the object is set aside at start, its key was
+ *                                                never stored; the plaintext is found again
+ *     CATALOGUED  plaintext, named object, rows  found again, known by its source hash: only
+ *                                                unlinked
+ *     (answered)  named object, rows             done
+ *
+ *     BEGUN -> VERIFIED       ingest_verify()     any thread
+ *     VERIFIED -> NAMED       ingest_name()       any thread; several jobs share one sync
+ *     NAMED -> CATALOGUED     ingest_catalogue()  the vault's thread; one transaction
+ *     NAMED -> gone           ingest_unname()     any thread; what was named and not catalogued
+ *
+ * Why nothing is lost. The name is durable before the transaction begins, so a catalogued recording
+ * has an object after any crash; the transaction is durable before the intake is answered, and the
+ * intake unlinks the plaintext only after the answer. Whatever the account, the source or the vault
+ * have become while other threads verified and named is looked at again inside the transaction.
+ *
+ * What verifying shows. The intake writes the object, and reports it written and synced; between
+ * its memory and the disk a bit may flip. With Verify=full (the default) ingest_verify() reads all
+ * of the object back from the medium (object_store_read_back()): header and nonce must be those
+ * that were handed out, and the tag of every chunk must fit the payload key, the chunk's number
+ * and, for the last one, the final flag. A tag of Poly1305 (RFC 8439, section 2.8) covers each
+ * byte of its chunk; a change by chance passes with a probability of 2^-100 or so. So what is on
+ * the medium opens, from end to end, under the key that the catalog is about to keep, and nobody's
+ * word is taken for it. A digest sent by the intake would show less (that the bytes are those it
+ * had in its memory, right or wrong), and costs three times as much, on both sides. The keeper
+ * decrypts nothing: no audio comes into its memory.
+ *
+ * What verifying does not show: that the audio under the tags is the recording's. A flipped bit in
+ * the intake's memory before the sealing, or an intake that lies, seals something else, and that
+ * opens. Nor can it see behind the disk: a drive may answer from its own cache. And an intake that
+ * was taken over and keeps its descriptor can still write to the object after the commit; that is
+ * noticed when the recording is read or verified next. It could as well have thrown the recording
+ * away; it learns nothing, and forges nothing of a recording whose payload key it has not.
+ *
+ * Verify=ends reads size, header, nonce and last chunk only: the object is as long as it should be
+ * and was sealed with the right key to its end. Its middle is taken on trust. */
 #pragma once
 
 #include "daemon/common/config/config.h"
@@ -25,7 +57,7 @@ struct ingest {
 	struct vault_clock *clock;
 	struct predecessors *predecessors;
 	struct recordings recordings;
-	const struct config *config; /* for its classes */
+	const struct config *config; /* for its classes and settings */
 };
 
 struct ingest_request {
@@ -65,12 +97,30 @@ int ingest_begin(struct ingest *ingest, const struct ingest_request *request,
 		struct ingest_job **ret_job, uint8_t ret_existing[static ULID_BYTES]);
 void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start);
 
-/* Commits n jobs together: verifies each object, names them, syncs the directory, and catalogues
- * them in one transaction. results[i] is 0 (durable; the plaintext may go) or negative (keep it).
- * Jobs are ended by it either way. Whatever fails for one only concerns that one; what fails for
- * the transaction concerns all, and sets root->stuck when only a restart can tell what is durable.
- */
-void ingest_commit(struct ingest *ingest, struct ingest_job **jobs, size_t n, int *results);
+/* Checks the next stride of the object, INGEST_STRIDE_CHUNKS chunks at most; ends_only: all there
+ * is to check for Verify=ends. 1: there is more to check. 0: the object is right, to its end. <0:
+ * it is not (-RE_PAYLOAD), or cannot be read. Memory: INGEST_VERIFY_BYTES, for the call. */
+#define INGEST_STRIDE_CHUNKS 1024 /* 64 MiB: others that use the thread get a turn in between */
+#define INGEST_VERIFY_BYTES  ((size_t)1 << 20)
+int ingest_verify(struct ingest_job *job, bool ends_only);
+
+/* Whether verifying takes more than one stride. */
+bool ingest_is_long(const struct ingest_job *job);
+
+/* Names the objects of those jobs whose results are 0, durably; one thread at a time. A failed sync
+ * is the failure of all. results[i] becomes negative for those that failed. */
+void ingest_name(struct ingest_job *const *jobs, size_t n, int *results);
+
+/* Catalogues those jobs whose results are 0 in one transaction. results[i] stays 0 (durable; the
+ * plaintext may go) or becomes negative (keep it). Whatever fails for one only concerns that one;
+ * what fails for the transaction concerns all, and sets root->stuck when only a restart can tell
+ * what is durable. True: ingest_unname() has something to do. */
+bool ingest_catalogue(
+		struct ingest *ingest, struct ingest_job *const *jobs, size_t n, int *results);
+
+/* Takes back the names of what was not catalogued, as far as that goes; what stays is set aside at
+ * the next start. */
+void ingest_unname(struct ingest_job *const *jobs, size_t n, const int *results);
 
 /* What the intake has still to write into the job's object, about. */
 uint64_t ingest_unwritten_bytes(const struct ingest_job *job);
@@ -79,3 +129,27 @@ uint64_t ingest_unwritten_bytes(const struct ingest_job *job);
 struct ingest_job *ingest_abort(struct ingest_job *job);
 
 const uint8_t *ingest_recording_id(const struct ingest_job *job);
+
+/* What there is to say about a job, for the journal; borrowed from the job. */
+struct ingest_summary {
+	const uint8_t *recording, *account_handle;
+	const char *spool;
+	const char *quarantine; /* why; NULL when it is not quarantined */
+	const char *damage;     /* what is wrong with the recording itself; NULL: nothing */
+	bool discarded;
+	int64_t plain_bytes;
+};
+void ingest_summarise(const struct ingest_job *job, struct ingest_summary *ret_summary);
+
+/* Whoever writes the journal. */
+struct ingest_observer {
+	/* A recording is catalogued, durably. */
+	void (*sealed)(void *context, const struct ingest_summary *what);
+	/* The object is not what was sealed into it, or could not be read back (error): it is
+	 * thrown away, the plaintext stays. */
+	void (*spoiled)(void *context, const struct ingest_summary *what, int error);
+	/* An intake was not let in; the connection to one was closed for what it sent. */
+	void (*turned_away)(void *context, int error);
+	void (*disconnected)(void *context, int error);
+	void *context;
+};

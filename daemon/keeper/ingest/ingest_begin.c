@@ -1,3 +1,4 @@
+/* From a request to an open job: whose the recording is, its row and tag, its keys, its header. */
 #include <errno.h>
 #include <jansson.h>
 #include <sodium.h>
@@ -17,7 +18,7 @@ struct ingest_job *ingest_abort(struct ingest_job *job)
 {
 	if (!job)
 		return NULL;
-	object_draft_close(&job->draft);
+	object_store_draft_free(job->draft);
 	recording_private_clear(&job->private);
 	recording_row_clear(&job->row);
 	free(job->header);
@@ -39,8 +40,25 @@ void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start)
 			.header_bytes = job->header_bytes,
 			.nonce = job->nonce,
 			.payload_key = job->keys->payload,
-			.object_fd = job->draft.fd,
+			.object_fd = object_store_draft_fd(job->draft),
 	};
+}
+
+void ingest_summarise(const struct ingest_job *job, struct ingest_summary *ret_summary)
+{
+	const struct recording_private *private = &job->private;
+
+	*ret_summary = (struct ingest_summary){
+			.recording = job->row.ulid,
+			.account_handle = job->account_handle,
+			.spool = private->spool,
+			.discarded = private->discarded,
+			.plain_bytes = job->row.plain_bytes,
+	};
+	if (job->row.state == RECORDING_QUARANTINED)
+		ret_summary->quarantine = private->quarantine_reason;
+	if (job->row.condition == PROBE_DAMAGED)
+		ret_summary->damage = private->damage ? private->damage : "cause not known";
 }
 
 /* Why a recording of this account cannot be sealed for it; NULL when it can. */
@@ -187,7 +205,8 @@ static int make_header(struct ingest_job *job)
 			&job->header, &job->header_bytes);
 }
 
-static int fill(struct ingest *ingest, struct ingest_job *job, const struct ingest_request *request)
+static int job_fill(
+		struct ingest *ingest, struct ingest_job *job, const struct ingest_request *request)
 {
 	struct account_row account;
 	const char *quarantine = NULL;
@@ -206,8 +225,7 @@ static int fill(struct ingest *ingest, struct ingest_job *job, const struct inge
 	if (r == 0)
 		r = make_header(job);
 	if (r == 0)
-		r = ingest->root->store->ops->create(
-				ingest->root->store, job->row.ulid, &job->draft);
+		r = object_store_create(ingest->root->store, job->row.ulid, &job->draft);
 	return r;
 }
 
@@ -271,16 +289,16 @@ uint64_t ingest_unwritten_bytes(const struct ingest_job *job)
 	uint64_t all = age_sealed_bytes((uint64_t)job->row.plain_bytes);
 	struct stat st;
 
-	if (fstat(job->draft.fd, &st) < 0 || (uint64_t)st.st_size >= all)
+	if (fstat(object_store_draft_fd(job->draft), &st) < 0 || (uint64_t)st.st_size >= all)
 		return 0;
 	return all - (uint64_t)st.st_size;
 }
 
 /* A filesystem that does not say how much is free says 0: then writing will tell. */
-static int check_room(struct ingest *ingest, const struct ingest_request *request)
+static int room_check(struct ingest *ingest, const struct ingest_request *request)
 {
 	uint64_t free_bytes, need = age_sealed_bytes(request->plain_bytes);
-	int r = ingest->root->store->ops->free_bytes(ingest->root->store, &free_bytes);
+	int r = object_store_free_bytes(ingest->root->store, &free_bytes);
 
 	if (r < 0 || free_bytes == 0)
 		return 0;
@@ -298,15 +316,15 @@ int ingest_begin(struct ingest *ingest, const struct ingest_request *request,
 		return -EFBIG;
 	if (!config_find_class(ingest->config, request->class))
 		return -RE_CONFIG;
-	r = check_room(ingest, request);
+	r = room_check(ingest, request);
 	if (r < 0)
 		return r;
 	struct ingest_job *job = calloc(1, sizeof(*job));
 	if (!job)
 		return -ENOMEM;
-	job->draft.fd = -1;
+	job->store = ingest->root->store;
 	job->keys = secret_new(sizeof(*job->keys));
-	r = job->keys ? fill(ingest, job, request) : -RE_MLOCK;
+	r = job->keys ? job_fill(ingest, job, request) : -RE_MLOCK;
 	if (r < 0) {
 		ingest_abort(job);
 		return r;

@@ -1,80 +1,50 @@
+/* From a verified object to a catalogued recording: names, then rows. */
 #include <errno.h>
-#include <inttypes.h>
-#include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <syslog.h>
 
-#include "base/cleanup.h"
-#include "base/durable.h"
 #include "base/error.h"
-#include "daemon/common/event.h"
-#include "daemon/keeper/erasure/retention.h"
 #include "daemon/keeper/ingest/ingest_job.h"
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/expiry.h"
 #include "daemon/keeper/vault/predecessors.h"
-#include "storage/tables/audit.h"
 #include "storage/tables/erasure_table.h"
 
-static int check_bytes(int fd, off_t offset, const uint8_t *expected, size_t len)
+static void results_fail(int *results, size_t n, int error)
 {
-	_cleanup_free_ uint8_t *found = malloc(len);
-	size_t n;
-	int r = found ? pread_full(fd, found, len, offset, &n) : -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		if (results[i] == 0)
+			results[i] = error;
+	}
+}
 
+void ingest_name(struct ingest_job *const *jobs, size_t n, int *results)
+{
+	struct object_store *store = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		if (results[i] < 0)
+			continue;
+		store = jobs[i]->store;
+		results[i] = object_store_publish(jobs[i]->draft);
+		jobs[i]->named = results[i] == 0;
+	}
+	int r = store ? object_store_sync_published(store) : 0;
 	if (r < 0)
-		return r;
-	return n == len && memcmp(found, expected, len) == 0 ? 0 : -RE_PAYLOAD;
+		results_fail(results, n, r);
 }
 
-/* Opens the last chunk: it carries the chunk count and the final flag, so the object is of the
- * right length and was sealed with the key that the stored wrap will give. */
-static int check_final_chunk(const struct ingest_job *job)
+void ingest_unname(struct ingest_job *const *jobs, size_t n, const int *results)
 {
-	off_t payload = (off_t)(job->header_bytes + AGE_PAYLOAD_NONCE_BYTES);
-	uint64_t plain = (uint64_t)job->row.plain_bytes, sealed = age_sealed_bytes(plain);
-	uint64_t last = plain ? (plain - 1) / AGE_CHUNK_BYTES : 0;
-	size_t len = (size_t)(sealed - last * AGE_SEALED_CHUNK_BYTES), n;
-	_cleanup_free_ uint8_t *chunk = malloc(2 * len);
-
-	if (!chunk)
-		return -ENOMEM;
-	int r = pread_full(job->draft.fd, chunk, len,
-			payload + (off_t)(last * AGE_SEALED_CHUNK_BYTES), &n);
-	if (r == 0 && n != len)
-		r = -RE_PAYLOAD;
-	if (r == 0)
-		r = age_chunk_open(job->keys->payload, last, true, chunk, len, chunk + len);
-	sodium_memzero(chunk, 2 * len);
-	return r;
+	for (size_t i = 0; i < n; i++) {
+		if (results[i] < 0 && jobs[i]->named && !jobs[i]->doubtful)
+			(void)object_store_remove(jobs[i]->store, jobs[i]->row.ulid);
+	}
 }
 
-/* Is the object what was to be written? Its end is opened; its middle is covered by the intake's
- * own read-to-end check. */
-static int verify_object(struct ingest_job *job)
-{
-	uint64_t expected = job->header_bytes + AGE_PAYLOAD_NONCE_BYTES +
-			    age_sealed_bytes((uint64_t)job->row.plain_bytes);
-	struct stat st;
-
-	if (fstat(job->draft.fd, &st) < 0)
-		return -errno;
-	if ((uint64_t)st.st_size != expected)
-		return -RE_PAYLOAD;
-	job->row.sealed_bytes = (int64_t)expected;
-	int r = check_bytes(job->draft.fd, 0, job->header, job->header_bytes);
-	if (r == 0)
-		r = check_bytes(job->draft.fd, (off_t)job->header_bytes, job->nonce,
-				sizeof(job->nonce));
-	return r < 0 ? r : check_final_chunk(job);
-}
-
-/* The account may have been shredded while the intake was sealing; then the intake begins anew, and
- * the recording goes to quarantine. */
-static int check_account(struct ingest *ingest, const struct ingest_job *job)
+/* The account may have been shredded while the intake was sealing; then the intake begins once
+ * more, and the recording goes to quarantine. */
+static int account_admits(struct ingest *ingest, const struct ingest_job *job)
 {
 	struct account_row row;
 	int r = account_by_id(ingest->root->db, job->row.account, &row);
@@ -90,7 +60,7 @@ static int check_account(struct ingest *ingest, const struct ingest_job *job)
 }
 
 /* The very same file may have been begun twice; it is catalogued once. */
-static int check_source(
+static int source_is_new(
 		struct ingest *ingest, struct ingest_job *const *jobs, size_t i, const int *results)
 {
 	struct recording_row row;
@@ -106,7 +76,7 @@ static int check_source(
 	return r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
 }
 
-static int catalogue(struct ingest *ingest, struct ingest_job *job)
+static int catalogue_one(struct ingest *ingest, struct ingest_job *job)
 {
 	struct recording_row *row = &job->row;
 	char id[ULID_TEXT_CHARS + 1];
@@ -139,33 +109,42 @@ static int catalogue(struct ingest *ingest, struct ingest_job *job)
 }
 
 /* What is wrong with one account's keys must not hold up the others. */
-static int catalogue_apart(struct ingest *ingest, struct ingest_job *job, int *ret_result)
+static int catalogue_apart(struct ingest *ingest, struct ingest_job *job, int *result)
 {
 	int r = db_savepoint(ingest->root->db);
 
 	if (r < 0)
 		return r;
-	r = catalogue(ingest, job);
+	r = catalogue_one(ingest, job);
 	if (r == -RE_CORRUPT || r == -EEXIST) {
-		*ret_result = r;
+		*result = r;
 		notices_keep_problem(ingest->root->notices, "a recording cannot be catalogued: %s",
 				re_strerror(r));
-		(void)ingest->root->store->ops->remove(ingest->root->store, job->row.ulid);
 		return db_savepoint_end(ingest->root->db, false);
 	}
 	return r < 0 ? r : db_savepoint_end(ingest->root->db, true);
 }
 
+/* What may have changed since the job began; other jobs of this transaction are looked at too. */
+static int catalogue_checked(
+		struct ingest *ingest, struct ingest_job *const *jobs, size_t i, int *results)
+{
+	results[i] = account_admits(ingest, jobs[i]);
+	if (results[i] == 0)
+		results[i] = source_is_new(ingest, jobs, i, results);
+	return results[i] == 0 ? catalogue_apart(ingest, jobs[i], &results[i]) : 0;
+}
+
 /* *ret_doubtful: it failed in a way that leaves open whether it will be there after a restart. */
-static int catalogue_all(struct ingest *ingest, struct ingest_job **jobs, size_t n, int *results,
-		bool *ret_doubtful)
+static int catalogue_all(struct ingest *ingest, struct ingest_job *const *jobs, size_t n,
+		int *results, bool *ret_doubtful)
 {
 	int r = db_begin(ingest->root->db);
 	size_t catalogued = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++) {
 		if (results[i] == 0)
-			r = catalogue_apart(ingest, jobs[i], &results[i]);
+			r = catalogue_checked(ingest, jobs, i, results);
 		catalogued += results[i] == 0;
 	}
 	if (r == 0 && catalogued > 0) {
@@ -177,87 +156,29 @@ static int catalogue_all(struct ingest *ingest, struct ingest_job **jobs, size_t
 	return r;
 }
 
-static void commit_announce(const struct ingest *ingest, const struct ingest_job *job)
+/* A commit whose sync failed may come to light again at the next start, and then the objects must
+ * be there: only a restart can tell. */
+static void catalogue_doubt(
+		struct ingest *ingest, struct ingest_job *const *jobs, size_t n, const int *results)
 {
-	char id[ULID_TEXT_CHARS + 1], handle[ACCOUNT_HANDLE_CHARS + 1];
-
-	ulid_format(job->row.ulid, id);
-	account_handle_format(job->account_handle, handle);
-	struct event_fields fields = {
-			.recording = id, .account = handle, .spool = job->private.spool};
-	if (job->row.state == RECORDING_QUARANTINED)
-		notices_tell(ingest->root->notices, LOG_WARNING, EVENT_QUARANTINED, &fields,
-				"recording %s quarantined: %s", id, job->private.quarantine_reason);
-	else
-		notices_tell(ingest->root->notices, LOG_INFO, EVENT_SEALED, &fields,
-				"recording %s sealed, %" PRId64 " bytes", id, job->row.plain_bytes);
-	if (job->private.discarded)
-		notices_tell(ingest->root->notices, LOG_NOTICE, EVENT_DISCARDED, &fields,
-				"recording %s was discarded by its bridge: sealed all the same "
-				"(Discarded=seal)",
-				id);
-	if (job->row.condition == PROBE_DAMAGED)
-		notices_tell(ingest->root->notices, LOG_WARNING, EVENT_DAMAGED, &fields,
-				"recording %s is damaged: %s", id,
-				job->private.damage ? job->private.damage : "cause not known");
+	ingest->root->stuck = true;
+	for (size_t i = 0; i < n; i++)
+		jobs[i]->doubtful = results[i] == 0;
 }
 
-static void publish_all(struct ingest *ingest, struct ingest_job **jobs, size_t n, int *results)
+bool ingest_catalogue(struct ingest *ingest, struct ingest_job *const *jobs, size_t n, int *results)
 {
-	for (size_t i = 0; i < n; i++) {
-		results[i] = check_account(ingest, jobs[i]);
-		if (results[i] == 0)
-			results[i] = check_source(ingest, jobs, i, results);
-		if (results[i] == 0)
-			results[i] = verify_object(jobs[i]);
-		if (results[i] == 0)
-			results[i] = ingest->root->store->ops->publish(
-					ingest->root->store, &jobs[i]->draft);
-	}
-}
+	bool doubtful = false, leftover = false;
+	int r = ingest->root->stuck ? -RE_BUSY : catalogue_all(ingest, jobs, n, results, &doubtful);
 
-static void fail_all(int *results, size_t n, int error)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (results[i] == 0)
-			results[i] = error;
-	}
-}
-
-/* The names are taken back, as far as that goes; what stays is swept at the next start. */
-static void unpublish_all(
-		struct ingest *ingest, struct ingest_job **jobs, size_t n, const int *results)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (results[i] == 0)
-			(void)ingest->root->store->ops->remove(
-					ingest->root->store, jobs[i]->row.ulid);
-	}
-}
-
-void ingest_commit(struct ingest *ingest, struct ingest_job **jobs, size_t n, int *results)
-{
-	bool doubtful = false;
-
-	publish_all(ingest, jobs, n, results);
-	int r = ingest->root->stuck ? -RE_BUSY
-				    : ingest->root->store->ops->sync(ingest->root->store);
-	if (r == 0)
-		r = catalogue_all(ingest, jobs, n, results, &doubtful);
 	if (r < 0) {
 		notices_keep_problem(ingest->root->notices, "recordings cannot be catalogued: %s",
 				re_strerror(r));
-		/* A commit whose sync failed may come to light again at the next start, and then
-		 * the objects must be there: only a restart can tell. */
 		if (doubtful)
-			ingest->root->stuck = true;
-		else
-			unpublish_all(ingest, jobs, n, results);
-		fail_all(results, n, r);
+			catalogue_doubt(ingest, jobs, n, results);
+		results_fail(results, n, r);
 	}
-	for (size_t i = 0; i < n; i++) {
-		if (results[i] == 0)
-			commit_announce(ingest, jobs[i]);
-		ingest_abort(jobs[i]);
-	}
+	for (size_t i = 0; i < n; i++)
+		leftover |= results[i] < 0 && jobs[i]->named && !jobs[i]->doubtful;
+	return leftover;
 }

@@ -17,7 +17,11 @@ struct ingest_job {
 	uint8_t source[CATALOG_LOOKUP_BYTES];
 	uint8_t account_handle[CATALOG_HANDLE_BYTES];
 	int64_t keep_us;
-	struct object_draft draft;
+	struct object_store *store;
+	struct object_draft *draft;
+	uint64_t verified_chunks; /* ingest_verify() goes on here */
+	bool named;               /* the object has its name */
+	bool doubtful;            /* only a restart can tell whether it is catalogued */
 	uint8_t *header;
 	size_t header_bytes;
 };

@@ -133,7 +133,7 @@ static int read_source(const json_t *message, uint8_t ret_source[static CATALOG_
 }
 
 /* Longer account names than the catalog takes are passed on: ingest quarantines them. */
-static int read_account(const json_t *message, struct intake_request *request)
+static int read_account_name(const json_t *message, struct intake_request *request)
 {
 	const json_t *account = json_object_get(message, "account");
 	int r = 0;
@@ -161,7 +161,7 @@ int intake_request_read(const json_t *message, struct intake_request *ret_reques
 {
 	struct intake_request request = {0};
 	int64_t plain_bytes, finished_us;
-	int r = read_account(message, &request);
+	int r = read_account_name(message, &request);
 
 	if (r == 0)
 		r = intake_wire_bytes(message, "path", PATH_BYTES_MAX, &request.path,

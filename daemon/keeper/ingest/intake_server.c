@@ -1,19 +1,18 @@
+/* Sessions with the intake: its messages, which are hostile until checked, and the replies. */
 #include "daemon/keeper/ingest/intake_server.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/secret.h"
 #include "base/socket.h"
-#include "daemon/common/event.h"
 #include "daemon/common/wire/intake_wire.h"
-#include "daemon/keeper/ingest/ingest.h"
+#include "daemon/keeper/ingest/ingest_queue.h"
 #include "daemon/keeper/ingest/intake_replies.h"
 #include "daemon/keeper/ingest/intake_request.h"
 
@@ -21,7 +20,9 @@
 #define MESSAGES_MAX 512 /* handled before the loop gets its turn */
 #define JOB_MAX      UINT32_MAX
 #define EXPOSURE_MAX (INT64_MAX / 2)
+#define SPOILED      "the sealed object is not on the disk as it was sealed"
 
+/* A job that the intake has begun; job is NULL while the commit queue has it. */
 struct open_job {
 	int64_t number;
 	struct ingest_job *job;
@@ -33,15 +34,14 @@ struct session {
 	struct intake_server *server;
 	int fd;
 	bool greeted;
+	/* The intake sent nonsense: nothing is read any more, and the connection is closed as soon
+	 * as the commits that were asked for before are answered. */
+	bool ending;
 	struct open_job jobs[JOBS_MAX];
-	size_t n_jobs;
-	/* Jobs whose commit was asked for in this turn of the loop: they share one directory sync
-	 * and one transaction. */
-	struct open_job commits[JOBS_MAX];
-	size_t n_commits;
+	size_t n_jobs, n_committing;
 	struct intake_replies replies;
 };
-_Static_assert(INTAKE_REPLIES_MAX > JOBS_MAX, "one turn's commits are answered at once");
+_Static_assert(INTAKE_REPLIES_MAX > JOBS_MAX, "all open commits may be answered at once");
 
 struct intake_server {
 	uv_poll_t poll;
@@ -51,6 +51,8 @@ struct intake_server {
 	uid_t intake_uid;
 	struct session *session;
 	json_t *spools;
+	struct ingest_queue *queue;
+	struct ingest_observer observer;
 	bool told_refused; /* once until an intake is accepted */
 	struct exposure exposure;
 };
@@ -63,10 +65,15 @@ static void session_closed(uv_handle_t *handle)
 	free(session);
 }
 
-/* A lost connection aborts its jobs: their objects vanish, the plaintext is still in the spool. */
+/* A lost connection aborts its jobs: their objects vanish, the plaintext is still in the spool. A
+ * batch that is being committed is still catalogued; the intake hears of it when it begins those
+ * files again. */
 static void session_end(struct session *session)
 {
-	session->server->session = NULL;
+	struct intake_server *server = session->server;
+
+	server->session = NULL;
+	ingest_queue_leave(server->queue, session);
 	for (size_t i = 0; i < session->n_jobs; i++)
 		ingest_abort(session->jobs[i].job);
 	session->n_jobs = 0;
@@ -83,59 +90,24 @@ static int reply(struct session *session, json_t *message, const struct socket_f
 	return r;
 }
 
-static int reply_failed(struct session *session, int64_t job, int error, bool retry)
+static int reply_failed(struct session *session, int64_t job, const char *why, bool retry)
 {
-	return reply(session,
-			json_pack("{s:s, s:I, s:s, s:b}", "op", "failed", "job", (json_int_t)job,
-					"error", re_strerror(error), "retry", retry),
-			NULL);
-}
-
-static int reply_recording(
-		struct session *session, const char *op, int64_t job, const uint8_t *ulid)
-{
-	char id[ULID_TEXT_CHARS + 1];
-
-	ulid_format(ulid, id);
-	return reply(session,
-			json_pack("{s:s, s:I, s:s}", "op", op, "job", (json_int_t)job, "recording",
-					id),
-			NULL);
-}
-
-static int reply_already(struct session *session, int64_t job,
-		const uint8_t ulid[static ULID_BYTES], bool sidecars)
-{
-	char id[ULID_TEXT_CHARS + 1];
-
-	ulid_format(ulid, id);
-	return reply(session,
-			json_pack("{s:s, s:I, s:s, s:b}", "op", "already", "job", (json_int_t)job,
-					"recording", id, "sidecars", sidecars),
-			NULL);
+	return reply(session, intake_replies_failed(job, why, retry), NULL);
 }
 
 static int reply_begun(struct session *session, int64_t number, const struct ingest_job *job)
 {
 	struct ingest_start start;
-	char id[ULID_TEXT_CHARS + 1];
 
 	ingest_start(job, &start);
-	ulid_format(start.recording_id, id);
 	_cleanup_close_ int key_fd = secret_to_fd(start.payload_key, AGE_PAYLOAD_KEY_BYTES);
 	if (key_fd < 0)
 		return key_fd;
 	struct socket_fds fds = {.fd = {start.object_fd, key_fd}, .count = 2};
-	return reply(session,
-			json_pack("{s:s, s:I, s:s, s:o, s:o}", "op", "begun", "job",
-					(json_int_t)number, "recording", id, "header",
-					intake_wire_base64(start.header, start.header_bytes),
-					"nonce",
-					intake_wire_base64(start.nonce, AGE_PAYLOAD_NONCE_BYTES)),
-			&fds);
+	return reply(session, intake_replies_begun(number, &start), &fds);
 }
 
-static struct open_job *find_job(struct session *session, int64_t number)
+static struct open_job *session_job(struct session *session, int64_t number)
 {
 	for (size_t i = 0; i < session->n_jobs; i++) {
 		if (session->jobs[i].number == number)
@@ -144,30 +116,29 @@ static struct open_job *find_job(struct session *session, int64_t number)
 	return NULL;
 }
 
-static struct ingest_job *take_job(struct session *session, struct open_job *open)
+static void drop_job(struct session *session, struct open_job *open)
 {
-	struct ingest_job *job = open->job;
-
 	*open = session->jobs[--session->n_jobs];
-	return job;
 }
 
 /* Another class would keep it too short or too long. */
 static int reply_unknown_class(struct session *session, int64_t number, const char *class)
 {
 	notices_keep_problem(session->server->ingest->root->notices,
-			"a recording cannot be sealed: the keeper's configuration has no class %s; start "
-			"recseal-keeper again with the configuration that recseald has",
+			"a recording cannot be sealed: the keeper's configuration has no class %s; "
+			"start recseal-keeper again with the configuration that recseald has",
 			class);
-	return reply_failed(session, number, -RE_CONFIG, true);
+	return reply_failed(session, number, re_strerror(-RE_CONFIG), true);
 }
 
 static uint64_t promised_bytes(const struct session *session)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < session->n_jobs; i++)
-		sum += ingest_unwritten_bytes(session->jobs[i].job);
+	for (size_t i = 0; i < session->n_jobs; i++) {
+		if (session->jobs[i].job)
+			sum += ingest_unwritten_bytes(session->jobs[i].job);
+	}
 	return sum;
 }
 
@@ -178,7 +149,7 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 	struct intake_request request;
 	struct ingest_job *job;
 
-	if (session->n_jobs == JOBS_MAX || find_job(session, number))
+	if (session->n_jobs == JOBS_MAX || session_job(session, number))
 		return -RE_PROTOCOL;
 	int r = intake_request_read(message, &request);
 	if (r < 0)
@@ -192,32 +163,52 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 	r = ingest->root->stuck ? -RE_BUSY : ingest_begin(ingest, &request.ingest, &job, existing);
 	intake_request_clear(&request);
 	if (r > 0)
-		return reply_already(session, number, existing, r == INGEST_EXISTS);
+		return reply(session, intake_replies_already(number, existing, r == INGEST_EXISTS),
+				NULL);
 	if (r < 0) {
 		notices_keep_problem(ingest->root->notices, "a recording cannot be sealed: %s",
 				re_strerror(r));
-		return reply_failed(session, number, r, r != -EFBIG);
+		return reply_failed(session, number, re_strerror(r), r != -EFBIG);
 	}
 	session->jobs[session->n_jobs++] = (struct open_job){number, job};
 	return reply_begun(session, number, job);
 }
 
+static void on_committed(
+		void *context, int64_t number, const uint8_t ulid[static ULID_BYTES], int result);
+
 static int on_commit(struct session *session, const json_t *message, int64_t number)
 {
-	struct open_job *open = find_job(session, number);
+	struct open_job *open = session_job(session, number);
 
-	if (!open)
+	if (!open || !open->job)
 		return -RE_PROTOCOL;
-	session->commits[session->n_commits++] = (struct open_job){number, take_job(session, open)};
+	struct ingest_queue_order order = {
+			.job = open->job,
+			.number = number,
+			.committed = on_committed,
+			.context = session,
+	};
+	int r = ingest_queue_add(session->server->queue, &order);
+	if (r < 0) {
+		ingest_abort(open->job);
+		drop_job(session, open);
+		return reply_failed(session, number, re_strerror(r), true);
+	}
+	open->job = NULL;
+	session->n_committing++;
 	return 0;
 }
 
+/* An abort that met a commit on the way comes too late. */
 static int on_abort(struct session *session, const json_t *message, int64_t number)
 {
-	struct open_job *open = find_job(session, number);
+	struct open_job *open = session_job(session, number);
 
-	if (open)
-		ingest_abort(take_job(session, open));
+	if (!open || !open->job)
+		return 0;
+	ingest_abort(open->job);
+	drop_job(session, open);
 	return 0;
 }
 
@@ -257,7 +248,7 @@ static int on_hello(struct session *session, const json_t *message, int64_t numb
 			NULL);
 }
 
-static int handle(struct session *session, const json_t *message)
+static int handle_message(struct session *session, const json_t *message)
 {
 	static const struct {
 		const char *op;
@@ -287,34 +278,6 @@ static int handle(struct session *session, const json_t *message)
 	return -RE_PROTOCOL;
 }
 
-static int reply_commit(struct session *session, int64_t number,
-		const uint8_t ulid[static ULID_BYTES], int result)
-{
-	return result == 0 ? reply_recording(session, "committed", number, ulid)
-			   : reply_failed(session, number, result, true);
-}
-
-/* All commits of this turn together; each reply waits for its own durability. */
-static int flush_commits(struct session *session)
-{
-	struct ingest_job *jobs[JOBS_MAX];
-	uint8_t ulids[JOBS_MAX][ULID_BYTES];
-	int results[JOBS_MAX], r = 0;
-	size_t n = session->n_commits;
-
-	if (n == 0)
-		return 0;
-	for (size_t i = 0; i < n; i++) {
-		jobs[i] = session->commits[i].job;
-		memcpy(ulids[i], ingest_recording_id(jobs[i]), ULID_BYTES);
-	}
-	ingest_commit(session->server->ingest, jobs, n, results);
-	session->n_commits = 0;
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = reply_commit(session, session->commits[i].number, ulids[i], results[i]);
-	return r;
-}
-
 /* 1 when a message was read and handled, 0 when there is none. The intake sends no descriptors; any
  * that come are closed. */
 static int handle_next(struct session *session)
@@ -326,51 +289,83 @@ static int handle_next(struct session *session)
 	socket_fds_close(&fds);
 	if (r < 0)
 		return r == -EAGAIN ? 0 : r;
-	r = handle(session, message);
+	r = handle_message(session, message);
 	json_decref(message);
 	return r < 0 ? r : 1;
 }
 
 /* An intake that does not read its replies is not read from; and one turn has an end. */
-static bool may_read(const struct session *session)
-{
-	return session->n_commits < JOBS_MAX && session->replies.count == 0;
-}
-
-static int serve(struct session *session)
+static int session_serve(struct session *session)
 {
 	int r = intake_replies_flush(&session->replies, session->fd);
 
 	if (r < 0)
 		return r;
 	r = 1;
-	for (int i = 0; i < MESSAGES_MAX && may_read(session) && r > 0; i++)
+	for (int i = 0; i < MESSAGES_MAX && session->replies.count == 0 && r > 0; i++)
 		r = handle_next(session);
-	int flushed = flush_commits(session);
-	return r < 0 ? r : flushed;
+	return r < 0 ? r : 0;
 }
 
 static void on_session_ready(uv_poll_t *poll, int status, int events);
 
 static void wait_for_peer(struct session *session)
 {
-	uv_poll_start(&session->poll, session->replies.count > 0 ? UV_WRITABLE : UV_READABLE,
-			on_session_ready);
+	int events = session->replies.count > 0 ? UV_WRITABLE : 0;
+
+	if (events == 0 && !session->ending)
+		events = UV_READABLE;
+	if (events != 0)
+		uv_poll_start(&session->poll, events, on_session_ready);
+	else
+		uv_poll_stop(&session->poll);
+}
+
+/* What goes on after an error: nothing, or the commits that were asked for before it. */
+static void session_fail(struct session *session, int error)
+{
+	const struct ingest_observer *observer = &session->server->observer;
+	bool lost = error == -ECONNRESET || error == -EPIPE;
+
+	if (!lost && !session->ending)
+		observer->disconnected(observer->context, error);
+	session->ending = true;
+	if (lost || session->n_committing == 0)
+		session_end(session);
+	else
+		wait_for_peer(session);
 }
 
 static void on_session_ready(uv_poll_t *poll, int status, int events)
 {
 	struct session *session = poll->data;
-	int r = status < 0 ? status : serve(session);
+	int r = status;
 
-	if (r == 0) {
+	if (r >= 0)
+		r = session->ending ? intake_replies_flush(&session->replies, session->fd)
+				    : session_serve(session);
+	if (r < 0)
+		session_fail(session, r);
+	else
 		wait_for_peer(session);
-		return;
-	}
-	if (r != -ECONNRESET && r != -EPIPE)
-		notices_tell(session->server->ingest->root->notices, LOG_ERR, EVENT_PLAIN, NULL,
-				"closing the connection to the intake: %s", re_strerror(r));
-	session_end(session);
+}
+
+static void on_committed(
+		void *context, int64_t number, const uint8_t ulid[static ULID_BYTES], int result)
+{
+	struct session *session = context;
+
+	drop_job(session, session_job(session, number));
+	session->n_committing--;
+	const char *why = result == -RE_PAYLOAD ? SPOILED : re_strerror(result);
+	int r = result < 0 ? reply_failed(session, number, why, true)
+			   : reply(session, intake_replies_committed(number, ulid), NULL);
+	if (r < 0)
+		session_fail(session, r);
+	else if (session->ending && session->n_committing == 0)
+		session_end(session);
+	else
+		wait_for_peer(session);
 }
 
 static int check_peer(const struct intake_server *server, int fd)
@@ -414,17 +409,14 @@ static void on_listen_readable(uv_poll_t *poll, int status, int events)
 		r = session_begin(server, fd);
 	if (r < 0) {
 		if (!server->told_refused)
-			notices_tell(server->ingest->root->notices, LOG_WARNING, EVENT_REFUSED,
-					NULL, "intake connection refused: %s",
-					r == -RE_BUSY ? "another recseald is connected"
-						      : re_strerror(r));
+			server->observer.turned_away(server->observer.context, r);
 		close(fd);
 	}
 	server->told_refused = r < 0;
 }
 
 int intake_server_start(uv_loop_t *loop, struct ingest *ingest, int listen_fd, uid_t intake_uid,
-		struct intake_server **ret_server)
+		const struct ingest_observer *observer, struct intake_server **ret_server)
 {
 	struct intake_server *server = calloc(1, sizeof(*server));
 
@@ -434,8 +426,12 @@ int intake_server_start(uv_loop_t *loop, struct ingest *ingest, int listen_fd, u
 	server->ingest = ingest;
 	server->listen_fd = listen_fd;
 	server->intake_uid = intake_uid;
-	int r = uv_poll_init(loop, &server->poll, listen_fd);
+	server->observer = *observer;
+	int r = ingest_queue_new(loop, ingest, observer, &server->queue);
+	if (r == 0)
+		r = uv_poll_init(loop, &server->poll, listen_fd);
 	if (r < 0) {
+		ingest_queue_end(server->queue);
 		free(server);
 		return r;
 	}
@@ -460,6 +456,7 @@ struct intake_server *intake_server_stop(struct intake_server *server)
 		return NULL;
 	if (server->session)
 		session_end(server->session);
+	server->queue = ingest_queue_end(server->queue);
 	uv_close((uv_handle_t *)&server->poll, server_closed);
 	return NULL;
 }

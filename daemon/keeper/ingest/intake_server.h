@@ -11,9 +11,9 @@
 struct intake_server;
 
 /* Serves on a listening SOCK_SEQPACKET socket, which it takes over. Peers must have this uid (or be
- * root). */
+ * root). The observer is copied; its context must outlive the loop. */
 int intake_server_start(uv_loop_t *loop, struct ingest *ingest, int listen_fd, uid_t intake_uid,
-		struct intake_server **ret_server);
+		const struct ingest_observer *observer, struct intake_server **ret_server);
 struct intake_server *intake_server_stop(struct intake_server *server);
 
 bool intake_server_connected(const struct intake_server *server);

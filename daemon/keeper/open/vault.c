@@ -17,8 +17,7 @@ struct vault *vault_close(struct vault *vault)
 	predecessors_free(vault->predecessors);
 	root_close(&vault->root);
 	db_close(vault->db);
-	if (vault->store)
-		vault->store->ops->close(vault->store);
+	object_store_close(vault->store);
 	if (vault->lock_fd >= 0)
 		close(vault->lock_fd);
 	if (vault->dir_fd >= 0)

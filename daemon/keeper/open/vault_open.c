@@ -183,7 +183,7 @@ static int create_files(struct vault *vault, struct reason *reason)
 	if (r == 0)
 		r = db_commit(vault->db);
 	if (r == 0)
-		r = vault->store->ops->witness_put(vault->store, 1);
+		r = object_store_witness_put(vault->store, 1);
 	return r;
 }
 
@@ -192,7 +192,7 @@ static int open_create(struct vault *vault, struct reason *reason)
 	const char *dir = vault->config->keeper_dir;
 	bool again = open_exists(vault, CREATING);
 	uint64_t witnessed;
-	int r = vault->store->ops->witness_get(vault->store, &witnessed);
+	int r = object_store_witness_get(vault->store, &witnessed);
 
 	if (r < 0)
 		return open_explain(reason, r, "cannot read", vault->config->objects_dir);
@@ -283,7 +283,7 @@ static int open_sweep(struct vault *vault)
 	if (r < 0 && r != -ENOENT)
 		return r;
 	ms = ms > SWEEP_BACK_MS ? ms - SWEEP_BACK_MS : 0;
-	r = vault->store->ops->sweep(vault->store, ms, sweep_known, vault, &set_aside);
+	r = object_store_sweep(vault->store, ms, sweep_known, vault, &set_aside);
 	if (set_aside > 0)
 		notices_tell(&vault->notices, LOG_WARNING, EVENT_PLAIN, NULL,
 				"%zu sealed objects in %s are in no catalog: set aside as *.uncatalogued. A "
@@ -352,7 +352,7 @@ static int open_or_create(struct vault *vault, uint64_t accept_restored, struct 
 		r = open_take_lock(vault, reason);
 	if (r < 0)
 		return r;
-	r = object_store_dir_open(vault->config->objects_dir, &vault->store);
+	r = object_store_open(vault->config->objects_dir, &vault->store);
 	if (r < 0)
 		return open_explain(reason, r, "cannot open the object directory",
 				vault->config->objects_dir);

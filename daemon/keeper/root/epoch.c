@@ -161,7 +161,7 @@ int epoch_apply(struct root *root, const struct root_record *next)
  * is owed is tried again later, and `doctor` says so. */
 void epoch_witness(struct root *root)
 {
-	int r = root->store->ops->witness_put(root->store, root_epoch(root));
+	int r = object_store_witness_put(root->store, root_epoch(root));
 
 	root->witness_owed = r < 0;
 	if (r < 0)

@@ -192,7 +192,7 @@ static int recover_refuse(struct root *root, const struct vault_row *row, const 
 static int witness_check(struct root *root, uint64_t epoch, struct reason *reason)
 {
 	uint64_t witnessed;
-	int r = root->store->ops->witness_get(root->store, &witnessed);
+	int r = object_store_witness_get(root->store, &witnessed);
 
 	if (r < 0)
 		return recover_explain(root, r, "compare the objects' epoch with that", reason);

@@ -281,7 +281,7 @@ int recordings_open(const struct recordings *from, const struct recording_row *r
 
 	if (!recording_is_live(row->state))
 		return -RE_GONE;
-	object_fd = from->store->ops->open(from->store, row->ulid);
+	object_fd = object_store_open_object(from->store, row->ulid);
 	if (object_fd < 0)
 		return object_fd;
 	int r = age_header_read(object_fd, &header, &bytes);

@@ -182,7 +182,7 @@ static size_t pick(struct history *h, size_t below)
 static void note_object(struct history *h, struct history_recording *sealed, const uint8_t *ulid)
 {
 	struct object_store *store = h->vault.vault->store;
-	_cleanup_close_ int fd = store->ops->open(store, ulid);
+	_cleanup_close_ int fd = object_store_open_object(store, ulid);
 	_cleanup_free_ uint8_t *bytes = NULL;
 	struct age_header header;
 

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/durable.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/keeper/erasure/erasure.h"
@@ -171,7 +172,7 @@ static void check_at_rest(struct erasure_fixture *scene, bool destroyed)
 	assert_int_equal(erasure_fixture_slots(scene, root, &slot_epoch), 1);
 	assert_int_equal(slot_epoch, epoch);
 	assert_int_equal(erasure_fixture_root_is_stored(scene, scene->old_root), !destroyed);
-	assert_int_equal(vault->store->ops->witness_get(vault->store, &witness), 0);
+	assert_int_equal(object_store_witness_get(vault->store, &witness), 0);
 	assert_int_equal(witness, epoch);
 	assert_int_equal(node_any_staged(vault->db), 0);
 	assert_int_equal(erasure_each(vault->db, refuse_item, NULL), 0);

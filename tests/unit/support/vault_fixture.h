@@ -41,6 +41,13 @@ struct ingest_request vault_fixture_request(
 struct ingest_job *vault_fixture_begin(
 		struct vault_fixture *fixture, const struct ingest_request *request);
 
+/* Verifies, names and catalogues the jobs as the keeper does, but all in this thread, and ends them.
+ */
+void vault_fixture_commit(struct vault *vault, struct ingest_job **jobs, size_t n, int *results);
+
+/* An observer that ignores everything. */
+extern const struct ingest_observer vault_fixture_observer;
+
 /* Header, nonce and `bytes` bytes of sealed plaintext into a started object. */
 void vault_fixture_write(const struct ingest_start *start, size_t bytes);
 

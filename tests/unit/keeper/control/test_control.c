@@ -66,7 +66,7 @@ static void start_intake(struct fixture *f)
 
 	assert_true(fd >= 0);
 	assert_int_equal(intake_server_start(&f->loop, &f->state.vault->ingest, fd, geteuid(),
-					 &f->intake),
+					 &vault_fixture_observer, &f->intake),
 			0);
 	restart_control(f);
 }

@@ -98,7 +98,8 @@ static void test_control_spoilt_interfaces_differ(void **state)
 			{"(id: string, purpose: string, ", "(id: string, "},
 			{"(id: string, purpose: string, ", "(id: string, purpose: ?string, "},
 			{"(args: []string, ", "(args: string, "},
-			{"# Call with `more`: each reply is a page of recordings, oldest first.", "#"},
+			{"# Call with `more`: each reply is a page of recordings, oldest first.",
+					"#"},
 	};
 	_cleanup_free_ char *table = outline_table(control_methods);
 

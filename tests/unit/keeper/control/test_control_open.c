@@ -83,7 +83,7 @@ static void test_open_missing_object(void **state)
 
 	vault_fixture_seal(&f->state, "alice", "alice/a.wav", 1, 1, &id);
 	assert_int_equal(ulid_parse(id, ulid), 0);
-	assert_int_equal(f->state.vault->store->ops->remove(f->state.vault->store, ulid), 0);
+	assert_int_equal(object_store_remove(f->state.vault->store, ulid), 0);
 	refute(f, "OpenRecording", open_parameters(id, "play", "why"), INTERFACE "Damaged", "why",
 			"the sealed object is missing from the object directory");
 	assert_int_equal(count_audit(f, "play"), 0);
@@ -101,7 +101,7 @@ static json_t *unwrap_parameters(struct fixture *f, const char *id, const uint8_
 	struct rec_stanza stanza;
 
 	assert_int_equal(ulid_parse(id, ulid), 0);
-	_cleanup_close_ int fd = f->state.vault->store->ops->open(f->state.vault->store, ulid);
+	_cleanup_close_ int fd = object_store_open_object(f->state.vault->store, ulid);
 	assert_int_equal(age_header_read(fd, ret_header, ret_bytes), 0);
 	assert_int_equal(rec_stanza_find(ret_header, &stanza), 0);
 	const struct age_stanza *age = age_header_find(ret_header, REC_STANZA_TYPE);

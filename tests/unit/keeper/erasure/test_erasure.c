@@ -23,6 +23,7 @@
 #include "daemon/keeper/root/epoch.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/recordings.h"
+#include "storage/objects/object_table.h"
 #include "storage/tables/audit.h"
 #include "storage/tables/db_internal.h"
 #include "storage/tables/node_table.h"
@@ -251,7 +252,7 @@ static void test_objects_go_after_the_keys(void **state)
 	struct object_store *store = scene.vault.vault->store;
 	assert_int_equal(erasure_fixture_erase(&scene), 0);
 	assert_int_equal(ulid_parse(scene.id[0], ulid), 0);
-	int fd = store->ops->open(store, ulid);
+	int fd = object_store_open_object(store, ulid);
 	assert_true(fd >= 0);
 	close(fd);
 	bury_all(scene.vault.vault);
@@ -265,7 +266,7 @@ static void test_objects_go_after_the_keys(void **state)
 	assert_false(more);
 	for (size_t i = 0; i < SCENE_RECORDINGS; i++) {
 		assert_int_equal(ulid_parse(scene.id[i], ulid), 0);
-		fd = store->ops->open(store, ulid);
+		fd = object_store_open_object(store, ulid);
 		if (i < SCENE_ALICE) {
 			assert_int_equal(fd, -ENOENT);
 		} else {

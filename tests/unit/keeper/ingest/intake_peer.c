@@ -49,7 +49,7 @@ int intake_peer_setup(void **state)
 	int fd = socket_listen(peer->path, SOCK_SEQPACKET, 0666);
 	assert_true(fd >= 0);
 	assert_int_equal(intake_server_start(&peer->loop, &peer->vault.vault->ingest, fd, geteuid(),
-					 &peer->server),
+					 &vault_fixture_observer, &peer->server),
 			0);
 	peer->fd = intake_peer_second(peer);
 	*state = peer;

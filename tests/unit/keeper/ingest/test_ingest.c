@@ -60,7 +60,7 @@ static int commit_one(struct vault_fixture *vault, struct ingest_job *job)
 {
 	int result = 99;
 
-	ingest_commit(&vault->vault->ingest, &job, 1, &result);
+	vault_fixture_commit(vault->vault, &job, 1, &result);
 	return result;
 }
 
@@ -314,6 +314,60 @@ static void test_a_wrong_object_is_refused(void **state)
 	}
 }
 
+/* Each byte of an object of three chunks belongs to what is verified, on whatever side of a block or
+ * chunk it lies. With Verify=ends the middle is taken on trust, which also shows that the flips are
+ * where they should be. */
+static void test_a_flipped_bit_anywhere(void **state)
+{
+	struct vault_fixture *vault = *state;
+	const size_t bytes = 2 * AGE_CHUNK_BYTES + 5000;
+	struct ingest_request request = vault_fixture_request(vault, "alice", "a", bytes);
+	struct ingest_job *job = vault_fixture_begin(vault, &request);
+	struct ingest_start start;
+
+	ingest_start(job, &start);
+	off_t size = lseek(start.object_fd, 0, SEEK_END), payload = (off_t)start.header_bytes + 16;
+	off_t middle_end = payload + 2 * AGE_SEALED_CHUNK_BYTES;
+	ingest_abort(job);
+	for (off_t at = 0; at < size; at += at < payload + 20 ? 7 : 4093) {
+		bool in_middle = at >= payload && at < middle_end;
+		for (int ends = 0; ends < 2; ends++) {
+			job = vault_fixture_begin(vault, &request);
+			ingest_start(job, &start);
+			flip(start.object_fd, at);
+			assert_int_equal(durable_sync(start.object_fd), 0);
+			assert_int_equal(ingest_verify(job, ends),
+					ends && in_middle ? 0 : -RE_PAYLOAD);
+			ingest_abort(job);
+		}
+	}
+	job = vault_fixture_begin(vault, &request);
+	assert_int_equal(ingest_verify(job, false), 0);
+	ingest_abort(job);
+}
+
+/* In strides; and each of them looks at what is its own. */
+static void test_a_long_object_is_verified_in_strides(void **state)
+{
+	struct vault_fixture *vault = *state;
+	const size_t bytes = 2 * INGEST_STRIDE_CHUNKS * (size_t)AGE_CHUNK_BYTES + 1;
+	struct ingest_request request = vault_fixture_request(vault, "alice", "a", bytes);
+	struct ingest_job *job = vault_fixture_begin(vault, &request);
+	struct ingest_start start;
+
+	assert_true(ingest_is_long(job));
+	assert_int_equal(ingest_verify(job, false), 1);
+	assert_int_equal(ingest_verify(job, false), 1);
+	ingest_start(job, &start);
+	off_t end = lseek(start.object_fd, 0, SEEK_END);
+	flip(start.object_fd, end - 17);
+	assert_int_equal(ingest_verify(job, false), -RE_PAYLOAD);
+	flip(start.object_fd, end - 17);
+	assert_int_equal(ingest_verify(job, false), 0);
+	assert_int_equal(commit_one(vault, job), 0);
+	assert_int_equal(named(vault), 1);
+}
+
 /* One bad job among good ones, in every place. */
 static void test_a_bad_job_does_not_hurt_the_others(void **state)
 {
@@ -328,7 +382,7 @@ static void test_a_bad_job_does_not_hurt_the_others(void **state)
 			jobs[i] = vault_fixture_begin(vault, &request);
 		}
 		spoil(jobs[bad], FINAL_CHUNK_CHANGED);
-		ingest_commit(&vault->vault->ingest, jobs, 3, results);
+		vault_fixture_commit(vault->vault, jobs, 3, results);
 		for (int i = 0; i < 3; i++)
 			assert_int_equal(results[i], i == bad ? -RE_PAYLOAD : 0);
 		assert_int_equal(named(vault), 2 * (bad + 1));
@@ -355,7 +409,7 @@ static void test_one_account_with_damaged_keys(void **state)
 	jobs[1] = vault_fixture_begin(vault, &alice);
 	bob = vault_fixture_request(vault, "bob", "b", 10);
 	jobs[2] = vault_fixture_begin(vault, &bob);
-	ingest_commit(&vault->vault->ingest, jobs, 3, results);
+	vault_fixture_commit(vault->vault, jobs, 3, results);
 	assert_int_equal(results[0], 0);
 	assert_int_equal(results[1], -RE_CORRUPT);
 	assert_int_equal(results[2], 0);
@@ -375,14 +429,14 @@ static void test_one_source_in_two_jobs(void **state)
 	struct ingest_job *late = vault_fixture_begin(vault, &request);
 	int results[3];
 
-	ingest_commit(&vault->vault->ingest, jobs, 3, results);
+	vault_fixture_commit(vault->vault, jobs, 3, results);
 	assert_int_equal(results[0], 0);
 	assert_int_equal(results[1], 0);
 	assert_int_equal(results[2], -EEXIST);
 	jobs[0] = late;
 	other = vault_fixture_request(vault, "bob", "b", 10);
 	jobs[1] = vault_fixture_begin(vault, &other);
-	ingest_commit(&vault->vault->ingest, jobs, 2, results);
+	vault_fixture_commit(vault->vault, jobs, 2, results);
 	assert_int_equal(results[0], -EEXIST);
 	assert_int_equal(results[1], 0);
 	assert_int_equal(named(vault), 3);
@@ -459,7 +513,7 @@ static void commit_with_fault(enum fault fault, unsigned at, bool *ret_reached)
 	if (result == 0)
 		assert_int_equal(r, 1);
 	if (r == 1) {
-		int fd = vault.vault->store->ops->open(vault.vault->store, existing);
+		int fd = object_store_open_object(vault.vault->store, existing);
 		if (fd < 0)
 			fail_msg("fault %d at %u: catalogued, but its object is gone", fault, at);
 		close(fd);
@@ -494,6 +548,8 @@ int main(void)
 			IN_VAULT(test_absurd_sizes_and_times),
 			IN_VAULT(test_no_room_for_it),
 			IN_VAULT(test_a_wrong_object_is_refused),
+			IN_VAULT(test_a_flipped_bit_anywhere),
+			IN_VAULT(test_a_long_object_is_verified_in_strides),
 			IN_VAULT(test_a_bad_job_does_not_hurt_the_others),
 			IN_VAULT(test_one_account_with_damaged_keys),
 			IN_VAULT(test_one_source_in_two_jobs),

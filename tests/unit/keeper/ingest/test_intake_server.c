@@ -305,8 +305,8 @@ static void test_another_user(void **state)
 
 	snprintf(path, sizeof(path), "%s.other", peer->path);
 	int fd = socket_listen(path, SOCK_SEQPACKET, 0666);
-	assert_int_equal(intake_server_start(&peer->loop, &peer->vault.vault->ingest, fd,
-					 geteuid() + 1, &server),
+	assert_int_equal(intake_server_start(&peer->loop, &peer->vault.vault->ingest, fd, geteuid() + 1,
+					 &vault_fixture_observer, &server),
 			0);
 	int client = socket_connect(path, SOCK_SEQPACKET);
 	for (int i = 0; i < 20; i++)

@@ -88,7 +88,7 @@ static void test_other_places_do_not(void **state)
 	struct ingest_job *job = vault_fixture_begin(vault, &request);
 	int result;
 	ulid_format(ingest_recording_id(job), id);
-	ingest_commit(&vault->vault->ingest, &job, 1, &result);
+	vault_fixture_commit(vault->vault, &job, 1, &result);
 	assert_int_equal(result, 0);
 	assert_string_equal(followed(vault, id), "");
 }
@@ -218,7 +218,7 @@ static void seal_with(struct vault_fixture *vault, struct ingest_request *reques
 	int result;
 
 	ulid_format(ingest_recording_id(job), *ret_id);
-	ingest_commit(&vault->vault->ingest, &job, 1, &result);
+	vault_fixture_commit(vault->vault, &job, 1, &result);
 	assert_int_equal(result, 0);
 }
 

@@ -1,0 +1,113 @@
+/* Finds the kind of a store by its location, and calls its table. */
+#include "storage/objects/object_table.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+int object_store_open(const char *location, struct object_store **ret_store)
+{
+	static const struct {
+		const char *prefix;
+		int (*open)(const char *location, struct object_store **ret_store);
+	} kinds[] = {
+			{"/", object_dir_open},
+			{"memory:", object_memory_open},
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+		if (strncmp(location, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
+			return kinds[i].open(location, ret_store);
+	}
+	return -EPROTONOSUPPORT;
+}
+
+struct object_store *object_store_close(struct object_store *store)
+{
+	if (store)
+		store->ops->close(store);
+	return NULL;
+}
+
+int object_store_create(struct object_store *store, const uint8_t ulid[static ULID_BYTES],
+		struct object_draft **ret_draft)
+{
+	return store->ops->create(store, ulid, ret_draft);
+}
+
+int object_store_draft_fd(const struct object_draft *draft)
+{
+	return draft->fd;
+}
+
+int object_store_read_back(struct object_draft *draft, uint64_t offset, void *buffer, size_t len,
+		size_t *ret_len)
+{
+	return draft->store->ops->read_back(draft, offset, buffer, len, ret_len);
+}
+
+int object_store_publish(struct object_draft *draft)
+{
+	return draft->store->ops->publish(draft);
+}
+
+struct object_draft *object_store_draft_free(struct object_draft *draft)
+{
+	if (draft)
+		draft->store->ops->draft_free(draft);
+	return NULL;
+}
+
+int object_store_sync_published(struct object_store *store)
+{
+	return store->ops->sync_published(store);
+}
+
+int object_store_open_object(struct object_store *store, const uint8_t ulid[static ULID_BYTES])
+{
+	return store->ops->open_object(store, ulid);
+}
+
+int object_store_read(struct object_store *store, const uint8_t ulid[static ULID_BYTES],
+		uint64_t offset, void *buffer, size_t len, size_t *ret_len)
+{
+	return store->ops->read(store, ulid, offset, buffer, len, ret_len);
+}
+
+int object_store_remove(struct object_store *store, const uint8_t ulid[static ULID_BYTES])
+{
+	return store->ops->remove(store, ulid);
+}
+
+int object_store_sync_removed(struct object_store *store)
+{
+	return store->ops->sync_removed(store);
+}
+
+int object_store_sweep(struct object_store *store, uint64_t since_ms, object_known known,
+		void *context, size_t *ret_set_aside)
+{
+	return store->ops->sweep(store, since_ms, known, context, ret_set_aside);
+}
+
+int object_store_witness_get(struct object_store *store, uint64_t *ret_epoch)
+{
+	return store->ops->witness_get(store, ret_epoch);
+}
+
+int object_store_witness_put(struct object_store *store, uint64_t epoch)
+{
+	return store->ops->witness_put(store, epoch);
+}
+
+int object_store_free_bytes(struct object_store *store, uint64_t *ret_free_bytes)
+{
+	return store->ops->free_bytes(store, ret_free_bytes);
+}
+
+void object_store_describe(const struct object_store *store, const uint8_t ulid[static ULID_BYTES],
+		char *ret_text, size_t len)
+{
+	store->ops->describe(store, ulid, ret_text, len);
+}
