@@ -108,7 +108,7 @@ static void stride_ended(uv_work_t *work, int status)
 		queue_go_on(queue);
 		return;
 	}
-	/* The next stride, behind those that came meanwhile: the entry is the thread's once more. */
+	/* The next stride, behind those that came meanwhile: a thread has the entry once more. */
 	if (entry->result > 0 && stride_begin(entry) == 0)
 		return;
 	if (entry->result > 0)
