@@ -108,9 +108,12 @@ static void stride_ended(uv_work_t *work, int status)
 		queue_go_on(queue);
 		return;
 	}
-	if (entry->result > 0) /* behind those that came meanwhile */
-		entry->result = stride_begin(entry) < 0 ? -ENOMEM : 1;
-	entry->ready = entry->result <= 0;
+	/* The next stride, behind those that came meanwhile: a thread has the entry once more. */
+	if (entry->result > 0 && stride_begin(entry) == 0)
+		return;
+	if (entry->result > 0)
+		entry->result = -ENOMEM;
+	entry->ready = true;
 	queue_go_on(queue);
 }
 
