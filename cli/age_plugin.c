@@ -122,7 +122,7 @@ static enum cli_exit run_state_machine(void)
 	}
 	plugin_stanza_stream_clear(&stream);
 	if (r < 0)
-		fprintf(stderr, "age-plugin-recseal: %s\n", re_strerror(r));
+		fprintf(stderr, "age-plugin-recseal: %s\n", error_text(r));
 	return r < 0 ? CLI_ERROR : CLI_DONE;
 }
 
@@ -188,7 +188,7 @@ int main(int argc, char **argv)
 		fprintf(stderr,
 				"age-plugin-recseal: cannot protect this process's memory, which "
 				"will hold keys: %s\n",
-				re_strerror(r));
+				error_text(r));
 		return CLI_ERROR;
 	}
 	return (int)run_state_machine();

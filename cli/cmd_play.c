@@ -14,7 +14,7 @@
 
 static int write_plain(void *context, const uint8_t *plain, size_t len)
 {
-	return write_all(*(const int *)context, plain, len);
+	return io_write_all(*(const int *)context, plain, len);
 }
 
 /* A damaged chunk in the middle of the recording, or a write that failed. */
@@ -24,7 +24,7 @@ static enum cli_exit explain_incomplete(
 	const char *place = file ? file : "standard output";
 
 	if (r != -RE_PAYLOAD) {
-		output_error("%s: copying to %s failed: %s", id, place, re_strerror(r));
+		output_error("%s: copying to %s failed: %s", id, place, error_text(r));
 	} else if (file) {
 		output_error("%s is damaged after %" PRIu64 " bytes; %s was not created. The "
 			     "bytes before the damage are authentic: play to standard output "
@@ -48,7 +48,7 @@ static enum cli_exit explain_unopened(const char *id, int r)
 		output_error("%s: no memory can be locked for the key; raise the limit (ulimit -l)",
 				id);
 	else
-		output_error("%s: cannot open the sealed object: %s", id, re_strerror(r));
+		output_error("%s: cannot open the sealed object: %s", id, error_text(r));
 	return CLI_ERROR;
 }
 

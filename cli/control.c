@@ -15,12 +15,12 @@ void control_explain_connect(const char *path, int r, struct reason *reason)
 				"you may not connect to %s: %s; only members of the groups "
 				"recseal-viewer, recseal-operator and recseal-officer may "
 				"(Viewers=, Operators= and Officers= in recseal.conf)",
-				path, re_strerror(r));
+				path, error_text(r));
 	else
 		reason_set(reason, r,
 				"cannot connect to the keeper at %s: %s; is recseal-keeper "
 				"running? See systemctl status recseal-keeper",
-				path, re_strerror(r));
+				path, error_text(r));
 }
 
 void control_explain_broken(int r, struct reason *reason)

@@ -115,7 +115,7 @@ int main(int argc, char **argv)
 
 	if (r < 0) {
 		output_error("cannot protect this process's memory, which will hold keys: %s",
-				re_strerror(r));
+				error_text(r));
 		return CLI_ERROR;
 	}
 	enum cli_exit e = options_parse(argc, argv, &options);

@@ -45,7 +45,7 @@ static enum cli_exit explain_not_created(const char *path, int r)
 		output_error("%s exists already, and a file is never replaced; choose another name",
 				path);
 	else
-		output_error("cannot create %s: %s", path, re_strerror(r));
+		output_error("cannot create %s: %s", path, error_text(r));
 	return CLI_ERROR;
 }
 

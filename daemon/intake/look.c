@@ -290,7 +290,7 @@ void look_at(const struct look *look, struct candidate *candidate)
 	if (r < 0) {
 		if (error_is_general(r))
 			brake_failed(&spool->brake, monotonic_us());
-		candidate_try_later(look, candidate, re_strerror(r));
+		candidate_try_later(look, candidate, error_text(r));
 	} else if (r == FINDING_LARGE) {
 		queue_defer(spool->queue, candidate);
 	} else if (r == FINDING_NO_MAP) {

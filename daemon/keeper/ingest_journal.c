@@ -55,19 +55,19 @@ static void journal_spoiled(void *context, const struct ingest_summary *what, in
 			"(%s): it is thrown away, and the recording stays in its spool to be "
 			"sealed again; if this happens more than once, check the disk and the "
 			"memory of this machine",
-			t.id, re_strerror(error));
+			t.id, error_text(error));
 }
 
 static void journal_turned_away(void *context, int error)
 {
 	event_log(LOG_WARNING, EVENT_REFUSED, NULL, "intake connection refused: %s",
-			error == -RE_BUSY ? "another recseald is connected" : re_strerror(error));
+			error == -RE_BUSY ? "another recseald is connected" : error_text(error));
 }
 
 static void journal_disconnected(void *context, int error)
 {
 	event_log(LOG_ERR, EVENT_PLAIN, NULL, "closing the connection to the intake: %s",
-			re_strerror(error));
+			error_text(error));
 }
 
 const struct ingest_observer ingest_journal = {

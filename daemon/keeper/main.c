@@ -125,7 +125,7 @@ static int keeper_load_config(struct config **ret_config)
 {
 	struct config *config;
 	struct reason reason = {""};
-	int r = arg_state ? config_embedded(arg_state, arg_config, &reason, &config)
+	int r = arg_state ? config_load_embedded(arg_state, arg_config, &reason, &config)
 			  : config_load(arg_config, &reason, &config);
 
 	if (r == 0)
@@ -189,7 +189,7 @@ static int keeper_listen(const struct config *config, const char *name, int type
 	fd = socket_listen(path, type, 0666);
 	if (fd < 0)
 		event_log(LOG_CRIT, EVENT_PLAIN, NULL, "cannot listen on %s: %s", path,
-				re_strerror(fd));
+				error_text(fd));
 	return fd;
 }
 
@@ -329,7 +329,7 @@ int main(int argc, char **argv)
 	r = secret_process_init();
 	if (r < 0) {
 		event_log(LOG_CRIT, EVENT_PLAIN, NULL, "cannot protect secrets in this process: %s",
-				re_strerror(r));
+				error_text(r));
 		return EXIT_FAILURE;
 	}
 	if (keeper_load_config(&keeper.config) < 0)

@@ -159,7 +159,7 @@ static int read_direct(int fd, uint64_t offset, void *buffer, size_t len, size_t
 	_cleanup_close_ int direct = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	if (direct < 0)
 		return -errno;
-	/* One read, and not pread_full(): after the short one at the end no other is aligned. */
+	/* One read, and not io_pread_full(): after the short one at the end no other is aligned. */
 	ssize_t n;
 	do
 		n = pread(direct, buffer, len, (off_t)offset);
@@ -179,7 +179,7 @@ static int read_uncached(int fd, uint64_t offset, void *buffer, size_t len, size
 	if (r < 0)
 		return r;
 	(void)posix_fadvise(fd, (off_t)offset, (off_t)len, POSIX_FADV_DONTNEED);
-	return pread_full(fd, buffer, len, (off_t)offset, ret_len);
+	return io_pread_full(fd, buffer, len, (off_t)offset, ret_len);
 }
 
 static int dir_read_back(struct object_draft *draft, uint64_t offset, void *buffer, size_t len,
@@ -243,7 +243,7 @@ static int dir_read(struct object_store *store, const uint8_t ulid[static ULID_B
 {
 	_cleanup_close_ int fd = dir_open_object(store, ulid);
 
-	return fd < 0 ? fd : pread_full(fd, buffer, len, (off_t)offset, ret_len);
+	return fd < 0 ? fd : io_pread_full(fd, buffer, len, (off_t)offset, ret_len);
 }
 
 static int dir_remove(struct object_store *store, const uint8_t ulid[static ULID_BYTES])

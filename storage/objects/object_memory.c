@@ -68,7 +68,7 @@ static int memory_create(struct object_store *store, const uint8_t ulid[static U
 static int memory_read_back(struct object_draft *draft, uint64_t offset, void *buffer, size_t len,
 		size_t *ret_len)
 {
-	return pread_full(draft->fd, buffer, len, (off_t)offset, ret_len);
+	return io_pread_full(draft->fd, buffer, len, (off_t)offset, ret_len);
 }
 
 static int memory_publish(struct object_draft *draft)
@@ -132,7 +132,7 @@ static int memory_read(struct object_store *store, const uint8_t ulid[static ULI
 {
 	_cleanup_close_ int fd = memory_open_object(store, ulid);
 
-	return fd < 0 ? fd : pread_full(fd, buffer, len, (off_t)offset, ret_len);
+	return fd < 0 ? fd : io_pread_full(fd, buffer, len, (off_t)offset, ret_len);
 }
 
 /* The lock is held, or nobody else is left. */

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "base/reason.h"
-#include "storage/root/root_slot.h"
+#include "storage/root/root.h"
 
 #define ROOT_MEMBERS_MAX    8
 #define ROOT_NAME_BYTES     65
@@ -63,4 +63,4 @@ int root_set_put(struct root_set *set, size_t i, unsigned slot,
 int root_set_clear(struct root_set *set, size_t i, unsigned slot);
 
 /* Why the member's last operation failed with r, in words. Valid until its next one. */
-const char *root_set_trouble(const struct root_set *set, size_t i, int r);
+const char *root_set_reason(const struct root_set *set, size_t i, int r);

@@ -11,14 +11,14 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "storage/tpm2/root_tpm2_locator.h"
 #include "storage/tpm2/root_tpm2_nv.h"
-#include "storage/tpm2/root_tpm2_place.h"
 
 #define PICKS 64 /* tries for a free handle, of four million */
 
 struct root_tpm2 {
 	struct root_provider provider;
-	struct root_tpm2_place *place; /* secret */
+	struct root_tpm2_locator *place; /* secret */
 	int place_fd;
 	struct root_tpm2_nv *nv; /* NULL while there is no connection */
 	uint32_t timeout_ms;
@@ -130,7 +130,7 @@ static int tpm2_write(struct root_provider *provider, unsigned slot,
 	memcpy(copy, image, ROOT_IMAGE_BYTES);
 	int r = run_operation(tpm, do_write, slot, copy, reason);
 	/* The count is for looking at: not worth failing for. */
-	(void)root_tpm2_place_count(tpm->place_fd, tpm->writes);
+	(void)root_tpm2_locator_count(tpm->place_fd, tpm->writes);
 	return r;
 }
 
@@ -175,7 +175,7 @@ static int allocate_tpm2(const struct root_tpm2_options *options, struct root_tp
 
 static int set_tcti(struct root_tpm2 *tpm, const struct root_tpm2_options *options)
 {
-	struct root_tpm2_place *place = tpm->place;
+	struct root_tpm2_locator *place = tpm->place;
 	const char *tcti = options->tcti;
 	const char *prefix = tcti && tcti[0] == '/' ? "device:" : "";
 
@@ -233,7 +233,7 @@ static int define_slots(struct root_tpm2 *tpm, const struct root_tpm2_options *o
 			r = root_tpm2_nv_write(tpm->nv, i, zeros, &tpm->writes);
 	}
 	if (r == 0)
-		r = root_tpm2_place_count(tpm->place_fd, tpm->writes);
+		r = root_tpm2_locator_count(tpm->place_fd, tpm->writes);
 	return r;
 }
 
@@ -244,11 +244,11 @@ static int make_slots(struct root_tpm2 *tpm, int dir_fd, const struct root_tpm2_
 
 	randombytes_buf(tpm->place->auth, sizeof(tpm->place->auth));
 	if (r == 0)
-		r = root_tpm2_place_create(dir_fd, tpm->place);
+		r = root_tpm2_locator_create(dir_fd, tpm->place);
 	if (r < 0)
 		return r;
 	/* Read back what a restart would find. */
-	r = root_tpm2_place_read(dir_fd, tpm->place, &tpm->place_fd, &tpm->writes);
+	r = root_tpm2_locator_read(dir_fd, tpm->place, &tpm->place_fd, &tpm->writes);
 	if (r == 0)
 		r = define_slots(tpm, options);
 	if (r < 0) {
@@ -282,7 +282,7 @@ int root_tpm2_create(int dir_fd, const struct root_tpm2_options *options,
 
 static int read_root_file(struct root_tpm2 *tpm, int dir_fd, struct reason *reason)
 {
-	int r = root_tpm2_place_read(dir_fd, tpm->place, &tpm->place_fd, &tpm->writes);
+	int r = root_tpm2_locator_read(dir_fd, tpm->place, &tpm->place_fd, &tpm->writes);
 
 	if (r == -RE_CORRUPT)
 		return reason_set(reason, r,
@@ -366,7 +366,7 @@ int root_tpm2_remove(int dir_fd, const struct root_tpm2_options *options)
 	if (r == 0)
 		r = remove_slots(tpm, options);
 	if (r == 0)
-		r = root_tpm2_place_remove(dir_fd);
+		r = root_tpm2_locator_remove(dir_fd);
 	tpm2_free(&tpm->provider);
 	return r;
 }

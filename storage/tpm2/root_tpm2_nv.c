@@ -76,7 +76,7 @@ int64_t root_tpm2_nv_now_ms(void)
 	return root_tpm2_esys_now_ms();
 }
 
-int root_tpm2_nv_start(struct root_tpm2_nv *nv, struct root_tpm2_place *place, bool pin)
+int root_tpm2_nv_start(struct root_tpm2_nv *nv, struct root_tpm2_locator *place, bool pin)
 {
 	return root_tpm2_session_start(&nv->session, place, pin);
 }
@@ -117,7 +117,7 @@ int root_tpm2_nv_is_free(struct root_tpm2_nv *nv, uint32_t handle)
 }
 
 static TSS2_RC define_index(
-		struct root_tpm2_nv *nv, const struct root_tpm2_place *place, unsigned slot)
+		struct root_tpm2_nv *nv, const struct root_tpm2_locator *place, unsigned slot)
 {
 	const TPM2B_NV_PUBLIC public = {.nvPublic = {.nvIndex = place->index[slot],
 							.nameAlg = TPM2_ALG_SHA256,
@@ -135,8 +135,8 @@ static TSS2_RC define_index(
 			(&nv->index[slot]));
 }
 
-int root_tpm2_nv_define(struct root_tpm2_nv *nv, const struct root_tpm2_place *place, unsigned slot,
-		const char *owner_auth)
+int root_tpm2_nv_define(struct root_tpm2_nv *nv, const struct root_tpm2_locator *place,
+		unsigned slot, const char *owner_auth)
 {
 	TSS2_RC rc = set_owner_auth(nv, owner_auth);
 
@@ -190,7 +190,8 @@ static int check_index(struct root_tpm2_nv *nv, uint32_t handle, unsigned slot)
 	return 0;
 }
 
-int root_tpm2_nv_attach(struct root_tpm2_nv *nv, const struct root_tpm2_place *place, unsigned slot)
+int root_tpm2_nv_attach(
+		struct root_tpm2_nv *nv, const struct root_tpm2_locator *place, unsigned slot)
 {
 	uint32_t handle = place->index[slot];
 	TSS2_RC rc = ROOT_TPM2_ESYS_RUN(&nv->session.esys, Esys_TR_FromTPMPublic, (handle, NONE3),

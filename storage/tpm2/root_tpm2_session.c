@@ -128,7 +128,7 @@ static TSS2_RC create_salt_key(
 
 /* The library has checked that the name is that of the key it salts with. */
 static int check_salt_name(struct root_tpm2_session *session, ESYS_TR key,
-		struct root_tpm2_place *place, bool pin)
+		struct root_tpm2_locator *place, bool pin)
 {
 	TPM2B_NAME *name;
 	TSS2_RC rc = session->esys.api.Esys_TR_GetName(session->esys.context, key, &name);
@@ -195,8 +195,8 @@ static int start_session(struct root_tpm2_session *session, ESYS_TR salt_key)
 	return root_tpm2_esys_error(&session->esys, rc, "start an encrypted session");
 }
 
-static TSS2_RC choose_hierarchy(
-		struct root_tpm2_session *session, struct root_tpm2_place *place, ESYS_TR *ret_key)
+static TSS2_RC choose_hierarchy(struct root_tpm2_session *session, struct root_tpm2_locator *place,
+		ESYS_TR *ret_key)
 {
 	place->hierarchy = TPM2_RH_ENDORSEMENT;
 	TSS2_RC rc = create_salt_key(session, place->hierarchy, ret_key);
@@ -210,7 +210,7 @@ static TSS2_RC choose_hierarchy(
 }
 
 int root_tpm2_session_start(
-		struct root_tpm2_session *session, struct root_tpm2_place *place, bool pin)
+		struct root_tpm2_session *session, struct root_tpm2_locator *place, bool pin)
 {
 	ESYS_TR key = ESYS_TR_NONE;
 	TSS2_RC rc = pin ? choose_hierarchy(session, place, &key)

@@ -42,12 +42,12 @@ static void seal_plain(struct payload *p)
 	for (size_t at = 0; at < p->plain_len || counter == 0; counter++) {
 		size_t left = p->plain_len - at,
 		       n = left < AGE_CHUNK_BYTES ? left : AGE_CHUNK_BYTES;
-		age_chunk_seal(key, counter, n == left, p->plain + at, n,
+		age_stream_seal_chunk(key, counter, n == left, p->plain + at, n,
 				p->sealed + p->sealed_len);
 		p->sealed_len += n + AGE_TAG_BYTES;
 		at += n;
 	}
-	FUZZ_REQUIRE(age_sealed_bytes(p->plain_len) == p->sealed_len);
+	FUZZ_REQUIRE(age_stream_sealed_bytes(p->plain_len) == p->sealed_len);
 	p->original_len = p->sealed_len;
 	memcpy(p->original, p->sealed, p->sealed_len);
 }
@@ -139,7 +139,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool same = p->sealed_len == p->original_len &&
 		    memcmp(p->sealed, p->original, p->sealed_len) == 0;
 	int fd = fuzz_file(p->sealed, p->sealed_len);
-	int r = age_payload_open_stream(fd, key, check_piece, p);
+	int r = age_stream_open_payload(fd, key, check_piece, p);
 	FUZZ_REQUIRE(r == (same ? 0 : -RE_PAYLOAD));
 	FUZZ_REQUIRE(!same || p->streamed == p->plain_len);
 	FUZZ_REQUIRE(read_ranges(p, fd, &data, &size) == same);

@@ -27,7 +27,7 @@ static void check_errors(const char *errors, int r, const char *file)
 		for (const char *c = line; c < end; c++)
 			FUZZ_REQUIRE((unsigned char)*c >= ' ' && *c != 0x7f);
 		for (size_t left = (size_t)(end - line), n; left > 0; left -= n) {
-			n = utf8_sequence((const uint8_t *)end - left, left);
+			n = text_utf8_sequence((const uint8_t *)end - left, left);
 			FUZZ_REQUIRE(n > 0);
 		}
 	}

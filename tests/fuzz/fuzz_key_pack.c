@@ -56,13 +56,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct node_pack sealed = {.parent = 1, .epoch = 2};
 	uint64_t first = fuzz_number(&data, &size, 8);
 	size_t n = size / NODE_ENTRY_BYTES;
-	const struct node_place place = {sealed.parent, first, sealed.epoch};
+	const struct node_position place = {sealed.parent, first, sealed.epoch};
 
 	if (n == 0 || n > NODE_PACK_CHILDREN)
 		return 0;
 	sealed.first = first;
 	sealed.len = n * NODE_ENTRY_BYTES + NODE_PACK_OVERHEAD;
-	node_keys_seal(parent_key, &place, data, n * NODE_ENTRY_BYTES, sealed.sealed);
+	key_seal_pack(parent_key, &place, data, n * NODE_ENTRY_BYTES, sealed.sealed);
 	int r = key_pack_open(pack, &sealed, parent_key);
 	FUZZ_REQUIRE(r == (is_ordered(data, n, first) ? 0 : -RE_CORRUPT));
 	FUZZ_REQUIRE(pack->n == (r == 0 ? n : 0));

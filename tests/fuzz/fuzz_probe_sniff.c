@@ -29,8 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	FUZZ_REQUIRE(source_init(fuzz_file(data, size), &source) == 0);
 	sniff(&source, &result);
-	probe_result_encode(&result, record);
-	FUZZ_REQUIRE(probe_result_decode(record, &again) == 0);
+	probe_wire_encode_result(&result, record);
+	FUZZ_REQUIRE(probe_wire_decode_result(record, &again) == 0);
 	FUZZ_REQUIRE(again.condition == result.condition && again.frames == result.frames);
 	FUZZ_REQUIRE(strcmp(again.damage, result.damage) == 0);
 	FUZZ_REQUIRE(result.recoverable_bytes <= size);

@@ -22,7 +22,7 @@ static int decode(uint8_t *record, struct probe_result *ret_result)
 	if (end)
 		memset(end, 0, (size_t)(damage + PROBE_DAMAGE_BYTES - end));
 #endif
-	return probe_result_decode(record, ret_result);
+	return probe_wire_decode_result(record, ret_result);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_REQUIRE(result.channels <= PROBE_CHANNELS_MAX);
 	FUZZ_REQUIRE(memchr(result.format, 0, sizeof(result.format)));
 	FUZZ_REQUIRE(memchr(result.damage, 0, sizeof(result.damage)));
-	probe_result_encode(&result, again);
+	probe_wire_encode_result(&result, again);
 	FUZZ_REQUIRE(memcmp(again, data, sizeof(again)) == 0);
 	return 0;
 }

@@ -43,7 +43,7 @@ static void check_places(const struct profile *profile, enum profile_list list, 
 		bool at_markers = false;
 		if (list == PROFILE_SIDECARS && profile_sidecar_is_pattern(profile, i))
 			continue;
-		int r = profile_place(profile, list, i, path, match, &place, &at_markers);
+		int r = profile_locate(profile, list, i, path, match, &place, &at_markers);
 		FUZZ_REQUIRE(r == 0 || r == -ENOENT);
 		if (r == 0 && list == PROFILE_SIDECARS && !goes_up(path))
 			FUZZ_REQUIRE(!goes_up(place));

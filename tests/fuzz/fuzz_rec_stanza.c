@@ -63,8 +63,8 @@ static void write_own(const uint8_t *tag, size_t tag_len)
 	struct age_header header;
 	struct rec_stanza stanza;
 	size_t len;
-	int r = rec_header_build(&binding, recording_key, file_key, (const char *)tag, tag_len,
-			&bytes, &len);
+	int r = rec_stanza_build_header(&binding, recording_key, file_key, (const char *)tag,
+			tag_len, &bytes, &len);
 
 	FUZZ_REQUIRE(r == 0 || (r == -E2BIG && tag_len > AGE_HEADER_MAX_BYTES / 2));
 	if (r < 0)

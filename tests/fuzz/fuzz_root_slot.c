@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "storage/root/root_slot.h"
+#include "storage/root/root.h"
 
 #define CHECKSUM_BYTES 32
 #define SUMMED_BYTES   (ROOT_IMAGE_BYTES - CHECKSUM_BYTES)

@@ -62,7 +62,7 @@ static void check_safe(const char *text)
 	const uint8_t *p = (const uint8_t *)text;
 
 	for (size_t n, left = strlen(text); left > 0; p += n, left -= n) {
-		n = utf8_sequence(p, left);
+		n = text_utf8_sequence(p, left);
 		FUZZ_REQUIRE(n >= 1 && n <= 4);
 		FUZZ_REQUIRE(n > 1 || (*p >= 0x20 && *p != 0x7f));
 		FUZZ_REQUIRE(n != 2 || p[0] != 0xc2 || p[1] >= 0xa0);

@@ -51,7 +51,7 @@ static const char *sidecar_refusal(int outcome, struct reason *reason)
 		return "is always being written";
 	if (outcome > 0)
 		return source_refusal((enum source_outcome)outcome);
-	reason_set(reason, outcome, "cannot be read (%s)", re_strerror(outcome));
+	reason_set(reason, outcome, "cannot be read (%s)", error_text(outcome));
 	return reason->text;
 }
 
@@ -104,7 +104,7 @@ static int gather_read_sidecar(const struct gathering *g, size_t i, struct sidec
 	if (profile_sidecar_is_pattern(profile, i))
 		return manifest_read(root_fd, profile, i, recording->path, recording->finished_us,
 				g->now_us, settle_us, ret_sidecar, ret_about);
-	int r = profile_place(profile, PROFILE_SIDECARS, i, recording->path, recording->match,
+	int r = profile_locate(profile, PROFILE_SIDECARS, i, recording->path, recording->match,
 			&path, &at_markers);
 	/* A file outside of the spool is not ours to remove. */
 	if (r == -ENOENT || (r == 0 && at_markers))
@@ -166,7 +166,7 @@ static int gather_mapped_account(struct spool *spool, int64_t now_us, char **acc
 	if (outage_failed(&spool->mapping, monotonic_us()) > 0)
 		spool_notify(spool, LOG_ERR, EVENT_SPOOL_TROUBLE,
 				"spool %s: %s cannot be read: %s; its recordings wait",
-				spool->config->name, path, re_strerror(r));
+				spool->config->name, path, error_text(r));
 	return r == -ENOMEM ? r : BUNDLE_NO_MAP;
 }
 

@@ -40,7 +40,7 @@ static int marks_find(struct spool *spool, int markers_fd, enum profile_list lis
 	for (size_t i = 0; i < profile_count(spool->profile, list); i++) {
 		_cleanup_free_ char *marker = NULL;
 		bool at_markers;
-		int r = profile_place(spool->profile, list, i, path, match, &marker, &at_markers);
+		int r = profile_locate(spool->profile, list, i, path, match, &marker, &at_markers);
 		if (r == -ENOENT)
 			continue;
 		if (r < 0)
@@ -69,7 +69,7 @@ static int marks_open_folder(struct spool *spool)
 	if (path && fd < 0 && outage_failed(&spool->markers, monotonic_us()) > 0)
 		spool_notify(spool, LOG_ERR, EVENT_SPOOL_TROUBLE,
 				"spool %s: the folder of its markers, %s, cannot be opened: %s",
-				spool->config->name, path, re_strerror(-errno));
+				spool->config->name, path, error_text(-errno));
 	if (fd >= 0)
 		outage_over(&spool->markers);
 	return fd;

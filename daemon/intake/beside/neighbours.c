@@ -28,7 +28,7 @@ static bool recording_leads_to(const struct neighbours *n, size_t i, const char 
 {
 	_cleanup_free_ char *sidecar = NULL;
 	bool at_markers;
-	int r = profile_place(n->profile, PROFILE_SIDECARS, i, path, match, &sidecar, &at_markers);
+	int r = profile_locate(n->profile, PROFILE_SIDECARS, i, path, match, &sidecar, &at_markers);
 
 	return r == -ENOMEM || (r == 0 && !at_markers && strcmp(sidecar, n->sidecar->path) == 0);
 }

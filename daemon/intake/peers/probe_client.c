@@ -144,7 +144,7 @@ static void client_lose_process(struct probe_client *client, const char *damage)
 
 	client->process = probe_process_end(client->process);
 	client_pause_starts(client);
-	probe_result_unprobed(&result, "%s", damage);
+	probe_wire_set_unprobed(&result, "%s", damage);
 	while (!client->stopped && (job = TAILQ_FIRST(&client->running)))
 		client_finish(client, job, &result);
 }
@@ -199,7 +199,7 @@ static int client_start_process(struct probe_client *client)
 
 	if (r < 0) {
 		client_pause_starts(client);
-		probe_result_unprobed(&result, "probe could not start: %s", re_strerror(r));
+		probe_wire_set_unprobed(&result, "probe could not start: %s", error_text(r));
 		client_fail_waiting(client, &result);
 		return r;
 	}
@@ -214,7 +214,7 @@ static bool client_paused(struct probe_client *client)
 	if (client->failures == 0 || client_now_ms() >= client->pause_until_ms)
 		return false;
 	if (client->failures >= PATIENCE) {
-		probe_result_unprobed(&result, "probe is not running");
+		probe_wire_set_unprobed(&result, "probe is not running");
 		client_fail_waiting(client, &result);
 	}
 	return true;
@@ -225,7 +225,7 @@ static void client_refuse_job(struct probe_client *client, struct probe_job *job
 {
 	struct probe_result result;
 
-	probe_result_unprobed(&result, "probe could not be asked: %s", re_strerror(r));
+	probe_wire_set_unprobed(&result, "probe could not be asked: %s", error_text(r));
 	client_finish(client, job, &result);
 }
 

@@ -34,11 +34,11 @@ void spool_lose_root(struct spool *spool, int r)
 {
 	root_close(spool);
 	snprintf(spool->last_error, sizeof(spool->last_error), "the spool cannot be opened: %s",
-			re_strerror(r));
+			error_text(r));
 	if (outage_failed(&spool->missing, monotonic_us()) > 0)
 		spool_notify(spool, LOG_ERR, EVENT_SPOOL_TROUBLE,
 				"spool %s: %s: %s; nothing is sealed from it until it is there",
-				spool->config->name, spool->config->path, re_strerror(r));
+				spool->config->name, spool->config->path, error_text(r));
 }
 
 /* The configured path is resolved once. A link that is put in the spool's place later, by whoever

@@ -56,7 +56,7 @@ static void on_scan_directory(void *context, const char *path, int fd)
 		spool_notify(spool, LOG_WARNING, EVENT_SPOOL_TROUBLE,
 				"spool %s: a directory cannot be watched: %s; its files are found "
 				"every %" PRId64 " s (raise fs.inotify.max_user_watches)",
-				spool->config->name, re_strerror(r),
+				spool->config->name, error_text(r),
 				spool->tools->rescan_us / US_PER_S);
 }
 

@@ -9,7 +9,7 @@
 /* Facts that the probe did not find are left out, not sent as zero. */
 static json_t *probe_result_json(const struct probe_result *probe)
 {
-	json_t *o = json_pack("{s:s}", "condition", probe_condition_name(probe->condition));
+	json_t *o = json_pack("{s:s}", "condition", probe_wire_condition_name(probe->condition));
 	int r = 0;
 
 	if (!o)

@@ -191,7 +191,7 @@ static int jobs_ask_probe(struct jobs *jobs, struct job *job, int fd)
 	/* To know the format of a file is not worth hours in plaintext. */
 	if (share_skips_probe(share)) {
 		job->state = JOB_PROBED;
-		probe_result_unprobed(
+		probe_wire_set_unprobed(
 				&job->probe, "not probed: the files before it held the probe up");
 		return 0;
 	}

@@ -43,13 +43,13 @@ static int writer_leave_direct(struct object_writer *writer)
 static int writer_write_aligned(struct object_writer *writer)
 {
 	size_t len = writer->filled - writer->filled % OBJECT_WRITER_ALIGN_BYTES;
-	int r = pwrite_all(writer->fd, writer->block, len, writer->offset);
+	int r = io_pwrite_all(writer->fd, writer->block, len, writer->offset);
 
 	/* Some filesystems accept the mode and then refuse the write: it goes through the cache. */
 	if (r == -EINVAL) {
 		r = writer_leave_direct(writer);
 		if (r == 0)
-			r = pwrite_all(writer->fd, writer->block, len, writer->offset);
+			r = io_pwrite_all(writer->fd, writer->block, len, writer->offset);
 	}
 	if (r == 0)
 		block_consume(writer, len);
@@ -58,7 +58,7 @@ static int writer_write_aligned(struct object_writer *writer)
 
 static int writer_write_cached(struct object_writer *writer)
 {
-	int r = pwrite_all(writer->fd, writer->block, writer->filled, writer->offset);
+	int r = io_pwrite_all(writer->fd, writer->block, writer->filled, writer->offset);
 
 	if (r == 0)
 		block_consume(writer, writer->filled);

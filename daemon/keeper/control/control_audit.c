@@ -74,7 +74,7 @@ static bool subject_of_account(struct vault *vault, const char *text, struct sub
 		return false;
 	account_handle_format(row.handle, subject->text);
 	subject->fields.account = subject->text;
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	return true;
 }
 
@@ -129,8 +129,8 @@ void control_audit_refusal(struct control_call *call, const char *why)
 	int r = control_audit_append(call, "refused", subject.text, reason);
 	if (r < 0) {
 		notices_keep_problem(&call->vault->notices, "a refusal could not be recorded: %s",
-				re_strerror(r));
+				error_text(r));
 		notices_tell(&call->vault->notices, LOG_ERR, EVENT_PLAIN, &subject.fields,
-				"A refusal could not be recorded: %s", re_strerror(r));
+				"A refusal could not be recorded: %s", error_text(r));
 	}
 }

@@ -23,7 +23,7 @@ static int assign_check_account(struct control_call *call, const struct account_
 	case ACCOUNT_QUARANTINE:
 		return control_answer_refused(call, "the quarantine is not an account");
 	}
-	int noted = erasure_noted(call->vault->db, account->id);
+	int noted = erasure_table_account_is_noted(call->vault->db, account->id);
 	return noted > 0 ? control_answer_refused(call, "the account is being shredded") : noted;
 }
 
@@ -47,13 +47,13 @@ static int assign_answer(struct control_call *call, const uint8_t ulid[static UL
 	struct view_account_cache cache = {0};
 	struct recording_row row;
 	json_t *view = NULL;
-	int r = recording_by_ulid(call->vault->db, ulid, &row);
+	int r = catalog_recording_by_ulid(call->vault->db, ulid, &row);
 
 	if (r < 0)
 		return r;
 	r = view_recording(call->vault, &row, &cache, &view);
 	view_account_cache_clear(&cache);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	if (r < 0)
 		return r;
 	return control_answer_reply(call,
@@ -89,7 +89,7 @@ static int assign_with_recording(struct control_call *call, const struct recordi
 	r = assign_check_account(call, &account);
 	if (r == 0)
 		r = assign_run(call, row, &account);
-	account_row_clear(&account);
+	catalog_account_clear(&account);
 	return r;
 }
 
@@ -101,6 +101,6 @@ int control_quarantine_assign(struct control_call *call)
 	if (r != 0)
 		return r;
 	r = assign_with_recording(call, &row);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return r;
 }

@@ -38,16 +38,16 @@ static int target_set_account_row(
 	if (row->state == ACCOUNT_DELETED)
 		return control_answer_gone(
 				call, "account", control_text(call, "account"), row->deleted_epoch);
-	int r = recording_tally(db, row->id, &tally);
+	int r = catalog_tally_get(db, row->id, &tally);
 	if (r < 0)
 		return r;
 	target->item = (struct erasure_item){
 			.kind = ERASE_ACCOUNT, .cause = CAUSE_SHRED, .account = row->id};
-	struct share live = tally_live(&tally);
+	struct share live = catalog_tally_live(&tally);
 	target->recordings = live.count;
 	target->plain_bytes = live.plain_bytes;
 	if (target->forecast)
-		r = recording_span(db, row->id, &target->oldest_us, &target->newest_us);
+		r = catalog_recording_span(db, row->id, &target->oldest_us, &target->newest_us);
 	if (r == 0 || r == -ENOENT)
 		r = view_account_name(call->vault, row, &target->account);
 	return r;
@@ -61,7 +61,7 @@ static int target_set_account(struct control_call *call, struct target *target)
 	if (r != 0)
 		return r;
 	r = target_set_account_row(call, &row, target);
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	return r;
 }
 
@@ -82,11 +82,11 @@ static int target_set_recording_row(
 	target->plain_bytes = row->plain_bytes;
 	target->oldest_us = target->newest_us = row->recorded_us;
 	ulid_format(row->ulid, target->recording);
-	r = account_by_id(call->vault->db, row->account, &account);
+	r = catalog_account_by_id(call->vault->db, row->account, &account);
 	if (r < 0)
 		return r;
 	r = view_account_name(call->vault, &account, &target->account);
-	account_row_clear(&account);
+	catalog_account_clear(&account);
 	return r;
 }
 
@@ -98,7 +98,7 @@ static int target_set_recording(struct control_call *call, struct target *target
 	if (r != 0)
 		return r;
 	r = target_set_recording_row(call, &row, target);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return r;
 }
 
@@ -165,7 +165,7 @@ static int shred_fail(struct control_call *call, const struct target *target, in
 		return control_answer_refused(call, "%s", reason_text(reason, r));
 	if (r == -RE_AWAY)
 		return control_answer_pending(call, reason_text(reason, r));
-	if (r != -RE_NOT_ERASED && erasure_is_noted(call->vault->db, &target->item) > 0)
+	if (r != -RE_NOT_ERASED && erasure_table_is_noted(call->vault->db, &target->item) > 0)
 		return control_answer_pending(call, reason_text(reason, r));
 	return control_answer_trouble(call, reason_text(reason, r));
 }

@@ -10,16 +10,16 @@
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/expiry.h"
 #include "daemon/keeper/vault/recordings.h"
-#include "storage/tables/former_place.h"
+#include "storage/tables/former_node.h"
 
 struct assignment {
 	const struct root *root;
 	const struct assign_order *order;
 };
 
-static struct former_place assign_former(const struct recording_row *row)
+static struct former_node assign_former(const struct recording_row *row)
 {
-	return (struct former_place){row->account, row->group, row->id};
+	return (struct former_node){row->account, row->group, row->id};
 }
 
 /* Why it was in quarantine is past. Private data that is damaged stays as it is: it is no reason to
@@ -38,7 +38,7 @@ static int assign_forget_quarantine(
 	private.quarantine_reason = NULL;
 	r = recordings_seal_private(&private, key, row->id, &sealed, &bytes);
 	recording_private_clear(&private);
-	return r < 0 ? r : recording_set_private(keytree_db(tree), row->id, sealed, bytes);
+	return r < 0 ? r : catalog_recording_set_private(keytree_db(tree), row->id, sealed, bytes);
 }
 
 /* What was moved, and to whom: two records, since a record has one subject. */
@@ -74,17 +74,19 @@ static int assign_move(void *context)
 	if (r == 0)
 		r = assign_forget_quarantine(tree, row, key);
 	if (r == 0)
-		r = group_for(db, a->order->account->id, expiry_bucket(row->expires_us, keep_us),
-				row->expires_us, &group, &created);
+		r = catalog_group_for(db, a->order->account->id,
+				expiry_bucket(row->expires_us, keep_us), row->expires_us, &group,
+				&created);
 	if (r == 0)
-		r = recording_move(db, row->id, a->order->account->id, group, RECORDING_SEALED);
+		r = catalog_recording_move(
+				db, row->id, a->order->account->id, group, RECORDING_SEALED);
 	if (r < 0)
 		return r;
 	struct key_path to = key_path_recording(a->order->account->id, group, row->id);
-	struct former_place left = assign_former(row);
+	struct former_node left = assign_former(row);
 	r = keytree_add(tree, &to, key, NULL);
 	if (r == 0)
-		r = former_place_add(db, &left);
+		r = former_node_add(db, &left);
 	return r < 0 ? r : assign_record(a);
 }
 
@@ -98,7 +100,7 @@ int assign_recording(struct eraser *eraser, const struct assign_order *order,
 
 int assign_is_noted(struct db *db, const struct recording_row *row)
 {
-	struct former_place left = assign_former(row);
+	struct former_node left = assign_former(row);
 
-	return former_place_is_noted(db, &left);
+	return former_node_is_noted(db, &left);
 }

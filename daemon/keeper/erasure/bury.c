@@ -19,7 +19,7 @@ static int bury_drop_keys(struct db *db, enum erasure_kind kind, int64_t id)
 {
 	enum node_kind node = kind == ERASE_ACCOUNT ? NODE_KIND_ACCOUNT : NODE_KIND_GROUP;
 
-	return node_drop_children(db, key_path_node_id(node, (uint64_t)id));
+	return node_table_drop_children(db, key_path_node_id(node, (uint64_t)id));
 }
 
 /* An account's groups, and the keys below them. 1 when all are gone, 0 when there may be more. */
@@ -29,11 +29,11 @@ static int bury_drop_groups(struct db *db, int64_t account, int64_t *left)
 	size_t n, max = (size_t)(1 + *left / GROUP_COST);
 
 	max = max < GROUPS_MAX ? max : GROUPS_MAX;
-	int r = group_some(db, account, groups, max, &n);
+	int r = catalog_group_some(db, account, groups, max, &n);
 	for (size_t i = 0; i < n && r >= 0; i++) {
 		r = bury_drop_keys(db, ERASE_GROUP, groups[i]);
 		if (r == 0)
-			r = group_drop(db, groups[i]);
+			r = catalog_group_drop(db, groups[i]);
 	}
 	*left -= (int64_t)n * GROUP_COST;
 	return r < 0 ? r : n < max;
@@ -44,13 +44,13 @@ static int bury_next(struct db *db, int64_t *left, struct reason *reason)
 {
 	struct burial burial;
 	int64_t asked = *left, looked_at;
-	int found = burial_next(db, &burial);
+	int found = burial_table_next(db, &burial);
 
 	if (found <= 0)
 		return found < 0 ? found : 1;
 	int r = gate_check_burial(db, &burial, reason);
 	if (r == 0)
-		r = burial_stride(db, &burial, asked, &looked_at);
+		r = burial_table_stride(db, &burial, asked, &looked_at);
 	if (r < 0)
 		return r;
 	*left -= looked_at;
@@ -61,14 +61,14 @@ static int bury_next(struct db *db, int64_t *left, struct reason *reason)
 		return gone;
 	*left -= GROUP_COST;
 	r = bury_drop_keys(db, burial.kind, burial.id);
-	return r < 0 ? r : burial_done(db, &burial);
+	return r < 0 ? r : burial_table_done(db, &burial);
 }
 
 int bury_rows(struct db *db, int64_t max, bool *ret_more, struct reason *reason)
 {
 	struct burial burial;
 	int64_t left = max;
-	int r = burial_next(db, &burial);
+	int r = burial_table_next(db, &burial);
 
 	if (r <= 0) {
 		if (r == 0)
@@ -94,7 +94,7 @@ int bury_objects(struct db *db, struct object_store *store, size_t max, bool *re
 {
 	uint8_t(*ulids)[ULID_BYTES] = calloc(max, sizeof(*ulids));
 	size_t n = 0;
-	int r = ulids ? removal_list(db, ulids, max, &n) : -ENOMEM;
+	int r = ulids ? erasure_table_list_removals(db, ulids, max, &n) : -ENOMEM;
 
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = gate_check_object(db, ulids[i], reason);
@@ -105,7 +105,7 @@ int bury_objects(struct db *db, struct object_store *store, size_t max, bool *re
 	if (r == 0 && n > 0)
 		r = db_begin(db);
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = removal_done(db, ulids[i]);
+		r = erasure_table_removal_done(db, ulids[i]);
 	if (r == 0 && n > 0)
 		r = db_commit(db);
 	if (r < 0)

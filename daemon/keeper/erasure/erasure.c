@@ -12,7 +12,7 @@
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/root/epoch.h"
 #include "daemon/keeper/root/mirrors.h"
-#include "storage/tables/former_place.h"
+#include "storage/tables/former_node.h"
 #include "storage/tables/node_table.h"
 
 /* What an epoch is made for; either part may be missing. */
@@ -116,7 +116,7 @@ static void erasure_explain_damage(const struct root *root, struct reason *reaso
 	key_path_node_describe(damaged, node, sizeof(node));
 	switch (damage) {
 	case KEYTREE_WHOLE:
-		reason_set(reason, 0, "the erasure cannot be staged: %s", re_strerror(-RE_CORRUPT));
+		reason_set(reason, 0, "the erasure cannot be staged: %s", error_text(-RE_CORRUPT));
 		break;
 	case KEYTREE_NODE:
 		reason_set(reason, 0,
@@ -182,10 +182,10 @@ static int erasure_finish_epoch(struct eraser *eraser, const struct root_record 
 	if (r == 0)
 		r = erasure_notes_record_done(&root->audit, next->epoch, &done, &n_done);
 	if (r == 0)
-		r = erasure_finish(root->db, result->destroyed_us, next->epoch, &result->recordings,
-				&result->plain_bytes);
+		r = erasure_table_finish(root->db, result->destroyed_us, next->epoch,
+				&result->recordings, &result->plain_bytes);
 	if (r == 0)
-		r = former_place_finish(root->db);
+		r = former_node_finish(root->db);
 	if (r == 0)
 		r = audit_log_append(&root->audit, &keeper,
 				result->only_moves ? "replaced" : "destroyed", "epoch",
@@ -222,7 +222,7 @@ static void erasure_alarm(const struct root *root, int proof)
 					   : "whether keys were destroyed cannot be checked";
 
 	notices_keep_problem(root->notices, "%s after epoch %" PRIu64 ": %s", what,
-			root_epoch(root), re_strerror(proof));
+			root_epoch(root), error_text(proof));
 	notices_tell(root->notices, LOG_ALERT, EVENT_KEY_TROUBLE, &fields,
 			"%s: do not rely on this erasure", what);
 }
@@ -283,7 +283,7 @@ static const char *erasure_copies_problem(const struct root *root, int r)
 {
 	const struct root_member *away = root_set_away(root->copies);
 
-	return away ? away->why_away.text : root_set_trouble(root->copies, 0, r);
+	return away ? away->why_away.text : root_set_reason(root->copies, 0, r);
 }
 
 /* Steps 2 to 5 on what is staged. */

@@ -39,13 +39,13 @@ struct erasure_result {
  * On failure nothing is destroyed yet, and the reason says why: -RE_REFUSED from the gate (nothing is
  * noted; an expiry that the gate refuses is left out instead, and counted); -RE_AWAY for a copy of the
  * root that cannot be reached; -RE_CORRUPT with what is damaged; -errno. What is noted by then
- * (erasure_is_noted()) is pending, and is carried out later or, if the erasure point was passed, said
+ * (erasure_table_is_noted()) is pending, and is carried out later or, if the erasure point was passed, said
  * to be destroyed at the next start. */
 int erasure_run(struct eraser *eraser, const struct erasure_item *items, size_t n,
 		struct erasure_result *ret_result, struct reason *reason);
 
 /* The same without items of its own: prepare changes what it will, and notes keys that it leaves
- * behind (former_place.h), in the transaction that stages the epoch, so that the one is not without
+ * behind (former_node.h), in the transaction that stages the epoch, so that the one is not without
  * the other. Below 0 from prepare: nothing has changed. */
 int erasure_run_with(struct eraser *eraser, int (*prepare)(void *context), void *context,
 		struct erasure_result *ret_result, struct reason *reason);

@@ -47,7 +47,7 @@ static int collect_item(void *context, const struct erasure_item *item)
 	return victims_add(collecting->victims, victim_path(item));
 }
 
-static int collect_former(void *context, const struct former_place *former)
+static int collect_former(void *context, const struct former_node *former)
 {
 	struct collecting *collecting = context;
 	int r = gate_check_former(collecting->db, former, collecting->reason);
@@ -61,9 +61,9 @@ static int collect_former(void *context, const struct former_place *former)
 int erasure_notes_collect(struct db *db, struct victims *victims, struct reason *reason)
 {
 	struct collecting collecting = {db, victims, reason};
-	int r = erasure_each(db, collect_item, &collecting);
+	int r = erasure_table_each(db, collect_item, &collecting);
 
-	return r < 0 ? r : former_place_each(db, collect_former, &collecting);
+	return r < 0 ? r : former_node_each(db, collect_former, &collecting);
 }
 
 void erasure_notes_free(struct victims *victims)
@@ -77,16 +77,16 @@ static int stop_at_item(void *context, const struct erasure_item *item)
 	return 1;
 }
 
-static int stop_at_former(void *context, const struct former_place *former)
+static int stop_at_former(void *context, const struct former_node *former)
 {
 	return 1;
 }
 
 int erasure_notes_any(struct db *db)
 {
-	int any = erasure_each(db, stop_at_item, NULL);
+	int any = erasure_table_each(db, stop_at_item, NULL);
 
-	return any == 0 ? former_place_each(db, stop_at_former, NULL) : any;
+	return any == 0 ? former_node_each(db, stop_at_former, NULL) : any;
 }
 
 /* The recording's id where the item is one recording, else the account's handle. */
@@ -95,15 +95,15 @@ static int item_subject(struct db *db, const struct erasure_item *item,
 {
 	uint8_t ulid[ULID_BYTES];
 	struct account_row row;
-	int r = account_by_id(db, item->account, &row);
+	int r = catalog_account_by_id(db, item->account, &row);
 
 	if (r < 0)
 		return r;
 	account_handle_format(row.handle, ret_text);
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	if (item->kind != ERASE_RECORDING)
 		return 0;
-	r = recording_ulid(db, item->recording, ulid);
+	r = catalog_recording_ulid(db, item->recording, ulid);
 	if (r == 0)
 		ulid_format(ulid, ret_text);
 	return r;
@@ -122,7 +122,7 @@ int erasure_notes_add(const struct audit_log *audit, const struct erasure_item *
 	if (r == 0)
 		r = item_subject(audit->db, item, subject);
 	if (r == 0)
-		r = erasure_note(audit->db, item);
+		r = erasure_table_note(audit->db, item);
 	return r < 0 ? r : audit_log_append(audit, &actor, actions[item->kind], subject, epoch);
 }
 
@@ -165,7 +165,7 @@ int erasure_notes_record_done(const struct audit_log *audit, uint64_t epoch,
 		struct erasure_done **ret_done, size_t *ret_count)
 {
 	struct done_list list = {.audit = audit, .epoch = epoch};
-	int r = erasure_each(audit->db, done_record, &list);
+	int r = erasure_table_each(audit->db, done_record, &list);
 
 	if (r < 0) {
 		free(list.done);

@@ -9,19 +9,19 @@ static int gate_check_account(struct db *db, int64_t id, struct reason *reason)
 {
 	struct account_row row;
 	struct tally tally;
-	int r = account_by_id(db, id, &row);
+	int r = catalog_account_by_id(db, id, &row);
 
 	if (r < 0)
 		return r;
 	enum account_state state = row.state;
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	if (state == ACCOUNT_QUARANTINE)
 		return reason_set(reason, -RE_REFUSED,
 				"the quarantine is not an account; shred its recordings one by one");
 	r = recording_any_held(db, RECORDINGS_OF_ACCOUNT, id);
 	if (r <= 0)
 		return r;
-	r = recording_tally(db, id, &tally);
+	r = catalog_tally_get(db, id, &tally);
 	return r < 0 ? r
 		     : reason_set(reason, -RE_REFUSED,
 				       "a legal hold is on %" PRId64 " of the account's recordings",
@@ -50,18 +50,18 @@ int gate_check_item(struct db *db, const struct erasure_item *item, struct reaso
 	return -EINVAL;
 }
 
-int gate_check_former(struct db *db, const struct former_place *former, struct reason *reason)
+int gate_check_former(struct db *db, const struct former_node *former, struct reason *reason)
 {
 	struct recording_row row;
 	uint8_t ulid[ULID_BYTES];
-	int r = recording_ulid(db, former->recording, ulid);
+	int r = catalog_recording_ulid(db, former->recording, ulid);
 
 	if (r == 0)
-		r = recording_by_ulid(db, ulid, &row);
+		r = catalog_recording_by_ulid(db, ulid, &row);
 	if (r < 0)
 		return r;
 	bool here = row.account == former->account && row.group == former->group;
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return here ? reason_set(reason, -RE_REFUSED,
 				      "the recording was not moved: its only key would be erased")
 		    : 0;
@@ -74,10 +74,10 @@ int gate_check_burial(struct db *db, const struct burial *burial, struct reason 
 	int r = 0;
 
 	if (burial->kind == ERASE_ACCOUNT) {
-		r = account_by_id(db, burial->id, &row);
+		r = catalog_account_by_id(db, burial->id, &row);
 		dead = r == 0 && row.state == ACCOUNT_DELETED;
 		if (r == 0)
-			account_row_clear(&row);
+			catalog_account_clear(&row);
 	} else {
 		r = group_exists(db, burial->id);
 		dead = r == 0;
@@ -97,12 +97,12 @@ int gate_check_object(struct db *db, const uint8_t ulid[static ULID_BYTES], stru
 {
 	char text[ULID_TEXT_CHARS + 1];
 	struct recording_row row;
-	int r = recording_by_ulid(db, ulid, &row);
+	int r = catalog_recording_by_ulid(db, ulid, &row);
 
 	if (r < 0)
 		return r;
 	enum recording_state state = row.state;
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	if (state == RECORDING_DESTROYED || state == RECORDING_EXPIRED)
 		return 0;
 	ulid_format(ulid, text);

@@ -11,14 +11,14 @@
 #include "base/reason.h"
 #include "storage/tables/burial_table.h"
 #include "storage/tables/erasure_table.h"
-#include "storage/tables/former_place.h"
+#include "storage/tables/former_node.h"
 
 /* A shred or an expiry, before it is noted: not while a legal hold is on any of it; and the quarantine
  * is no account that could be shredded as a whole. */
 int gate_check_item(struct db *db, const struct erasure_item *item, struct reason *reason);
 
 /* The key that a move leaves behind: only when the recording has its key elsewhere by now. */
-int gate_check_former(struct db *db, const struct former_place *former, struct reason *reason);
+int gate_check_former(struct db *db, const struct former_node *former, struct reason *reason);
 
 /* The rows below an account or a group: only when that itself is a tombstone already. */
 int gate_check_burial(struct db *db, const struct burial *burial, struct reason *reason);

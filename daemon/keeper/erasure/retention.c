@@ -53,7 +53,8 @@ int retention_run(struct eraser *eraser, size_t max, bool *ret_more, struct reas
 	const struct root *root = eraser->root;
 	struct erasure_result result;
 	size_t n = 0;
-	int r = groups && items ? group_due(root->db, clock_now_us(&root->clock), groups, max, &n)
+	int r = groups && items ? catalog_group_due(root->db, clock_now_us(&root->clock), groups,
+						  max, &n)
 				: -ENOMEM;
 
 	if (r < 0)
@@ -122,7 +123,7 @@ static int retention_expire(struct retention *retention, struct reason *reason)
 	if (retention->expired_us > 0 && retention_boot_us() - retention->expired_us <
 							 retention_interval_us(retention))
 		return 0;
-	int r = group_next_due(root->db, &due_us);
+	int r = catalog_group_next_due(root->db, &due_us);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;

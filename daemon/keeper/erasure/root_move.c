@@ -47,7 +47,7 @@ int root_move(struct eraser *eraser, struct reason *reason)
 		return reason_set(reason, r,
 				"cannot move the root: %s; start the keeper again to finish or undo the "
 				"move",
-				re_strerror(r));
+				error_text(r));
 	r = root_main_settle(root, reason);
 	return r < 0 ? r
 		     : audit_log_append_alone(&root->audit, &keeper, "move root",

@@ -20,7 +20,7 @@ struct ingest_job *ingest_abort(struct ingest_job *job)
 		return NULL;
 	object_store_draft_free(job->draft);
 	recording_private_clear(&job->private);
-	recording_row_clear(&job->row);
+	catalog_recording_clear(&job->row);
 	free(job->header);
 	secret_free(job->keys);
 	free(job);
@@ -65,7 +65,7 @@ void ingest_summarise(const struct ingest_job *job, struct ingest_summary *ret_s
 static int quarantine_reason(
 		struct ingest *ingest, const struct account_row *account, const char **ret_why)
 {
-	int noted = erasure_noted(ingest->root->db, account->id);
+	int noted = erasure_table_account_is_noted(ingest->root->db, account->id);
 
 	if (noted < 0)
 		return noted;
@@ -102,11 +102,12 @@ static int find_account(struct ingest *ingest, const struct ingest_request *requ
 			r = quarantine_reason(ingest, &row, &why);
 	}
 	if (r == 0 && why) {
-		account_row_clear(&row);
-		r = account_by_id(ingest->root->db, ingest->recordings.quarantine_account, &row);
+		catalog_account_clear(&row);
+		r = catalog_account_by_id(
+				ingest->root->db, ingest->recordings.quarantine_account, &row);
 	}
 	if (r < 0) {
-		account_row_clear(&row);
+		catalog_account_clear(&row);
 		return r;
 	}
 	*ret_row = row;
@@ -163,7 +164,7 @@ static int set_time(json_t *object, const char *key, int64_t t_us)
 {
 	char text[RFC3339_BYTES];
 
-	rfc3339_format(t_us, text);
+	clock_format_rfc3339(t_us, text);
 	return json_object_set_new(object, key, json_string(text));
 }
 
@@ -200,9 +201,9 @@ static int make_header(struct ingest_job *job)
 	randombytes_buf(job->keys->recording, sizeof(job->keys->recording));
 	randombytes_buf(job->keys->file, sizeof(job->keys->file));
 	randombytes_buf(job->nonce, sizeof(job->nonce));
-	age_payload_key(job->keys->file, job->nonce, job->keys->payload);
-	return rec_header_build(&binding, job->keys->recording, job->keys->file, tag, strlen(tag),
-			&job->header, &job->header_bytes);
+	age_stream_payload_key(job->keys->file, job->nonce, job->keys->payload);
+	return rec_stanza_build_header(&binding, job->keys->recording, job->keys->file, tag,
+			strlen(tag), &job->header, &job->header_bytes);
 }
 
 static int job_fill(
@@ -217,7 +218,7 @@ static int job_fill(
 	job->row.account = account.id;
 	job->row.state = quarantine ? RECORDING_QUARANTINED : RECORDING_SEALED;
 	memcpy(job->account_handle, account.handle, sizeof(job->account_handle));
-	account_row_clear(&account);
+	catalog_account_clear(&account);
 	memcpy(job->source, request->source, sizeof(job->source));
 	fill_row(ingest, job, request);
 	ulid_new(job->row.sealed_us, job->row.ulid);
@@ -270,7 +271,7 @@ static int find_existing(struct ingest *ingest, const struct ingest_request *req
 		uint8_t ret_existing[static ULID_BYTES])
 {
 	struct recording_row row;
-	int r = recording_by_source(ingest->root->db, request->source, &row);
+	int r = catalog_recording_by_source(ingest->root->db, request->source, &row);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
@@ -280,13 +281,13 @@ static int find_existing(struct ingest *ingest, const struct ingest_request *req
 	if (r == 0)
 		r = recording_is_live(row.state) ? compare_sidecars(ingest, &row, request)
 						 : INGEST_EXISTS;
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return r;
 }
 
 uint64_t ingest_unwritten_bytes(const struct ingest_job *job)
 {
-	uint64_t all = age_sealed_bytes((uint64_t)job->row.plain_bytes);
+	uint64_t all = age_stream_sealed_bytes((uint64_t)job->row.plain_bytes);
 	struct stat st;
 
 	if (fstat(object_store_draft_fd(job->draft), &st) < 0 || (uint64_t)st.st_size >= all)
@@ -297,7 +298,7 @@ uint64_t ingest_unwritten_bytes(const struct ingest_job *job)
 /* A filesystem that does not say how much is free says 0: then writing will tell. */
 static int room_check(struct ingest *ingest, const struct ingest_request *request)
 {
-	uint64_t free_bytes, need = age_sealed_bytes(request->plain_bytes);
+	uint64_t free_bytes, need = age_stream_sealed_bytes(request->plain_bytes);
 	int r = object_store_free_bytes(ingest->root->store, &free_bytes);
 
 	if (r < 0 || free_bytes == 0)

@@ -47,15 +47,15 @@ void ingest_unname(struct ingest_job *const *jobs, size_t n, const int *results)
 static int account_admits(struct ingest *ingest, const struct ingest_job *job)
 {
 	struct account_row row;
-	int r = account_by_id(ingest->root->db, job->row.account, &row);
+	int r = catalog_account_by_id(ingest->root->db, job->row.account, &row);
 
 	if (r < 0)
 		return r;
 	enum account_state state = row.state;
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	if (state == ACCOUNT_DELETED || state == ACCOUNT_CLOSED)
 		return -RE_REFUSED;
-	r = erasure_noted(ingest->root->db, job->row.account);
+	r = erasure_table_account_is_noted(ingest->root->db, job->row.account);
 	return r > 0 ? -RE_REFUSED : r;
 }
 
@@ -70,9 +70,9 @@ static int source_is_new(
 						       sizeof(jobs[i]->source)) == 0)
 			return -EEXIST;
 	}
-	int r = recording_by_source(ingest->root->db, jobs[i]->source, &row);
+	int r = catalog_recording_by_source(ingest->root->db, jobs[i]->source, &row);
 	if (r == 0)
-		recording_row_clear(&row);
+		catalog_recording_clear(&row);
 	return r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
 }
 
@@ -82,12 +82,12 @@ static int catalogue_one(struct ingest *ingest, struct ingest_job *job)
 	char id[ULID_TEXT_CHARS + 1];
 	static const struct audit_actor keeper = {0, NULL};
 	bool created;
-	int r = group_for(ingest->root->db, row->account,
+	int r = catalog_group_for(ingest->root->db, row->account,
 			expiry_bucket(row->expires_us, job->keep_us), row->expires_us, &row->group,
 			&created);
 
 	if (r == 0)
-		r = recording_add(ingest->root->db, row, job->source);
+		r = catalog_recording_add(ingest->root->db, row, job->source);
 	if (r < 0)
 		return r;
 	struct key_path path = key_path_recording(row->account, row->group, row->id);
@@ -98,7 +98,7 @@ static int catalogue_one(struct ingest *ingest, struct ingest_job *job)
 		r = recordings_seal_private(&job->private, job->keys->recording, row->id,
 				&row->private, &row->private_bytes);
 	if (r == 0)
-		r = recording_set_private(
+		r = catalog_recording_set_private(
 				ingest->root->db, row->id, row->private, row->private_bytes);
 	if (r < 0)
 		return r;
@@ -119,7 +119,7 @@ static int catalogue_apart(struct ingest *ingest, struct ingest_job *job, int *r
 	if (r == -RE_CORRUPT || r == -EEXIST) {
 		*result = r;
 		notices_keep_problem(ingest->root->notices, "a recording cannot be catalogued: %s",
-				re_strerror(r));
+				error_text(r));
 		return db_savepoint_end(ingest->root->db, false);
 	}
 	return r < 0 ? r : db_savepoint_end(ingest->root->db, true);
@@ -173,7 +173,7 @@ bool ingest_catalogue(struct ingest *ingest, struct ingest_job *const *jobs, siz
 
 	if (r < 0) {
 		notices_keep_problem(ingest->root->notices, "recordings cannot be catalogued: %s",
-				re_strerror(r));
+				error_text(r));
 		if (doubtful)
 			catalogue_doubt(ingest, jobs, n, results);
 		results_fail(results, n, r);

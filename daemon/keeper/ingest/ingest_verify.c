@@ -118,7 +118,8 @@ static uint64_t payload_chunks(const struct ingest_job *job)
 
 static int verify_size(struct ingest_job *job)
 {
-	uint64_t expected = payload_offset(job) + age_sealed_bytes((uint64_t)job->row.plain_bytes);
+	uint64_t expected = payload_offset(job) +
+			    age_stream_sealed_bytes((uint64_t)job->row.plain_bytes);
 	struct stat st;
 
 	if (fstat(object_store_draft_fd(job->draft), &st) < 0)
@@ -143,7 +144,7 @@ static int verify_preamble(const struct ingest_job *job, struct medium *medium)
 static int verify_chunk(const struct ingest_job *job, struct medium *medium, uint64_t number)
 {
 	bool final = number == payload_chunks(job) - 1;
-	uint64_t rest = age_sealed_bytes((uint64_t)job->row.plain_bytes) -
+	uint64_t rest = age_stream_sealed_bytes((uint64_t)job->row.plain_bytes) -
 			number * AGE_SEALED_CHUNK_BYTES;
 	size_t len = final ? (size_t)rest : AGE_SEALED_CHUNK_BYTES;
 	const uint8_t *sealed;

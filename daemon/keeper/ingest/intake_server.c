@@ -128,7 +128,7 @@ static int reply_unknown_class(struct session *session, int64_t number, const ch
 			"a recording cannot be sealed: the keeper's configuration has no class %s; "
 			"start recseal-keeper again with the configuration that recseald has",
 			class);
-	return reply_failed(session, number, re_strerror(-RE_CONFIG), true);
+	return reply_failed(session, number, error_text(-RE_CONFIG), true);
 }
 
 static uint64_t promised_bytes(const struct session *session)
@@ -167,8 +167,8 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 				NULL);
 	if (r < 0) {
 		notices_keep_problem(ingest->root->notices, "a recording cannot be sealed: %s",
-				re_strerror(r));
-		return reply_failed(session, number, re_strerror(r), r != -EFBIG);
+				error_text(r));
+		return reply_failed(session, number, error_text(r), r != -EFBIG);
 	}
 	session->jobs[session->n_jobs++] = (struct open_job){number, job};
 	return reply_begun(session, number, job);
@@ -193,7 +193,7 @@ static int on_commit(struct session *session, const json_t *message, int64_t num
 	if (r < 0) {
 		ingest_abort(open->job);
 		drop_job(session, open);
-		return reply_failed(session, number, re_strerror(r), true);
+		return reply_failed(session, number, error_text(r), true);
 	}
 	open->job = NULL;
 	session->n_committing++;
@@ -357,7 +357,7 @@ static void on_committed(
 
 	drop_job(session, session_job(session, number));
 	session->n_committing--;
-	const char *why = result == -RE_PAYLOAD ? SPOILED : re_strerror(result);
+	const char *why = result == -RE_PAYLOAD ? SPOILED : error_text(result);
 	int r = result < 0 ? reply_failed(session, number, why, true)
 			   : reply(session, intake_replies_committed(number, ulid), NULL);
 	if (r < 0)

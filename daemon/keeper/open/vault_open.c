@@ -262,10 +262,10 @@ static int sweep_known(void *context, const uint8_t ulid[static ULID_BYTES])
 {
 	struct vault *vault = context;
 	struct recording_row row;
-	int r = recording_by_ulid(vault->db, ulid, &row);
+	int r = catalog_recording_by_ulid(vault->db, ulid, &row);
 
 	if (r == 0)
-		recording_row_clear(&row);
+		catalog_recording_clear(&row);
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
@@ -276,7 +276,7 @@ static int open_sweep(struct vault *vault)
 	uint8_t newest[ULID_BYTES];
 	uint64_t ms = 0;
 	size_t set_aside = 0;
-	int r = recording_newest(vault->db, newest);
+	int r = catalog_recording_newest(vault->db, newest);
 
 	for (int i = 0; r == 0 && i < 6; i++)
 		ms = ms << 8 | newest[i];
@@ -303,14 +303,14 @@ static int open_find_latest(struct vault *vault)
 	if (r < 0)
 		return r;
 	vault->clock.latest_us = row.created_us;
-	r = recording_newest(vault->db, newest);
+	r = catalog_recording_newest(vault->db, newest);
 	if (r == 0)
-		r = recording_by_ulid(vault->db, newest, &recording);
+		r = catalog_recording_by_ulid(vault->db, newest, &recording);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	if (recording.sealed_us > vault->clock.latest_us)
 		vault->clock.latest_us = recording.sealed_us;
-	recording_row_clear(&recording);
+	catalog_recording_clear(&recording);
 	return 0;
 }
 

@@ -139,9 +139,9 @@ int epoch_discard(struct root *root)
 	if (root_set_away(root->copies)) {
 		r = keytree_top_digest(root->db, true, top);
 		if (r == 0)
-			r = mirror_set_void(root->db, top);
+			r = mirror_table_set_void(root->db, top);
 	}
-	return r < 0 ? r : node_discard_staged(root->db);
+	return r < 0 ? r : node_table_discard_staged(root->db);
 }
 
 int epoch_apply(struct root *root, const struct root_record *next)
@@ -153,7 +153,7 @@ int epoch_apply(struct root *root, const struct root_record *next)
 		return r;
 	row.epoch = next->epoch;
 	memcpy(row.anchor, next->anchor, sizeof(row.anchor));
-	r = node_apply_staged(root->db);
+	r = node_table_apply_staged(root->db);
 	return r < 0 ? r : db_vault_put(root->db, &row);
 }
 
@@ -167,7 +167,7 @@ void epoch_witness(struct root *root)
 	if (r < 0)
 		notices_keep_problem(root->notices,
 				"the object folder cannot keep a note of the epoch: %s",
-				re_strerror(r));
+				error_text(r));
 }
 
 int epoch_enter(struct root *root, const struct root_record *next)

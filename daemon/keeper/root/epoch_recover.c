@@ -49,7 +49,7 @@ static int fit_judge(struct root *root, const struct vault_row *row,
 		return 0;
 	if (!present && !forward)
 		return 0;
-	if (forward && (r = node_any_staged(root->db)) <= 0)
+	if (forward && (r = node_table_any_staged(root->db)) <= 0)
 		return r;
 	r = keytree_check_top(root->db, forward, record->key, record->top_digest);
 	if (r == 0)
@@ -66,7 +66,7 @@ static int recover_explain(struct root *root, int r, const char *what, struct re
 				what, root->settings.keeper_dir);
 	else if (r < 0)
 		reason_set(reason, r, "cannot %s in %s: %s\n", what, root->settings.keeper_dir,
-				re_strerror(r));
+				error_text(r));
 	return r;
 }
 
@@ -86,7 +86,7 @@ static int slots_read_copy(struct root *root, size_t i, struct slots *slots, str
 	}
 	if (r < 0)
 		reason_set(reason, r, "the root slots cannot be read: %s",
-				root_set_trouble(root->copies, i, r));
+				root_set_reason(root->copies, i, r));
 	return r;
 }
 
@@ -136,7 +136,7 @@ static int slots_check_newer(struct root *root, const struct slots *slots,
 		const struct root_record *chosen, struct reason *reason)
 {
 	uint8_t void_top[ROOT_DIGEST_BYTES];
-	int voided = mirror_get_void(root->db, void_top);
+	int voided = mirror_table_get_void(root->db, void_top);
 
 	if (voided < 0)
 		return voided;
@@ -241,7 +241,7 @@ static int recover_settle(struct root *root, const struct slots *slots, const st
 {
 	int r = slots_settle(root, slots, choice);
 
-	if (r < 0 || choice->fit == FIT_FORWARD || (r = node_any_staged(root->db)) <= 0)
+	if (r < 0 || choice->fit == FIT_FORWARD || (r = node_table_any_staged(root->db)) <= 0)
 		return r;
 	r = db_begin(root->db);
 	if (r == 0)

@@ -34,6 +34,6 @@ bool epoch_slot_lose(struct root *root, size_t i, int r)
 {
 	if (root_set_present(root->copies) < 2)
 		return false;
-	root_set_lose(root->copies, i, root_set_trouble(root->copies, i, r));
+	root_set_lose(root->copies, i, root_set_reason(root->copies, i, r));
 	return true;
 }

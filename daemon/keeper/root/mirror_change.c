@@ -29,13 +29,13 @@ static int change_apply(struct root *root, struct mirror_row *row, enum change c
 {
 	switch (change) {
 	case CHANGE_ADD:
-		return mirror_add(root->db, row);
+		return mirror_table_add(root->db, row);
 	case CHANGE_PUT:
-		return mirror_put(root->db, row);
+		return mirror_table_put(root->db, row);
 	case CHANGE_REMOVE:
 		break;
 	}
-	return mirror_remove(root->db, row->id);
+	return mirror_table_remove(root->db, row->id);
 }
 
 static int change_record(struct root *root, struct mirror_row *row, enum change change,
@@ -55,7 +55,7 @@ static int change_record(struct root *root, struct mirror_row *row, enum change 
 		return r;
 	}
 	notices_tell(root->notices, LOG_NOTICE, EVENT_PLAIN, NULL, "%s: %s (%s), by uid %u", action,
-			row->name, row->place, (unsigned)order->uid);
+			row->name, row->location, (unsigned)order->uid);
 	return 0;
 }
 
@@ -77,7 +77,7 @@ static int copies_append(struct root *root, const struct mirror_row *row,
 			.provider = provider};
 
 	snprintf(member.name, sizeof(member.name), "%s", row->name);
-	snprintf(member.location, sizeof(member.location), "%s", row->place);
+	snprintf(member.location, sizeof(member.location), "%s", row->location);
 	member.why_away = *why_away;
 	return root_set_add(root->copies, &member);
 }
@@ -196,7 +196,7 @@ int mirror_add_new(struct root *root, const struct mirror_order *order, struct r
 	if (r < 0)
 		return r;
 	snprintf(row.name, sizeof(row.name), "%s", order->name);
-	snprintf(row.place, sizeof(row.place), "%s", order->place);
+	snprintf(row.location, sizeof(row.location), "%s", order->place);
 	r = change_record(root, &row, CHANGE_ADD, order, "add root mirror");
 	if (r == 0)
 		r = change_settle_new(root, &row, order, reason);
@@ -260,7 +260,7 @@ static int change_drop(struct root *root, size_t i, const struct mirror_order *o
 {
 	const struct root_member *member = &root->copies->member[i];
 	struct mirror_row row;
-	int r = mirror_by_id(root->db, member->id, &row);
+	int r = mirror_table_by_id(root->db, member->id, &row);
 
 	if (r < 0)
 		return r;
@@ -293,7 +293,7 @@ static int given_up_check_not_in_use(
 			return reason_set(reason, -RE_REFUSED,
 					"%.120s is where the root mirror %s is now, not the one that was "
 					"given up there",
-					row->place, member->name);
+					row->location, member->name);
 	}
 	return 0;
 }
@@ -305,7 +305,7 @@ static int given_up_find(struct root *root, const char *name, struct mirror_row 
 {
 	_cleanup_free_ struct mirror_row *rows = NULL;
 	size_t n = 0;
-	int r = mirror_list(root->db, &rows, &n);
+	int r = mirror_table_list(root->db, &rows, &n);
 	bool found = false;
 
 	*ret_back = false;
@@ -369,7 +369,7 @@ static int change_replace_mirror(
 	if (r < 0)
 		return r;
 	snprintf(row.name, sizeof(row.name), "%s", order->name);
-	snprintf(row.place, sizeof(row.place), "%s", order->place);
+	snprintf(row.location, sizeof(row.location), "%s", order->place);
 	r = change_record(root, &row, CHANGE_ADD, order, "replace root mirror");
 	if (r == 0)
 		r = change_settle_new(root, &row, order, reason);
@@ -386,13 +386,13 @@ static int main_give_up(struct root *root, const struct mirror_order *order)
 			.given_up_us = clock_now_us(&root->clock),
 			.given_up_epoch = root_epoch(root)};
 	struct mirror_row before;
-	int r = mirror_find(root->db, MIRROR_MAIN, MIRROR_GIVEN_UP, &before);
+	int r = mirror_table_find(root->db, MIRROR_MAIN, MIRROR_GIVEN_UP, &before);
 
 	if (r == 0 && before.given_up_epoch == row.given_up_epoch)
 		return 0; /* an attempt that was cut short */
 	if (r < 0 && r != -ENOENT)
 		return r;
-	snprintf(row.place, sizeof(row.place), "%s", root->settings.keeper_dir);
+	snprintf(row.location, sizeof(row.location), "%s", root->settings.keeper_dir);
 	snprintf(row.assurance, sizeof(row.assurance), "%s", root->copies->member[0].assurance);
 	return change_record(root, &row, CHANGE_ADD, order, "give up root");
 }

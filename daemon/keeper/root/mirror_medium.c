@@ -31,14 +31,14 @@ static int medium_open_folder(
 
 	medium_folder_name(row, name);
 	if (row->kind == MIRROR_FILE)
-		fd = open(row->place, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		fd = open(row->location, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	else
 		fd = openat(root->dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0)
 		return fd;
 	int r = -errno;
 	return reason_set(reason, r, "cannot open %s: %s",
-			row->kind == MIRROR_FILE ? row->place : name, re_strerror(r));
+			row->kind == MIRROR_FILE ? row->location : name, error_text(r));
 }
 
 /* Who can write to the folder could put another file in the place of this one. */
@@ -48,8 +48,8 @@ static int medium_check_folder(
 	struct stat st, own;
 
 	if (fstat(fd, &st) < 0 || fstat(root->dir_fd, &own) < 0)
-		return reason_set(reason, -errno, "cannot look at %s: %s", place,
-				re_strerror(-errno));
+		return reason_set(
+				reason, -errno, "cannot look at %s: %s", place, error_text(-errno));
 	if (st.st_dev == own.st_dev && st.st_ino == own.st_ino)
 		return reason_set(reason, -RE_REFUSED, "%s is the keeper's own directory", place);
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
@@ -69,7 +69,7 @@ static int medium_explain_file(int r, const char *place, struct reason *reason)
 				"there is no " FILE_NAME " in %s: is the medium mounted?", place);
 	if (r == -EEXIST)
 		return reason_set(reason, r, "there is a " FILE_NAME " in %s already", place);
-	return r < 0 ? reason_set(reason, r, "%s/" FILE_NAME ": %s", place, re_strerror(r)) : r;
+	return r < 0 ? reason_set(reason, r, "%s/" FILE_NAME ": %s", place, error_text(r)) : r;
 }
 
 int mirror_medium_open(struct root *root, const struct mirror_row *row, struct reason *reason,
@@ -81,8 +81,8 @@ int mirror_medium_open(struct root *root, const struct mirror_row *row, struct r
 		return fd;
 	if (row->kind == MIRROR_FILE)
 		return medium_explain_file(
-				root_file_open(fd, false, ret_provider), row->place, reason);
-	const struct root_tpm2_options options = {.tcti = row->place, .reason = reason};
+				root_file_open(fd, false, ret_provider), row->location, reason);
+	const struct root_tpm2_options options = {.tcti = row->location, .reason = reason};
 	return root_tpm2_open(fd, &options, ret_provider);
 }
 
@@ -119,13 +119,13 @@ static int medium_holds_root(struct root_provider *provider, uint64_t epoch)
 static int medium_remove_tpm2(
 		struct root *root, int fd, const struct mirror_row *row, struct reason *reason)
 {
-	const struct root_tpm2_options options = {.tcti = row->place, .reason = reason};
+	const struct root_tpm2_options options = {.tcti = row->location, .reason = reason};
 	char name[32];
 	int r = root_tpm2_remove(fd, &options);
 
 	medium_folder_name(row, name);
 	if (r == 0 && unlinkat(root->dir_fd, name, AT_REMOVEDIR) < 0)
-		r = reason_set(reason, -errno, "cannot remove %s: %s", name, re_strerror(-errno));
+		r = reason_set(reason, -errno, "cannot remove %s: %s", name, error_text(-errno));
 	return r;
 }
 
@@ -150,16 +150,16 @@ int mirror_medium_create(struct root *root, const struct mirror_row *row, struct
 
 	medium_folder_name(row, name);
 	if (row->kind == MIRROR_TPM2 && mkdirat(root->dir_fd, name, 0700) < 0 && errno != EEXIST)
-		return reason_set(reason, -errno, "cannot make %s: %s", name, re_strerror(-errno));
+		return reason_set(reason, -errno, "cannot make %s: %s", name, error_text(-errno));
 	fd = medium_open_folder(root, row, reason);
 	if (fd < 0)
 		return fd;
 	if (row->kind == MIRROR_FILE)
-		return medium_create_file(root, fd, row->place, reason, ret_provider);
+		return medium_create_file(root, fd, row->location, reason, ret_provider);
 	int r = durable_sync(root->dir_fd);
 	if (r < 0)
 		return reason_set_error(reason, r, "%s", root->settings.keeper_dir);
-	const struct root_tpm2_options options = {.tcti = row->place, .reason = reason};
+	const struct root_tpm2_options options = {.tcti = row->location, .reason = reason};
 	r = root_tpm2_create(fd, &options, ret_provider);
 	if (r < 0 && r != -EEXIST)
 		(void)medium_remove_tpm2(root, fd, row, NULL); /* half made, and empty */
@@ -183,7 +183,7 @@ static int medium_remove_file(int fd, const struct mirror_row *row, struct reaso
 		r = durable_unlink(fd, FILE_NAME);
 	if (r == 0)
 		r = durable_sync(fd);
-	return r == -ENOENT ? 0 : medium_explain_file(r, row->place, reason);
+	return r == -ENOENT ? 0 : medium_explain_file(r, row->location, reason);
 }
 
 static int medium_remove_empty(
@@ -204,7 +204,7 @@ int mirror_medium_note(struct root *root, struct mirror_row *row, enum mirror_st
 
 	noted.state = state;
 	if (r == 0)
-		r = mirror_put(root->db, &noted);
+		r = mirror_table_put(root->db, &noted);
 	if (r == 0)
 		r = db_commit(root->db);
 	if (r < 0)
@@ -226,8 +226,8 @@ int mirror_medium_is_back(struct root *root, const struct mirror_row *row, struc
 	if (r == 0)
 		return reason_set(reason, -RE_REFUSED,
 				"what is at %s is not what was given up: it holds no root of that time",
-				row->place);
-	return r < 0 ? reason_set(reason, r, "%s: %s", row->place, re_strerror(r)) : 0;
+				row->location);
+	return r < 0 ? reason_set(reason, r, "%s: %s", row->location, error_text(r)) : 0;
 }
 
 int mirror_medium_retire(struct root *root, struct mirror_row *row, struct reason *reason)
@@ -243,7 +243,7 @@ int mirror_medium_retire(struct root *root, struct mirror_row *row, struct reaso
 		if (r == 0)
 			r = mirror_medium_note(root, row, MIRROR_EMPTY);
 		if (r < 0)
-			reason_set(reason, r, "%s: %s", row->place, re_strerror(r));
+			reason_set(reason, r, "%s: %s", row->location, error_text(r));
 	}
 	return r < 0 ? r : medium_remove_empty(root, row, reason);
 }
@@ -256,13 +256,14 @@ int mirror_medium_check(struct root *root, const struct mirror_row *row,
 
 	if (row->kind != MIRROR_FILE)
 		return 0;
-	return fd < 0 ? fd : medium_explain_file(root_file_check(provider, fd), row->place, reason);
+	return fd < 0 ? fd
+		      : medium_explain_file(root_file_check(provider, fd), row->location, reason);
 }
 
 bool mirror_medium_is_near(const struct root *root, const struct mirror_row *row)
 {
 	struct stat st, own;
 
-	return row->kind == MIRROR_FILE && stat(row->place, &st) == 0 &&
+	return row->kind == MIRROR_FILE && stat(row->location, &st) == 0 &&
 	       fstat(root->dir_fd, &own) == 0 && st.st_dev == own.st_dev;
 }

@@ -52,7 +52,7 @@ static int mirrors_count_in_use(struct db *db, size_t *ret_count)
 {
 	_cleanup_free_ struct mirror_row *rows = NULL;
 	size_t n, in_use = 0;
-	int r = mirror_list(db, &rows, &n);
+	int r = mirror_table_list(db, &rows, &n);
 
 	for (size_t i = 0; r == 0 && i < n; i++)
 		in_use += rows[i].state == MIRROR_IN_USE;
@@ -96,7 +96,7 @@ static int copies_add_main(struct root *root, bool adopt, struct reason *reason)
 		main_shorten_reason(r, reason);
 	r = copies_new(root, own, reason);
 	reason_clear(reason);
-	return r < 0 ? r : mirror_main_away(root->db, &root->copies->member[0].away_us);
+	return r < 0 ? r : mirror_table_main_away(root->db, &root->copies->member[0].away_us);
 }
 
 static int mirror_forget(struct root *root, int64_t id)
@@ -104,7 +104,7 @@ static int mirror_forget(struct root *root, int64_t id)
 	int r = db_begin(root->db);
 
 	if (r == 0)
-		r = mirror_remove(root->db, id);
+		r = mirror_table_remove(root->db, id);
 	if (r == 0)
 		r = db_commit(root->db);
 	if (r < 0)
@@ -137,7 +137,7 @@ static int copies_add_mirror(struct root *root, struct mirror_row *row)
 			mirror_medium_open(root, row, &member.why_away, &member.provider) < 0)
 		member.provider = NULL;
 	snprintf(member.name, sizeof(member.name), "%s", row->name);
-	snprintf(member.location, sizeof(member.location), "%s", row->place);
+	snprintf(member.location, sizeof(member.location), "%s", row->location);
 	int r = root_set_add(root->copies, &member);
 	if (r < 0)
 		root_provider_free(member.provider);
@@ -151,7 +151,7 @@ int mirrors_open(struct root *root, bool adopt, struct reason *reason)
 	int r = copies_add_main(root, adopt, reason);
 
 	if (r == 0)
-		r = mirror_list(root->db, &rows, &n);
+		r = mirror_table_list(root->db, &rows, &n);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = copies_add_mirror(root, &rows[i]);
 	if (r == 0 && root_set_present(root->copies) == 0)
@@ -199,7 +199,7 @@ static int slot_look_at(struct root *root, size_t i, unsigned slot, const uint8_
 	*ret_content = CONTENT_NONE;
 	if (root_record_decode(found, record) < 0)
 		return 0;
-	int voided = mirror_get_void(root->db, void_top);
+	int voided = mirror_table_get_void(root->db, void_top);
 	if (sodium_memcmp(found, image, ROOT_IMAGE_BYTES) == 0)
 		*ret_content = CONTENT_PRESENT;
 	else if (record->epoch < root_epoch(root))
@@ -242,7 +242,7 @@ static int copy_reopen(struct root *root, size_t i, struct reason *reason,
 			main_shorten_reason(r, reason);
 		return r;
 	}
-	int r = mirror_by_id(root->db, root->copies->member[i].id, &row);
+	int r = mirror_table_by_id(root->db, root->copies->member[i].id, &row);
 	if (r == 0 && row.state == MIRROR_IN_USE)
 		return mirror_medium_open(root, &row, reason, ret_provider);
 	if (r == 0)
@@ -259,12 +259,12 @@ static int copy_check_there(struct root *root, size_t i, struct reason *reason)
 	if (i == MIRROR_OF_OWN) {
 		int r = root_file_check(member->provider, root->dir_fd);
 		if (r < 0) {
-			reason_set(reason, r, "%s", re_strerror(r));
+			reason_set(reason, r, "%s", error_text(r));
 			main_shorten_reason(r, reason);
 		}
 		return r;
 	}
-	int r = mirror_by_id(root->db, member->id, &row);
+	int r = mirror_table_by_id(root->db, member->id, &row);
 	return r < 0 ? r : mirror_medium_check(root, &row, member->provider, reason);
 }
 
@@ -290,7 +290,7 @@ static int copy_look_after(struct root *root, size_t i, const uint8_t *image)
 			r = copy_bring_in_line(root, i, image);
 		if (r == 0)
 			return 0;
-		root_set_lose(set, i, root_set_trouble(set, i, r));
+		root_set_lose(set, i, root_set_reason(set, i, r));
 	}
 	r = copy_reopen(root, i, &reason, &provider);
 	if (r < 0) {
@@ -304,7 +304,7 @@ static int copy_look_after(struct root *root, size_t i, const uint8_t *image)
 				"it holds a root that is not of this vault's past: the database may be an "
 				"old one");
 	else if (r < 0)
-		root_set_lose(set, i, root_set_trouble(set, i, r));
+		root_set_lose(set, i, root_set_reason(set, i, r));
 	return r;
 }
 
@@ -313,13 +313,13 @@ static int away_store(struct root *root, const struct root_member *member)
 	struct mirror_row row;
 
 	if (member->id == 0)
-		return mirror_set_main_away(root->db, member->away_us);
-	int r = mirror_by_id(root->db, member->id, &row);
+		return mirror_table_set_main_away(root->db, member->away_us);
+	int r = mirror_table_by_id(root->db, member->id, &row);
 	if (r < 0)
 		return r;
 	row.away_us = member->away_us;
 	snprintf(row.assurance, sizeof(row.assurance), "%s", member->assurance);
-	return mirror_put(root->db, &row);
+	return mirror_table_put(root->db, &row);
 }
 
 static void away_tell(struct root *root, const struct root_member *member)
@@ -348,7 +348,7 @@ static int away_note(struct root *root)
 		away_tell(root, member);
 	}
 	if (r == 0 && !root_set_away(root->copies))
-		r = mirror_set_void(root->db, NULL);
+		r = mirror_table_set_void(root->db, NULL);
 	if (r == 0)
 		r = db_commit(root->db);
 	if (r < 0)

@@ -13,7 +13,7 @@
 #include "base/secret.h"
 #include "storage/root/root_pair.h"
 #include "storage/tpm2/root_tpm2.h"
-#include "storage/tpm2/root_tpm2_place.h"
+#include "storage/tpm2/root_tpm2_locator.h"
 
 #define FILE_NAME "root.slots"
 
@@ -103,7 +103,7 @@ static int main_open_file(
 				"belongs is damaged, --accept-restored=EPOCH repairs that",
 				dir);
 	else if (r < 0)
-		reason_set(reason, r, "cannot open the root file in %s: %s", dir, re_strerror(r));
+		reason_set(reason, r, "cannot open the root file in %s: %s", dir, error_text(r));
 	return r;
 }
 
@@ -232,7 +232,7 @@ int root_main_settle(struct root *root, struct reason *reason)
 	if (r < 0)
 		reason_set(reason, r,
 				"the root is in its new place, but the old one cannot be removed: %s",
-				re_strerror(r));
+				error_text(r));
 	return r;
 }
 

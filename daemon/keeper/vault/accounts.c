@@ -43,7 +43,7 @@ static int account_hash_name(struct keytree *tree, const char *domain, const voi
 	int r = key ? keytree_open(tree, &path, key) : -RE_MLOCK;
 
 	if (r == 0)
-		lookup_hash(key, domain, name, len, ret_lookup);
+		key_seal_lookup_hash(key, domain, name, len, ret_lookup);
 	return r;
 }
 
@@ -52,7 +52,7 @@ int accounts_find(struct keytree *tree, const void *name, size_t len, struct acc
 	uint8_t lookup[CATALOG_LOOKUP_BYTES];
 	int r = account_hash_name(tree, "account", name, len, lookup);
 
-	return r < 0 ? r : account_by_lookup(keytree_db(tree), lookup, ret_row);
+	return r < 0 ? r : catalog_account_by_lookup(keytree_db(tree), lookup, ret_row);
 }
 
 /* Undoes text_printable(): \xNN and \\. Returns the length, or -EINVAL. */
@@ -90,11 +90,11 @@ int accounts_find_typed(struct keytree *tree, const char *text, struct account_r
 		return r;
 	/* A handle is what is printed; a spool's folder may be named like somebody else's. */
 	struct account_row by_handle;
-	int found = account_by_handle(keytree_db(tree), handle, &by_handle);
+	int found = catalog_account_by_handle(keytree_db(tree), handle, &by_handle);
 	if (found == -ENOENT)
 		return r;
 	if (r == 0)
-		account_row_clear(ret_row);
+		catalog_account_clear(ret_row);
 	if (found == 0)
 		*ret_row = by_handle;
 	return found;
@@ -106,7 +106,7 @@ static int account_add_with_profile(
 {
 	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
 	uint8_t plain[1 + ACCOUNT_NAME_MAX], sealed[sizeof(plain) + SEAL_OVERHEAD_BYTES];
-	int r = key ? account_add(keytree_db(tree), row) : -RE_MLOCK;
+	int r = key ? catalog_account_add(keytree_db(tree), row) : -RE_MLOCK;
 
 	if (r < 0)
 		return r;
@@ -116,9 +116,9 @@ static int account_add_with_profile(
 		return r;
 	plain[0] = PROFILE_VERSION;
 	memcpy(plain + 1, name, len);
-	record_seal(key, RECORD_ACCOUNT_PROFILE, (uint64_t)row->id, plain, 1 + len, sealed);
+	key_seal_record(key, RECORD_ACCOUNT_PROFILE, (uint64_t)row->id, plain, 1 + len, sealed);
 	sodium_memzero(plain, sizeof(plain));
-	return account_set_profile(
+	return catalog_account_set_profile(
 			keytree_db(tree), row->id, sealed, 1 + len + SEAL_OVERHEAD_BYTES);
 }
 
@@ -134,7 +134,7 @@ int accounts_add(struct keytree *tree, int64_t now_us, const void *name, size_t 
 		return r;
 	randombytes_buf(row.handle, sizeof(row.handle));
 	r = account_add_with_profile(tree, &row, name, len);
-	return r < 0 ? r : account_by_id(keytree_db(tree), row.id, ret_row);
+	return r < 0 ? r : catalog_account_by_id(keytree_db(tree), row.id, ret_row);
 }
 
 int accounts_create(struct keytree *tree, int64_t now_us, const void *name, size_t len,
@@ -149,7 +149,7 @@ int accounts_create(struct keytree *tree, int64_t now_us, const void *name, size
 		r = db_commit(keytree_db(tree));
 	if (r < 0) {
 		db_rollback(keytree_db(tree));
-		account_row_clear(&row);
+		catalog_account_clear(&row);
 		return r;
 	}
 	*ret_row = row;
@@ -178,11 +178,11 @@ int accounts_find_quarantine(struct keytree *tree, int64_t *ret_id)
 	int r = account_hash_name(tree, "quarantine", "", 0, lookup);
 
 	if (r == 0)
-		r = account_by_lookup(keytree_db(tree), lookup, &row);
+		r = catalog_account_by_lookup(keytree_db(tree), lookup, &row);
 	if (r < 0)
 		return r == -ENOENT ? -RE_CORRUPT : r;
 	*ret_id = row.id;
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	return 0;
 }
 
@@ -199,8 +199,8 @@ int accounts_name(struct keytree *tree, const struct account_row *row, char **re
 		return -RE_CORRUPT;
 	int r = key ? keytree_open(tree, &path, key) : -RE_MLOCK;
 	if (r == 0)
-		r = record_open(key, RECORD_ACCOUNT_PROFILE, (uint64_t)row->id, row->profile,
-				row->profile_bytes, plain);
+		r = key_seal_open_record(key, RECORD_ACCOUNT_PROFILE, (uint64_t)row->id,
+				row->profile, row->profile_bytes, plain);
 	if (r < 0)
 		return r == -ENOENT ? -RE_GONE : r;
 	if (plain[0] != PROFILE_VERSION)

@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/ulid.h"
-#include "storage/tables/catalog_recent.h"
+#include "storage/tables/catalog.h"
 
 #define HASH_BYTES   16
 #define BUCKETS      16384 /* a power of two */
@@ -190,11 +190,11 @@ static void predecessors_recall(
 	*recalled = row->account;
 	for (int i = 0; i < PREDECESSORS_RECALLED; i++) {
 		struct recording_row before;
-		if (recording_before(keytree_db(tree), row->account, id, &before) < 0)
+		if (catalog_recording_before(keytree_db(tree), row->account, id, &before) < 0)
 			return;
 		id = before.id;
 		predecessors_recall_one(places, tree, &before);
-		recording_row_clear(&before);
+		catalog_recording_clear(&before);
 	}
 }
 
@@ -203,10 +203,10 @@ static bool entry_is_live(struct keytree *tree, const struct place *place)
 {
 	struct recording_row row;
 
-	if (recording_by_ulid(keytree_db(tree), place->ulid, &row) < 0)
+	if (catalog_recording_by_ulid(keytree_db(tree), place->ulid, &row) < 0)
 		return false;
 	enum recording_state state = row.state;
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return recording_is_live(state);
 }
 

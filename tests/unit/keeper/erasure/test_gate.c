@@ -144,7 +144,7 @@ static void test_a_removal_of_the_living(void **state)
 	assert_int_equal(recordings_open(&vault->vault->ingest.recordings, &row, &opened), 0);
 	close(opened.object_fd);
 	close(opened.key_fd);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 
 	assert_int_equal(vault_fixture_erase(vault, ERASE_RECORDING, id), 0);
 	assert_int_equal(bury_objects(db, vault->vault->store, 100, &more, &reason), 0);
@@ -160,8 +160,8 @@ static void test_a_move_that_never_was(void **state)
 
 	vault_fixture_seal(vault, "alice", "a", 1, 1, &id);
 	struct erasure_item item = vault_fixture_item(vault, ERASE_RECORDING, id);
-	struct former_place former = {item.account, item.group, item.recording};
-	assert_int_equal(former_place_add(db, &former), 0);
+	struct former_node former = {item.account, item.group, item.recording};
+	assert_int_equal(former_node_add(db, &former), 0);
 	assert_int_equal(erasure_retry(&vault->vault->eraser, &reason), -RE_REFUSED);
 	assert_non_null(strstr(reason.text, "not moved"));
 	assert_int_equal(vault_fixture_state(vault, id), RECORDING_SEALED);

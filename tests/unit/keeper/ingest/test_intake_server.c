@@ -44,7 +44,7 @@ static int64_t sealed(struct intake_peer *peer)
 {
 	struct tally tally;
 
-	assert_int_equal(recording_tally(peer->vault.vault->db, 0, &tally), 0);
+	assert_int_equal(catalog_tally_get(peer->vault.vault->db, 0, &tally), 0);
 	return tally.count[RECORDING_SEALED];
 }
 
@@ -305,8 +305,8 @@ static void test_another_user(void **state)
 
 	snprintf(path, sizeof(path), "%s.other", peer->path);
 	int fd = socket_listen(path, SOCK_SEQPACKET, 0666);
-	assert_int_equal(intake_server_start(&peer->loop, &peer->vault.vault->ingest, fd, geteuid() + 1,
-					 &vault_fixture_observer, &server),
+	assert_int_equal(intake_server_start(&peer->loop, &peer->vault.vault->ingest, fd,
+					 geteuid() + 1, &vault_fixture_observer, &server),
 			0);
 	int client = socket_connect(path, SOCK_SEQPACKET);
 	for (int i = 0; i < 20; i++)

@@ -67,7 +67,7 @@ static void put(struct object_store *store, const uint8_t ulid[static ULID_BYTES
 	struct object_draft *draft;
 
 	assert_int_equal(object_store_create(store, ulid, &draft), 0);
-	assert_int_equal(write_all(object_store_draft_fd(draft), text, strlen(text)), 0);
+	assert_int_equal(io_write_all(object_store_draft_fd(draft), text, strlen(text)), 0);
 	assert_int_equal(object_store_publish(draft), 0);
 	object_store_draft_free(draft);
 }
@@ -83,7 +83,7 @@ static void test_nothing_is_visible_before_publish(void **state)
 
 	ulid_at(1700000000000, 1, ulid);
 	assert_int_equal(object_store_create(store, ulid, &draft), 0);
-	assert_int_equal(write_all(object_store_draft_fd(draft), "sealed", 6), 0);
+	assert_int_equal(io_write_all(object_store_draft_fd(draft), "sealed", 6), 0);
 	assert_named(f, 0);
 	assert_int_equal(object_store_open_object(store, ulid), -ENOENT);
 	assert_int_equal(object_store_publish(draft), 0);
@@ -93,7 +93,7 @@ static void test_nothing_is_visible_before_publish(void **state)
 	assert_null(object_store_draft_free(NULL));
 	_cleanup_close_ int fd = object_store_open_object(store, ulid);
 	assert_true(fd >= 0);
-	assert_int_equal(pread_full(fd, text, sizeof(text), 0, &n), 0);
+	assert_int_equal(io_pread_full(fd, text, sizeof(text), 0, &n), 0);
 	assert_int_equal(n, 6);
 	assert_memory_equal(text, "sealed", 6);
 	assert_int_equal(write(fd, "x", 1), -1);
@@ -109,7 +109,7 @@ static void test_a_closed_draft_leaves_nothing(void **state)
 
 	ulid_at(1700000000000, 1, ulid);
 	assert_int_equal(object_store_create(store, ulid, &draft), 0);
-	assert_int_equal(write_all(object_store_draft_fd(draft), "sealed", 6), 0);
+	assert_int_equal(io_write_all(object_store_draft_fd(draft), "sealed", 6), 0);
 	assert_null(object_store_draft_free(draft));
 	assert_int_equal(object_store_open_object(store, ulid), -ENOENT);
 	assert_named(f, 0);
@@ -128,11 +128,11 @@ static void test_publish_never_replaces(void **state)
 	ulid_at(1700000000000, 1, ulid);
 	put(store, ulid, "first");
 	assert_int_equal(object_store_create(store, ulid, &draft), 0);
-	assert_int_equal(write_all(object_store_draft_fd(draft), "second", 6), 0);
+	assert_int_equal(io_write_all(object_store_draft_fd(draft), "second", 6), 0);
 	assert_int_equal(object_store_publish(draft), -EEXIST);
 	object_store_draft_free(draft);
 	_cleanup_close_ int fd = object_store_open_object(store, ulid);
-	assert_int_equal(pread_full(fd, text, sizeof(text), 0, &n), 0);
+	assert_int_equal(io_pread_full(fd, text, sizeof(text), 0, &n), 0);
 	assert_memory_equal(text, "first", 5);
 	assert_null(object_store_close(store));
 }
@@ -346,7 +346,7 @@ static void test_a_draft_is_read_back(void **state)
 	randombytes_buf(written, sizeof(written));
 	assert_int_equal(object_store_create(store, ulid, &draft), 0);
 	int fd = object_store_draft_fd(draft), flags = fcntl(fd, F_GETFL);
-	assert_int_equal(write_all(fd, written, SIZE), 0);
+	assert_int_equal(io_write_all(fd, written, SIZE), 0);
 	assert_int_equal(durable_sync(fd), 0);
 	assert_int_equal(object_store_read_back(draft, 0, found, 2 * BLOCK, &n), 0);
 	assert_int_equal(n, 2 * BLOCK);
@@ -357,7 +357,7 @@ static void test_a_draft_is_read_back(void **state)
 	assert_int_equal(object_store_read_back(draft, 6 * BLOCK, found, BLOCK, &n), 0);
 	assert_int_equal(n, 0);
 	/* What is written later is seen too: nothing was kept. */
-	assert_int_equal(pwrite_all(fd, "x", 1, BLOCK), 0);
+	assert_int_equal(io_pwrite_all(fd, "x", 1, BLOCK), 0);
 	assert_int_equal(durable_sync(fd), 0);
 	assert_int_equal(object_store_read_back(draft, BLOCK, found, BLOCK, &n), 0);
 	assert_int_equal(found[0], 'x');

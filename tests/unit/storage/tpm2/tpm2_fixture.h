@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "storage/tpm2/root_tpm2.h"
-#include "storage/tpm2/root_tpm2_place.h"
+#include "storage/tpm2/root_tpm2_locator.h"
 #include "tests/unit/support/swtpm.h"
 
 static bool available; /* a TPM to test with */
@@ -22,8 +22,7 @@ struct tpm2_fixture {
 };
 
 /* Shuts the provider and opens or makes it again; s->reason says why not. */
-static inline int reopen(
-		struct tpm2_fixture *s, const char *tcti, uint32_t timeout_ms, bool create)
+static inline int reopen(struct tpm2_fixture *s, const char *tcti, uint32_t timeout_ms, bool create)
 {
 	struct root_tpm2_options options = {.tcti = tcti, .timeout_ms = timeout_ms};
 

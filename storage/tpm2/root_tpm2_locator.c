@@ -1,4 +1,4 @@
-#include "storage/tpm2/root_tpm2_place.h"
+#include "storage/tpm2/root_tpm2_locator.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,9 +23,9 @@ enum {
 	AT_INDEX = 16,
 	AT_HIERARCHY = AT_INDEX + 4 * ROOT_SLOTS,
 	AT_AUTH = AT_HIERARCHY + 8,
-	AT_NAME = AT_AUTH + ROOT_SLOTS * ROOT_TPM2_PLACE_AUTH_BYTES,
+	AT_NAME = AT_AUTH + ROOT_SLOTS * ROOT_TPM2_LOCATOR_AUTH_BYTES,
 	AT_TCTI = AT_NAME + 40,
-	AT_CHECKSUM = AT_TCTI + ROOT_TPM2_PLACE_TCTI_BYTES,
+	AT_CHECKSUM = AT_TCTI + ROOT_TPM2_LOCATOR_TCTI_BYTES,
 	PLACE_BYTES = AT_CHECKSUM + CHECKSUM_BYTES,
 	AT_WRITES = 480,
 	FILE_BYTES = AT_WRITES + 16,
@@ -34,7 +34,7 @@ _Static_assert(PLACE_BYTES <= AT_WRITES, "the place ends before the count");
 
 static const uint8_t magic[8] = {'R', 'S', 'T', 'P', 'M', '2', 0, 1};
 
-static void encode_file(const struct root_tpm2_place *place, uint8_t ret_bytes[static FILE_BYTES])
+static void encode_file(const struct root_tpm2_locator *place, uint8_t ret_bytes[static FILE_BYTES])
 {
 	memset(ret_bytes, 0, FILE_BYTES);
 	memcpy(ret_bytes + AT_MAGIC, magic, sizeof(magic));
@@ -51,7 +51,7 @@ static void encode_file(const struct root_tpm2_place *place, uint8_t ret_bytes[s
 	put_le64(ret_bytes + AT_WRITES + 8, ~UINT64_C(0));
 }
 
-static int decode_file(const uint8_t bytes[static FILE_BYTES], struct root_tpm2_place *ret_place)
+static int decode_file(const uint8_t bytes[static FILE_BYTES], struct root_tpm2_locator *ret_place)
 {
 	uint8_t checksum[CHECKSUM_BYTES];
 
@@ -61,7 +61,7 @@ static int decode_file(const uint8_t bytes[static FILE_BYTES], struct root_tpm2_
 		return -RE_CORRUPT;
 	crypto_generichash(checksum, sizeof(checksum), bytes, AT_CHECKSUM, NULL, 0);
 	if (sodium_memcmp(checksum, bytes + AT_CHECKSUM, sizeof(checksum)) != 0 ||
-			bytes[AT_TCTI + ROOT_TPM2_PLACE_TCTI_BYTES - 1] != '\0')
+			bytes[AT_TCTI + ROOT_TPM2_LOCATOR_TCTI_BYTES - 1] != '\0')
 		return -RE_CORRUPT;
 	for (size_t i = 0; i < ROOT_SLOTS; i++)
 		ret_place->index[i] = get_le32(bytes + AT_INDEX + 4 * i);
@@ -80,7 +80,7 @@ static int write_file(int dir_fd, const uint8_t bytes[static FILE_BYTES])
 
 	if (fd < 0)
 		return fd;
-	int r = pwrite_all(fd, bytes, FILE_BYTES, 0);
+	int r = io_pwrite_all(fd, bytes, FILE_BYTES, 0);
 	if (r == 0)
 		r = durable_sync(fd);
 	if (r == 0)
@@ -90,7 +90,7 @@ static int write_file(int dir_fd, const uint8_t bytes[static FILE_BYTES])
 	return r < 0 ? r : durable_sync(dir_fd);
 }
 
-int root_tpm2_place_create(int dir_fd, const struct root_tpm2_place *place)
+int root_tpm2_locator_create(int dir_fd, const struct root_tpm2_locator *place)
 {
 	_cleanup_secret_ uint8_t *bytes = secret_new(FILE_BYTES);
 
@@ -100,8 +100,8 @@ int root_tpm2_place_create(int dir_fd, const struct root_tpm2_place *place)
 	return write_file(dir_fd, bytes);
 }
 
-int root_tpm2_place_read(
-		int dir_fd, struct root_tpm2_place *ret_place, int *ret_fd, uint64_t *ret_writes)
+int root_tpm2_locator_read(
+		int dir_fd, struct root_tpm2_locator *ret_place, int *ret_fd, uint64_t *ret_writes)
 {
 	_cleanup_secret_ uint8_t *bytes = secret_new(FILE_BYTES + 1);
 	_cleanup_close_ int fd = openat(
@@ -110,7 +110,7 @@ int root_tpm2_place_read(
 
 	if (fd < 0)
 		return -errno;
-	int r = bytes ? pread_full(fd, bytes, FILE_BYTES + 1, 0, &n) : -RE_MLOCK;
+	int r = bytes ? io_pread_full(fd, bytes, FILE_BYTES + 1, 0, &n) : -RE_MLOCK;
 	if (r == 0)
 		r = n == FILE_BYTES ? decode_file(bytes, ret_place) : -RE_CORRUPT;
 	if (r < 0)
@@ -121,16 +121,16 @@ int root_tpm2_place_read(
 	return 0;
 }
 
-int root_tpm2_place_count(int fd, uint64_t writes)
+int root_tpm2_locator_count(int fd, uint64_t writes)
 {
 	uint8_t bytes[16];
 
 	put_le64(bytes, writes);
 	put_le64(bytes + 8, ~writes);
-	return pwrite_all(fd, bytes, sizeof(bytes), AT_WRITES);
+	return io_pwrite_all(fd, bytes, sizeof(bytes), AT_WRITES);
 }
 
-int root_tpm2_place_remove(int dir_fd)
+int root_tpm2_locator_remove(int dir_fd)
 {
 	int r = durable_unlink(dir_fd, ROOT_TPM2_FILE);
 
