@@ -20,7 +20,7 @@ static int64_t system_now_us(void *context)
 
 const struct clock clock_system = {.now_us = system_now_us};
 
-void rfc3339_format(int64_t t_us, char ret_text[static RFC3339_BYTES])
+void clock_format_rfc3339(int64_t t_us, char ret_text[static RFC3339_BYTES])
 {
 	int64_t whole_s = t_us / US_PER_S - (t_us % US_PER_S < 0);
 	time_t t = (time_t)whole_s;
@@ -81,7 +81,7 @@ static int parse_fraction_and_zone(const char *p, int64_t *t_us)
 	return 0;
 }
 
-int rfc3339_parse(const char *text, int64_t *ret_t_us)
+int clock_parse_rfc3339(const char *text, int64_t *ret_t_us)
 {
 	int date[3], hms[3] = {0};
 
@@ -108,7 +108,7 @@ int rfc3339_parse(const char *text, int64_t *ret_t_us)
 	return 0;
 }
 
-int timespan_parse(const char *text, int64_t *ret_span_us)
+int clock_parse_span(const char *text, int64_t *ret_span_us)
 {
 	static const struct {
 		const char *suffix;

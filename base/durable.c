@@ -39,7 +39,7 @@ int durable_create_at(int dir_fd, const char *name, const void *data, size_t len
 
 	if (fd < 0)
 		return fd;
-	int r = write_all(fd, data, len);
+	int r = io_write_all(fd, data, len);
 	if (r == 0)
 		r = durable_sync(fd);
 	if (r == 0)

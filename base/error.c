@@ -22,7 +22,7 @@ static const char *const phrases[RE_LAST - RE_FIRST] = {
 		[RE_AWAY - RE_FIRST] = "a mirror of the root cannot be reached",
 };
 
-const char *re_strerror(int r)
+const char *error_text(int r)
 {
 	int code = abs(r);
 

@@ -27,4 +27,4 @@ enum {
 };
 
 /* A short English phrase for -errno or -RE_* (the sign does not matter). Static storage. */
-const char *re_strerror(int r);
+const char *error_text(int r);

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-int write_all(int fd, const void *data, size_t len)
+int io_write_all(int fd, const void *data, size_t len)
 {
 	const char *p = data;
 
@@ -21,7 +21,7 @@ int write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
-int pread_full(int fd, void *buf, size_t len, off_t offset, size_t *ret_len)
+int io_pread_full(int fd, void *buf, size_t len, off_t offset, size_t *ret_len)
 {
 	size_t done = 0;
 
@@ -39,7 +39,7 @@ int pread_full(int fd, void *buf, size_t len, off_t offset, size_t *ret_len)
 	return 0;
 }
 
-int pwrite_all(int fd, const void *data, size_t len, off_t offset)
+int io_pwrite_all(int fd, const void *data, size_t len, off_t offset)
 {
 	const char *p = data;
 

@@ -7,11 +7,11 @@
 
 /* Writes all len bytes at the descriptor's position, however short the kernel's writes are.
  * -errno. */
-int write_all(int fd, const void *data, size_t len);
+int io_write_all(int fd, const void *data, size_t len);
 
 /* Reads up to len bytes at offset until len or end of file; returns the count through ret_len.
  * -errno. */
-int pread_full(int fd, void *buf, size_t len, off_t offset, size_t *ret_len);
+int io_pread_full(int fd, void *buf, size_t len, off_t offset, size_t *ret_len);
 
 /* Writes all len bytes at offset. -errno. */
-int pwrite_all(int fd, const void *data, size_t len, off_t offset);
+int io_pwrite_all(int fd, const void *data, size_t len, off_t offset);

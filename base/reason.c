@@ -65,7 +65,7 @@ int reason_set_error(struct reason *reason, int r, const char *format, ...)
 	reason->text[0] = '\0';
 	va_start(ap, format);
 	if (reason_append(reason->text, sizeof(reason->text), format, ap))
-		(void)reason_appendf(reason->text, sizeof(reason->text), ": %s", re_strerror(r));
+		(void)reason_appendf(reason->text, sizeof(reason->text), ": %s", error_text(r));
 	va_end(ap);
 	return r;
 }
@@ -116,5 +116,5 @@ void reason_clear(struct reason *reason)
 
 const char *reason_text(const struct reason *reason, int r)
 {
-	return reason && reason->text[0] != '\0' ? reason->text : re_strerror(r);
+	return reason && reason->text[0] != '\0' ? reason->text : error_text(r);
 }

@@ -3,7 +3,7 @@
  * The call that fails knows what it was doing, to what, and what to do about it: it fills a reason
  * in. The layers above hand it up, and may put their own words before it; only the top layer of a
  * program prints or logs it, once. A reason without text means that the return value says all there
- * is (re_strerror()); reason_text() gives words for both.
+ * is (error_text()); reason_text() gives words for both.
  *
  * Every function takes NULL for a reason that nobody wants to know. Text that does not fit is cut
  * at a character's end and closed with "...". Never secrets. */
@@ -20,7 +20,7 @@ struct reason {
 int reason_set(struct reason *reason, int r, const char *format, ...)
 		__attribute__((format(printf, 3, 4)));
 
-/* The same, and appends ": " and what re_strerror() says of r. */
+/* The same, and appends ": " and what error_text() says of r. */
 int reason_set_error(struct reason *reason, int r, const char *format, ...)
 		__attribute__((format(printf, 3, 4)));
 
@@ -36,5 +36,5 @@ void reason_prefix(struct reason *reason, const char *format, ...)
 /* Forgets the text. */
 void reason_clear(struct reason *reason);
 
-/* The text, or where there is none what re_strerror() says of r. Valid as long as the reason. */
+/* The text, or where there is none what error_text() says of r. Valid as long as the reason. */
 const char *reason_text(const struct reason *reason, int r);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t utf8_sequence(const uint8_t *p, size_t len)
+size_t text_utf8_sequence(const uint8_t *p, size_t len)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 
@@ -51,7 +51,7 @@ char *text_printable(const void *bytes, size_t len)
 	if (!text)
 		return NULL;
 	for (size_t i = 0; i < len;) {
-		size_t n = utf8_sequence(p + i, len - i);
+		size_t n = text_utf8_sequence(p + i, len - i);
 		if (n == 0 || is_unsafe(p + i, n)) {
 			size_t bad = n ? n : 1;
 			for (size_t k = 0; k < bad; k++)

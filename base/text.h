@@ -11,7 +11,7 @@
 char *text_printable(const void *bytes, size_t len);
 
 /* How far a valid UTF-8 sequence reaches at p (1 to 4), or 0 when there is none (RFC 3629). */
-size_t utf8_sequence(const uint8_t *p, size_t len);
+size_t text_utf8_sequence(const uint8_t *p, size_t len);
 
 /* Columns a printable UTF-8 string takes on a terminal, counting every code point as one. */
 size_t text_columns(const char *text);

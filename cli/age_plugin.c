@@ -118,7 +118,7 @@ static enum cli_exit run(void)
 	}
 	plugin_stream_clear(&stream);
 	if (r < 0)
-		fprintf(stderr, "age-plugin-recseal: %s\n", re_strerror(r));
+		fprintf(stderr, "age-plugin-recseal: %s\n", error_text(r));
 	return r < 0 ? CLI_ERROR : CLI_DONE;
 }
 
@@ -182,7 +182,7 @@ int main(int argc, char **argv)
 	int r = secret_process_init();
 	if (r < 0) {
 		fprintf(stderr, "age-plugin-recseal: cannot make this process fit to hold keys: %s\n",
-				re_strerror(r));
+				error_text(r));
 		return CLI_ERROR;
 	}
 	return run();

@@ -13,7 +13,7 @@
 
 static int write_piece(void *context, const uint8_t *plain, size_t len)
 {
-	return write_all(*(const int *)context, plain, len);
+	return io_write_all(*(const int *)context, plain, len);
 }
 
 /* A bad chunk, or a failed write, in the middle. */
@@ -22,7 +22,7 @@ static enum cli_exit tell_incomplete(const char *id, const char *file, int r, ui
 	const char *place = file ? file : "standard output";
 
 	if (r != -RE_PAYLOAD) {
-		output_error("%s: copying to %s failed: %s", id, place, re_strerror(r));
+		output_error("%s: copying to %s failed: %s", id, place, error_text(r));
 	} else if (file) {
 		output_error("%s is damaged after %" PRIu64 " bytes; %s was not created. What "
 			     "comes before the damage is authentic: play to standard output "
@@ -45,7 +45,7 @@ static enum cli_exit tell_unopened(const char *id, int r)
 	else if (r == -ENOMEM)
 		output_error("%s: no memory that can be locked for the key; see ulimit -l", id);
 	else
-		output_error("%s: cannot open the sealed object: %s", id, re_strerror(r));
+		output_error("%s: cannot open the sealed object: %s", id, error_text(r));
 	return CLI_ERROR;
 }
 

@@ -102,9 +102,9 @@ static enum cli_exit check_object(
 		r = sealed_object_read(object, count_piece, v, &done_bytes);
 	sealed_object_free(object);
 	if (is_damage(r))
-		return add_damaged(v, id, re_strerror(r));
+		return add_damaged(v, id, error_text(r));
 	if (r < 0) {
-		output_error("%s: cannot verify: %s", id, re_strerror(r));
+		output_error("%s: cannot verify: %s", id, error_text(r));
 		return CLI_ERROR;
 	}
 	v->ok++;

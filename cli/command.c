@@ -21,7 +21,7 @@ bool command_utf8(const char *what, const char *text)
 	size_t len = strlen(text);
 
 	while (len > 0) {
-		size_t n = utf8_sequence(p, len);
+		size_t n = text_utf8_sequence(p, len);
 		if (n == 0) {
 			output_error("the %s is not valid UTF-8: give it as recsealctl shows it",
 					what);

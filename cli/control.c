@@ -29,11 +29,11 @@ char *control_connect_problem(const char *path, int r)
 		return format_text("you may not connect to %s: %s. Members of the groups "
 				   "recseal-viewer, recseal-operator and recseal-officer may "
 				   "(Viewers=, Operators= and Officers= in recseal.conf)",
-				path, re_strerror(r));
+				path, error_text(r));
 	if (r == -ENOMEM)
 		return NULL;
 	return format_text("cannot connect to the keeper: is recseal-keeper running? tried %s: %s",
-			path, re_strerror(r));
+			path, error_text(r));
 }
 
 char *control_broken_problem(int r)
@@ -41,7 +41,7 @@ char *control_broken_problem(int r)
 	if (r == -ECONNRESET || r == -EPIPE)
 		return format_text("the keeper hung up before it answered; its journal says why: "
 				   "journalctl -u recseal-keeper");
-	return format_text("talking to the keeper failed: %s", re_strerror(r));
+	return format_text("talking to the keeper failed: %s", error_text(r));
 }
 
 /* What each error of the interface, and of Varlink itself, means to whoever typed the command. */

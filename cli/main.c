@@ -180,7 +180,7 @@ int main(int argc, char **argv)
 	int r = secret_process_init();
 
 	if (r < 0) {
-		output_error("cannot make this process fit to hold keys: %s", re_strerror(r));
+		output_error("cannot make this process fit to hold keys: %s", error_text(r));
 		return CLI_ERROR;
 	}
 	enum cli_exit e = options_parse(argc, argv, &options);

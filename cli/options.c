@@ -148,13 +148,13 @@ enum cli_exit options_time(const struct options *options, enum option_id option,
 
 	if (!value)
 		return CLI_DONE;
-	if (rfc3339_parse(value, &t_us) < 0) {
+	if (clock_parse_rfc3339(value, &t_us) < 0) {
 		output_error("--%s %s is not a time: give 2026-11-23, or 2026-11-23T09:01:20Z, or "
 			     "with a zone such as +01:00",
 				option_specs[option].name, value);
 		return CLI_USAGE;
 	}
-	rfc3339_format(t_us, text);
+	clock_format_rfc3339(t_us, text);
 	char *copy = strdup(text);
 	if (!copy)
 		return output_oom();

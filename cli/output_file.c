@@ -43,7 +43,7 @@ static enum cli_exit tell(const char *path, int r)
 	if (r == -EEXIST)
 		output_error("%s exists already, and is never replaced: choose another name", path);
 	else
-		output_error("cannot create %s: %s", path, re_strerror(r));
+		output_error("cannot create %s: %s", path, error_text(r));
 	return CLI_ERROR;
 }
 

@@ -89,7 +89,7 @@ static void take_tag(struct plugin_file *file, const struct age_stanza *command,
 	file->n_tag++;
 	file->tag_index = index;
 	file->tag_malformed = command->n_args != COMMAND_ARGS;
-	rec_tag_hash(command->body, command->body_len, file->tag_hash);
+	rec_stanza_hash_tag(command->body, command->body_len, file->tag_hash);
 }
 
 int plugin_files_add(struct plugin_files *files, const struct age_stanza *command)

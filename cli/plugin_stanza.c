@@ -186,5 +186,5 @@ int plugin_stanza_write(struct plugin_stream *stream, const char *const args[], 
 	}
 	*out++ = '\n';
 	append_body(out, base64);
-	return write_all(stream->out_fd, text, strlen(text));
+	return io_write_all(stream->out_fd, text, strlen(text));
 }

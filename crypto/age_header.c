@@ -187,7 +187,7 @@ int age_header_read(int fd, struct age_header *ret_header, uint8_t **ret_bytes)
 
 	if (!bytes)
 		return -ENOMEM;
-	int r = pread_full(fd, bytes, AGE_HEADER_MAX_BYTES, 0, &len);
+	int r = io_pread_full(fd, bytes, AGE_HEADER_MAX_BYTES, 0, &len);
 	if (r < 0)
 		return r;
 	r = age_header_parse(bytes, len, &header);

@@ -68,13 +68,13 @@ static int open_chunk(struct age_range *range, uint64_t chunk, uint8_t *ret_plai
 {
 	size_t sealed_len = chunk_bytes(range, chunk) + AGE_TAG_BYTES, len;
 	off_t offset = range->payload_offset + (off_t)(chunk * AGE_SEALED_CHUNK_BYTES);
-	int r = pread_full(range->fd, range->sealed, sealed_len, offset, &len);
+	int r = io_pread_full(range->fd, range->sealed, sealed_len, offset, &len);
 
 	if (r < 0)
 		return r;
 	if (len != sealed_len)
 		return -RE_PAYLOAD;
-	return age_chunk_open(range->key, chunk, chunk + 1 == range->chunks, range->sealed,
+	return age_stream_open_chunk(range->key, chunk, chunk + 1 == range->chunks, range->sealed,
 			sealed_len, ret_plain);
 }
 
@@ -99,7 +99,7 @@ static int measure_payload(struct age_range *range)
 		return -EINVAL;
 	if (range->payload_offset < 0 || range->payload_offset > st.st_size)
 		return -RE_PAYLOAD;
-	int r = age_plain_bytes(
+	int r = age_stream_plain_bytes(
 			(uint64_t)(st.st_size - range->payload_offset), &range->plain_bytes);
 	if (r < 0)
 		return r;

@@ -14,7 +14,7 @@
 _Static_assert(AGE_TAG_BYTES == crypto_aead_chacha20poly1305_IETF_ABYTES, "tag size");
 _Static_assert(AGE_PAYLOAD_KEY_BYTES == crypto_aead_chacha20poly1305_IETF_KEYBYTES, "key size");
 
-void age_payload_key(const uint8_t file_key[static AGE_FILE_KEY_BYTES],
+void age_stream_payload_key(const uint8_t file_key[static AGE_FILE_KEY_BYTES],
 		const uint8_t nonce[static AGE_PAYLOAD_NONCE_BYTES],
 		uint8_t ret_key[static AGE_PAYLOAD_KEY_BYTES])
 {
@@ -22,14 +22,14 @@ void age_payload_key(const uint8_t file_key[static AGE_FILE_KEY_BYTES],
 			ret_key, AGE_PAYLOAD_KEY_BYTES);
 }
 
-uint64_t age_sealed_bytes(uint64_t plain_bytes)
+uint64_t age_stream_sealed_bytes(uint64_t plain_bytes)
 {
 	uint64_t chunks = plain_bytes / AGE_CHUNK_BYTES + (plain_bytes % AGE_CHUNK_BYTES != 0);
 
 	return plain_bytes + AGE_TAG_BYTES * (chunks ? chunks : 1);
 }
 
-int age_plain_bytes(uint64_t sealed_bytes, uint64_t *ret_plain_bytes)
+int age_stream_plain_bytes(uint64_t sealed_bytes, uint64_t *ret_plain_bytes)
 {
 	uint64_t full = sealed_bytes / AGE_SEALED_CHUNK_BYTES;
 	uint64_t rest = sealed_bytes % AGE_SEALED_CHUNK_BYTES;
@@ -52,8 +52,8 @@ static void chunk_nonce(uint64_t counter, bool final, uint8_t ret_nonce[static N
 	ret_nonce[11] = final;
 }
 
-void age_chunk_seal(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter, bool final,
-		const uint8_t *plain, size_t len, uint8_t *ret_sealed)
+void age_stream_seal_chunk(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter,
+		bool final, const uint8_t *plain, size_t len, uint8_t *ret_sealed)
 {
 	uint8_t nonce[NONCE_BYTES];
 
@@ -62,8 +62,8 @@ void age_chunk_seal(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t co
 			ret_sealed, NULL, plain, len, NULL, 0, NULL, nonce, key);
 }
 
-int age_chunk_open(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter, bool final,
-		const uint8_t *sealed, size_t sealed_len, uint8_t *ret_plain)
+int age_stream_open_chunk(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter,
+		bool final, const uint8_t *sealed, size_t sealed_len, uint8_t *ret_plain)
 {
 	uint8_t nonce[NONCE_BYTES];
 
@@ -107,10 +107,10 @@ static int open_next(struct stream *s, size_t sealed_len)
 	if (sealed_len < AGE_TAG_BYTES || (sealed_len == AGE_TAG_BYTES && s->counter > 0))
 		return -RE_PAYLOAD;
 	if (sealed_len == AGE_SEALED_CHUNK_BYTES &&
-			age_chunk_open(s->key, s->counter, false, s->sealed, sealed_len,
+			age_stream_open_chunk(s->key, s->counter, false, s->sealed, sealed_len,
 					s->plain) == 0)
 		return 1;
-	return age_chunk_open(s->key, s->counter, true, s->sealed, sealed_len, s->plain);
+	return age_stream_open_chunk(s->key, s->counter, true, s->sealed, sealed_len, s->plain);
 }
 
 static int expect_end(int fd)
@@ -144,7 +144,7 @@ static int open_all(struct stream *s, int fd, age_sink sink, void *context)
 	return expect_end(fd);
 }
 
-int age_payload_open_stream(int fd, const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], age_sink sink,
+int age_stream_open_payload(int fd, const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], age_sink sink,
 		void *context)
 {
 	_cleanup_free_ struct stream *s = malloc(sizeof(*s));

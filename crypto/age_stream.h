@@ -20,31 +20,31 @@
 #define AGE_PAYLOAD_KEY_BYTES   32
 
 /* HKDF-SHA256(file key, payload nonce, "payload"). */
-void age_payload_key(const uint8_t file_key[static AGE_FILE_KEY_BYTES],
+void age_stream_payload_key(const uint8_t file_key[static AGE_FILE_KEY_BYTES],
 		const uint8_t nonce[static AGE_PAYLOAD_NONCE_BYTES],
 		uint8_t ret_key[static AGE_PAYLOAD_KEY_BYTES]);
 
 /* Sealed size of a payload without its nonce, for this many plaintext bytes; and the reverse, which
  * is -RE_PAYLOAD for sizes that no plaintext has. */
-uint64_t age_sealed_bytes(uint64_t plain_bytes);
-int age_plain_bytes(uint64_t sealed_bytes, uint64_t *ret_plain_bytes);
+uint64_t age_stream_sealed_bytes(uint64_t plain_bytes);
+int age_stream_plain_bytes(uint64_t sealed_bytes, uint64_t *ret_plain_bytes);
 
 /* Seals one chunk: len bytes of plain (exactly AGE_CHUNK_BYTES unless final) into len +
  * AGE_TAG_BYTES bytes of ret_sealed. The buffers must not overlap. */
-void age_chunk_seal(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter, bool final,
-		const uint8_t *plain, size_t len, uint8_t *ret_sealed);
+void age_stream_seal_chunk(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter,
+		bool final, const uint8_t *plain, size_t len, uint8_t *ret_sealed);
 
 /* Opens one chunk of sealed_len bytes into sealed_len - AGE_TAG_BYTES bytes. 0, or -RE_PAYLOAD, and
  * then nothing was written that may be used. */
-int age_chunk_open(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter, bool final,
-		const uint8_t *sealed, size_t sealed_len, uint8_t *ret_plain);
+int age_stream_open_chunk(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter,
+		bool final, const uint8_t *sealed, size_t sealed_len, uint8_t *ret_plain);
 
 /* Opens a payload front to back from a pipe or file (descriptor positioned after the payload
  * nonce), handing each verified piece to sink, in order. A piece is handed on only once its own tag
  * verified; the bytes released before a failure are exactly the chunks before the bad one. 0;
  * -RE_PAYLOAD when damaged, truncated or extended; -errno; or sink's own negative result. */
 typedef int (*age_sink)(void *context, const uint8_t *plain, size_t len);
-int age_payload_open_stream(int fd, const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], age_sink sink,
+int age_stream_open_payload(int fd, const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], age_sink sink,
 		void *context);
 
 /* Random access to a payload in a regular file. age_range_open() checks the size and opens the

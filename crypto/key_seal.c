@@ -68,32 +68,32 @@ static int open_sealed(const uint8_t *key, struct ad ad, const uint8_t *sealed, 
 	return 0;
 }
 
-static struct ad node_ad(const char *label, const struct node_place *place,
+static struct ad node_ad(const char *label, const struct node_position *position,
 		uint8_t ret_bytes[static NODE_AD_BYTES])
 {
 	memcpy(ret_bytes, label, LABEL_BYTES);
-	put_le64(ret_bytes + LABEL_BYTES, place->parent);
-	put_le64(ret_bytes + LABEL_BYTES + 8, place->id);
-	put_le64(ret_bytes + LABEL_BYTES + 16, place->epoch);
+	put_le64(ret_bytes + LABEL_BYTES, position->parent);
+	put_le64(ret_bytes + LABEL_BYTES + 8, position->id);
+	put_le64(ret_bytes + LABEL_BYTES + 16, position->epoch);
 	return (struct ad){ret_bytes, NODE_AD_BYTES};
 }
 
-void node_key_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
-		const uint8_t key[static NODE_KEY_BYTES],
+void key_seal_node(const uint8_t parent_key[static NODE_KEY_BYTES],
+		const struct node_position *position, const uint8_t key[static NODE_KEY_BYTES],
 		uint8_t ret_sealed[static SEALED_KEY_BYTES])
 {
 	uint8_t bytes[NODE_AD_BYTES];
 
-	seal_box(parent_key, node_ad(NODE_LABEL, place, bytes), key, NODE_KEY_BYTES, ret_sealed);
+	seal_box(parent_key, node_ad(NODE_LABEL, position, bytes), key, NODE_KEY_BYTES, ret_sealed);
 }
 
-int node_key_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
-		const uint8_t sealed[static SEALED_KEY_BYTES],
+int key_seal_open_node(const uint8_t parent_key[static NODE_KEY_BYTES],
+		const struct node_position *position, const uint8_t sealed[static SEALED_KEY_BYTES],
 		uint8_t ret_key[static NODE_KEY_BYTES])
 {
 	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
 	uint8_t bytes[NODE_AD_BYTES];
-	struct ad ad = node_ad(NODE_LABEL, place, bytes);
+	struct ad ad = node_ad(NODE_LABEL, position, bytes);
 
 	if (!key)
 		return -RE_MLOCK;
@@ -105,20 +105,22 @@ int node_key_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct 
 	return 0;
 }
 
-void node_keys_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
-		const uint8_t *plain, size_t len, uint8_t *ret_sealed)
+void key_seal_pack(const uint8_t parent_key[static NODE_KEY_BYTES],
+		const struct node_position *position, const uint8_t *plain, size_t len,
+		uint8_t *ret_sealed)
 {
 	uint8_t bytes[NODE_AD_BYTES];
 
-	seal_box(parent_key, node_ad(PACK_LABEL, place, bytes), plain, len, ret_sealed);
+	seal_box(parent_key, node_ad(PACK_LABEL, position, bytes), plain, len, ret_sealed);
 }
 
 /* In one pass, unlike records: the size makes a second one felt. */
-int node_keys_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
-		const uint8_t *sealed, size_t sealed_len, uint8_t *ret_plain)
+int key_seal_open_pack(const uint8_t parent_key[static NODE_KEY_BYTES],
+		const struct node_position *position, const uint8_t *sealed, size_t sealed_len,
+		uint8_t *ret_plain)
 {
 	uint8_t bytes[NODE_AD_BYTES];
-	struct ad ad = node_ad(PACK_LABEL, place, bytes);
+	struct ad ad = node_ad(PACK_LABEL, position, bytes);
 
 	if (sealed_len < SEAL_OVERHEAD_BYTES)
 		return -RE_CORRUPT;
@@ -144,7 +146,7 @@ static void record_context(const uint8_t leaf_key[static NODE_KEY_BYTES],
 	put_le64(ret_context->ad + 8, bound);
 }
 
-void record_seal(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpose purpose,
+void key_seal_record(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpose purpose,
 		uint64_t bound, const void *plain, size_t len, uint8_t *ret_sealed)
 {
 	struct record_context c;
@@ -154,7 +156,7 @@ void record_seal(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purp
 	sodium_memzero(&c, sizeof(c));
 }
 
-int record_open(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpose purpose,
+int key_seal_open_record(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpose purpose,
 		uint64_t bound, const uint8_t *sealed, size_t sealed_len, void *ret_plain)
 {
 	struct record_context c;
@@ -165,8 +167,8 @@ int record_open(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpo
 	return r;
 }
 
-void lookup_hash(const uint8_t key[static NODE_KEY_BYTES], const char *domain, const void *data,
-		size_t len, uint8_t ret_hash[static LOOKUP_BYTES])
+void key_seal_lookup_hash(const uint8_t key[static NODE_KEY_BYTES], const char *domain,
+		const void *data, size_t len, uint8_t ret_hash[static LOOKUP_BYTES])
 {
 	crypto_generichash_state state;
 

@@ -15,32 +15,34 @@
 #define SEALED_KEY_BYTES    (SEAL_NONCE_BYTES + NODE_KEY_BYTES + SEAL_TAG_BYTES)
 #define SEAL_OVERHEAD_BYTES (SEAL_NONCE_BYTES + SEAL_TAG_BYTES)
 
-struct node_place {
+struct node_position {
 	uint64_t parent;
 	uint64_t id;
 	uint64_t epoch;
 };
 
-void node_key_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
-		const uint8_t key[static NODE_KEY_BYTES],
+void key_seal_node(const uint8_t parent_key[static NODE_KEY_BYTES],
+		const struct node_position *position, const uint8_t key[static NODE_KEY_BYTES],
 		uint8_t ret_sealed[static SEALED_KEY_BYTES]);
 
 /* 0, or -RE_CORRUPT when it does not open. */
-int node_key_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
-		const uint8_t sealed[static SEALED_KEY_BYTES],
+int key_seal_open_node(const uint8_t parent_key[static NODE_KEY_BYTES],
+		const struct node_position *position, const uint8_t sealed[static SEALED_KEY_BYTES],
 		uint8_t ret_key[static NODE_KEY_BYTES]);
 
-/* Several children of one parent in one box. place.id is the first child's; plain is for each of
+/* Several children of one parent in one box. position.id is the first child's; plain is for each of
  * them le64 id || key, NODE_ENTRY_BYTES, len bytes in all; ret_sealed has room for len +
  * SEAL_OVERHEAD_BYTES. */
 #define NODE_ENTRY_BYTES (8 + NODE_KEY_BYTES)
-void node_keys_seal(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
-		const uint8_t *plain, size_t len, uint8_t *ret_sealed);
+void key_seal_pack(const uint8_t parent_key[static NODE_KEY_BYTES],
+		const struct node_position *position, const uint8_t *plain, size_t len,
+		uint8_t *ret_sealed);
 
 /* sealed_len - SEAL_OVERHEAD_BYTES bytes into ret_plain, which is secret memory. 0, or -RE_CORRUPT,
  * and then ret_plain is zeroed, or as it was. */
-int node_keys_open(const uint8_t parent_key[static NODE_KEY_BYTES], const struct node_place *place,
-		const uint8_t *sealed, size_t sealed_len, uint8_t *ret_plain);
+int key_seal_open_pack(const uint8_t parent_key[static NODE_KEY_BYTES],
+		const struct node_position *position, const uint8_t *sealed, size_t sealed_len,
+		uint8_t *ret_plain);
 
 /* Seals a private record under a subkey of a leaf key: crypto_kdf of the key for this purpose. The
  * purpose is also the associated data's first part; bound names the record's owner (an id).
@@ -49,15 +51,15 @@ enum record_purpose {
 	RECORD_ACCOUNT_PROFILE = 1,
 	RECORD_RECORDING_PRIVATE = 2,
 };
-void record_seal(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpose purpose,
+void key_seal_record(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpose purpose,
 		uint64_t bound, const void *plain, size_t len, uint8_t *ret_sealed);
 
 /* sealed_len - SEAL_OVERHEAD_BYTES bytes into ret_plain. 0, or -RE_CORRUPT. */
-int record_open(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpose purpose,
+int key_seal_open_record(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpose purpose,
 		uint64_t bound, const uint8_t *sealed, size_t sealed_len, void *ret_plain);
 
 /* Keyed lookup hash (BLAKE2b-256, crypto_generichash with key): finds a name without storing it.
  * domain separates uses ("account", "source"). */
 #define LOOKUP_BYTES 32
-void lookup_hash(const uint8_t key[static NODE_KEY_BYTES], const char *domain, const void *data,
-		size_t len, uint8_t ret_hash[static LOOKUP_BYTES]);
+void key_seal_lookup_hash(const uint8_t key[static NODE_KEY_BYTES], const char *domain,
+		const void *data, size_t len, uint8_t ret_hash[static LOOKUP_BYTES]);

@@ -15,7 +15,7 @@
 _Static_assert(REC_WRAPPED_BYTES == AGE_WRAPPED_BYTES, "wrapped size");
 _Static_assert(TAG_HASH_BYTES == crypto_hash_sha256_BYTES, "hash size");
 
-void rec_tag_hash(const void *tag, size_t len, uint8_t ret_hash[static TAG_HASH_BYTES])
+void rec_stanza_hash_tag(const void *tag, size_t len, uint8_t ret_hash[static TAG_HASH_BYTES])
 {
 	crypto_hash_sha256(ret_hash, tag, len);
 }
@@ -55,7 +55,7 @@ static int build_rec_stanza(const struct rec_binding *binding,
 	return age_header_build(stanzas, ELEMENTSOF(stanzas), file_key, ret_bytes, ret_len);
 }
 
-int rec_header_build(const struct rec_binding *binding,
+int rec_stanza_build_header(const struct rec_binding *binding,
 		const uint8_t recording_key[static REC_KEY_BYTES],
 		const uint8_t file_key[static AGE_FILE_KEY_BYTES], const char *tag, size_t tag_len,
 		uint8_t **ret_bytes, size_t *ret_len)
@@ -68,7 +68,7 @@ int rec_header_build(const struct rec_binding *binding,
 	if (!wrap_key || !body)
 		return -ENOMEM;
 	memcpy(body, tag, tag_len);
-	rec_tag_hash(tag, tag_len, tag_hash);
+	rec_stanza_hash_tag(tag, tag_len, tag_hash);
 	age_wrap_seal(wrap_key, file_key, tag_hash, sizeof(tag_hash), wrapped);
 	return build_rec_stanza(
 			binding, nonce, wrapped, body, tag_len, file_key, ret_bytes, ret_len);
@@ -124,7 +124,7 @@ int rec_stanza_find(const struct age_header *header, struct rec_stanza *ret_stan
 	int r = rec_stanza_parse(&untyped, &found);
 	if (r < 0)
 		return r;
-	rec_tag_hash(tag->body, tag->body_len, found.tag_hash);
+	rec_stanza_hash_tag(tag->body, tag->body_len, found.tag_hash);
 	*ret_stanza = found;
 	return 0;
 }

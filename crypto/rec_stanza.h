@@ -45,7 +45,7 @@ struct rec_stanza {
 
 /* Builds the complete header of a new recording: the two stanzas and the MAC. The bytes are
  * malloc'd and the caller's. -E2BIG when the tag is too long; -ENOMEM. */
-int rec_header_build(const struct rec_binding *binding,
+int rec_stanza_build_header(const struct rec_binding *binding,
 		const uint8_t recording_key[static REC_KEY_BYTES],
 		const uint8_t file_key[static AGE_FILE_KEY_BYTES], const char *tag, size_t tag_len,
 		uint8_t **ret_bytes, size_t *ret_len);
@@ -59,7 +59,7 @@ int rec_stanza_find(const struct age_header *header, struct rec_stanza *ret_stan
 int rec_stanza_parse(const struct age_stanza *stanza, struct rec_stanza *ret_stanza);
 
 /* SHA-256 of a tag body. */
-void rec_tag_hash(const void *tag, size_t len, uint8_t ret_hash[static TAG_HASH_BYTES]);
+void rec_stanza_hash_tag(const void *tag, size_t len, uint8_t ret_hash[static TAG_HASH_BYTES]);
 
 /* Opens the wrap. The id in the stanza must equal the binding's. 0; -RE_NO_MATCH when it does not
  * open. */

@@ -191,7 +191,7 @@ static void on_keeper_lost(void *context, int r, unsigned attempts)
 	if (tell && trouble_hit(&intake->keeper, monotonic_us()) > 0)
 		event_log(LOG_ERR, EVENT_KEY_TROUBLE, NULL,
 				"the keeper cannot be reached (%s): recordings wait in their spools",
-				re_strerror(r));
+				error_text(r));
 	jobs_lost(intake->jobs);
 }
 

@@ -246,7 +246,7 @@ void look_at(struct intake *intake, struct candidate *candidate)
 	if (r < 0) {
 		if (is_general(r))
 			brake_failed(&spool->brake, monotonic_us());
-		try_later(intake, candidate, re_strerror(r));
+		try_later(intake, candidate, error_text(r));
 	} else if (r == FINDING_LARGE) {
 		queue_defer(spool->queue, candidate);
 	} else if (r == FINDING_NO_MAP) {

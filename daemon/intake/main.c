@@ -101,13 +101,13 @@ static int parse_arguments(int argc, char **argv)
 static int load_config(struct reason *reason, struct config **ret_config)
 {
 	struct config *config;
-	int r = arg_state ? config_embedded(arg_state, arg_config, reason, &config)
+	int r = arg_state ? config_load_embedded(arg_state, arg_config, reason, &config)
 			  : config_load(arg_config, reason, &config);
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r == 0 && i < arg_n_spools; i++)
-		r = config_add_spool(config, arg_spools[i], reason);
+		r = config_load_spool(config, arg_spools[i], reason);
 	if (r == 0)
 		r = config_check(config, reason);
 	if (r == 0 && config->n_spools == 0)
@@ -210,6 +210,6 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = run(config);
 	if (r < 0)
-		event_log(LOG_ERR, EVENT_PLAIN, NULL, "cannot run: %s", re_strerror(r));
+		event_log(LOG_ERR, EVENT_PLAIN, NULL, "cannot run: %s", error_text(r));
 	return r < 0 ? EXIT_ERROR : EXIT_DONE;
 }

@@ -124,7 +124,7 @@ static int load_config(struct config **ret_config)
 {
 	struct config *config;
 	struct reason reason = {""};
-	int r = arg_state ? config_embedded(arg_state, arg_config, &reason, &config)
+	int r = arg_state ? config_load_embedded(arg_state, arg_config, &reason, &config)
 			  : config_load(arg_config, &reason, &config);
 
 	if (r == 0)
@@ -145,7 +145,7 @@ static void report_open_failure(int r, const char *sentence)
 	size_t len = strcspn(sentence, "\n");
 
 	event_log(LOG_CRIT, event, NULL, "%.*s", len ? (int)len : 80,
-			len ? sentence : re_strerror(r));
+			len ? sentence : error_text(r));
 }
 
 static int open_vault(struct keeper *keeper)
@@ -187,7 +187,7 @@ static int listen_on(const struct config *config, const char *name, int type)
 	fd = socket_listen(path, type, 0666);
 	if (fd < 0)
 		event_log(LOG_CRIT, EVENT_PLAIN, NULL, "cannot listen on %s: %s", path,
-				re_strerror(fd));
+				error_text(fd));
 	return fd;
 }
 
@@ -320,7 +320,7 @@ int main(int argc, char **argv)
 	r = secret_process_init();
 	if (r < 0) {
 		event_log(LOG_CRIT, EVENT_PLAIN, NULL, "cannot protect secrets in this process: %s",
-				re_strerror(r));
+				error_text(r));
 		return EXIT_FAILURE;
 	}
 	if (load_config(&keeper.config) < 0)

@@ -31,7 +31,7 @@
 
 static int fail(FILE *errors, int r, const char *what, const char *path)
 {
-	fprintf(errors, "%s %s: %s\n", what, path, re_strerror(r));
+	fprintf(errors, "%s %s: %s\n", what, path, error_text(r));
 	return r;
 }
 
@@ -224,10 +224,10 @@ static int known(void *context, const uint8_t ulid[static ULID_BYTES])
 {
 	struct vault *vault = context;
 	struct recording_row row;
-	int r = recording_by_ulid(vault->db, ulid, &row);
+	int r = catalog_recording_by_ulid(vault->db, ulid, &row);
 
 	if (r == 0)
-		recording_row_clear(&row);
+		catalog_recording_clear(&row);
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
@@ -238,7 +238,7 @@ static int sweep(struct vault *vault)
 	uint8_t newest[ULID_BYTES];
 	uint64_t ms = 0;
 	size_t set_aside = 0;
-	int r = recording_newest(vault->db, newest);
+	int r = catalog_recording_newest(vault->db, newest);
 
 	for (int i = 0; r == 0 && i < 6; i++)
 		ms = ms << 8 | newest[i];
@@ -265,14 +265,14 @@ static int find_latest(struct vault *vault)
 	if (r < 0)
 		return r;
 	vault->latest_us = row.created_us;
-	r = recording_newest(vault->db, newest);
+	r = catalog_recording_newest(vault->db, newest);
 	if (r == 0)
-		r = recording_by_ulid(vault->db, newest, &recording);
+		r = catalog_recording_by_ulid(vault->db, newest, &recording);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	if (recording.sealed_us > vault->latest_us)
 		vault->latest_us = recording.sealed_us;
-	recording_row_clear(&recording);
+	catalog_recording_clear(&recording);
 	return 0;
 }
 

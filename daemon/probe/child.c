@@ -28,7 +28,7 @@ __attribute__((noreturn)) static void child_main(pid_t server, int file_fd, int 
 		_exit(EXIT_UNCONFINED);
 	if (judge->judge(judge->context, timeout_ms, &result) < 0)
 		_exit(EXIT_UNCONFINED);
-	probe_result_encode(&result, record);
+	probe_wire_encode_result(&result, record);
 	_exit(write(STDOUT_FILENO, record, sizeof(record)) == sizeof(record) ? 0 : 1);
 }
 
@@ -90,20 +90,21 @@ static int child_read(const struct child *child, struct probe_result *ret_result
 	}
 	if (len != PROBE_RESULT_BYTES)
 		return -EBADMSG;
-	return probe_result_decode(record, ret_result);
+	return probe_wire_decode_result(record, ret_result);
 }
 
 static void child_conclude(
 		const struct child *child, const siginfo_t *info, struct probe_result *ret_result)
 {
 	if (info->si_code != CLD_EXITED)
-		probe_result_unprobed(ret_result, "probe crashed (signal %d)", info->si_status);
+		probe_wire_set_unprobed(ret_result, "probe crashed (signal %d)", info->si_status);
 	else if (info->si_status == EXIT_UNCONFINED)
-		probe_result_unprobed(ret_result, "probe could not confine itself");
+		probe_wire_set_unprobed(ret_result, "probe could not confine itself");
 	else if (info->si_status != 0)
-		probe_result_unprobed(ret_result, "probe failed (exit status %d)", info->si_status);
+		probe_wire_set_unprobed(
+				ret_result, "probe failed (exit status %d)", info->si_status);
 	else if (child_read(child, ret_result) < 0)
-		probe_result_unprobed(ret_result, "probe answered nonsense");
+		probe_wire_set_unprobed(ret_result, "probe answered nonsense");
 }
 
 void child_finish(struct child *child, struct probe_result *ret_result)

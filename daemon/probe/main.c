@@ -26,7 +26,8 @@ static int judge_file(void *context, unsigned timeout_ms, struct probe_result *r
 	if (r < 0)
 		return r;
 	if (source_r < 0)
-		probe_result_unprobed(ret_result, "cannot be read: %s", strerrordesc_np(-source_r));
+		probe_wire_set_unprobed(
+				ret_result, "cannot be read: %s", strerrordesc_np(-source_r));
 	else
 		sniff(&source, ret_result);
 	return 0;
@@ -64,7 +65,7 @@ static int run_probe(void)
 	r = sandbox_enter_server(sandbox);
 	if (r < 0)
 		return r;
-	return probe_server_run(PROBE_SOCKET_FD, &(struct probe_judge){judge_file, sandbox});
+	return server_run(PROBE_SOCKET_FD, &(struct probe_judge){judge_file, sandbox});
 }
 
 int main(int argc, char **argv)
@@ -76,6 +77,6 @@ int main(int argc, char **argv)
 	}
 	int r = run_probe();
 	if (r < 0)
-		fprintf(stderr, "recseal-probe: %s\n", re_strerror(r));
+		fprintf(stderr, "recseal-probe: %s\n", error_text(r));
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -33,7 +33,7 @@ static int send_answer(const struct server *server, const struct probe_result *r
 {
 	uint8_t record[PROBE_RESULT_BYTES];
 
-	probe_result_encode(result, record);
+	probe_wire_encode_result(result, record);
 	for (;;) {
 		ssize_t n = send(server->socket_fd, record, sizeof(record),
 				MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -60,7 +60,7 @@ static int start_job(struct server *server, const uint8_t request[PROBE_REQUEST_
 
 	if (r == 0)
 		return 0;
-	probe_result_unprobed(&result, "probe could not start: %s", re_strerror(r));
+	probe_wire_set_unprobed(&result, "probe could not start: %s", error_text(r));
 	result.job = job;
 	return send_answer(server, &result);
 }
@@ -99,7 +99,7 @@ static int expire_child(struct server *server, struct child *child)
 
 	child_kill(child);
 	child->answered = true;
-	probe_result_unprobed(&result, "probe timed out");
+	probe_wire_set_unprobed(&result, "probe timed out");
 	result.job = child->job;
 	return send_answer(server, &result);
 }
@@ -173,7 +173,7 @@ static void kill_children(struct server *server)
 	}
 }
 
-int probe_server_run(int socket_fd, const struct probe_judge *judge)
+int server_run(int socket_fd, const struct probe_judge *judge)
 {
 	struct server server = {.socket_fd = socket_fd, .judge = judge};
 	int r;

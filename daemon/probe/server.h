@@ -7,4 +7,4 @@
  * children and returns 0. At most PROBE_JOBS_MAX run at once; further requests wait in the socket.
  * A job is answered as soon as its child has ended or its time is over. -RE_PROTOCOL for a
  * malformed request, -errno when the socket fails; the children are killed then, too. */
-int probe_server_run(int socket_fd, const struct probe_judge *judge);
+int server_run(int socket_fd, const struct probe_judge *judge);

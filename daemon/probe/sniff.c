@@ -339,7 +339,7 @@ static void sniff_container(struct source *source, struct probe_result *result)
 
 void sniff(struct source *source, struct probe_result *ret_result)
 {
-	probe_result_unprobed(ret_result, "%s", "");
+	probe_wire_set_unprobed(ret_result, "%s", "");
 	if (source->size_bytes == 0) {
 		ret_result->frames = 0;
 		conclude_verdict(ret_result, PROBE_EMPTY, "the file has no bytes");
@@ -348,9 +348,9 @@ void sniff(struct source *source, struct probe_result *ret_result)
 	sniff_container(source, ret_result);
 	/* What was concluded from bytes that could not be had is worth nothing. */
 	if (source->error == -EFBIG)
-		probe_result_unprobed(ret_result, "too long a search: gave up");
+		probe_wire_set_unprobed(ret_result, "too long a search: gave up");
 	else if (source->error < 0)
-		probe_result_unprobed(
+		probe_wire_set_unprobed(
 				ret_result, "cannot be read: %s", strerrordesc_np(-source->error));
 }
 

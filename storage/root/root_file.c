@@ -26,7 +26,7 @@
 #include "base/durable.h"
 #include "base/error.h"
 #include "base/secret.h"
-#include "storage/root/root_slot.h"
+#include "storage/root/root.h"
 
 /* The file: a block per slot, then the origin block. */
 #define FILE_NAME    "root.slots"
@@ -59,10 +59,11 @@ static int read_block(struct root_file *file, unsigned index)
 	int r = -EINVAL;
 
 	if (file->direct_fd >= 0)
-		r = pread_full(file->direct_fd, file->block, BLOCK_BYTES, index * BLOCK_BYTES, &n);
+		r = io_pread_full(
+				file->direct_fd, file->block, BLOCK_BYTES, index * BLOCK_BYTES, &n);
 	if (r < 0) {
 		posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
-		r = pread_full(file->fd, file->block, BLOCK_BYTES, index * BLOCK_BYTES, &n);
+		r = io_pread_full(file->fd, file->block, BLOCK_BYTES, index * BLOCK_BYTES, &n);
 	}
 	return r < 0 ? r : n == BLOCK_BYTES ? 0 : -RE_CORRUPT;
 }
@@ -86,7 +87,7 @@ static int file_write(struct root_provider *provider, unsigned slot,
 
 	memset(file->block, 0, BLOCK_BYTES);
 	memcpy(file->block, image, ROOT_IMAGE_BYTES);
-	int r = pwrite_all(file->fd, file->block, BLOCK_BYTES, slot * BLOCK_BYTES);
+	int r = io_pwrite_all(file->fd, file->block, BLOCK_BYTES, slot * BLOCK_BYTES);
 	sodium_memzero(file->block, BLOCK_BYTES);
 	return r;
 }
@@ -129,7 +130,7 @@ static int write_origin_block(struct root_file *file)
 		return r;
 	crypto_generichash(file->block + ORIGIN_BYTES, ORIGIN_CHECKSUM, file->block, ORIGIN_BYTES,
 			NULL, 0);
-	return pwrite_all(file->fd, file->block, BLOCK_BYTES, ORIGIN_BLOCK * BLOCK_BYTES);
+	return io_pwrite_all(file->fd, file->block, BLOCK_BYTES, ORIGIN_BLOCK * BLOCK_BYTES);
 }
 
 static int check_origin_block(struct root_file *file)
@@ -183,7 +184,7 @@ static int fill_new_file(struct root_file *file, int dir_fd)
 	ask_for_overwrite_in_place(file->fd);
 	memset(file->block, 0, BLOCK_BYTES);
 	for (unsigned i = 0; i < FILE_BYTES / BLOCK_BYTES; i++) {
-		int r = pwrite_all(file->fd, file->block, BLOCK_BYTES, i * BLOCK_BYTES);
+		int r = io_pwrite_all(file->fd, file->block, BLOCK_BYTES, i * BLOCK_BYTES);
 		if (r < 0)
 			return r;
 	}

@@ -4,7 +4,7 @@
  * recovered like any commit. */
 #pragma once
 
-#include "storage/root/root_slot.h"
+#include "storage/root/root.h"
 
 /* Takes both providers. The pair's slot i is slot[i] of provider[i]; its assurance is the weaker of
  * the two. NULL when out of memory, and then both are still the caller's. */

@@ -132,7 +132,7 @@ int root_set_clear(struct root_set *set, size_t i, unsigned slot)
 	return root_set_put(set, i, slot, image);
 }
 
-const char *root_set_trouble(const struct root_set *set, size_t i, int r)
+const char *root_set_reason(const struct root_set *set, size_t i, int r)
 {
 	return reason_text(&set->member[i].why_failed, r);
 }

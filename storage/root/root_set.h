@@ -1,6 +1,6 @@
 /* Everywhere the root is kept. Each member is a provider with slots of its own: member 0 is the
- * keeper's, the others are its mirrors, and any one of them opens the vault. Slot i of one is slot i
- * of all.
+ * keeper's, the others are its mirrors, and any one of them opens the vault. Slot i of one is slot
+ * i of all.
  *
  * A member that cannot be reached is away (no provider). An epoch commit needs all of them, for
  * each must overwrite its copy; opening the vault needs one. */
@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "storage/root/root_slot.h"
+#include "storage/root/root.h"
 
 #define ROOT_MEMBERS_MAX    8
 #define ROOT_NAME_BYTES     65
@@ -63,4 +63,4 @@ int root_set_put(struct root_set *set, size_t i, unsigned slot,
 int root_set_clear(struct root_set *set, size_t i, unsigned slot);
 
 /* Why the member's last operation failed with r, in words. Valid until its next one. */
-const char *root_set_trouble(const struct root_set *set, size_t i, int r);
+const char *root_set_reason(const struct root_set *set, size_t i, int r);

@@ -6,7 +6,7 @@
 _Static_assert(ERASE_ACCOUNT == 1 && ERASE_GROUP == 2 && ERASE_RECORDING == 3,
 		"as recording_now and the statements here say");
 
-int burial_add(struct db *db, enum erasure_kind kind, int64_t id, enum recording_state state,
+int burial_table_add(struct db *db, enum erasure_kind kind, int64_t id, enum recording_state state,
 		int64_t now_us, uint64_t epoch)
 {
 	return db_run(db,
@@ -15,7 +15,8 @@ int burial_add(struct db *db, enum erasure_kind kind, int64_t id, enum recording
 			"iiiii", (int64_t)kind, id, (int64_t)state, now_us, (int64_t)epoch);
 }
 
-int burial_covers(struct db *db, int64_t account, int64_t group, enum recording_state *ret_state)
+int burial_table_covers(
+		struct db *db, int64_t account, int64_t group, enum recording_state *ret_state)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	/* The group's first, as in recording_now. */
@@ -35,7 +36,7 @@ int burial_covers(struct db *db, int64_t account, int64_t group, enum recording_
 	return 1;
 }
 
-int burial_next(struct db *db, struct burial *ret_burial)
+int burial_table_next(struct db *db, struct burial *ret_burial)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT kind, id, after_id FROM burial ORDER BY kind, id LIMIT 1",
@@ -102,7 +103,7 @@ static int bury_until(struct db *db, const struct burial *burial, int64_t last)
 	return r;
 }
 
-int burial_stride(struct db *db, struct burial *burial, int64_t max, int64_t *ret_looked_at)
+int burial_table_stride(struct db *db, struct burial *burial, int64_t max, int64_t *ret_looked_at)
 {
 	int64_t last = 0, count = 0;
 	int r = look_ahead(db, burial, max, &last, &count);
@@ -117,7 +118,7 @@ int burial_stride(struct db *db, struct burial *burial, int64_t max, int64_t *re
 	return 0;
 }
 
-int burial_done(struct db *db, const struct burial *burial)
+int burial_table_done(struct db *db, const struct burial *burial)
 {
 	return db_run(db, "DELETE FROM burial WHERE kind = ? AND id = ?", "ii",
 			(int64_t)burial->kind, burial->id);

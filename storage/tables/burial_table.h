@@ -17,16 +17,17 @@ struct burial {
 };
 
 /* Does nothing when it is being buried already. */
-int burial_add(struct db *db, enum erasure_kind kind, int64_t id, enum recording_state state,
+int burial_table_add(struct db *db, enum erasure_kind kind, int64_t id, enum recording_state state,
 		int64_t now_us, uint64_t epoch);
 /* 1, and the state that it gives its recordings, when the group (0: none) or the account is being
  * buried; 0 when not. */
-int burial_covers(struct db *db, int64_t account, int64_t group, enum recording_state *ret_state);
+int burial_table_covers(
+		struct db *db, int64_t account, int64_t group, enum recording_state *ret_state);
 
 /* The one to go on with. 1 when there is one, 0 when nothing is left. */
-int burial_next(struct db *db, struct burial *ret_burial);
+int burial_table_next(struct db *db, struct burial *ret_burial);
 /* Buries its next recordings, at most max, and says how many were looked at: fewer than max were
  * the last. burial is moved on. */
-int burial_stride(struct db *db, struct burial *burial, int64_t max, int64_t *ret_looked_at);
+int burial_table_stride(struct db *db, struct burial *burial, int64_t max, int64_t *ret_looked_at);
 /* All its recordings are buried, and whatever else its caller drops is gone. */
-int burial_done(struct db *db, const struct burial *burial);
+int burial_table_done(struct db *db, const struct burial *burial);

@@ -38,20 +38,20 @@ struct account_row {
 };
 
 /* Stores a new account and sets its id. -EEXIST when handle or lookup are taken. */
-int account_add(struct db *db, struct account_row *row);
+int catalog_account_add(struct db *db, struct account_row *row);
 /* Makes the account a tombstone: deleted, its profile gone. 1 when there was nothing to delete. */
-int account_bury(struct db *db, int64_t id, int64_t now_us, uint64_t epoch);
-int account_set_profile(struct db *db, int64_t id, const void *sealed, size_t bytes);
+int catalog_account_bury(struct db *db, int64_t id, int64_t now_us, uint64_t epoch);
+int catalog_account_set_profile(struct db *db, int64_t id, const void *sealed, size_t bytes);
 
-/* 0, -ENOENT. The caller frees with account_row_clear(). */
-int account_by_id(struct db *db, int64_t id, struct account_row *ret_row);
-int account_by_lookup(struct db *db, const uint8_t lookup[static CATALOG_LOOKUP_BYTES],
+/* 0, -ENOENT. The caller frees with catalog_account_clear(). */
+int catalog_account_by_id(struct db *db, int64_t id, struct account_row *ret_row);
+int catalog_account_by_lookup(struct db *db, const uint8_t lookup[static CATALOG_LOOKUP_BYTES],
 		struct account_row *ret_row);
-int account_by_handle(struct db *db, const uint8_t handle[static CATALOG_HANDLE_BYTES],
+int catalog_account_by_handle(struct db *db, const uint8_t handle[static CATALOG_HANDLE_BYTES],
 		struct account_row *ret_row);
 /* The account with the least id above after_id. */
-int account_next(struct db *db, int64_t after_id, struct account_row *ret_row);
-void account_row_clear(struct account_row *row);
+int catalog_account_next(struct db *db, int64_t after_id, struct account_row *ret_row);
+void catalog_account_clear(struct account_row *row);
 
 enum recording_state {
 	RECORDING_SEALED = 1,
@@ -84,30 +84,34 @@ struct recording_row {
 /* Stores a new recording (id set), counts it, and remembers its source (CATALOG_LOOKUP_BYTES) for
  * good: the very same file is not sealed twice, and a plaintext that a crash left behind does not
  * bring back what was shredded since. -EEXIST. */
-int recording_add(struct db *db, struct recording_row *row,
+int catalog_recording_add(struct db *db, struct recording_row *row,
 		const uint8_t source[static CATALOG_LOOKUP_BYTES]);
 /* Makes one recording a tombstone of this state, and queues its object for removal
  * (erasure_table.h). The tally is the caller's. */
-int recording_bury(struct db *db, int64_t id, enum recording_state state, int64_t now_us,
+int catalog_recording_bury(struct db *db, int64_t id, enum recording_state state, int64_t now_us,
 		uint64_t epoch);
-int recording_set_private(struct db *db, int64_t id, const void *sealed, size_t bytes);
+int catalog_recording_set_private(struct db *db, int64_t id, const void *sealed, size_t bytes);
 
 /* All these give what is true of a recording (recording_now in schema.h), even while its own row
  * still waits for an erasure of its group or account to reach it (burial_table.h).
  *
- * 0, -ENOENT. The caller frees with recording_row_clear(). */
-int recording_by_ulid(struct db *db, const uint8_t ulid[static ULID_BYTES],
+ * 0, -ENOENT. The caller frees with catalog_recording_clear(). */
+int catalog_recording_by_ulid(struct db *db, const uint8_t ulid[static ULID_BYTES],
 		struct recording_row *ret_row);
-int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES],
+int catalog_recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES],
 		struct recording_row *ret_row);
-int recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES]);
+int catalog_recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES]);
 /* The id of the newest recording; -ENOENT when there is none. */
-int recording_newest(struct db *db, uint8_t ret_ulid[static ULID_BYTES]);
+int catalog_recording_newest(struct db *db, uint8_t ret_ulid[static ULID_BYTES]);
+/* The newest recording of the account whose id is below this one and which is not destroyed. The
+ * caller frees with catalog_recording_clear(). 0; -ENOENT; -errno. */
+int catalog_recording_before(
+		struct db *db, int64_t account, int64_t id, struct recording_row *ret_row);
 /* Gives one live recording to another account and group, in this state. The groups' members and the
  * keys are the caller's. -ENOENT. */
-int recording_move(struct db *db, int64_t id, int64_t account, int64_t group,
+int catalog_recording_move(struct db *db, int64_t id, int64_t account, int64_t group,
 		enum recording_state state);
-void recording_row_clear(struct recording_row *row);
+void catalog_recording_clear(struct recording_row *row);
 
 /* Pages through recordings in id order (the order of sealing). Zero fields of the filter do not
  * filter; since_us and until_us are about recorded_us, until exclusive. Returns 0, or -ENOENT at
@@ -120,42 +124,44 @@ struct recording_filter {
 	enum recording_state state;
 	int64_t since_us, until_us;
 };
-int recording_next(struct db *db, struct recording_filter *filter, struct recording_row *ret_row);
+int catalog_recording_next(
+		struct db *db, struct recording_filter *filter, struct recording_row *ret_row);
 
 /* Counts and plaintext bytes by state, kept up to date with every change. account 0: the whole
  * vault. */
 struct tally {
 	int64_t count[RECORDING_STATES], plain_bytes[RECORDING_STATES];
 };
-int recording_tally(struct db *db, int64_t account, struct tally *ret_tally);
+int catalog_tally_get(struct db *db, int64_t account, struct tally *ret_tally);
 /* Some recordings of one account. */
 struct share {
 	int64_t count, plain_bytes;
 };
 /* All whose keys there still are, pending ones too. */
-struct share tally_live(const struct tally *tally);
+struct share catalog_tally_live(const struct tally *tally);
 /* Counts some of an account's (0: of the vault's) recordings elsewhere. */
-int tally_add(struct db *db, int64_t account, enum recording_state state, int64_t count,
+int catalog_tally_add(struct db *db, int64_t account, enum recording_state state, int64_t count,
 		int64_t plain_bytes);
-int tally_move(struct db *db, int64_t account, enum recording_state from, enum recording_state to,
-		const struct share *share);
+int catalog_tally_move(struct db *db, int64_t account, enum recording_state from,
+		enum recording_state to, const struct share *share);
 /* Counts as pending what is live in the scope and is not pending yet, in the tallies of its account
  * and of the vault, and tells how much that was. Of an account no recording is read, of a group its
  * members. */
 enum recording_scope { RECORDINGS_OF_ACCOUNT, RECORDINGS_OF_GROUP, RECORDING_ITSELF };
-int tally_make_pending(struct db *db, enum recording_scope scope, int64_t account, int64_t id,
-		struct share *ret_share);
+int catalog_tally_make_pending(struct db *db, enum recording_scope scope, int64_t account,
+		int64_t id, struct share *ret_share);
 /* Oldest and newest recorded_us of the account's recordings that are not destroyed; -ENOENT when
  * none. */
-int recording_span(struct db *db, int64_t account, int64_t *ret_oldest_us, int64_t *ret_newest_us);
+int catalog_recording_span(
+		struct db *db, int64_t account, int64_t *ret_oldest_us, int64_t *ret_newest_us);
 /* Accounts by state: counts indexed by enum account_state. */
-int account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1]);
+int catalog_account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1]);
 
 /* Expiry groups: recordings of one account that expire within one bucket of time share a group, and
- * are erased together. group_for() finds one with room for another member or makes it
+ * are erased together. catalog_group_for() finds one with room for another member or makes it
  * (*ret_created), and counts it in. */
 #define GROUP_MEMBERS_MAX 256
-int group_for(struct db *db, int64_t account, int64_t bucket, int64_t expires_us,
+int catalog_group_for(struct db *db, int64_t account, int64_t bucket, int64_t expires_us,
 		int64_t *ret_group, bool *ret_created);
 /* Groups all of whose members' time is over, soonest first, and their accounts. Those already noted
  * for erasure (erasure_table.h), and those of accounts being buried, are left out, and take no new
@@ -163,13 +169,14 @@ int group_for(struct db *db, int64_t account, int64_t bucket, int64_t expires_us
 struct due_group {
 	int64_t group, account;
 };
-int group_due(struct db *db, int64_t now_us, struct due_group *ret_groups, size_t max,
+int catalog_group_due(struct db *db, int64_t now_us, struct due_group *ret_groups, size_t max,
 		size_t *ret_count);
 /* Counts one member out. An empty group stays until it falls due. */
-int group_leave(struct db *db, int64_t group);
+int catalog_group_leave(struct db *db, int64_t group);
 /* Removes a group's row; 1 when there was none. */
-int group_drop(struct db *db, int64_t group);
+int catalog_group_drop(struct db *db, int64_t group);
 /* Up to max groups of an account. */
-int group_some(struct db *db, int64_t account, int64_t *ret_groups, size_t max, size_t *ret_count);
+int catalog_group_some(
+		struct db *db, int64_t account, int64_t *ret_groups, size_t max, size_t *ret_count);
 /* When the next group falls due; -ENOENT when none will. */
-int group_next_due(struct db *db, int64_t *ret_due_us);
+int catalog_group_next_due(struct db *db, int64_t *ret_due_us);

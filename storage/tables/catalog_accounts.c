@@ -11,13 +11,13 @@
 
 #define COLUMNS "id, handle, lookup, state, created_us, deleted_us, deleted_epoch, profile"
 
-void account_row_clear(struct account_row *row)
+void catalog_account_clear(struct account_row *row)
 {
 	free(row->profile);
 	memset(row, 0, sizeof(*row));
 }
 
-int account_add(struct db *db, struct account_row *row)
+int catalog_account_add(struct db *db, struct account_row *row)
 {
 	int r = db_run(db,
 			"INSERT INTO account(handle, lookup, state, created_us, deleted_us,"
@@ -31,7 +31,7 @@ int account_add(struct db *db, struct account_row *row)
 	return 0;
 }
 
-int account_set_profile(struct db *db, int64_t id, const void *sealed, size_t bytes)
+int catalog_account_set_profile(struct db *db, int64_t id, const void *sealed, size_t bytes)
 {
 	return db_run(db, "UPDATE account SET profile = ? WHERE id = ?", "bi", sealed, bytes, id);
 }
@@ -66,7 +66,7 @@ static int step_account(struct db *db, sqlite3_stmt *q, struct account_row *ret_
 	return r < 0 ? r : r == 0 ? -ENOENT : read_account_row(q, ret_row);
 }
 
-int account_by_id(struct db *db, int64_t id, struct account_row *ret_row)
+int catalog_account_by_id(struct db *db, int64_t id, struct account_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE id = ?", "i", id);
@@ -74,7 +74,7 @@ int account_by_id(struct db *db, int64_t id, struct account_row *ret_row)
 	return r < 0 ? r : step_account(db, q, ret_row);
 }
 
-int account_by_lookup(struct db *db, const uint8_t lookup[static CATALOG_LOOKUP_BYTES],
+int catalog_account_by_lookup(struct db *db, const uint8_t lookup[static CATALOG_LOOKUP_BYTES],
 		struct account_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
@@ -84,7 +84,7 @@ int account_by_lookup(struct db *db, const uint8_t lookup[static CATALOG_LOOKUP_
 	return r < 0 ? r : step_account(db, q, ret_row);
 }
 
-int account_by_handle(struct db *db, const uint8_t handle[static CATALOG_HANDLE_BYTES],
+int catalog_account_by_handle(struct db *db, const uint8_t handle[static CATALOG_HANDLE_BYTES],
 		struct account_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
@@ -94,7 +94,7 @@ int account_by_handle(struct db *db, const uint8_t handle[static CATALOG_HANDLE_
 	return r < 0 ? r : step_account(db, q, ret_row);
 }
 
-int account_next(struct db *db, int64_t after_id, struct account_row *ret_row)
+int catalog_account_next(struct db *db, int64_t after_id, struct account_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE id > ? ORDER BY id LIMIT 1",
@@ -103,7 +103,7 @@ int account_next(struct db *db, int64_t after_id, struct account_row *ret_row)
 	return r < 0 ? r : step_account(db, q, ret_row);
 }
 
-int account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1])
+int catalog_account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1])
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT state, count FROM account_count", "");
@@ -119,7 +119,7 @@ int account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1
 	return r;
 }
 
-int account_bury(struct db *db, int64_t id, int64_t now_us, uint64_t epoch)
+int catalog_account_bury(struct db *db, int64_t id, int64_t now_us, uint64_t epoch)
 {
 	int r = db_run(db,
 			"UPDATE account SET state = ?2, deleted_us = ?3, deleted_epoch = ?4,"

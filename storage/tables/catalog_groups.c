@@ -34,7 +34,7 @@ static int find_open_group(struct db *db, int64_t account, int64_t bucket, int64
 	return r;
 }
 
-int group_for(struct db *db, int64_t account, int64_t bucket, int64_t expires_us,
+int catalog_group_for(struct db *db, int64_t account, int64_t bucket, int64_t expires_us,
 		int64_t *ret_group, bool *ret_created)
 {
 	int64_t group = 0;
@@ -58,19 +58,20 @@ int group_for(struct db *db, int64_t account, int64_t bucket, int64_t expires_us
 	return 0;
 }
 
-int group_leave(struct db *db, int64_t group)
+int catalog_group_leave(struct db *db, int64_t group)
 {
 	return db_run(db, "UPDATE expiry_group SET members = members - 1 WHERE id = ?", "i", group);
 }
 
-int group_drop(struct db *db, int64_t group)
+int catalog_group_drop(struct db *db, int64_t group)
 {
 	int r = db_run(db, "DELETE FROM expiry_group WHERE id = ?", "i", group);
 
 	return r < 0 ? r : db_changes(db) == 0;
 }
 
-int group_some(struct db *db, int64_t account, int64_t *ret_groups, size_t max, size_t *ret_count)
+int catalog_group_some(
+		struct db *db, int64_t account, int64_t *ret_groups, size_t max, size_t *ret_count)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	size_t n = 0;
@@ -86,7 +87,7 @@ int group_some(struct db *db, int64_t account, int64_t *ret_groups, size_t max, 
 	return r;
 }
 
-int group_due(struct db *db, int64_t now_us, struct due_group *ret_groups, size_t max,
+int catalog_group_due(struct db *db, int64_t now_us, struct due_group *ret_groups, size_t max,
 		size_t *ret_count)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
@@ -106,7 +107,7 @@ int group_due(struct db *db, int64_t now_us, struct due_group *ret_groups, size_
 	return r;
 }
 
-int group_next_due(struct db *db, int64_t *ret_due_us)
+int catalog_group_next_due(struct db *db, int64_t *ret_due_us)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,

@@ -25,20 +25,20 @@ static int read_tallied_as(struct db *db, int64_t id, int64_t *ret_account, int6
 	return 0;
 }
 
-int recording_move(struct db *db, int64_t id, int64_t account, int64_t group,
+int catalog_recording_move(struct db *db, int64_t id, int64_t account, int64_t group,
 		enum recording_state state)
 {
 	int64_t from = 0, old_state = 0, bytes = 0;
 	int r = read_tallied_as(db, id, &from, &old_state, &bytes);
 
 	if (r == 0)
-		r = tally_add(db, from, (enum recording_state)old_state, -1, -bytes);
+		r = catalog_tally_add(db, from, (enum recording_state)old_state, -1, -bytes);
 	if (r == 0)
-		r = tally_add(db, 0, (enum recording_state)old_state, -1, -bytes);
+		r = catalog_tally_add(db, 0, (enum recording_state)old_state, -1, -bytes);
 	if (r == 0)
-		r = tally_add(db, account, state, 1, bytes);
+		r = catalog_tally_add(db, account, state, 1, bytes);
 	if (r == 0)
-		r = tally_add(db, 0, state, 1, bytes);
+		r = catalog_tally_add(db, 0, state, 1, bytes);
 	if (r < 0)
 		return r;
 	return db_run(db, "UPDATE recording SET account = ?, grp = ?, state = ? WHERE id = ?",

@@ -1,4 +1,5 @@
-#include "storage/tables/catalog_recent.h"
+/* Recordings of one account, backwards. */
+#include "storage/tables/catalog.h"
 
 #include <errno.h>
 
@@ -21,10 +22,11 @@ static int ulid_before(
 	return db_column_exact(q, 0, ret_ulid, ULID_BYTES);
 }
 
-int recording_before(struct db *db, int64_t account, int64_t id, struct recording_row *ret_row)
+int catalog_recording_before(
+		struct db *db, int64_t account, int64_t id, struct recording_row *ret_row)
 {
 	uint8_t ulid[ULID_BYTES];
 	int r = ulid_before(db, account, id, ulid);
 
-	return r < 0 ? r : recording_by_ulid(db, ulid, ret_row);
+	return r < 0 ? r : catalog_recording_by_ulid(db, ulid, ret_row);
 }

@@ -20,13 +20,13 @@
 	" expires_us, destroyed_us, destroyed_epoch, plain_bytes, sealed_bytes, frames, channels," \
 	" sample_rate, private"
 
-void recording_row_clear(struct recording_row *row)
+void catalog_recording_clear(struct recording_row *row)
 {
 	free(row->private);
 	memset(row, 0, sizeof(*row));
 }
 
-int recording_add(struct db *db, struct recording_row *row,
+int catalog_recording_add(struct db *db, struct recording_row *row,
 		const uint8_t source[static CATALOG_LOOKUP_BYTES])
 {
 	int r = db_run(db,
@@ -48,7 +48,7 @@ int recording_add(struct db *db, struct recording_row *row,
 	return r;
 }
 
-int recording_set_private(struct db *db, int64_t id, const void *sealed, size_t bytes)
+int catalog_recording_set_private(struct db *db, int64_t id, const void *sealed, size_t bytes)
 {
 	return db_run(db, "UPDATE recording SET private = ? WHERE id = ?", "bi", sealed, bytes, id);
 }
@@ -95,7 +95,7 @@ static int step_recording(struct db *db, sqlite3_stmt *q, struct recording_row *
 	return r < 0 ? r : r == 0 ? -ENOENT : read_recording(q, ret_row);
 }
 
-int recording_by_ulid(
+int catalog_recording_by_ulid(
 		struct db *db, const uint8_t ulid[static ULID_BYTES], struct recording_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
@@ -105,7 +105,7 @@ int recording_by_ulid(
 	return r < 0 ? r : step_recording(db, q, ret_row);
 }
 
-int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES],
+int catalog_recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES],
 		struct recording_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
@@ -117,7 +117,7 @@ int recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKU
 	return r < 0 ? r : step_recording(db, q, ret_row);
 }
 
-int recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES])
+int catalog_recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES])
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT ulid FROM recording WHERE id = ?", "i", id);
@@ -129,7 +129,7 @@ int recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES
 	return db_column_exact(q, 0, ret_ulid, ULID_BYTES);
 }
 
-int recording_newest(struct db *db, uint8_t ret_ulid[static ULID_BYTES])
+int catalog_recording_newest(struct db *db, uint8_t ret_ulid[static ULID_BYTES])
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT ulid FROM recording ORDER BY id DESC LIMIT 1", "");
@@ -165,7 +165,8 @@ static int skip_to(struct db *db, struct recording_filter *filter, int64_t last_
 	" AND (?3 = 0 OR state = ?3) AND recorded_us >= ?4 AND recorded_us < ?5 ORDER BY id LIMIT 1"
 _Static_assert(RECORDING_PENDING == 4 && RECORDING_HELD < 4, "live states are below that");
 
-int recording_next(struct db *db, struct recording_filter *filter, struct recording_row *ret_row)
+int catalog_recording_next(
+		struct db *db, struct recording_filter *filter, struct recording_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int64_t until_us = filter->until_us ? filter->until_us : INT64_MAX;
@@ -188,13 +189,14 @@ int recording_next(struct db *db, struct recording_filter *filter, struct record
 }
 
 /* Asks the tally first: those of a large account that was shredded need not be looked through. */
-int recording_span(struct db *db, int64_t account, int64_t *ret_oldest_us, int64_t *ret_newest_us)
+int catalog_recording_span(
+		struct db *db, int64_t account, int64_t *ret_oldest_us, int64_t *ret_newest_us)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	struct tally tally;
-	int r = recording_tally(db, account, &tally);
+	int r = catalog_tally_get(db, account, &tally);
 
-	if (r == 0 && tally_live(&tally).count == 0)
+	if (r == 0 && catalog_tally_live(&tally).count == 0)
 		return -ENOENT;
 	if (r == 0)
 		r = db_start(db, &q,
@@ -212,7 +214,7 @@ int recording_span(struct db *db, int64_t account, int64_t *ret_oldest_us, int64
 	return 0;
 }
 
-int recording_bury(struct db *db, int64_t id, enum recording_state state, int64_t now_us,
+int catalog_recording_bury(struct db *db, int64_t id, enum recording_state state, int64_t now_us,
 		uint64_t epoch)
 {
 	int r = db_run(db,

@@ -7,7 +7,7 @@
 #include "storage/tables/catalog.h"
 #include "storage/tables/db_internal.h"
 
-int recording_tally(struct db *db, int64_t account, struct tally *ret_tally)
+int catalog_tally_get(struct db *db, int64_t account, struct tally *ret_tally)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	struct tally tally = {0};
@@ -27,7 +27,7 @@ int recording_tally(struct db *db, int64_t account, struct tally *ret_tally)
 	return r;
 }
 
-struct share tally_live(const struct tally *tally)
+struct share catalog_tally_live(const struct tally *tally)
 {
 	struct share live = {0};
 
@@ -38,7 +38,7 @@ struct share tally_live(const struct tally *tally)
 	return live;
 }
 
-int tally_add(struct db *db, int64_t account, enum recording_state state, int64_t count,
+int catalog_tally_add(struct db *db, int64_t account, enum recording_state state, int64_t count,
 		int64_t plain_bytes)
 {
 	return db_run(db,
@@ -48,13 +48,13 @@ int tally_add(struct db *db, int64_t account, enum recording_state state, int64_
 			"iiii", account, (int64_t)state, count, plain_bytes);
 }
 
-int tally_move(struct db *db, int64_t account, enum recording_state from, enum recording_state to,
-		const struct share *share)
+int catalog_tally_move(struct db *db, int64_t account, enum recording_state from,
+		enum recording_state to, const struct share *share)
 {
 	if (share->count == 0)
 		return 0;
-	int r = tally_add(db, account, from, -share->count, -share->plain_bytes);
-	return r < 0 ? r : tally_add(db, account, to, share->count, share->plain_bytes);
+	int r = catalog_tally_add(db, account, from, -share->count, -share->plain_bytes);
+	return r < 0 ? r : catalog_tally_add(db, account, to, share->count, share->plain_bytes);
 }
 
 /* The scope's part of its account's tally, of the states that are not pending yet. */
@@ -85,12 +85,12 @@ static int tally_of_scope(
 }
 _Static_assert(RECORDING_PENDING == 4, "as the statements and recording_now say");
 
-int tally_make_pending(struct db *db, enum recording_scope scope, int64_t account, int64_t id,
-		struct share *ret_share)
+int catalog_tally_make_pending(struct db *db, enum recording_scope scope, int64_t account,
+		int64_t id, struct share *ret_share)
 {
 	struct share sum = {0};
 	struct tally tally;
-	int r = scope == RECORDINGS_OF_ACCOUNT ? recording_tally(db, id, &tally)
+	int r = scope == RECORDINGS_OF_ACCOUNT ? catalog_tally_get(db, id, &tally)
 					       : tally_of_scope(db, scope, id, &tally);
 
 	for (int state = RECORDING_SEALED; state < RECORDING_PENDING && r == 0; state++) {
@@ -99,7 +99,7 @@ int tally_make_pending(struct db *db, enum recording_scope scope, int64_t accoun
 		sum.count += share.count;
 		sum.plain_bytes += share.plain_bytes;
 		for (size_t i = 0; i < ELEMENTSOF(accounts) && r == 0; i++)
-			r = tally_move(db, accounts[i], (enum recording_state)state,
+			r = catalog_tally_move(db, accounts[i], (enum recording_state)state,
 					RECORDING_PENDING, &share);
 	}
 	if (r == 0)

@@ -6,7 +6,7 @@
 #include "storage/tables/burial_table.h"
 #include "storage/tables/db_internal.h"
 
-int erasure_note(struct db *db, const struct erasure_item *item)
+int erasure_table_note(struct db *db, const struct erasure_item *item)
 {
 	static const enum recording_scope scopes[] = {[ERASE_ACCOUNT] = RECORDINGS_OF_ACCOUNT,
 			[ERASE_GROUP] = RECORDINGS_OF_GROUP,
@@ -16,7 +16,8 @@ int erasure_note(struct db *db, const struct erasure_item *item)
 			[ERASE_RECORDING] = item->recording};
 	struct share share;
 	/* First: what is noted is pending. */
-	int r = tally_make_pending(db, scopes[item->kind], item->account, ids[item->kind], &share);
+	int r = catalog_tally_make_pending(
+			db, scopes[item->kind], item->account, ids[item->kind], &share);
 
 	return r < 0 ? r
 		     : db_run(db,
@@ -83,7 +84,7 @@ static int show_item(void *context, const struct noted *noted)
 	return visitor->visit(visitor->context, &noted->item);
 }
 
-int erasure_each(struct db *db, int (*visit)(void *context, const struct erasure_item *item),
+int erasure_table_each(struct db *db, int (*visit)(void *context, const struct erasure_item *item),
 		void *context)
 {
 	struct visitor visitor = {visit, context};
@@ -91,7 +92,7 @@ int erasure_each(struct db *db, int (*visit)(void *context, const struct erasure
 	return each_noted(db, show_item, &visitor);
 }
 
-int erasure_is_noted(struct db *db, const struct erasure_item *item)
+int erasure_table_is_noted(struct db *db, const struct erasure_item *item)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
@@ -102,7 +103,7 @@ int erasure_is_noted(struct db *db, const struct erasure_item *item)
 	return r < 0 ? r : db_next(db, q);
 }
 
-int erasure_noted(struct db *db, int64_t account)
+int erasure_table_account_is_noted(struct db *db, int64_t account)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT 1 FROM erasure WHERE kind = ? AND account = ?", "ii",
@@ -123,22 +124,25 @@ static int finish_whole(
 {
 	const struct erasure_item *item = &noted->item;
 	bool account = item->kind == ERASE_ACCOUNT;
-	int r = account ? account_bury(finish->db, item->account, finish->now_us, finish->epoch)
-			: group_drop(finish->db, item->group);
+	int r = account ? catalog_account_bury(
+					  finish->db, item->account, finish->now_us, finish->epoch)
+			: catalog_group_drop(finish->db, item->group);
 
 	if (r > 0 && noted->share.count == 0)
 		return 0; /* an erasure before this one took it, with all that was in it */
 	return r < 0 ? r
-		     : burial_add(finish->db, item->kind, account ? item->account : item->group,
-				       state, finish->now_us, finish->epoch);
+		     : burial_table_add(finish->db, item->kind,
+				       account ? item->account : item->group, state, finish->now_us,
+				       finish->epoch);
 }
 
 static int finish_recording(
 		struct finish *finish, const struct erasure_item *item, enum recording_state state)
 {
-	int r = recording_bury(finish->db, item->recording, state, finish->now_us, finish->epoch);
+	int r = catalog_recording_bury(
+			finish->db, item->recording, state, finish->now_us, finish->epoch);
 
-	return r < 0 ? r : group_leave(finish->db, item->group);
+	return r < 0 ? r : catalog_group_leave(finish->db, item->group);
 }
 
 /* Under what covers it there is nothing to do for an item, but its share goes the same way. */
@@ -150,7 +154,7 @@ static int finish_item(void *context, const struct noted *noted)
 			item->cause == CAUSE_EXPIRY ? RECORDING_EXPIRED : RECORDING_DESTROYED;
 	int r = item->kind == ERASE_ACCOUNT
 				? 0
-				: burial_covers(finish->db, item->account,
+				: burial_table_covers(finish->db, item->account,
 						  item->kind == ERASE_RECORDING ? item->group : 0,
 						  &state);
 
@@ -163,7 +167,8 @@ static int finish_item(void *context, const struct noted *noted)
 		return r;
 	finish->sum[state].count += noted->share.count;
 	finish->sum[state].plain_bytes += noted->share.plain_bytes;
-	return tally_move(finish->db, item->account, RECORDING_PENDING, state, &noted->share);
+	return catalog_tally_move(
+			finish->db, item->account, RECORDING_PENDING, state, &noted->share);
 }
 
 /* The vault's tally once, not for every item. */
@@ -175,15 +180,15 @@ static int finish_tally(struct finish *finish, struct share *ret_sum)
 	for (int state = RECORDING_DESTROYED; state < RECORDING_STATES && r == 0; state++) {
 		sum.count += finish->sum[state].count;
 		sum.plain_bytes += finish->sum[state].plain_bytes;
-		r = tally_move(finish->db, 0, RECORDING_PENDING, (enum recording_state)state,
-				&finish->sum[state]);
+		r = catalog_tally_move(finish->db, 0, RECORDING_PENDING,
+				(enum recording_state)state, &finish->sum[state]);
 	}
 	if (r == 0)
 		*ret_sum = sum;
 	return r;
 }
 
-int erasure_finish(struct db *db, int64_t now_us, uint64_t epoch, int64_t *ret_recordings,
+int erasure_table_finish(struct db *db, int64_t now_us, uint64_t epoch, int64_t *ret_recordings,
 		int64_t *ret_plain_bytes)
 {
 	struct finish finish = {.db = db, .now_us = now_us, .epoch = epoch};
@@ -201,7 +206,8 @@ int erasure_finish(struct db *db, int64_t now_us, uint64_t epoch, int64_t *ret_r
 	return 0;
 }
 
-int removal_list(struct db *db, uint8_t (*ret_ulids)[ULID_BYTES], size_t max, size_t *ret_count)
+int erasure_table_list_removals(
+		struct db *db, uint8_t (*ret_ulids)[ULID_BYTES], size_t max, size_t *ret_count)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	size_t n = 0;
@@ -215,7 +221,7 @@ int removal_list(struct db *db, uint8_t (*ret_ulids)[ULID_BYTES], size_t max, si
 	return r;
 }
 
-int removal_done(struct db *db, const uint8_t ulid[static ULID_BYTES])
+int erasure_table_removal_done(struct db *db, const uint8_t ulid[static ULID_BYTES])
 {
 	return db_run(db, "DELETE FROM removal WHERE ulid = ?", "b", ulid, (size_t)ULID_BYTES);
 }

@@ -11,21 +11,21 @@
 #define COLUMNS                                                                                    \
 	"id, name, kind, place, state, assurance, added_us, away_us, given_up_us, given_up_epoch"
 
-int mirror_add(struct db *db, struct mirror_row *row)
+int mirror_table_add(struct db *db, struct mirror_row *row)
 {
 	int r = db_run(db,
 			"INSERT INTO mirror(name, kind, place, state, assurance, added_us, away_us,"
 			" given_up_us, given_up_epoch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			"tititiiii", row->name, (int64_t)row->kind, row->place, (int64_t)row->state,
-			row->assurance, row->added_us, row->away_us, row->given_up_us,
-			(int64_t)row->given_up_epoch);
+			"tititiiii", row->name, (int64_t)row->kind, row->location,
+			(int64_t)row->state, row->assurance, row->added_us, row->away_us,
+			row->given_up_us, (int64_t)row->given_up_epoch);
 
 	if (r == 0)
 		row->id = db_last_id(db);
 	return r;
 }
 
-int mirror_put(struct db *db, const struct mirror_row *row)
+int mirror_table_put(struct db *db, const struct mirror_row *row)
 {
 	return db_run(db,
 			"UPDATE mirror SET state = ?, assurance = ?, away_us = ?, given_up_us = ?,"
@@ -34,7 +34,7 @@ int mirror_put(struct db *db, const struct mirror_row *row)
 			row->given_up_us, (int64_t)row->given_up_epoch, row->id);
 }
 
-int mirror_remove(struct db *db, int64_t id)
+int mirror_table_remove(struct db *db, int64_t id)
 {
 	return db_run(db, "DELETE FROM mirror WHERE id = ?", "i", id);
 }
@@ -56,7 +56,7 @@ static int read_mirror(sqlite3_stmt *q, struct mirror_row *ret_row)
 	int r = known ? db_column_text(q, 1, row.name, sizeof(row.name)) : -RE_CORRUPT;
 
 	if (r == 0)
-		r = db_column_text(q, 3, row.place, sizeof(row.place));
+		r = db_column_text(q, 3, row.location, sizeof(row.location));
 	if (r == 0)
 		r = db_column_text(q, 5, row.assurance, sizeof(row.assurance));
 	if (r == 0 && root_assurance_rank(row.assurance) < 0)
@@ -73,7 +73,7 @@ static int step_mirror(struct db *db, sqlite3_stmt *q, struct mirror_row *ret_ro
 	return r < 0 ? r : r == 0 ? -ENOENT : read_mirror(q, ret_row);
 }
 
-int mirror_by_id(struct db *db, int64_t id, struct mirror_row *ret_row)
+int mirror_table_by_id(struct db *db, int64_t id, struct mirror_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT " COLUMNS " FROM mirror WHERE id = ?", "i", id);
@@ -81,7 +81,7 @@ int mirror_by_id(struct db *db, int64_t id, struct mirror_row *ret_row)
 	return r < 0 ? r : step_mirror(db, q, ret_row);
 }
 
-int mirror_find(struct db *db, const char *name, enum mirror_state state,
+int mirror_table_find(struct db *db, const char *name, enum mirror_state state,
 		struct mirror_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
@@ -93,7 +93,7 @@ int mirror_find(struct db *db, const char *name, enum mirror_state state,
 	return r < 0 ? r : step_mirror(db, q, ret_row);
 }
 
-int mirror_list(struct db *db, struct mirror_row **ret_rows, size_t *ret_count)
+int mirror_table_list(struct db *db, struct mirror_row **ret_rows, size_t *ret_count)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	_cleanup_free_ struct mirror_row *rows = NULL;
@@ -117,7 +117,7 @@ int mirror_list(struct db *db, struct mirror_row **ret_rows, size_t *ret_count)
 	return 0;
 }
 
-int mirror_main_away(struct db *db, int64_t *ret_away_us)
+int mirror_table_main_away(struct db *db, int64_t *ret_away_us)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT main_away_us FROM mirror_note", "");
@@ -130,7 +130,7 @@ int mirror_main_away(struct db *db, int64_t *ret_away_us)
 	return 0;
 }
 
-int mirror_set_main_away(struct db *db, int64_t away_us)
+int mirror_table_set_main_away(struct db *db, int64_t away_us)
 {
 	return db_run(db,
 			"INSERT INTO mirror_note(id, main_away_us) VALUES (1, ?1)"
@@ -138,7 +138,7 @@ int mirror_set_main_away(struct db *db, int64_t away_us)
 			"i", away_us);
 }
 
-int mirror_set_void(struct db *db, const uint8_t *digest)
+int mirror_table_set_void(struct db *db, const uint8_t *digest)
 {
 	return db_run(db,
 			"INSERT INTO mirror_note(id, main_away_us, void_top) VALUES (1, 0, ?1)"
@@ -146,7 +146,7 @@ int mirror_set_void(struct db *db, const uint8_t *digest)
 			"b", digest, (size_t)DB_DIGEST_BYTES);
 }
 
-int mirror_get_void(struct db *db, uint8_t ret_digest[static DB_DIGEST_BYTES])
+int mirror_table_get_void(struct db *db, uint8_t ret_digest[static DB_DIGEST_BYTES])
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT void_top FROM mirror_note WHERE void_top IS NOT NULL", "");

@@ -25,7 +25,7 @@ struct mirror_row {
 	int64_t id;                 /* 0 when not yet stored; never used again */
 	char name[ROOT_NAME_BYTES]; /* [a-z0-9_-]+ */
 	enum mirror_kind kind;
-	char place[ROOT_LOCATION_BYTES];
+	char location[ROOT_LOCATION_BYTES];
 	enum mirror_state state;
 	char assurance[ROOT_NAME_BYTES]; /* last known label */
 	int64_t added_us;
@@ -35,21 +35,21 @@ struct mirror_row {
 };
 
 /* Stores a new row, and sets its id. */
-int mirror_add(struct db *db, struct mirror_row *row);
-int mirror_put(struct db *db, const struct mirror_row *row);
-int mirror_remove(struct db *db, int64_t id);
-int mirror_by_id(struct db *db, int64_t id, struct mirror_row *ret_row);
+int mirror_table_add(struct db *db, struct mirror_row *row);
+int mirror_table_put(struct db *db, const struct mirror_row *row);
+int mirror_table_remove(struct db *db, int64_t id);
+int mirror_table_by_id(struct db *db, int64_t id, struct mirror_row *ret_row);
 /* The newest of this name that is in this state. 0, -ENOENT. */
-int mirror_find(struct db *db, const char *name, enum mirror_state state,
+int mirror_table_find(struct db *db, const char *name, enum mirror_state state,
 		struct mirror_row *ret_row);
 /* All, in the order they were added: an array to free(). */
-int mirror_list(struct db *db, struct mirror_row **ret_rows, size_t *ret_count);
+int mirror_table_list(struct db *db, struct mirror_row **ret_rows, size_t *ret_count);
 
 /* Since when the keeper's own root is away; 0: it is not. */
-int mirror_main_away(struct db *db, int64_t *ret_away_us);
-int mirror_set_main_away(struct db *db, int64_t away_us);
+int mirror_table_main_away(struct db *db, int64_t *ret_away_us);
+int mirror_table_set_main_away(struct db *db, int64_t away_us);
 
 /* The top digest (struct root_record) of a stage that was given up while a member was away: should
  * it come back with the root of that stage, that one is void. NULL: none. get: 1, or 0 for none. */
-int mirror_set_void(struct db *db, const uint8_t *digest);
-int mirror_get_void(struct db *db, uint8_t ret_digest[static DB_DIGEST_BYTES]);
+int mirror_table_set_void(struct db *db, const uint8_t *digest);
+int mirror_table_get_void(struct db *db, uint8_t ret_digest[static DB_DIGEST_BYTES]);

@@ -24,7 +24,7 @@ static int read_row(sqlite3_stmt *q, struct node_row *ret_row)
 	return r;
 }
 
-int node_get(struct db *db, uint64_t parent, uint64_t id, struct node_row *ret_row)
+int node_table_get(struct db *db, uint64_t parent, uint64_t id, struct node_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
@@ -38,7 +38,7 @@ int node_get(struct db *db, uint64_t parent, uint64_t id, struct node_row *ret_r
 	return read_row(q, ret_row);
 }
 
-int node_add(struct db *db, const struct node_row *row)
+int node_table_add(struct db *db, const struct node_row *row)
 {
 	return db_run(db, "INSERT INTO node(parent, id, epoch, sealed) VALUES (?, ?, ?, ?)", "iiib",
 			(int64_t)row->parent, (int64_t)row->id, (int64_t)row->epoch, row->sealed,
@@ -66,7 +66,7 @@ static int append_row(struct rows *rows, sqlite3_stmt *q)
 	return r;
 }
 
-int node_list(struct db *db, uint64_t parent, struct node_row **ret_rows, size_t *ret_count)
+int node_table_list(struct db *db, uint64_t parent, struct node_row **ret_rows, size_t *ret_count)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	struct rows rows = {0};
@@ -117,7 +117,7 @@ static int query_pack(struct db *db, const char *sql, uint64_t parent, uint64_t 
 	return r < 0 ? r : r == 0 ? -ENOENT : 0;
 }
 
-int node_pack_get(struct db *db, enum node_set set, uint64_t parent, uint64_t id,
+int node_table_pack_get(struct db *db, enum node_set set, uint64_t parent, uint64_t id,
 		struct node_pack *ret_pack)
 {
 	static const char *const sql[] = {
@@ -133,7 +133,7 @@ int node_pack_get(struct db *db, enum node_set set, uint64_t parent, uint64_t id
 	return r < 0 ? r : read_pack(q, ret_pack);
 }
 
-int node_pack_find(
+int node_table_pack_find(
 		struct db *db, enum node_set set, uint64_t parent, uint64_t id, uint64_t *ret_first)
 {
 	static const char *const sql[] = {
@@ -149,7 +149,7 @@ int node_pack_find(
 	return r;
 }
 
-int node_pack_next(struct db *db, enum node_set set, uint64_t parent, uint64_t from,
+int node_table_pack_next(struct db *db, enum node_set set, uint64_t parent, uint64_t from,
 		struct node_pack *ret_pack)
 {
 	static const char *const sql[] = {
@@ -167,20 +167,20 @@ int node_pack_next(struct db *db, enum node_set set, uint64_t parent, uint64_t f
 
 /* The stage. */
 
-int node_stage_parent(struct db *db, uint64_t parent, uint64_t epoch)
+int node_table_stage_parent(struct db *db, uint64_t parent, uint64_t epoch)
 {
 	return db_run(db, "INSERT INTO staged_parent(id, epoch) VALUES (?, ?)", "ii",
 			(int64_t)parent, (int64_t)epoch);
 }
 
-int node_stage_pack(struct db *db, const struct node_pack *pack)
+int node_table_stage_pack(struct db *db, const struct node_pack *pack)
 {
 	return db_run(db, "INSERT INTO node_pack(parent, first, epoch, sealed) VALUES (?, ?, ?, ?)",
 			"iiib", (int64_t)pack->parent, (int64_t)pack->first, (int64_t)pack->epoch,
 			pack->sealed, pack->len);
 }
 
-int node_any_staged(struct db *db)
+int node_table_any_staged(struct db *db)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT 1 FROM staged_parent LIMIT 1", "");
@@ -199,14 +199,14 @@ static int run_each(struct db *db, const char *const *sql, size_t n)
 	return r;
 }
 
-int node_discard_staged(struct db *db)
+int node_table_discard_staged(struct db *db)
 {
 	static const char *const sql[] = {DROP_PACKS STAGED, "DELETE FROM staged_parent"};
 
 	return run_each(db, sql, ELEMENTSOF(sql));
 }
 
-int node_apply_staged(struct db *db)
+int node_table_apply_staged(struct db *db)
 {
 	static const char *const sql[] = {
 			"DELETE FROM node WHERE parent IN (SELECT id FROM staged_parent)",
@@ -215,7 +215,7 @@ int node_apply_staged(struct db *db)
 	return run_each(db, sql, ELEMENTSOF(sql));
 }
 
-int node_drop_children(struct db *db, uint64_t parent)
+int node_table_drop_children(struct db *db, uint64_t parent)
 {
 	int r = db_run(db, "DELETE FROM node WHERE parent = ?", "i", (int64_t)parent);
 

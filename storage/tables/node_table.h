@@ -38,38 +38,39 @@ struct node_pack {
 enum node_set { NODE_PRESENT, NODE_STAGED };
 
 /* 0, -ENOENT; -RE_CORRUPT for a row of another size. */
-int node_get(struct db *db, uint64_t parent, uint64_t id, struct node_row *ret_row);
+int node_table_get(struct db *db, uint64_t parent, uint64_t id, struct node_row *ret_row);
 
 /* Adds a row; -EEXIST when there is one. In the caller's transaction. */
-int node_add(struct db *db, const struct node_row *row);
+int node_table_add(struct db *db, const struct node_row *row);
 
 /* The rows of a parent's children in id order; malloc'd, the caller's, NULL when there are none. */
-int node_list(struct db *db, uint64_t parent, struct node_row **ret_rows, size_t *ret_count);
+int node_table_list(struct db *db, uint64_t parent, struct node_row **ret_rows, size_t *ret_count);
 
 /* The one of the parent's packs that an id can be in: the last that begins with it or before it. 0,
  * -ENOENT; -RE_CORRUPT for one whose size is not that of a pack. */
-int node_pack_get(struct db *db, enum node_set set, uint64_t parent, uint64_t id,
+int node_table_pack_get(struct db *db, enum node_set set, uint64_t parent, uint64_t id,
 		struct node_pack *ret_pack);
 /* Only where it begins. */
-int node_pack_find(struct db *db, enum node_set set, uint64_t parent, uint64_t id,
+int node_table_pack_find(struct db *db, enum node_set set, uint64_t parent, uint64_t id,
 		uint64_t *ret_first);
 
-/* The first of the parent's packs that begins with this id or behind it. As node_pack_get(). */
-int node_pack_next(struct db *db, enum node_set set, uint64_t parent, uint64_t from,
+/* The first of the parent's packs that begins with this id or behind it. Fails as
+ * node_table_pack_get() does. */
+int node_table_pack_next(struct db *db, enum node_set set, uint64_t parent, uint64_t from,
 		struct node_pack *ret_pack);
 
 /* Staging, in the caller's transaction: names a parent as re-keyed for this epoch, and adds its
  * packs. The epoch is the same for all that is staged, and later than that of anything present. */
-int node_stage_parent(struct db *db, uint64_t parent, uint64_t epoch);
-int node_stage_pack(struct db *db, const struct node_pack *pack);
+int node_table_stage_parent(struct db *db, uint64_t parent, uint64_t epoch);
+int node_table_stage_pack(struct db *db, const struct node_pack *pack);
 
 /* 1 when anything is staged, 0 when not. */
-int node_any_staged(struct db *db);
+int node_table_any_staged(struct db *db);
 
 /* Apply: replaces the rows and packs of every re-keyed parent by the staged packs, and empties the
  * stage. Discard: only empties it. */
-int node_apply_staged(struct db *db);
-int node_discard_staged(struct db *db);
+int node_table_apply_staged(struct db *db);
+int node_table_discard_staged(struct db *db);
 
 /* Removes all present rows and packs of a parent that is itself gone. */
-int node_drop_children(struct db *db, uint64_t parent);
+int node_table_drop_children(struct db *db, uint64_t parent);

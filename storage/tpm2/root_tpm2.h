@@ -30,7 +30,7 @@
 #pragma once
 
 #include "base/reason.h"
-#include "storage/root/root_slot.h"
+#include "storage/root/root.h"
 
 #define ROOT_TPM2_TCTI       "device:/dev/tpmrm0"
 #define ROOT_TPM2_TIMEOUT_MS 10000

@@ -92,7 +92,7 @@ static bool firmware_says_so(const char *path)
 	char text[128] = "";
 	size_t n = 0;
 
-	if (fd >= 0 && pread_full(fd, text, sizeof(text) - 1, 0, &n) < 0)
+	if (fd >= 0 && io_pread_full(fd, text, sizeof(text) - 1, 0, &n) < 0)
 		n = 0;
 	text[n] = '\0';
 	return mentions_any(text, makers, ELEMENTSOF(makers));

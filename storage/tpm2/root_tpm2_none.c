@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "storage/tpm2/root_tpm2_place.h"
+#include "storage/tpm2/root_tpm2_locator.h"
 
 static int refuse_tpm2(const struct root_tpm2_options *options)
 {

@@ -8,7 +8,7 @@
 
 #include "storage/tpm2/root_tpm2_esys.h"
 #include "storage/tpm2/root_tpm2_kind.h"
-#include "storage/tpm2/root_tpm2_place.h"
+#include "storage/tpm2/root_tpm2_locator.h"
 
 struct root_tpm2_session {
 	struct root_tpm2_esys esys;
@@ -26,7 +26,7 @@ void root_tpm2_session_close(struct root_tpm2_session *session);
 
 /* See root_tpm2_nv_start(). */
 int root_tpm2_session_start(
-		struct root_tpm2_session *session, struct root_tpm2_place *place, bool pin);
+		struct root_tpm2_session *session, struct root_tpm2_locator *locator, bool pin);
 
 /* Which way the next command's parameter is encrypted: TPMA_SESSION_DECRYPT to the TPM,
  * TPMA_SESSION_ENCRYPT from it, or 0. Depends on the command: the TPM refuses what it cannot do. */

@@ -38,7 +38,7 @@ static void check(int r, const char *what)
 {
 	if (r >= 0)
 		return;
-	fprintf(stderr, "bench_keys: %s: %s\n", what, re_strerror(r));
+	fprintf(stderr, "bench_keys: %s: %s\n", what, error_text(r));
 	exit(EXIT_FAILURE);
 }
 
@@ -46,7 +46,7 @@ static struct vault *open_vault(const char *dir, struct config **ret_config)
 {
 	struct vault *vault;
 
-	check(config_embedded(dir, NULL, NULL, ret_config), dir);
+	check(config_load_embedded(dir, NULL, NULL, ret_config), dir);
 	check(vault_open(*ret_config, clock_system, 0, stderr, &vault), dir);
 	return vault;
 }
@@ -94,17 +94,17 @@ static void add_recording(struct vault *vault, int64_t account, uint64_t number,
 	randombytes_buf(source, sizeof(source));
 	randombytes_buf(key, NODE_KEY_BYTES);
 	ulid_new(now_us, row.ulid);
-	check(group_for(vault->db, account, expiry_bucket(row.expires_us, KEEP_US), row.expires_us,
-			      &row.group, &created),
+	check(catalog_group_for(vault->db, account, expiry_bucket(row.expires_us, KEEP_US),
+			      row.expires_us, &row.group, &created),
 			"group");
-	check(recording_add(vault->db, &row, source), "recording");
+	check(catalog_recording_add(vault->db, &row, source), "recording");
 	struct key_path at = key_path_recording(account, row.group, row.id);
 	check(keytree_add(vault->tree, &at, key, NULL), "key");
 	check(recordings_seal_private(&private, key, row.id, &row.private, &row.private_bytes),
 			"private data");
-	check(recording_set_private(vault->db, row.id, row.private, row.private_bytes),
+	check(catalog_recording_set_private(vault->db, row.id, row.private, row.private_bytes),
 			"private data");
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 }
 
 /* Some days of recordings, so that there are several groups. */
@@ -130,7 +130,7 @@ static void make(const char *dir, uint64_t accounts, uint64_t recordings)
 			check(db_begin(vault->db), "begin");
 		add_account(vault, i, &row);
 		int64_t account = row.id;
-		account_row_clear(&row);
+		catalog_account_clear(&row);
 		uint64_t until = (i + 1) * recordings / accounts;
 		add_recordings(vault, account, recording, until);
 		recording = until;
@@ -207,7 +207,7 @@ static struct recording_row any_recording(struct vault *vault, int64_t newest)
 		struct recording_filter filter = {
 				.after_id = (int64_t)(randombytes_random() % (uint64_t)newest),
 				.state = RECORDING_SEALED};
-		int r = recording_next(vault->db, &filter, &row);
+		int r = catalog_recording_next(vault->db, &filter, &row);
 		if (r == 0)
 			return row;
 		if ((r != -ENOENT && r != -EAGAIN) || tries == 1000)
@@ -231,7 +231,7 @@ static struct erasure_item any_item(struct vault *vault, int64_t newest, enum er
 			.group = kind == ERASE_ACCOUNT ? 0 : row.group,
 			.recording = kind == ERASE_RECORDING ? row.id : 0};
 
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return item;
 }
 
@@ -291,7 +291,7 @@ static void measure_large(struct vault *vault, uint64_t recordings)
 	add_recordings(vault, row.id, 0, recordings);
 	check(db_commit(vault->db), "commit");
 	struct erasure_item item = {.kind = ERASE_ACCOUNT, .cause = CAUSE_SHRED, .account = row.id};
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	snprintf(what, sizeof(what), "an account of %" PRIu64 " recordings", recordings);
 	struct cost before = cost_now();
 	erase(vault, &item, 1);
@@ -304,10 +304,10 @@ static int64_t newest_recording(struct vault *vault)
 	uint8_t ulid[ULID_BYTES];
 	struct recording_row row;
 
-	check(recording_newest(vault->db, ulid), "newest recording");
-	check(recording_by_ulid(vault->db, ulid, &row), "newest recording");
+	check(catalog_recording_newest(vault->db, ulid), "newest recording");
+	check(catalog_recording_by_ulid(vault->db, ulid, &row), "newest recording");
 	int64_t id = row.id;
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return id;
 }
 

@@ -63,7 +63,7 @@ static uint8_t *read_whole(const char *path, size_t *ret_len)
 	if (fd < 0 || fstat(fd, &st) < 0)
 		die(path);
 	bytes = malloc((size_t)st.st_size + 1);
-	if (!bytes || pread_full(fd, bytes, (size_t)st.st_size, 0, ret_len) < 0)
+	if (!bytes || io_pread_full(fd, bytes, (size_t)st.st_size, 0, ret_len) < 0)
 		die(path);
 	return bytes;
 }
@@ -111,7 +111,7 @@ static void copy_one(int from_dir, int to_dir, const char *name)
 	if (from < 0 || to < 0)
 		die(name);
 	while ((n = read(from, buf, sizeof(buf))) > 0) {
-		if (write_all(to, buf, (size_t)n) < 0)
+		if (io_write_all(to, buf, (size_t)n) < 0)
 			die(name);
 	}
 	if (n < 0 || durable_sync(to) < 0)
@@ -156,7 +156,7 @@ static void put_file(int dir, const char *name, const uint8_t *bytes, size_t len
 {
 	_cleanup_close_ int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-	if (fd < 0 || write_all(fd, bytes, len) < 0)
+	if (fd < 0 || io_write_all(fd, bytes, len) < 0)
 		die(name);
 }
 

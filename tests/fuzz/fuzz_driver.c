@@ -110,7 +110,7 @@ static int load(int dir_fd, const char *name, struct input *ret_input)
 
 	if (fd < 0)
 		return -errno;
-	return pread_full(fd, ret_input->bytes, sizeof(ret_input->bytes), 0, &ret_input->len);
+	return io_pread_full(fd, ret_input->bytes, sizeof(ret_input->bytes), 0, &ret_input->len);
 }
 
 static int run_files(int n, char **paths)

@@ -80,7 +80,7 @@ struct config {
 	char *tpm_device; /* a device or TCTI string; NULL: what root.tpm2 says, or /dev/tpmrm0 */
 	int64_t epoch_interval_us;    /* between expiries; -1: by where the root is */
 	int64_t away_limit_us;        /* a root mirror is away before it may be given up */
-	char *require_assurance;      /* a label of root_slot.h; NULL: none */
+	char *require_assurance;      /* a label of root.h; NULL: none */
 	unsigned objects_low_percent; /* the watermark of the objects' filesystem; 0: none */
 	unsigned jobs;                /* recordings in progress at once */
 	int64_t rescan_us, probe_timeout_us;

@@ -113,7 +113,7 @@ static int set_span(
 {
 	int64_t span_us;
 
-	if (timespan_parse(value, &span_us) < 0) {
+	if (clock_parse_span(value, &span_us) < 0) {
 		return reason_set(reason, -RE_CONFIG,
 				"is not a time span: write it like 90s, 15min, 2h, 30d or 5y");
 	}

@@ -57,7 +57,7 @@ static int list_files(const char *path, struct reason *reason, struct file_list 
 	int n = scandir(folder, &entries, is_conf, by_name);
 	if (n < 0 && errno != ENOENT) {
 		int r = -errno;
-		return reason_add_line(reason, r, "%s: %s", folder, re_strerror(r));
+		return reason_add_line(reason, r, "%s: %s", folder, error_text(r));
 	}
 	n = n < 0 ? 0 : n;
 	list->paths = calloc((size_t)n + 1, sizeof(char *));
@@ -125,7 +125,7 @@ static int place_below(const char *root, const char *name, char **field)
 	return 0;
 }
 
-int config_embedded(const char *state_dir, const char *path, struct reason *reason,
+int config_load_embedded(const char *state_dir, const char *path, struct reason *reason,
 		struct config **ret_config)
 {
 	_cleanup_config_ struct config *config = config_new();
@@ -135,7 +135,7 @@ int config_embedded(const char *state_dir, const char *path, struct reason *reas
 		return -ENOMEM;
 	if (!root) {
 		int r = -errno;
-		return reason_add_line(reason, r, "--state: %s: %s", state_dir, re_strerror(r));
+		return reason_add_line(reason, r, "--state: %s: %s", state_dir, error_text(r));
 	}
 	config->embedded = true;
 	int r = path ? read_files(config, path, reason) : 0;
@@ -154,7 +154,7 @@ int config_embedded(const char *state_dir, const char *path, struct reason *reas
 	return 0;
 }
 
-int config_add_spool(struct config *config, const char *spec, struct reason *reason)
+int config_load_spool(struct config *config, const char *spec, struct reason *reason)
 {
 	size_t name_len = strcspn(spec, "=/");
 	_cleanup_free_ char *name = NULL, *path = NULL;

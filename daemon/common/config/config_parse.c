@@ -319,14 +319,14 @@ static void parse_file(struct parser *p, const char *path)
 	p->file = fopen(path, "re");
 	if (!p->file) {
 		int r = -errno;
-		note_failure(p, reason_add_line(p->reason, r, "%s: %s", path, re_strerror(r)));
+		note_failure(p, reason_add_line(p->reason, r, "%s: %s", path, error_text(r)));
 		return;
 	}
 	int before = p->r;
 	int r = ini_parse_stream(read_config_line, p, handle_assignment, p);
 	fclose(p->file);
 	if (p->r < 0 && p->r != before && p->r != -RE_CONFIG)
-		reason_add_line(p->reason, p->r, "%s: %s", path, re_strerror(p->r));
+		reason_add_line(p->reason, p->r, "%s: %s", path, error_text(p->r));
 	else if (r != 0 && p->r == 0)
 		complain_at_line(p, "not understood");
 }

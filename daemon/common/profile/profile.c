@@ -391,8 +391,9 @@ size_t profile_count(const struct profile *profile, enum profile_list list)
 	return profile->list[list].n;
 }
 
-int profile_place(const struct profile *profile, enum profile_list list, size_t i, const char *path,
-		const struct pattern_match *match, char **ret_place, bool *ret_at_markers)
+int profile_locate(const struct profile *profile, enum profile_list list, size_t i,
+		const char *path, const struct pattern_match *match, char **ret_place,
+		bool *ret_at_markers)
 {
 	const struct word *word = &profile->list[list].word[i];
 	const struct values values = {.path = path, .match = match};

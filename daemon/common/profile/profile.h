@@ -79,8 +79,9 @@ size_t profile_count(const struct profile *profile, enum profile_list list);
 /* Where the i-th of a list is for a recording: malloc'd, relative to the markers' folder when
  * *ret_at_markers, else to the spool. 0; -ENOENT when a value is missing, or leads out of the
  * folder of a sidecar; -ENOMEM. */
-int profile_place(const struct profile *profile, enum profile_list list, size_t i, const char *path,
-		const struct pattern_match *match, char **ret_place, bool *ret_at_markers);
+int profile_locate(const struct profile *profile, enum profile_list list, size_t i,
+		const char *path, const struct pattern_match *match, char **ret_place,
+		bool *ret_at_markers);
 
 /* Whether the i-th sidecar is a pattern, of names that say nothing of the recording; and whether a
  * file's own name matches it. */

@@ -26,7 +26,7 @@ _Static_assert(AT_END == PROBE_RESULT_BYTES, "the record is what the header says
 
 static const uint8_t magic[4] = {'R', 'S', 'P', 'R'};
 
-void probe_result_unprobed(struct probe_result *ret_result, const char *format, ...)
+void probe_wire_set_unprobed(struct probe_result *ret_result, const char *format, ...)
 {
 	va_list arguments;
 
@@ -46,7 +46,7 @@ static void put_printable(uint8_t *field, size_t field_bytes, const char *text)
 		field[i] = text[i] >= ' ' && text[i] <= '~' ? (uint8_t)text[i] : '?';
 }
 
-void probe_result_encode(
+void probe_wire_encode_result(
 		const struct probe_result *result, uint8_t ret_record[static PROBE_RESULT_BYTES])
 {
 	memset(ret_record, 0, PROBE_RESULT_BYTES);
@@ -90,7 +90,7 @@ static int check_numbers(const struct probe_result *result, uint32_t condition)
 	return 0;
 }
 
-int probe_result_decode(
+int probe_wire_decode_result(
 		const uint8_t record[static PROBE_RESULT_BYTES], struct probe_result *ret_result)
 {
 	uint32_t condition = get_le32(record + AT_CONDITION);
@@ -118,7 +118,7 @@ int probe_result_decode(
 	return 0;
 }
 
-const char *probe_condition_name(enum probe_condition condition)
+const char *probe_wire_condition_name(enum probe_condition condition)
 {
 	static const char *const names[PROBE_CONDITIONS] = {
 			[PROBE_OK] = "ok",

@@ -51,16 +51,16 @@ struct probe_result {
 };
 
 /* A result that is only a sentence about why nothing is known; the text is cut to fit. */
-void probe_result_unprobed(struct probe_result *ret_result, const char *format, ...)
+void probe_wire_set_unprobed(struct probe_result *ret_result, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
 
-void probe_result_encode(
+void probe_wire_encode_result(
 		const struct probe_result *result, uint8_t ret_record[static PROBE_RESULT_BYTES]);
 
 /* -RE_PROTOCOL for any field out of range: strings must be printable ASCII with nothing but NULs
  * after their end, frames below 2^63 or PROBE_FRAMES_UNKNOWN, recoverable bytes below 2^63. */
-int probe_result_decode(
+int probe_wire_decode_result(
 		const uint8_t record[static PROBE_RESULT_BYTES], struct probe_result *ret_result);
 
 /* "ok", "damaged", "empty", "unprobed". Static storage. */
-const char *probe_condition_name(enum probe_condition condition);
+const char *probe_wire_condition_name(enum probe_condition condition);

@@ -50,7 +50,7 @@ static const char *why_not(int outcome, char *text, size_t room)
 	if (outcome == SIDECAR_BUSY)
 		return "is always being written";
 	if (outcome < 0)
-		snprintf(text, room, "cannot be read (%s)", re_strerror(outcome));
+		snprintf(text, room, "cannot be read (%s)", error_text(outcome));
 	else
 		snprintf(text, room, "%s", source_refusal((enum source_outcome)outcome));
 	return text;
@@ -101,7 +101,8 @@ static int read_sidecar(const struct gathering *g, size_t i, struct sidecar *ret
 	if (profile_sidecar_is_pattern(profile, i))
 		return manifest_read(root_fd, profile, i, g->path, g->finished_us, g->now_us,
 				settle_us, ret_sidecar, ret_about);
-	int r = profile_place(profile, PROFILE_SIDECARS, i, g->path, g->match, &place, &at_markers);
+	int r = profile_locate(
+			profile, PROFILE_SIDECARS, i, g->path, g->match, &place, &at_markers);
 	if (r == -ENOENT || (r == 0 && at_markers)) /* not in the spool: not ours to remove */
 		return SIDECAR_NEVER;
 	return r < 0 ? r
@@ -159,7 +160,7 @@ static int map_account(struct spool *spool, int64_t now_us, char **account)
 	if (trouble_hit(&spool->mapping, monotonic_us()) > 0)
 		event_log(LOG_ERR, EVENT_SPOOL_TROUBLE, &fields,
 				"spool %s: %s cannot be read: %s; its recordings wait",
-				spool->config->name, path, re_strerror(r));
+				spool->config->name, path, error_text(r));
 	return r == -ENOMEM ? r : BUNDLE_NO_MAP;
 }
 

@@ -39,7 +39,7 @@ static int find_any(struct spool *spool, int markers_fd, enum profile_list list,
 	for (size_t i = 0; i < profile_count(spool->profile, list); i++) {
 		_cleanup_free_ char *place = NULL;
 		bool at_markers;
-		int r = profile_place(spool->profile, list, i, path, match, &place, &at_markers);
+		int r = profile_locate(spool->profile, list, i, path, match, &place, &at_markers);
 		if (r == -ENOENT)
 			continue;
 		if (r < 0)
@@ -69,7 +69,7 @@ static int open_markers(struct spool *spool)
 	if (path && fd < 0 && trouble_hit(&spool->markers, monotonic_us()) > 0)
 		event_log(LOG_ERR, EVENT_SPOOL_TROUBLE, &fields,
 				"spool %s: the folder of its markers, %s, cannot be opened: %s",
-				spool->config->name, path, re_strerror(-errno));
+				spool->config->name, path, error_text(-errno));
 	if (fd >= 0)
 		trouble_over(&spool->markers);
 	return fd;

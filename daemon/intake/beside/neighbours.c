@@ -28,7 +28,7 @@ static bool leads_to(const struct neighbours *n, size_t i, const char *path,
 {
 	_cleanup_free_ char *place = NULL;
 	bool at_markers;
-	int r = profile_place(n->profile, PROFILE_SIDECARS, i, path, match, &place, &at_markers);
+	int r = profile_locate(n->profile, PROFILE_SIDECARS, i, path, match, &place, &at_markers);
 
 	return r == -ENOMEM || (r == 0 && !at_markers && strcmp(place, n->sidecar->path) == 0);
 }

@@ -40,7 +40,7 @@ static int read_bytes(const struct source *source, struct sidecar *sidecar)
 	sidecar->bytes = malloc(len + 1);
 	if (!sidecar->bytes)
 		return -ENOMEM;
-	int r = pread_full(source->fd, sidecar->bytes, len, 0, &sidecar->len);
+	int r = io_pread_full(source->fd, sidecar->bytes, len, 0, &sidecar->len);
 	if (r < 0)
 		return r;
 	sidecar->bytes[sidecar->len] = '\0';

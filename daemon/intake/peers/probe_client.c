@@ -142,7 +142,7 @@ static void lose_process(struct probe_client *client, const char *why)
 
 	client->process = probe_process_end(client->process);
 	pause_starts(client);
-	probe_result_unprobed(&result, "%s", why);
+	probe_wire_set_unprobed(&result, "%s", why);
 	while (!client->stopped && (job = TAILQ_FIRST(&client->running)))
 		finish(client, job, &result);
 }
@@ -194,7 +194,7 @@ static int start_process(struct probe_client *client)
 
 	if (r < 0) {
 		pause_starts(client);
-		probe_result_unprobed(&result, "probe could not start: %s", re_strerror(r));
+		probe_wire_set_unprobed(&result, "probe could not start: %s", error_text(r));
 		fail_waiting(client, &result);
 		return r;
 	}
@@ -209,7 +209,7 @@ static bool paused(struct probe_client *client)
 	if (client->failures == 0 || now_ms() >= client->pause_until_ms)
 		return false;
 	if (client->failures >= PATIENCE) {
-		probe_result_unprobed(&result, "probe is not running");
+		probe_wire_set_unprobed(&result, "probe is not running");
 		fail_waiting(client, &result);
 	}
 	return true;
@@ -220,7 +220,7 @@ static void refuse_job(struct probe_client *client, struct job *job, int r)
 {
 	struct probe_result result;
 
-	probe_result_unprobed(&result, "probe could not be asked: %s", re_strerror(r));
+	probe_wire_set_unprobed(&result, "probe could not be asked: %s", error_text(r));
 	finish(client, job, &result);
 }
 

@@ -160,5 +160,5 @@ int probe_process_receive(struct probe_process *process, struct probe_result *re
 		return -ECONNRESET;
 	if (n != sizeof(record) || unasked)
 		return -RE_PROTOCOL;
-	return probe_result_decode(record, ret_result);
+	return probe_wire_decode_result(record, ret_result);
 }

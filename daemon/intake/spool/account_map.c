@@ -33,7 +33,7 @@ static int read_map(struct account_map *map, int fd, const struct stat *st)
 	if (st->st_size > ACCOUNT_MAP_BYTES_MAX)
 		return -EFBIG;
 	char *text = malloc((size_t)st->st_size + 1);
-	int r = text ? pread_full(fd, text, (size_t)st->st_size, 0, &n) : -ENOMEM;
+	int r = text ? io_pread_full(fd, text, (size_t)st->st_size, 0, &n) : -ENOMEM;
 	if (r < 0) {
 		free(text);
 		return r;

@@ -182,11 +182,11 @@ static void root_missing(struct spool *spool, int r)
 
 	lose_root(spool);
 	snprintf(spool->last_error, sizeof(spool->last_error), "the spool cannot be opened: %s",
-			re_strerror(r));
+			error_text(r));
 	if (trouble_hit(&spool->missing, monotonic_us()) > 0)
 		event_log(LOG_ERR, EVENT_SPOOL_TROUBLE, &fields,
 				"spool %s: %s: %s; nothing is sealed from it until it is there",
-				spool->config->name, spool->config->path, re_strerror(r));
+				spool->config->name, spool->config->path, error_text(r));
 }
 
 /* What the path means is settled once. A link that is put in the spool's place later, by whoever
@@ -291,7 +291,7 @@ static void on_directory(void *context, const char *path, int fd)
 		event_log(LOG_WARNING, EVENT_SPOOL_TROUBLE, &fields,
 				"spool %s: a directory cannot be watched: %s; its files are found every "
 				"%" PRId64 " s (raise fs.inotify.max_user_watches)",
-				spool->config->name, re_strerror(r),
+				spool->config->name, error_text(r),
 				spool->tools->rescan_us / US_PER_S);
 }
 

@@ -206,7 +206,7 @@ static void job_unlink(struct job *job)
 
 	if (r < 0) {
 		snprintf(job->why, sizeof(job->why), "removing the sealed recording: %s",
-				re_strerror(r));
+				error_text(r));
 		job_finish(job, JOB_FAILED);
 		return;
 	}
@@ -251,7 +251,7 @@ static void seal_ended(uv_work_t *work, int status)
 	}
 	if (job->sealed < 0) {
 		job->general = !seal_failed_at_source(&job->seal);
-		job_fail(job, "%s: %s", job->seal.doing, re_strerror(job->sealed));
+		job_fail(job, "%s: %s", job->seal.doing, error_text(job->sealed));
 		return;
 	}
 	job->state = JOB_COMMITTING;
@@ -406,7 +406,7 @@ static int ask_probe(struct job *job, int fd)
 
 	if (share_skips_probe(share)) {
 		job->state = JOB_PROBED;
-		probe_result_unprobed(
+		probe_wire_set_unprobed(
 				&job->probe, "not probed: the files before it held the probe up");
 		return 0;
 	}

@@ -14,7 +14,7 @@
 
 static json_t *probe_object(const struct probe_result *probe)
 {
-	json_t *o = json_pack("{s:s}", "condition", probe_condition_name(probe->condition));
+	json_t *o = json_pack("{s:s}", "condition", probe_wire_condition_name(probe->condition));
 	int r = 0;
 
 	if (!o)

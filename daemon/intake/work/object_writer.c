@@ -44,12 +44,12 @@ static int leave_direct(struct object_writer *writer)
 static int write_aligned(struct object_writer *writer)
 {
 	size_t len = writer->filled - writer->filled % OBJECT_WRITER_ALIGN_BYTES;
-	int r = pwrite_all(writer->fd, writer->block, len, writer->offset);
+	int r = io_pwrite_all(writer->fd, writer->block, len, writer->offset);
 
 	if (r == -EINVAL) {
 		r = leave_direct(writer);
 		if (r == 0)
-			r = pwrite_all(writer->fd, writer->block, len, writer->offset);
+			r = io_pwrite_all(writer->fd, writer->block, len, writer->offset);
 	}
 	if (r == 0)
 		consume(writer, len);
@@ -58,7 +58,7 @@ static int write_aligned(struct object_writer *writer)
 
 static int write_cached(struct object_writer *writer)
 {
-	int r = pwrite_all(writer->fd, writer->block, writer->filled, writer->offset);
+	int r = io_pwrite_all(writer->fd, writer->block, writer->filled, writer->offset);
 
 	if (r == 0)
 		consume(writer, writer->filled);

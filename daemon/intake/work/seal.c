@@ -31,7 +31,8 @@ static void buffers_free(struct buffers *b)
 
 static uint64_t object_bytes(const struct seal *seal)
 {
-	return seal->header_len + sizeof(seal->nonce) + age_sealed_bytes(seal->identity->size);
+	return seal->header_len + sizeof(seal->nonce) +
+	       age_stream_sealed_bytes(seal->identity->size);
 }
 
 static int buffers_new(const struct seal *seal, struct buffers *ret_buffers)
@@ -60,7 +61,7 @@ static int seal_chunks(const struct seal *seal, const uint8_t *key, struct buffe
 	for (size_t done = 0, n; done < len && r == 0; done += n) {
 		n = len - done < AGE_CHUNK_BYTES ? len - done : AGE_CHUNK_BYTES;
 		bool final = offset + done + n == seal->identity->size;
-		age_chunk_seal(key, (offset + done) / AGE_CHUNK_BYTES, final,
+		age_stream_seal_chunk(key, (offset + done) / AGE_CHUNK_BYTES, final,
 				b->memory.plain + done, n, object_writer_place(&b->object));
 		r = object_writer_added(&b->object, n + AGE_TAG_BYTES);
 	}
@@ -77,7 +78,7 @@ static int copy_sealed(struct seal *seal, const uint8_t *key, struct buffers *b)
 		if (atomic_load(&seal->cancelled))
 			return SEAL_CANCELLED;
 		seal->doing = READING;
-		int r = pread_full(seal->source_fd, b->memory.plain, want, (off_t)offset, &got);
+		int r = io_pread_full(seal->source_fd, b->memory.plain, want, (off_t)offset, &got);
 		if (r < 0)
 			return r;
 		if (got != want)

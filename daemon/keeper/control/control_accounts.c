@@ -11,6 +11,6 @@ int control_accounts_show(struct control_call *call)
 	if (r != 0)
 		return r;
 	r = view_account(call->vault, &row, &view);
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	return r < 0 ? r : control_answer_reply(call, json_pack("{s:o}", "account", view), NULL);
 }

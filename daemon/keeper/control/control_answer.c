@@ -80,5 +80,5 @@ int control_answer_pending(struct control_call *call, const char *why)
 
 int control_answer_failed(struct control_call *call, int r)
 {
-	return control_answer_trouble(call, re_strerror(r));
+	return control_answer_trouble(call, error_text(r));
 }

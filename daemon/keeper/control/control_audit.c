@@ -74,7 +74,7 @@ static bool account_subject(struct vault *vault, const char *text, struct subjec
 		return false;
 	account_handle_format(row.handle, subject->text);
 	subject->fields.account = subject->text;
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	return true;
 }
 
@@ -125,8 +125,8 @@ void control_audit_refusal(struct control_call *call, const char *why)
 			(unsigned)call->uid, reason);
 	int r = control_audit_append(call, "refused", subject.text, reason);
 	if (r < 0) {
-		vault_trouble(call->vault, "a refusal could not be recorded: %s", re_strerror(r));
+		vault_trouble(call->vault, "a refusal could not be recorded: %s", error_text(r));
 		event_log(LOG_ERR, EVENT_PLAIN, &subject.fields,
-				"A refusal could not be recorded: %s", re_strerror(r));
+				"A refusal could not be recorded: %s", error_text(r));
 	}
 }

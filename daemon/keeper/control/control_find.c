@@ -12,7 +12,7 @@ int control_find_recording(
 	if (ulid_parse(text, ulid) < 0)
 		return control_answer_invalid(
 				call, parameter, "a recording id has 26 letters and digits");
-	int r = recording_by_ulid(call->vault->db, ulid, ret_row);
+	int r = catalog_recording_by_ulid(call->vault->db, ulid, ret_row);
 	return r == -ENOENT ? control_answer_not_found(call, "recording", text) : r;
 }
 

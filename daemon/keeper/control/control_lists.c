@@ -22,25 +22,25 @@ struct list {
 static int next_recording(struct list *list, json_t **ret_view)
 {
 	struct recording_row row;
-	int r = recording_next(list->call.vault->db, &list->filter, &row);
+	int r = catalog_recording_next(list->call.vault->db, &list->filter, &row);
 
 	if (r < 0)
 		return r;
 	r = view_recording(list->call.vault, &row, &list->cache, ret_view);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return r;
 }
 
 static int next_account(struct list *list, json_t **ret_view)
 {
 	struct account_row row;
-	int r = account_next(list->call.vault->db, list->filter.after_id, &row);
+	int r = catalog_account_next(list->call.vault->db, list->filter.after_id, &row);
 
 	if (r < 0)
 		return r;
 	list->filter.after_id = row.id;
 	r = view_account(list->call.vault, &row, ret_view);
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	return r;
 }
 
@@ -115,7 +115,7 @@ static int filter_by_account(struct control_call *call, struct recording_filter 
 	if (r != 0)
 		return r;
 	filter->account = row.id;
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	return 0;
 }
 
@@ -135,7 +135,7 @@ static int filter_by_time(struct control_call *call, const char *name, int64_t *
 
 	if (!text)
 		return 0;
-	if (rfc3339_parse(text, time_us) < 0)
+	if (clock_parse_rfc3339(text, time_us) < 0)
 		return control_answer_invalid(
 				call, name, "must be a date or time like 2026-11-23T09:01:20Z");
 	if (*time_us == 0)

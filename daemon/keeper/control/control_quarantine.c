@@ -23,7 +23,7 @@ static int check_account(struct control_call *call, const struct account_row *ac
 	case ACCOUNT_QUARANTINE:
 		return control_answer_refused(call, "the quarantine is not an account");
 	}
-	int noted = erasure_noted(call->vault->db, account->id);
+	int noted = erasure_table_account_is_noted(call->vault->db, account->id);
 	return noted > 0 ? control_answer_refused(call, "the account is being shredded") : noted;
 }
 
@@ -47,13 +47,13 @@ static int answer(struct control_call *call, const uint8_t ulid[static ULID_BYTE
 	struct view_account_cache cache = {0};
 	struct recording_row row;
 	json_t *view = NULL;
-	int r = recording_by_ulid(call->vault->db, ulid, &row);
+	int r = catalog_recording_by_ulid(call->vault->db, ulid, &row);
 
 	if (r < 0)
 		return r;
 	r = view_recording(call->vault, &row, &cache, &view);
 	view_account_cache_clear(&cache);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	if (r < 0)
 		return r;
 	return control_answer_reply(call,
@@ -74,7 +74,7 @@ static int assign(struct control_call *call, const struct recording_row *row,
 		return answer(call, row->ulid, &result);
 	memcpy(why, call->vault->last_error, sizeof(why)); /* the next call may change it */
 	if (r != -RE_NOT_ERASED && assign_is_noted(call->vault, row) > 0)
-		return control_answer_pending(call, r == -RE_AWAY ? why : re_strerror(r));
+		return control_answer_pending(call, r == -RE_AWAY ? why : error_text(r));
 	if (r != -RE_CORRUPT)
 		return r;
 	return control_answer_trouble(call, why);
@@ -92,7 +92,7 @@ static int with_recording(struct control_call *call, const struct recording_row 
 	r = check_account(call, &account);
 	if (r == 0)
 		r = assign(call, row, &account);
-	account_row_clear(&account);
+	catalog_account_clear(&account);
 	return r;
 }
 
@@ -104,6 +104,6 @@ int control_quarantine_assign(struct control_call *call)
 	if (r != 0)
 		return r;
 	r = with_recording(call, &row);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return r;
 }

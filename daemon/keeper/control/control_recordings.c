@@ -34,7 +34,7 @@ int control_recordings_show(struct control_call *call)
 	r = show(call, &row, &view);
 	if (r == 0 && (r = view_add_sidecars(call->vault, &row, view)) < 0)
 		json_decref(view);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return r < 0 ? r : control_answer_reply(call, json_pack("{s:o}", "recording", view), NULL);
 }
 
@@ -43,12 +43,12 @@ int control_recordings_show(struct control_call *call)
 static int check_account(struct control_call *call, int64_t account, const char *action)
 {
 	struct account_row row;
-	int r = account_by_id(call->vault->db, account, &row);
+	int r = catalog_account_by_id(call->vault->db, account, &row);
 
 	if (r < 0)
 		return r;
 	enum account_state state = row.state;
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	/* Nobody knows whose these are; an officer has to find out. */
 	if (state == ACCOUNT_QUARANTINE && !(call->roles & ROLE_OFFICER))
 		return control_answer_refused(
@@ -93,7 +93,7 @@ static int open_failed(struct control_call *call, const struct recording_row *ro
 		return control_answer_damaged(call, id, OBJECT_MISSING);
 	if (r == -RE_CORRUPT || r == -RE_HEADER || r == -RE_HEADER_MAC || r == -RE_PAYLOAD ||
 			r == -RE_NO_MATCH || r == -ELOOP || r == -EIO)
-		return control_answer_damaged(call, id, re_strerror(r));
+		return control_answer_damaged(call, id, error_text(r));
 	return r;
 }
 
@@ -134,7 +134,7 @@ int control_recordings_open(struct control_call *call)
 	if (r != 0)
 		return r;
 	r = open_row(call, &row, purpose);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return r;
 }
 
@@ -186,7 +186,7 @@ static int unwrap_row(struct control_call *call, const struct rec_stanza *stanza
 				call, "body", "stanza, tag and recording do not belong together");
 	if (r < 0)
 		return open_failed(call, row, r);
-	recording_row_clear(&unwrapped);
+	catalog_recording_clear(&unwrapped);
 	r = audit(call, row, "unwrap");
 	if (r < 0)
 		return r;
@@ -205,10 +205,10 @@ int control_recordings_unwrap(struct control_call *call)
 	if (r != 0)
 		return r;
 	ulid_format(stanza.recording_id, id);
-	r = recording_by_ulid(call->vault->db, stanza.recording_id, &row);
+	r = catalog_recording_by_ulid(call->vault->db, stanza.recording_id, &row);
 	if (r < 0)
 		return r == -ENOENT ? control_answer_not_found(call, "recording", id) : r;
 	r = unwrap_row(call, &stanza, &row, id);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return r;
 }

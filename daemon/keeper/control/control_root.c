@@ -40,7 +40,7 @@ static json_t *member_part(const struct root_member *member, const struct mirror
 static json_t *given_up_part(const struct mirror_row *row)
 {
 	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:I}", "name", row->name, "place",
-			view_text(row->place), "assurance", row->assurance, "state", "given up",
+			view_text(row->location), "assurance", row->assurance, "state", "given up",
 			"added_at", time_or_null(row->added_us), "given_up_at",
 			time_or_null(row->given_up_us), "given_up_epoch",
 			(json_int_t)row->given_up_epoch);
@@ -59,7 +59,7 @@ static int places_part(struct vault *vault, json_t **ret_places)
 {
 	_cleanup_free_ struct mirror_row *rows = NULL;
 	size_t n = 0;
-	int r = mirror_list(vault->db, &rows, &n);
+	int r = mirror_table_list(vault->db, &rows, &n);
 
 	if (r < 0)
 		return r;
@@ -140,7 +140,7 @@ static void note_near(
 
 	if (!order->place)
 		return;
-	snprintf(row.place, sizeof(row.place), "%s", order->place);
+	snprintf(row.location, sizeof(row.location), "%s", order->place);
 	if (mirror_place_is_near(vault, &row))
 		snprintf(ret_note, len,
 				"%s is on the same filesystem as the keeper's own directory: the loss of "
@@ -196,7 +196,7 @@ json_t *control_root_given_up(struct vault *vault)
 	size_t n = 0;
 	json_t *sentences = json_array();
 
-	if (mirror_list(vault->db, &rows, &n) < 0) {
+	if (mirror_table_list(vault->db, &rows, &n) < 0) {
 		n = 0;
 		json_array_append_new(sentences,
 				json_string("which copies of the root were given up cannot be read "
@@ -208,7 +208,7 @@ json_t *control_root_given_up(struct vault *vault)
 					json_sprintf("the copy of the root at %s, given up at epoch %" PRIu64
 						     " while it was away: with it, and the storage of that "
 						     "time, what was sealed before opens",
-							rows[i].place, rows[i].given_up_epoch));
+							rows[i].location, rows[i].given_up_epoch));
 	}
 	return sentences;
 }

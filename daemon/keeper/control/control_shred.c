@@ -49,7 +49,7 @@ static int aim_at_account_row(
 {
 	struct db *db = call->vault->db;
 	struct tally tally;
-	int r = recording_tally(db, row->id, &tally);
+	int r = catalog_tally_get(db, row->id, &tally);
 
 	if (r == 0)
 		r = check_account(call, row, &tally);
@@ -57,11 +57,11 @@ static int aim_at_account_row(
 		return r;
 	target->item = (struct erasure_item){
 			.kind = ERASE_ACCOUNT, .cause = CAUSE_SHRED, .account = row->id};
-	struct share live = tally_live(&tally);
+	struct share live = catalog_tally_live(&tally);
 	target->recordings = live.count;
 	target->plain_bytes = live.plain_bytes;
 	if (target->forecast)
-		r = recording_span(db, row->id, &target->oldest_us, &target->newest_us);
+		r = catalog_recording_span(db, row->id, &target->oldest_us, &target->newest_us);
 	if (r == 0 || r == -ENOENT)
 		r = view_account_name(call->vault, row, &target->account);
 	return r;
@@ -75,7 +75,7 @@ static int aim_at_account(struct control_call *call, struct target *target)
 	if (r != 0)
 		return r;
 	r = aim_at_account_row(call, &row, target);
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	return r;
 }
 
@@ -98,11 +98,11 @@ static int aim_at_recording_row(
 	target->plain_bytes = row->plain_bytes;
 	target->oldest_us = target->newest_us = row->recorded_us;
 	ulid_format(row->ulid, target->recording);
-	r = account_by_id(call->vault->db, row->account, &account);
+	r = catalog_account_by_id(call->vault->db, row->account, &account);
 	if (r < 0)
 		return r;
 	r = view_account_name(call->vault, &account, &target->account);
-	account_row_clear(&account);
+	catalog_account_clear(&account);
 	return r;
 }
 
@@ -114,7 +114,7 @@ static int aim_at_recording(struct control_call *call, struct target *target)
 	if (r != 0)
 		return r;
 	r = aim_at_recording_row(call, &row, target);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return r;
 }
 
@@ -177,8 +177,8 @@ static int shred_failed(struct control_call *call, const struct target *target, 
 	memcpy(why, call->vault->last_error, sizeof(why)); /* the next call may change it */
 	if (r == -RE_AWAY)
 		return control_answer_pending(call, why);
-	if (r != -RE_NOT_ERASED && erasure_is_noted(call->vault->db, &target->item) > 0)
-		return control_answer_pending(call, re_strerror(r));
+	if (r != -RE_NOT_ERASED && erasure_table_is_noted(call->vault->db, &target->item) > 0)
+		return control_answer_pending(call, error_text(r));
 	if (r != -RE_CORRUPT)
 		return r;
 	return control_answer_trouble(call, why);

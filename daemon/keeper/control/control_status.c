@@ -224,10 +224,10 @@ static int counts_part(struct vault *vault, json_t **ret_part)
 	int64_t accounts[ACCOUNT_QUARANTINE + 1];
 	struct tally tally;
 	uint64_t free_bytes;
-	int r = recording_tally(vault->db, 0, &tally);
+	int r = catalog_tally_get(vault->db, 0, &tally);
 
 	if (r == 0)
-		r = account_tally(vault->db, accounts);
+		r = catalog_account_tally(vault->db, accounts);
 	if (r == 0)
 		r = vault->store->ops->free_bytes(vault->store, &free_bytes);
 	if (r < 0)

@@ -105,7 +105,7 @@ static void check_place(json_t *checks, struct vault *vault, size_t i)
 				"see recseal-keeper(8) before anything is restarted: without its root the "
 				"vault does not open again",
 				"%s (%s) cannot be read: %s", member->name, member->location,
-				root_set_trouble(vault->root, i, r));
+				root_set_reason(vault->root, i, r));
 }
 
 static void check_root(json_t *checks, struct vault *vault)
@@ -246,12 +246,12 @@ static void check_quarantine(json_t *checks, const struct tally *tally)
 static void check_catalog(json_t *checks, struct vault *vault)
 {
 	struct tally tally;
-	int r = recording_tally(vault->db, 0, &tally);
+	int r = catalog_tally_get(vault->db, 0, &tally);
 
 	if (r < 0) {
 		doctor_change(checks, KEEPER, "catalog",
 				"restore keeper.db from a copy made after the last erasure",
-				"it cannot be read: %s", re_strerror(r));
+				"it cannot be read: %s", error_text(r));
 		return;
 	}
 	check_erasures(checks, vault, &tally);

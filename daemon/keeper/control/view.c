@@ -27,7 +27,7 @@ json_t *view_time(int64_t t_us)
 
 	if (t_us == 0)
 		return NULL;
-	rfc3339_format(t_us, text);
+	clock_format_rfc3339(t_us, text);
 	return json_string(text);
 }
 
@@ -70,7 +70,7 @@ static int cache_account(struct vault *vault, int64_t id, struct view_account_ca
 
 	if (cache->id == id)
 		return 0;
-	int r = account_by_id(vault->db, id, &row);
+	int r = catalog_account_by_id(vault->db, id, &row);
 	if (r < 0)
 		return r;
 	view_account_cache_clear(cache);
@@ -79,7 +79,7 @@ static int cache_account(struct vault *vault, int64_t id, struct view_account_ca
 		cache->id = id;
 		account_handle_format(row.handle, cache->handle);
 	}
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	return r;
 }
 
@@ -101,8 +101,8 @@ static int read_private(struct vault *vault, const struct recording_row *row,
 static const char *condition_name(int condition)
 {
 	return condition >= 0 && condition < PROBE_CONDITIONS
-			       ? probe_condition_name((enum probe_condition)condition)
-			       : probe_condition_name(PROBE_UNPROBED);
+			       ? probe_wire_condition_name((enum probe_condition)condition)
+			       : probe_wire_condition_name(PROBE_UNPROBED);
 }
 
 static json_t *duration(const struct recording_row *row)
@@ -265,9 +265,9 @@ int view_account(struct vault *vault, const struct account_row *row, json_t **re
 	int r = view_account_name(vault, row, &name);
 
 	if (r == 0)
-		r = recording_tally(vault->db, row->id, &tally);
+		r = catalog_tally_get(vault->db, row->id, &tally);
 	if (r == 0)
-		r = recording_span(vault->db, row->id, &oldest_us, &newest_us);
+		r = catalog_recording_span(vault->db, row->id, &oldest_us, &newest_us);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	account_handle_format(row->handle, handle);
@@ -277,7 +277,7 @@ int view_account(struct vault *vault, const struct account_row *row, json_t **re
 			view_time(row->deleted_us), "deleted_epoch",
 			positive((int64_t)row->deleted_epoch), "recordings",
 			view_recording_counts(&tally), "plaintext_bytes",
-			(json_int_t)tally_live(&tally).plain_bytes, "oldest_at",
+			(json_int_t)catalog_tally_live(&tally).plain_bytes, "oldest_at",
 			view_time(oldest_us), "newest_at", view_time(newest_us));
 	if (!view)
 		return -ENOMEM;

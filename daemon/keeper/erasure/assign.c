@@ -12,7 +12,7 @@
 #include "daemon/keeper/vault/expiry.h"
 #include "daemon/keeper/vault/recordings.h"
 #include "storage/tables/audit.h"
-#include "storage/tables/former_place.h"
+#include "storage/tables/former_node.h"
 
 struct assignment {
 	const struct recording_row *row;
@@ -21,9 +21,9 @@ struct assignment {
 	const char *reason;
 };
 
-static struct former_place former_place(const struct recording_row *row)
+static struct former_node former_place(const struct recording_row *row)
 {
-	return (struct former_place){row->account, row->group, row->id};
+	return (struct former_node){row->account, row->group, row->id};
 }
 
 /* Why it was in quarantine is past. Damaged private data stays as it is: it is no reason to keep
@@ -42,7 +42,7 @@ static int forget_quarantine(
 	private.quarantine_reason = NULL;
 	r = recordings_seal_private(&private, key, row->id, &sealed, &bytes);
 	recording_private_clear(&private);
-	return r < 0 ? r : recording_set_private(vault->db, row->id, sealed, bytes);
+	return r < 0 ? r : catalog_recording_set_private(vault->db, row->id, sealed, bytes);
 }
 
 static int audit(struct vault *vault, const struct assignment *a, const char *action,
@@ -86,17 +86,19 @@ static int move(struct vault *vault, void *context)
 	if (r == 0)
 		r = forget_quarantine(vault, row, key);
 	if (r == 0)
-		r = group_for(vault->db, a->account->id, expiry_bucket(row->expires_us, keep_us),
-				row->expires_us, &group, &created);
+		r = catalog_group_for(vault->db, a->account->id,
+				expiry_bucket(row->expires_us, keep_us), row->expires_us, &group,
+				&created);
 	if (r == 0)
-		r = recording_move(vault->db, row->id, a->account->id, group, RECORDING_SEALED);
+		r = catalog_recording_move(
+				vault->db, row->id, a->account->id, group, RECORDING_SEALED);
 	if (r < 0)
 		return r;
 	struct key_path to = key_path_recording(a->account->id, group, row->id);
-	struct former_place left = former_place(row);
+	struct former_node left = former_place(row);
 	r = keytree_add(vault->tree, &to, key, NULL);
 	if (r == 0)
-		r = former_place_add(vault->db, &left);
+		r = former_node_add(vault->db, &left);
 	return r < 0 ? r : audit_both(vault, a);
 }
 
@@ -111,7 +113,7 @@ int assign_recording(struct vault *vault, const struct recording_row *row,
 
 int assign_is_noted(struct vault *vault, const struct recording_row *row)
 {
-	struct former_place left = former_place(row);
+	struct former_node left = former_place(row);
 
-	return former_place_is_noted(vault->db, &left);
+	return former_node_is_noted(vault->db, &left);
 }

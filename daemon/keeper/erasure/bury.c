@@ -18,7 +18,7 @@ static int drop_keys_below(struct vault *vault, enum erasure_kind kind, int64_t 
 {
 	enum node_kind node = kind == ERASE_ACCOUNT ? NODE_KIND_ACCOUNT : NODE_KIND_GROUP;
 
-	return node_drop_children(vault->db, node_id(node, (uint64_t)id));
+	return node_table_drop_children(vault->db, node_id(node, (uint64_t)id));
 }
 
 /* An account's groups, and the keys below them. 1 when all are gone, 0 when there may be more. */
@@ -28,11 +28,11 @@ static int drop_groups(struct vault *vault, int64_t account, int64_t *left)
 	size_t n, max = (size_t)(1 + *left / GROUP_COST);
 
 	max = max < GROUPS_MAX ? max : GROUPS_MAX;
-	int r = group_some(vault->db, account, groups, max, &n);
+	int r = catalog_group_some(vault->db, account, groups, max, &n);
 	for (size_t i = 0; i < n && r >= 0; i++) {
 		r = drop_keys_below(vault, ERASE_GROUP, groups[i]);
 		if (r == 0)
-			r = group_drop(vault->db, groups[i]);
+			r = catalog_group_drop(vault->db, groups[i]);
 	}
 	*left -= (int64_t)n * GROUP_COST;
 	return r < 0 ? r : n < max;
@@ -43,11 +43,11 @@ static int bury_next(struct vault *vault, int64_t *left)
 {
 	struct burial burial;
 	int64_t asked = *left, looked_at;
-	int found = burial_next(vault->db, &burial);
+	int found = burial_table_next(vault->db, &burial);
 
 	if (found <= 0)
 		return found < 0 ? found : 1;
-	int r = burial_stride(vault->db, &burial, asked, &looked_at);
+	int r = burial_table_stride(vault->db, &burial, asked, &looked_at);
 	if (r < 0)
 		return r;
 	*left -= looked_at;
@@ -58,14 +58,14 @@ static int bury_next(struct vault *vault, int64_t *left)
 		return gone;
 	*left -= GROUP_COST;
 	r = drop_keys_below(vault, burial.kind, burial.id);
-	return r < 0 ? r : burial_done(vault->db, &burial);
+	return r < 0 ? r : burial_table_done(vault->db, &burial);
 }
 
 int bury_rows(struct vault *vault, int64_t max, bool *ret_more)
 {
 	struct burial burial;
 	int64_t left = max;
-	int r = burial_next(vault->db, &burial);
+	int r = burial_table_next(vault->db, &burial);
 
 	if (r <= 0) {
 		if (r == 0)
@@ -90,7 +90,7 @@ int bury_objects(struct vault *vault, size_t max, bool *ret_more)
 {
 	uint8_t(*ulids)[ULID_BYTES] = calloc(max, sizeof(*ulids));
 	size_t n = 0;
-	int r = ulids ? removal_list(vault->db, ulids, max, &n) : -ENOMEM;
+	int r = ulids ? erasure_table_list_removals(vault->db, ulids, max, &n) : -ENOMEM;
 
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = vault->store->ops->remove(vault->store, ulids[i]);
@@ -99,7 +99,7 @@ int bury_objects(struct vault *vault, size_t max, bool *ret_more)
 	if (r == 0 && n > 0)
 		r = db_begin(vault->db);
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = removal_done(vault->db, ulids[i]);
+		r = erasure_table_removal_done(vault->db, ulids[i]);
 	if (r == 0 && n > 0)
 		r = db_commit(vault->db);
 	if (r < 0)

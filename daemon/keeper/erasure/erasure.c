@@ -18,7 +18,7 @@
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/spool_places.h"
 #include "storage/tables/audit.h"
-#include "storage/tables/former_place.h"
+#include "storage/tables/former_node.h"
 #include "storage/tables/node_table.h"
 
 /* Paths of everything that is noted for erasure. */
@@ -73,7 +73,7 @@ static int collect_item(void *context, const struct erasure_item *item)
 	return add_victim(victims, path_of(item));
 }
 
-static int collect_place(void *context, const struct former_place *place)
+static int collect_place(void *context, const struct former_node *place)
 {
 	return add_victim(context,
 			key_path_recording(place->account, place->group, place->recording));
@@ -82,9 +82,9 @@ static int collect_place(void *context, const struct former_place *place)
 /* All that is noted. */
 static int collect(struct vault *vault, struct victims *victims)
 {
-	int r = erasure_each(vault->db, collect_item, victims);
+	int r = erasure_table_each(vault->db, collect_item, victims);
 
-	return r < 0 ? r : former_place_each(vault->db, collect_place, victims);
+	return r < 0 ? r : former_node_each(vault->db, collect_place, victims);
 }
 
 static int audit(struct vault *vault, const char *action, const char *subject, uid_t uid,
@@ -106,15 +106,15 @@ static int subject_of(struct vault *vault, const struct erasure_item *item,
 {
 	uint8_t ulid[ULID_BYTES];
 	struct account_row row;
-	int r = account_by_id(vault->db, item->account, &row);
+	int r = catalog_account_by_id(vault->db, item->account, &row);
 
 	if (r < 0)
 		return r;
 	account_handle_format(row.handle, ret_text);
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	if (item->kind != ERASE_RECORDING)
 		return 0;
-	r = recording_ulid(vault->db, item->recording, ulid);
+	r = catalog_recording_ulid(vault->db, item->recording, ulid);
 	if (r == 0)
 		ulid_format(ulid, ret_text);
 	return r;
@@ -130,7 +130,7 @@ static int note_item(
 	int r = subject_of(vault, item, subject);
 
 	if (r == 0)
-		r = erasure_note(vault->db, item);
+		r = erasure_table_note(vault->db, item);
 	return r < 0 ? r
 		     : audit(vault, actions[item->kind], subject, uid, reason,
 				       keytree_epoch(vault->tree));
@@ -204,10 +204,10 @@ static int finish(
 	if (r == 0)
 		r = epoch_apply(vault, next);
 	if (r == 0)
-		r = erasure_finish(vault->db, result->destroyed_us, next->epoch,
+		r = erasure_table_finish(vault->db, result->destroyed_us, next->epoch,
 				&result->recordings, &result->plain_bytes);
 	if (r == 0)
-		r = former_place_finish(vault->db);
+		r = former_node_finish(vault->db);
 	if (r == 0)
 		r = audit(vault, result->only_moves ? "replaced" : "destroyed", "epoch", 0, NULL,
 				next->epoch);
@@ -258,7 +258,7 @@ static void alarm_not_proved(struct vault *vault, int proof)
 					   : "whether keys were destroyed cannot be checked";
 
 	vault_trouble(vault, "%s after epoch %" PRIu64 ": %s", what, keytree_epoch(vault->tree),
-			re_strerror(proof));
+			error_text(proof));
 	event_log(LOG_ALERT, EVENT_KEY_TROUBLE, &fields, "%s: do not rely on this erasure", what);
 }
 
@@ -347,7 +347,7 @@ static const char *why_not(const struct vault *vault, int r)
 {
 	const struct root_member *away = root_set_away(vault->root);
 
-	return away ? away->why_away.text : root_set_trouble(vault->root, 0, r);
+	return away ? away->why_away.text : root_set_reason(vault->root, 0, r);
 }
 
 /* Steps 2 to 5 on what is staged. */
@@ -382,7 +382,7 @@ static void tell_of_damage(struct vault *vault)
 	node_describe(damaged, node, sizeof(node));
 	switch (damage) {
 	case KEYTREE_WHOLE:
-		vault_trouble(vault, "the erasure cannot be staged: %s", re_strerror(-RE_CORRUPT));
+		vault_trouble(vault, "the erasure cannot be staged: %s", error_text(-RE_CORRUPT));
 		break;
 	case KEYTREE_NODE:
 		vault_trouble(vault,
@@ -446,7 +446,7 @@ static int stop_at_item(void *context, const struct erasure_item *item)
 	return 1;
 }
 
-static int stop_at_place(void *context, const struct former_place *place)
+static int stop_at_place(void *context, const struct former_node *place)
 {
 	return 1;
 }
@@ -454,10 +454,10 @@ static int stop_at_place(void *context, const struct former_place *place)
 int erasure_retry(struct vault *vault)
 {
 	struct erasure_result result;
-	int any = erasure_each(vault->db, stop_at_item, NULL);
+	int any = erasure_table_each(vault->db, stop_at_item, NULL);
 
 	if (any == 0)
-		any = former_place_each(vault->db, stop_at_place, NULL);
+		any = former_node_each(vault->db, stop_at_place, NULL);
 	return any <= 0 ? any : erasure_run(vault, NULL, 0, 0, NULL, &result);
 }
 

@@ -23,15 +23,15 @@ struct erasure_result {
 
 /* Erases n items in one epoch. Returns only when the erasure point is passed, and the catalog
  * durably says for all that was below them that it is destroyed. uid and reason go to the audit
- * log. -errno or -RE_*: then nothing is destroyed yet; but what is noted by then (erasure_is_noted)
- * is carried out later, or (after the erasure point) said to be destroyed at the next start. With
- * -RE_CORRUPT the vault's trouble says what is damaged; with -RE_AWAY, which mirror of the root it
- * waits for. */
+ * log. -errno or -RE_*: then nothing is destroyed yet; but what is noted by then
+ * (erasure_table_is_noted) is carried out later, or (after the erasure point) said to be destroyed
+ * at the next start. With -RE_CORRUPT the vault's trouble says what is damaged; with -RE_AWAY, which
+ * mirror of the root it waits for. */
 int erasure_run(struct vault *vault, const struct erasure_item *items, size_t n, uid_t uid,
 		const char *reason, struct erasure_result *ret_result);
 
 /* The same without items of its own: prepare changes what it will, and notes former places
- * (former_place.h), in the transaction that stages the epoch, so that the one is not without the
+ * (former_node.h), in the transaction that stages the epoch, so that the one is not without the
  * other. Below 0 from prepare: nothing has changed. */
 int erasure_run_with(struct vault *vault, int (*prepare)(struct vault *vault, void *context),
 		void *context, struct erasure_result *ret_result);

@@ -50,7 +50,8 @@ int retention_run(struct vault *vault, size_t max, bool *ret_more)
 	_cleanup_free_ struct erasure_item *items = calloc(max, sizeof(*items));
 	struct erasure_result result;
 	size_t n = 0;
-	int r = groups && items ? group_due(vault->db, clock_now_us(&vault->clock), groups, max, &n)
+	int r = groups && items ? catalog_group_due(vault->db, clock_now_us(&vault->clock), groups,
+						  max, &n)
 				: -ENOMEM;
 
 	if (r < 0)
@@ -115,7 +116,7 @@ static int expire(struct retention *retention)
 		return 0;
 	if (retention->expired_us > 0 && boottime_us() - retention->expired_us < interval_us(vault))
 		return 0;
-	int r = group_next_due(vault->db, &due_us);
+	int r = catalog_group_next_due(vault->db, &due_us);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
@@ -131,7 +132,7 @@ static void note_outcome(struct retention *retention, int r, const char *what)
 {
 	if (r < 0 && !retention->in_trouble)
 		event_log(LOG_ERR, EVENT_KEY_TROUBLE, NULL, "%s: %s; it is tried again", what,
-				re_strerror(r));
+				error_text(r));
 	retention->in_trouble = r < 0;
 }
 

@@ -57,13 +57,13 @@ int root_move(struct vault *vault, FILE *errors)
 		r = pair_with_new(vault, fresh);
 	if (r < 0) {
 		root_provider_free(fresh);
-		fprintf(errors, "cannot make a place for the root: %s\n", re_strerror(r));
+		fprintf(errors, "cannot make a place for the root: %s\n", error_text(r));
 		return r;
 	}
 	r = erasure_run(vault, NULL, 0, 0, NULL, &result);
 	if (r < 0)
 		fprintf(errors, "cannot move the root: %s; start again to finish or undo it\n",
-				re_strerror(r));
+				error_text(r));
 	if (r == 0)
 		r = root_place_settle(vault, errors);
 	return r < 0 ? r : audit_move(vault);

@@ -19,7 +19,7 @@ struct ingest_job *ingest_abort(struct ingest_job *job)
 		return NULL;
 	object_draft_close(&job->draft);
 	recording_private_clear(&job->private);
-	recording_row_clear(&job->row);
+	catalog_recording_clear(&job->row);
 	free(job->header);
 	secret_free(job->keys);
 	free(job);
@@ -47,7 +47,7 @@ void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start)
 static int quarantine_reason(
 		struct vault *vault, const struct account_row *account, const char **ret_why)
 {
-	int noted = erasure_noted(vault->db, account->id);
+	int noted = erasure_table_account_is_noted(vault->db, account->id);
 
 	if (noted < 0)
 		return noted;
@@ -83,11 +83,11 @@ static int find_account(struct vault *vault, const struct ingest_request *reques
 			r = quarantine_reason(vault, &row, &why);
 	}
 	if (r == 0 && why) {
-		account_row_clear(&row);
-		r = account_by_id(vault->db, vault->quarantine_account, &row);
+		catalog_account_clear(&row);
+		r = catalog_account_by_id(vault->db, vault->quarantine_account, &row);
 	}
 	if (r < 0) {
-		account_row_clear(&row);
+		catalog_account_clear(&row);
 		return r;
 	}
 	*ret_row = row;
@@ -144,7 +144,7 @@ static int set_time(json_t *object, const char *key, int64_t t_us)
 {
 	char text[RFC3339_BYTES];
 
-	rfc3339_format(t_us, text);
+	clock_format_rfc3339(t_us, text);
 	return json_object_set_new(object, key, json_string(text));
 }
 
@@ -181,9 +181,9 @@ static int make_header(struct ingest_job *job)
 	randombytes_buf(job->keys->recording, sizeof(job->keys->recording));
 	randombytes_buf(job->keys->file, sizeof(job->keys->file));
 	randombytes_buf(job->nonce, sizeof(job->nonce));
-	age_payload_key(job->keys->file, job->nonce, job->keys->payload);
-	return rec_header_build(&binding, job->keys->recording, job->keys->file, tag, strlen(tag),
-			&job->header, &job->header_bytes);
+	age_stream_payload_key(job->keys->file, job->nonce, job->keys->payload);
+	return rec_stanza_build_header(&binding, job->keys->recording, job->keys->file, tag,
+			strlen(tag), &job->header, &job->header_bytes);
 }
 
 static int fill(struct vault *vault, struct ingest_job *job, const struct ingest_request *request)
@@ -197,7 +197,7 @@ static int fill(struct vault *vault, struct ingest_job *job, const struct ingest
 	job->row.account = account.id;
 	job->row.state = quarantine ? RECORDING_QUARANTINED : RECORDING_SEALED;
 	memcpy(job->account_handle, account.handle, sizeof(job->account_handle));
-	account_row_clear(&account);
+	catalog_account_clear(&account);
 	memcpy(job->source, request->source, sizeof(job->source));
 	fill_row(vault, job, request);
 	ulid_new(job->row.sealed_us, job->row.ulid);
@@ -250,7 +250,7 @@ static int find_existing(struct vault *vault, const struct ingest_request *reque
 		uint8_t ret_existing[static ULID_BYTES])
 {
 	struct recording_row row;
-	int r = recording_by_source(vault->db, request->source, &row);
+	int r = catalog_recording_by_source(vault->db, request->source, &row);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
@@ -260,13 +260,13 @@ static int find_existing(struct vault *vault, const struct ingest_request *reque
 	if (r == 0)
 		r = recording_is_live(row.state) ? compare_sidecars(vault, &row, request)
 						 : INGEST_EXISTS;
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return r;
 }
 
 uint64_t ingest_unwritten_bytes(const struct ingest_job *job)
 {
-	uint64_t all = age_sealed_bytes((uint64_t)job->row.plain_bytes);
+	uint64_t all = age_stream_sealed_bytes((uint64_t)job->row.plain_bytes);
 	struct stat st;
 
 	if (fstat(job->draft.fd, &st) < 0 || (uint64_t)st.st_size >= all)
@@ -277,7 +277,7 @@ uint64_t ingest_unwritten_bytes(const struct ingest_job *job)
 /* A filesystem that does not say how much is free says 0: then writing will tell. */
 static int check_room(struct vault *vault, const struct ingest_request *request)
 {
-	uint64_t free_bytes, need = age_sealed_bytes(request->plain_bytes);
+	uint64_t free_bytes, need = age_stream_sealed_bytes(request->plain_bytes);
 	int r = vault->store->ops->free_bytes(vault->store, &free_bytes);
 
 	if (r < 0 || free_bytes == 0)

@@ -23,7 +23,7 @@ static int check_bytes(int fd, off_t offset, const uint8_t *expected, size_t len
 {
 	_cleanup_free_ uint8_t *found = malloc(len);
 	size_t n;
-	int r = found ? pread_full(fd, found, len, offset, &n) : -ENOMEM;
+	int r = found ? io_pread_full(fd, found, len, offset, &n) : -ENOMEM;
 
 	if (r < 0)
 		return r;
@@ -35,19 +35,19 @@ static int check_bytes(int fd, off_t offset, const uint8_t *expected, size_t len
 static int check_final_chunk(const struct ingest_job *job)
 {
 	off_t payload = (off_t)(job->header_bytes + AGE_PAYLOAD_NONCE_BYTES);
-	uint64_t plain = (uint64_t)job->row.plain_bytes, sealed = age_sealed_bytes(plain);
+	uint64_t plain = (uint64_t)job->row.plain_bytes, sealed = age_stream_sealed_bytes(plain);
 	uint64_t last = plain ? (plain - 1) / AGE_CHUNK_BYTES : 0;
 	size_t len = (size_t)(sealed - last * AGE_SEALED_CHUNK_BYTES), n;
 	_cleanup_free_ uint8_t *chunk = malloc(2 * len);
 
 	if (!chunk)
 		return -ENOMEM;
-	int r = pread_full(job->draft.fd, chunk, len,
+	int r = io_pread_full(job->draft.fd, chunk, len,
 			payload + (off_t)(last * AGE_SEALED_CHUNK_BYTES), &n);
 	if (r == 0 && n != len)
 		r = -RE_PAYLOAD;
 	if (r == 0)
-		r = age_chunk_open(job->keys->payload, last, true, chunk, len, chunk + len);
+		r = age_stream_open_chunk(job->keys->payload, last, true, chunk, len, chunk + len);
 	sodium_memzero(chunk, 2 * len);
 	return r;
 }
@@ -57,7 +57,7 @@ static int check_final_chunk(const struct ingest_job *job)
 static int verify_object(struct ingest_job *job)
 {
 	uint64_t expected = job->header_bytes + AGE_PAYLOAD_NONCE_BYTES +
-			    age_sealed_bytes((uint64_t)job->row.plain_bytes);
+			    age_stream_sealed_bytes((uint64_t)job->row.plain_bytes);
 	struct stat st;
 
 	if (fstat(job->draft.fd, &st) < 0)
@@ -77,15 +77,15 @@ static int verify_object(struct ingest_job *job)
 static int check_account(struct vault *vault, const struct ingest_job *job)
 {
 	struct account_row row;
-	int r = account_by_id(vault->db, job->row.account, &row);
+	int r = catalog_account_by_id(vault->db, job->row.account, &row);
 
 	if (r < 0)
 		return r;
 	enum account_state state = row.state;
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	if (state == ACCOUNT_DELETED || state == ACCOUNT_CLOSED)
 		return -RE_REFUSED;
-	r = erasure_noted(vault->db, job->row.account);
+	r = erasure_table_account_is_noted(vault->db, job->row.account);
 	return r > 0 ? -RE_REFUSED : r;
 }
 
@@ -100,9 +100,9 @@ static int check_source(
 						       sizeof(jobs[i]->source)) == 0)
 			return -EEXIST;
 	}
-	int r = recording_by_source(vault->db, jobs[i]->source, &row);
+	int r = catalog_recording_by_source(vault->db, jobs[i]->source, &row);
 	if (r == 0)
-		recording_row_clear(&row);
+		catalog_recording_clear(&row);
 	return r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
 }
 
@@ -111,11 +111,12 @@ static int catalogue(struct vault *vault, struct ingest_job *job)
 	struct recording_row *row = &job->row;
 	char id[ULID_TEXT_CHARS + 1];
 	bool created;
-	int r = group_for(vault->db, row->account, expiry_bucket(row->expires_us, job->keep_us),
-			row->expires_us, &row->group, &created);
+	int r = catalog_group_for(vault->db, row->account,
+			expiry_bucket(row->expires_us, job->keep_us), row->expires_us, &row->group,
+			&created);
 
 	if (r == 0)
-		r = recording_add(vault->db, row, job->source);
+		r = catalog_recording_add(vault->db, row, job->source);
 	if (r < 0)
 		return r;
 	struct key_path path = key_path_recording(row->account, row->group, row->id);
@@ -126,7 +127,8 @@ static int catalogue(struct vault *vault, struct ingest_job *job)
 		r = recordings_seal_private(&job->private, job->keys->recording, row->id,
 				&row->private, &row->private_bytes);
 	if (r == 0)
-		r = recording_set_private(vault->db, row->id, row->private, row->private_bytes);
+		r = catalog_recording_set_private(
+				vault->db, row->id, row->private, row->private_bytes);
 	if (r < 0)
 		return r;
 	ulid_format(row->ulid, id);
@@ -147,7 +149,7 @@ static int catalogue_apart(struct vault *vault, struct ingest_job *job, int *ret
 	r = catalogue(vault, job);
 	if (r == -RE_CORRUPT || r == -EEXIST) {
 		*ret_result = r;
-		vault_trouble(vault, "a recording cannot be catalogued: %s", re_strerror(r));
+		vault_trouble(vault, "a recording cannot be catalogued: %s", error_text(r));
 		(void)vault->store->ops->remove(vault->store, job->row.ulid);
 		return db_savepoint_end(vault->db, false);
 	}
@@ -239,7 +241,7 @@ void ingest_commit(struct vault *vault, struct ingest_job **jobs, size_t n, int 
 	if (r == 0)
 		r = catalogue_all(vault, jobs, n, results, &doubtful);
 	if (r < 0) {
-		vault_trouble(vault, "recordings cannot be catalogued: %s", re_strerror(r));
+		vault_trouble(vault, "recordings cannot be catalogued: %s", error_text(r));
 		/* A commit whose sync failed may come to light again at the next start, and then
 		 * the objects must be there: only a restart can tell. */
 		if (doubtful)

@@ -71,7 +71,7 @@ static int read_condition(const json_t *probe, enum probe_condition *ret_conditi
 	const char *name = json_string_value(json_object_get(probe, "condition"));
 
 	for (int i = 0; name && i < PROBE_CONDITIONS; i++) {
-		if (strcmp(name, probe_condition_name((enum probe_condition)i)) == 0) {
+		if (strcmp(name, probe_wire_condition_name((enum probe_condition)i)) == 0) {
 			*ret_condition = (enum probe_condition)i;
 			return 0;
 		}

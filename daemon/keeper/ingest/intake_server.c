@@ -87,7 +87,7 @@ static int reply_failed(struct session *session, int64_t job, int error, bool re
 {
 	return reply(session,
 			json_pack("{s:s, s:I, s:s, s:b}", "op", "failed", "job", (json_int_t)job,
-					"error", re_strerror(error), "retry", retry),
+					"error", error_text(error), "retry", retry),
 			NULL);
 }
 
@@ -194,7 +194,7 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 	if (r > 0)
 		return reply_already(session, number, existing, r == INGEST_EXISTS);
 	if (r < 0) {
-		vault_trouble(vault, "a recording cannot be sealed: %s", re_strerror(r));
+		vault_trouble(vault, "a recording cannot be sealed: %s", error_text(r));
 		return reply_failed(session, number, r, r != -EFBIG);
 	}
 	session->jobs[session->n_jobs++] = (struct open_job){number, job};
@@ -368,7 +368,7 @@ static void on_session_ready(uv_poll_t *poll, int status, int events)
 	}
 	if (r != -ECONNRESET && r != -EPIPE)
 		event_log(LOG_ERR, EVENT_PLAIN, NULL, "closing the connection to the intake: %s",
-				re_strerror(r));
+				error_text(r));
 	session_end(session);
 }
 
@@ -415,7 +415,7 @@ static void on_listen_readable(uv_poll_t *poll, int status, int events)
 		if (!server->told_refused)
 			event_log(LOG_WARNING, EVENT_REFUSED, NULL, "intake connection refused: %s",
 					r == -RE_BUSY ? "another recseald is connected"
-						      : re_strerror(r));
+						      : error_text(r));
 		close(fd);
 	}
 	server->told_refused = r < 0;

@@ -44,14 +44,14 @@ const uint8_t *key_pack_find(const struct key_pack *pack, uint64_t id)
 void key_pack_seal(const struct key_pack *pack, uint64_t parent, uint64_t epoch,
 		const uint8_t parent_key[static NODE_KEY_BYTES], struct node_pack *ret_sealed)
 {
-	struct node_place place = {parent, key_pack_id(pack, 0), epoch};
+	struct node_position place = {parent, key_pack_id(pack, 0), epoch};
 	size_t len = pack->n * NODE_ENTRY_BYTES;
 
 	ret_sealed->parent = parent;
 	ret_sealed->first = place.id;
 	ret_sealed->epoch = epoch;
 	ret_sealed->len = len + SEAL_OVERHEAD_BYTES;
-	node_keys_seal(parent_key, &place, pack->entry[0], len, ret_sealed->sealed);
+	key_seal_pack(parent_key, &place, pack->entry[0], len, ret_sealed->sealed);
 }
 
 /* What is found by its place must be in its place. */
@@ -69,10 +69,10 @@ static bool in_order(const struct key_pack *pack, uint64_t first)
 int key_pack_open(struct key_pack *pack, const struct node_pack *sealed,
 		const uint8_t parent_key[static NODE_KEY_BYTES])
 {
-	struct node_place place = {sealed->parent, sealed->first, sealed->epoch};
+	struct node_position place = {sealed->parent, sealed->first, sealed->epoch};
 
 	pack->n = 0;
-	int r = node_keys_open(parent_key, &place, sealed->sealed, sealed->len, pack->entry[0]);
+	int r = key_seal_open_pack(parent_key, &place, sealed->sealed, sealed->len, pack->entry[0]);
 	if (r < 0)
 		return r;
 	pack->n = (sealed->len - SEAL_OVERHEAD_BYTES) / NODE_ENTRY_BYTES;
@@ -87,7 +87,7 @@ int key_pack_load(struct key_pack *pack, struct db *db, enum node_set set, uint6
 		uint64_t id, const uint8_t parent_key[static NODE_KEY_BYTES])
 {
 	struct node_pack sealed;
-	int r = node_pack_get(db, set, parent, id, &sealed);
+	int r = node_table_pack_get(db, set, parent, id, &sealed);
 
 	pack->n = 0;
 	return r < 0 ? r : key_pack_open(pack, &sealed, parent_key);

@@ -43,9 +43,9 @@ enum keytree_damage keytree_damaged(const struct keytree *tree, uint64_t *ret_no
 int keytree_open_row(const struct node_row *row, const uint8_t parent_key[static NODE_KEY_BYTES],
 		uint8_t *ret_key)
 {
-	struct node_place place = {row->parent, row->id, row->epoch};
+	struct node_position place = {row->parent, row->id, row->epoch};
 
-	return node_key_open(parent_key, &place, row->sealed, ret_key);
+	return key_seal_open_node(parent_key, &place, row->sealed, ret_key);
 }
 
 /* Opens a child's key from its own row, else from its parent's packs. pack is where to look into
@@ -54,7 +54,7 @@ static int open_child(struct db *db, enum node_set set, struct key_pack *pack, u
 		uint64_t id, const uint8_t parent_key[static NODE_KEY_BYTES], uint8_t *ret_key)
 {
 	struct node_row row;
-	int r = set == NODE_PRESENT ? node_get(db, parent, id, &row) : -ENOENT;
+	int r = set == NODE_PRESENT ? node_table_get(db, parent, id, &row) : -ENOENT;
 
 	if (r == 0)
 		return keytree_open_row(&row, parent_key, ret_key);
@@ -102,15 +102,15 @@ int keytree_open(struct keytree *tree, const struct key_path *path,
 static int add_one(struct keytree *tree, uint64_t parent, uint64_t id, const uint8_t *key,
 		uint8_t *fresh)
 {
-	struct node_place place = {parent, id, tree->epoch};
+	struct node_position place = {parent, id, tree->epoch};
 	struct node_row row = {.parent = parent, .id = id, .epoch = tree->epoch};
 
 	if (key)
 		memcpy(fresh, key, NODE_KEY_BYTES);
 	else
 		randombytes_buf(fresh, NODE_KEY_BYTES);
-	node_key_seal(tree->walk, &place, fresh, row.sealed);
-	int r = node_add(tree->db, &row);
+	key_seal_node(tree->walk, &place, fresh, row.sealed);
+	int r = node_table_add(tree->db, &row);
 	if (r == 0)
 		memcpy(tree->walk, fresh, NODE_KEY_BYTES);
 	return r;
@@ -164,7 +164,7 @@ static int hash_rows(struct db *db, crypto_generichash_state *state)
 {
 	struct node_row *rows = NULL;
 	size_t n = 0;
-	int r = node_list(db, NODE_ROOT, &rows, &n);
+	int r = node_table_list(db, NODE_ROOT, &rows, &n);
 
 	for (size_t i = 0; i < n; i++)
 		hash_sealed(state, rows[i].id, rows[i].epoch, rows[i].sealed,
@@ -179,7 +179,7 @@ static int hash_packs(struct db *db, enum node_set set, crypto_generichash_state
 	uint64_t from = NODE_ID_FIRST;
 	int r;
 
-	while ((r = node_pack_next(db, set, NODE_ROOT, from, &pack)) == 0) {
+	while ((r = node_table_pack_next(db, set, NODE_ROOT, from, &pack)) == 0) {
 		hash_sealed(state, pack.first, pack.epoch, pack.sealed, pack.len);
 		from = pack.first + 1;
 	}

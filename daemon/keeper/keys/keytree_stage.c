@@ -63,7 +63,7 @@ static int fill(struct visit *visit)
 
 	if (visit->in_at < in->n || visit->in_done)
 		return !visit->in_done;
-	int r = node_pack_next(visit->staging->tree->db, NODE_PRESENT, visit->parent,
+	int r = node_table_pack_next(visit->staging->tree->db, NODE_PRESENT, visit->parent,
 			visit->in_from, &sealed);
 	if (r == 0)
 		r = key_pack_open(in, &sealed, visit->level->old);
@@ -113,7 +113,7 @@ static int flush(struct visit *visit)
 		return 0;
 	key_pack_seal(&here->out, visit->parent, tree->epoch + 1, here->fresh, &sealed);
 	here->out.n = 0;
-	return node_stage_pack(tree->db, &sealed);
+	return node_table_stage_pack(tree->db, &sealed);
 }
 
 static int keep(struct visit *visit, uint64_t id, const uint8_t key[static NODE_KEY_BYTES])
@@ -172,12 +172,12 @@ static int stage_children(struct visit *visit)
 {
 	struct keytree *tree = visit->staging->tree;
 	struct child child;
-	int r = node_stage_parent(tree->db, visit->parent, tree->epoch + 1);
+	int r = node_table_stage_parent(tree->db, visit->parent, tree->epoch + 1);
 
 	visit->level->in.n = 0;
 	visit->level->out.n = 0;
 	if (r == 0)
-		r = node_list(tree->db, visit->parent, &visit->row, &visit->rows);
+		r = node_table_list(tree->db, visit->parent, &visit->row, &visit->rows);
 	if (r < 0)
 		return damaged(visit, r, KEYTREE_CHILDREN, visit->parent);
 	while ((r = next_child(visit, &child)) > 0) {

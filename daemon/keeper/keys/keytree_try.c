@@ -33,7 +33,7 @@ static void add_key(struct reach *reach, const uint8_t key[static NODE_KEY_BYTES
 static int try_row(struct db *db, const struct reach *parent, struct reach *child)
 {
 	struct node_row row;
-	int r = node_get(db, parent->id, child->id, &row);
+	int r = node_table_get(db, parent->id, child->id, &row);
 
 	for (unsigned i = 0; i < parent->n && r == 0; i++) {
 		if (keytree_open_row(&row, parent->key[i], child->key[child->n]) == 0) {
@@ -48,7 +48,7 @@ static int look_into(struct db *db, enum node_set set, const struct reach *paren
 		struct looked *looked)
 {
 	struct node_pack sealed;
-	int r = node_pack_get(db, set, parent->id, id, &sealed);
+	int r = node_table_pack_get(db, set, parent->id, id, &sealed);
 
 	looked->tried = r == 0;
 	looked->pack.n = 0;
@@ -66,7 +66,7 @@ static int try_pack(struct db *db, enum node_set set, struct reach *parent, stru
 {
 	struct looked *looked = &parent->looked[set];
 	uint64_t first = 0;
-	int r = looked->tried ? node_pack_find(db, set, parent->id, child->id, &first) : 0;
+	int r = looked->tried ? node_table_pack_find(db, set, parent->id, child->id, &first) : 0;
 
 	if (r == 0 && (!looked->tried || looked->first != first))
 		r = look_into(db, set, parent, child->id, looked);

@@ -139,9 +139,9 @@ int epoch_discard(struct vault *vault)
 	if (root_set_away(vault->root)) {
 		r = keytree_top_digest(vault->db, true, top);
 		if (r == 0)
-			r = mirror_set_void(vault->db, top);
+			r = mirror_table_set_void(vault->db, top);
 	}
-	return r < 0 ? r : node_discard_staged(vault->db);
+	return r < 0 ? r : node_table_discard_staged(vault->db);
 }
 
 int epoch_apply(struct vault *vault, const struct root_record *next)
@@ -153,7 +153,7 @@ int epoch_apply(struct vault *vault, const struct root_record *next)
 		return r;
 	row.epoch = next->epoch;
 	memcpy(row.anchor, next->anchor, sizeof(row.anchor));
-	r = node_apply_staged(vault->db);
+	r = node_table_apply_staged(vault->db);
 	return r < 0 ? r : db_vault_put(vault->db, &row);
 }
 
@@ -165,7 +165,7 @@ void epoch_witness(struct vault *vault)
 	vault->witness_owed = r < 0;
 	if (r < 0)
 		vault_trouble(vault, "the object folder cannot keep a note of the epoch: %s",
-				re_strerror(r));
+				error_text(r));
 }
 
 int epoch_enter(struct vault *vault, const struct root_record *next)

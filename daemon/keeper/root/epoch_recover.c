@@ -44,7 +44,7 @@ static int fit_of(struct vault *vault, const struct vault_row *row,
 		return 0;
 	if (!present && !forward)
 		return 0;
-	if (forward && (r = node_any_staged(vault->db)) <= 0)
+	if (forward && (r = node_table_any_staged(vault->db)) <= 0)
 		return r;
 	r = keytree_check_top(vault->db, forward, record->key, record->top_digest);
 	if (r == 0)
@@ -61,7 +61,7 @@ static int cannot(struct vault *vault, int r, const char *what, FILE *errors)
 				what, vault->config->keeper_dir);
 	else if (r < 0)
 		fprintf(errors, "cannot %s in %s: %s\n", what, vault->config->keeper_dir,
-				re_strerror(r));
+				error_text(r));
 	return r;
 }
 
@@ -81,7 +81,7 @@ static int read_member(struct vault *vault, size_t i, struct slots *slots, FILE 
 	}
 	if (r < 0)
 		fprintf(errors, "the root slots cannot be read: %s\n",
-				root_set_trouble(vault->root, i, r));
+				root_set_reason(vault->root, i, r));
 	return r;
 }
 
@@ -131,7 +131,7 @@ static int check_newer(struct vault *vault, const struct slots *slots,
 		const struct root_record *chosen, FILE *errors)
 {
 	uint8_t void_top[ROOT_DIGEST_BYTES];
-	int voided = mirror_get_void(vault->db, void_top);
+	int voided = mirror_table_get_void(vault->db, void_top);
 
 	if (voided < 0)
 		return voided;
@@ -240,7 +240,7 @@ static int settle(struct vault *vault, const struct slots *slots, const struct c
 {
 	int r = settle_slots(vault, slots, choice);
 
-	if (r < 0 || choice->fit == FIT_FORWARD || (r = node_any_staged(vault->db)) <= 0)
+	if (r < 0 || choice->fit == FIT_FORWARD || (r = node_table_any_staged(vault->db)) <= 0)
 		return r;
 	r = db_begin(vault->db);
 	if (r == 0)

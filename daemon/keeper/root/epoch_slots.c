@@ -34,6 +34,6 @@ bool epoch_slot_lose(struct vault *vault, size_t i, int r)
 {
 	if (root_set_present(vault->root) < 2)
 		return false;
-	root_set_lose(vault->root, i, root_set_trouble(vault->root, i, r));
+	root_set_lose(vault->root, i, root_set_reason(vault->root, i, r));
 	return true;
 }

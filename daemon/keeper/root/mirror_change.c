@@ -19,7 +19,7 @@
 
 static int failed(int r, char why[static ROOT_TROUBLE_BYTES])
 {
-	return r < 0 && !*why ? mirror_say(r, why, "%s", re_strerror(r)) : r;
+	return r < 0 && !*why ? mirror_say(r, why, "%s", error_text(r)) : r;
 }
 
 /* One change of the table, and its record, in a transaction. */
@@ -30,13 +30,13 @@ static int apply(struct vault *vault, struct mirror_row *row, enum change change
 {
 	switch (change) {
 	case CHANGE_ADD:
-		return mirror_add(vault->db, row);
+		return mirror_table_add(vault->db, row);
 	case CHANGE_PUT:
-		return mirror_put(vault->db, row);
+		return mirror_table_put(vault->db, row);
 	case CHANGE_REMOVE:
 		break;
 	}
-	return mirror_remove(vault->db, row->id);
+	return mirror_table_remove(vault->db, row->id);
 }
 
 static int record(struct vault *vault, struct mirror_row *row, enum change change,
@@ -61,7 +61,7 @@ static int record(struct vault *vault, struct mirror_row *row, enum change chang
 		return r;
 	}
 	event_log(LOG_NOTICE, EVENT_PLAIN, NULL, "%s: %s (%s), by uid %u", action, row->name,
-			row->place, (unsigned)order->uid);
+			row->location, (unsigned)order->uid);
 	return 0;
 }
 
@@ -83,7 +83,7 @@ static int add_member(struct vault *vault, const struct mirror_row *row,
 			.provider = provider};
 
 	snprintf(member.name, sizeof(member.name), "%s", row->name);
-	snprintf(member.location, sizeof(member.location), "%s", row->place);
+	snprintf(member.location, sizeof(member.location), "%s", row->location);
 	snprintf(member.why_away.text, sizeof(member.why_away.text), "%s", trouble);
 	return root_set_add(vault->root, &member);
 }
@@ -204,7 +204,7 @@ int mirror_add_new(struct vault *vault, const struct mirror_order *order,
 	if (r < 0)
 		return r;
 	snprintf(row.name, sizeof(row.name), "%s", order->name);
-	snprintf(row.place, sizeof(row.place), "%s", order->place);
+	snprintf(row.location, sizeof(row.location), "%s", order->place);
 	r = record(vault, &row, CHANGE_ADD, order, "add root mirror");
 	if (r == 0)
 		r = settle_new(vault, &row, order, why);
@@ -268,7 +268,7 @@ static int drop_member(struct vault *vault, size_t i, const struct mirror_order 
 {
 	const struct root_member *member = &vault->root->member[i];
 	struct mirror_row row;
-	int r = mirror_by_id(vault->db, member->id, &row);
+	int r = mirror_table_by_id(vault->db, member->id, &row);
 
 	if (r < 0)
 		return r;
@@ -303,7 +303,7 @@ static int check_not_in_use(struct vault *vault, const struct mirror_row *row,
 			return mirror_say(-RE_REFUSED, why,
 					"%.120s is where the root mirror %s is now, not the one that was "
 					"given up there",
-					row->place, member->name);
+					row->location, member->name);
 	}
 	return 0;
 }
@@ -315,7 +315,7 @@ static int find_given_up(struct vault *vault, const char *name, struct mirror_ro
 {
 	_cleanup_free_ struct mirror_row *rows = NULL;
 	size_t n = 0;
-	int r = mirror_list(vault->db, &rows, &n);
+	int r = mirror_table_list(vault->db, &rows, &n);
 	bool found = false;
 
 	*ret_back = false;
@@ -379,7 +379,7 @@ static int replace_mirror(struct vault *vault, const struct mirror_order *order,
 	if (r < 0)
 		return r;
 	snprintf(row.name, sizeof(row.name), "%s", order->name);
-	snprintf(row.place, sizeof(row.place), "%s", order->place);
+	snprintf(row.location, sizeof(row.location), "%s", order->place);
 	r = record(vault, &row, CHANGE_ADD, order, "replace root mirror");
 	if (r == 0)
 		r = settle_new(vault, &row, order, why);
@@ -396,13 +396,13 @@ static int give_up_own(struct vault *vault, const struct mirror_order *order)
 			.given_up_us = clock_now_us(&vault->clock),
 			.given_up_epoch = vault_epoch(vault)};
 	struct mirror_row before;
-	int r = mirror_find(vault->db, MIRROR_MAIN, MIRROR_GIVEN_UP, &before);
+	int r = mirror_table_find(vault->db, MIRROR_MAIN, MIRROR_GIVEN_UP, &before);
 
 	if (r == 0 && before.given_up_epoch == row.given_up_epoch)
 		return 0; /* an attempt that was cut short */
 	if (r < 0 && r != -ENOENT)
 		return r;
-	snprintf(row.place, sizeof(row.place), "%s", vault->config->keeper_dir);
+	snprintf(row.location, sizeof(row.location), "%s", vault->config->keeper_dir);
 	snprintf(row.assurance, sizeof(row.assurance), "%s", vault->root->member[0].assurance);
 	return record(vault, &row, CHANGE_ADD, order, "give up root");
 }

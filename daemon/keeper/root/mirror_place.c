@@ -42,14 +42,14 @@ static int open_folder(const struct vault *vault, const struct mirror_row *row,
 
 	folder_of(row, name);
 	if (row->kind == MIRROR_FILE)
-		fd = open(row->place, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		fd = open(row->location, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	else
 		fd = openat(vault->dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0)
 		return fd;
 	int r = -errno;
 	return mirror_say(r, why, "cannot open %s: %s",
-			row->kind == MIRROR_FILE ? row->place : name, re_strerror(r));
+			row->kind == MIRROR_FILE ? row->location : name, error_text(r));
 }
 
 /* Who can write to the folder could put another file in the place of this one. */
@@ -59,7 +59,7 @@ static int check_folder(const struct vault *vault, int fd, const char *place,
 	struct stat st, own;
 
 	if (fstat(fd, &st) < 0 || fstat(vault->dir_fd, &own) < 0)
-		return mirror_say(-errno, why, "cannot look at %s: %s", place, re_strerror(-errno));
+		return mirror_say(-errno, why, "cannot look at %s: %s", place, error_text(-errno));
 	if (st.st_dev == own.st_dev && st.st_ino == own.st_ino)
 		return mirror_say(-RE_REFUSED, why, "%s is the keeper's own directory", place);
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
@@ -79,7 +79,7 @@ static int say_file(int r, const char *place, char why[static ROOT_TROUBLE_BYTES
 				place);
 	if (r == -EEXIST)
 		return mirror_say(r, why, "there is a " FILE_NAME " in %s already", place);
-	return r < 0 ? mirror_say(r, why, "%s/" FILE_NAME ": %s", place, re_strerror(r)) : r;
+	return r < 0 ? mirror_say(r, why, "%s/" FILE_NAME ": %s", place, error_text(r)) : r;
 }
 
 /* r, with the TPM's own sentence. */
@@ -93,12 +93,12 @@ int mirror_place_open(struct vault *vault, const struct mirror_row *row,
 {
 	_cleanup_close_ int fd = open_folder(vault, row, why);
 	struct reason reason = {""};
-	const struct root_tpm2_options options = {.tcti = row->place, .reason = &reason};
+	const struct root_tpm2_options options = {.tcti = row->location, .reason = &reason};
 
 	if (fd < 0)
 		return fd;
 	if (row->kind == MIRROR_FILE)
-		return say_file(root_file_open(fd, false, ret_provider), row->place, why);
+		return say_file(root_file_open(fd, false, ret_provider), row->location, why);
 	return say_tpm(root_tpm2_open(fd, &options, ret_provider), &reason, why);
 }
 
@@ -136,13 +136,13 @@ static int remove_tpm2(struct vault *vault, int fd, const struct mirror_row *row
 		char why[static ROOT_TROUBLE_BYTES])
 {
 	struct reason reason = {""};
-	const struct root_tpm2_options options = {.tcti = row->place, .reason = &reason};
+	const struct root_tpm2_options options = {.tcti = row->location, .reason = &reason};
 	char name[32];
 	int r = say_tpm(root_tpm2_remove(fd, &options), &reason, why);
 
 	folder_of(row, name);
 	if (r == 0 && unlinkat(vault->dir_fd, name, AT_REMOVEDIR) < 0)
-		r = mirror_say(-errno, why, "cannot remove %s: %s", name, re_strerror(-errno));
+		r = mirror_say(-errno, why, "cannot remove %s: %s", name, error_text(-errno));
 	return r;
 }
 
@@ -164,20 +164,20 @@ int mirror_place_create(struct vault *vault, const struct mirror_row *row,
 {
 	_cleanup_close_ int fd = -1;
 	struct reason reason = {""};
-	const struct root_tpm2_options options = {.tcti = row->place, .reason = &reason};
+	const struct root_tpm2_options options = {.tcti = row->location, .reason = &reason};
 	char name[32];
 
 	folder_of(row, name);
 	if (row->kind == MIRROR_TPM2 && mkdirat(vault->dir_fd, name, 0700) < 0 && errno != EEXIST)
-		return mirror_say(-errno, why, "cannot make %s: %s", name, re_strerror(-errno));
+		return mirror_say(-errno, why, "cannot make %s: %s", name, error_text(-errno));
 	fd = open_folder(vault, row, why);
 	if (fd < 0)
 		return fd;
 	if (row->kind == MIRROR_FILE)
-		return create_file(vault, fd, row->place, why, ret_provider);
+		return create_file(vault, fd, row->location, why, ret_provider);
 	int r = durable_sync(vault->dir_fd);
 	if (r < 0)
-		return mirror_say(r, why, "%s", re_strerror(r));
+		return mirror_say(r, why, "%s", error_text(r));
 	r = say_tpm(root_tpm2_create(fd, &options, ret_provider), &reason, why);
 	if (r < 0 && r != -EEXIST) {
 		char ignored[ROOT_TROUBLE_BYTES];
@@ -203,7 +203,7 @@ static int remove_file(int fd, const struct mirror_row *row, char why[static ROO
 		r = durable_unlink(fd, FILE_NAME);
 	if (r == 0)
 		r = durable_sync(fd);
-	return r == -ENOENT ? 0 : say_file(r, row->place, why);
+	return r == -ENOENT ? 0 : say_file(r, row->location, why);
 }
 
 static int remove_empty(struct vault *vault, const struct mirror_row *row,
@@ -224,7 +224,7 @@ int mirror_place_note(struct vault *vault, struct mirror_row *row, enum mirror_s
 
 	noted.state = state;
 	if (r == 0)
-		r = mirror_put(vault->db, &noted);
+		r = mirror_table_put(vault->db, &noted);
 	if (r == 0)
 		r = db_commit(vault->db);
 	if (r < 0)
@@ -247,8 +247,8 @@ int mirror_place_is_back(struct vault *vault, const struct mirror_row *row,
 	if (r == 0)
 		return mirror_say(-RE_REFUSED, why,
 				"what is at %s is not what was given up: it holds no root of that time",
-				row->place);
-	return r < 0 ? mirror_say(r, why, "%s: %s", row->place, re_strerror(r)) : 0;
+				row->location);
+	return r < 0 ? mirror_say(r, why, "%s: %s", row->location, error_text(r)) : 0;
 }
 
 int mirror_place_retire(
@@ -265,7 +265,7 @@ int mirror_place_retire(
 		if (r == 0)
 			r = mirror_place_note(vault, row, MIRROR_EMPTY);
 		if (r < 0)
-			mirror_say(r, why, "%s: %s", row->place, re_strerror(r));
+			mirror_say(r, why, "%s: %s", row->location, error_text(r));
 	}
 	return r < 0 ? r : remove_empty(vault, row, why);
 }
@@ -277,13 +277,13 @@ int mirror_place_check(struct vault *vault, const struct mirror_row *row,
 
 	if (row->kind != MIRROR_FILE)
 		return 0;
-	return fd < 0 ? fd : say_file(root_file_check(provider, fd), row->place, why);
+	return fd < 0 ? fd : say_file(root_file_check(provider, fd), row->location, why);
 }
 
 bool mirror_place_is_near(const struct vault *vault, const struct mirror_row *row)
 {
 	struct stat st, own;
 
-	return row->kind == MIRROR_FILE && stat(row->place, &st) == 0 &&
+	return row->kind == MIRROR_FILE && stat(row->location, &st) == 0 &&
 	       fstat(vault->dir_fd, &own) == 0 && st.st_dev == own.st_dev;
 }

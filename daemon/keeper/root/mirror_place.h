@@ -1,7 +1,7 @@
 /* Where one mirror of the root is: made, opened, and overwritten and removed.
  *
  * A mirror in a file is DIR/root.slots, made and guarded as the keeper's own
- * (storage/root/root_slot.h). One in a TPM has its root.tpm2 in the keeper's directory, in
+ * (storage/root/root.h). One in a TPM has its root.tpm2 in the keeper's directory, in
  * mirror-ID/. */
 #pragma once
 

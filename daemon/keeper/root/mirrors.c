@@ -50,7 +50,7 @@ static int count_in_use(struct db *db, size_t *ret_count)
 {
 	_cleanup_free_ struct mirror_row *rows = NULL;
 	size_t n, in_use = 0;
-	int r = mirror_list(db, &rows, &n);
+	int r = mirror_table_list(db, &rows, &n);
 
 	for (size_t i = 0; r == 0 && i < n; i++)
 		in_use += rows[i].state == MIRROR_IN_USE;
@@ -108,7 +108,7 @@ static int add_own(struct vault *vault, bool adopt, FILE *errors)
 	}
 	shorten(r, text ? text : "", why);
 	r = set_with_own(vault, own, why);
-	return r < 0 ? r : mirror_main_away(vault->db, &vault->root->member[0].away_us);
+	return r < 0 ? r : mirror_table_main_away(vault->db, &vault->root->member[0].away_us);
 }
 
 static int forget(struct vault *vault, int64_t id)
@@ -116,7 +116,7 @@ static int forget(struct vault *vault, int64_t id)
 	int r = db_begin(vault->db);
 
 	if (r == 0)
-		r = mirror_remove(vault->db, id);
+		r = mirror_table_remove(vault->db, id);
 	if (r == 0)
 		r = db_commit(vault->db);
 	if (r < 0)
@@ -150,7 +150,7 @@ static int add_mirror(struct vault *vault, struct mirror_row *row)
 			mirror_place_open(vault, row, member.why_away.text, &member.provider) < 0)
 		member.provider = NULL;
 	snprintf(member.name, sizeof(member.name), "%s", row->name);
-	snprintf(member.location, sizeof(member.location), "%s", row->place);
+	snprintf(member.location, sizeof(member.location), "%s", row->location);
 	int r = root_set_add(vault->root, &member);
 	if (r < 0)
 		root_provider_free(member.provider);
@@ -164,7 +164,7 @@ int mirrors_open(struct vault *vault, bool adopt, FILE *errors)
 	int r = add_own(vault, adopt, errors);
 
 	if (r == 0)
-		r = mirror_list(vault->db, &rows, &n);
+		r = mirror_table_list(vault->db, &rows, &n);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = add_mirror(vault, &rows[i]);
 	if (r == 0 && root_set_present(vault->root) == 0) {
@@ -214,7 +214,7 @@ static int look_at(struct vault *vault, size_t i, unsigned slot, const uint8_t *
 	*ret_content = CONTENT_NONE;
 	if (root_record_decode(found, record) < 0)
 		return 0;
-	int voided = mirror_get_void(vault->db, void_top);
+	int voided = mirror_table_get_void(vault->db, void_top);
 	if (sodium_memcmp(found, image, ROOT_IMAGE_BYTES) == 0)
 		*ret_content = CONTENT_PRESENT;
 	else if (record->epoch < vault_epoch(vault))
@@ -257,7 +257,7 @@ static int reopen(struct vault *vault, size_t i, char why[static ROOT_TROUBLE_BY
 		shorten(r, text ? text : "", why);
 		return r;
 	}
-	int r = mirror_by_id(vault->db, vault->root->member[i].id, &row);
+	int r = mirror_table_by_id(vault->db, vault->root->member[i].id, &row);
 	if (r == 0 && row.state == MIRROR_IN_USE)
 		return mirror_place_open(vault, &row, why, ret_provider);
 	if (r == 0)
@@ -273,10 +273,10 @@ static int check_there(struct vault *vault, size_t i, char why[static ROOT_TROUB
 
 	if (i == MIRROR_OF_OWN) {
 		int r = root_file_check(member->provider, vault->dir_fd);
-		shorten(r, re_strerror(r), why);
+		shorten(r, error_text(r), why);
 		return r;
 	}
-	int r = mirror_by_id(vault->db, member->id, &row);
+	int r = mirror_table_by_id(vault->db, member->id, &row);
 	return r < 0 ? r : mirror_place_check(vault, &row, member->provider, why);
 }
 
@@ -294,7 +294,7 @@ static int look_after(struct vault *vault, size_t i, const uint8_t *image)
 			r = bring_in_line(vault, i, image);
 		if (r == 0)
 			return 0;
-		root_set_lose(set, i, root_set_trouble(set, i, r));
+		root_set_lose(set, i, root_set_reason(set, i, r));
 	}
 	r = reopen(vault, i, why, &provider);
 	if (r < 0) {
@@ -308,7 +308,7 @@ static int look_after(struct vault *vault, size_t i, const uint8_t *image)
 				"it holds a root that is not of this vault's past: the database may be an "
 				"old one");
 	else if (r < 0)
-		root_set_lose(set, i, root_set_trouble(set, i, r));
+		root_set_lose(set, i, root_set_reason(set, i, r));
 	return r;
 }
 
@@ -317,13 +317,13 @@ static int put_away_us(struct vault *vault, const struct root_member *member)
 	struct mirror_row row;
 
 	if (member->id == 0)
-		return mirror_set_main_away(vault->db, member->away_us);
-	int r = mirror_by_id(vault->db, member->id, &row);
+		return mirror_table_set_main_away(vault->db, member->away_us);
+	int r = mirror_table_by_id(vault->db, member->id, &row);
 	if (r < 0)
 		return r;
 	row.away_us = member->away_us;
 	snprintf(row.assurance, sizeof(row.assurance), "%s", member->assurance);
-	return mirror_put(vault->db, &row);
+	return mirror_table_put(vault->db, &row);
 }
 
 static void tell_of(struct vault *vault, const struct root_member *member)
@@ -352,7 +352,7 @@ static int note_away(struct vault *vault)
 		tell_of(vault, member);
 	}
 	if (r == 0 && !root_set_away(vault->root))
-		r = mirror_set_void(vault->db, NULL);
+		r = mirror_table_set_void(vault->db, NULL);
 	if (r == 0)
 		r = db_commit(vault->db);
 	if (r < 0)

@@ -12,7 +12,7 @@
 #include "base/secret.h"
 #include "storage/root/root_pair.h"
 #include "storage/tpm2/root_tpm2.h"
-#include "storage/tpm2/root_tpm2_place.h"
+#include "storage/tpm2/root_tpm2_locator.h"
 
 #define FILE_PLACE "root.slots"
 
@@ -123,7 +123,7 @@ static int open_file(struct vault *vault, bool adopt, struct root_provider **ret
 				"belongs is damaged, --accept-restored=EPOCH repairs that\n",
 				dir);
 	else if (r < 0)
-		fprintf(errors, "cannot open the root file in %s: %s\n", dir, re_strerror(r));
+		fprintf(errors, "cannot open the root file in %s: %s\n", dir, error_text(r));
 	return r;
 }
 
@@ -245,7 +245,7 @@ int root_place_settle(struct vault *vault, FILE *errors)
 	int r = remove_place(vault, other, errors);
 	if (r < 0)
 		fprintf(errors, "the root is in its new place, but the old one cannot be removed: %s\n",
-				re_strerror(r));
+				error_text(r));
 	return r;
 }
 

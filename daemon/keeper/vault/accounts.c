@@ -44,7 +44,7 @@ static int hash_name(struct vault *vault, const char *domain, const void *name, 
 	int r = key ? keytree_open(vault->tree, &path, key) : -RE_MLOCK;
 
 	if (r == 0)
-		lookup_hash(key, domain, name, len, ret_lookup);
+		key_seal_lookup_hash(key, domain, name, len, ret_lookup);
 	return r;
 }
 
@@ -53,7 +53,7 @@ int accounts_find(struct vault *vault, const void *name, size_t len, struct acco
 	uint8_t lookup[CATALOG_LOOKUP_BYTES];
 	int r = hash_name(vault, "account", name, len, lookup);
 
-	return r < 0 ? r : account_by_lookup(vault->db, lookup, ret_row);
+	return r < 0 ? r : catalog_account_by_lookup(vault->db, lookup, ret_row);
 }
 
 /* Undoes text_printable(): \xNN and \\. Returns the length, or -EINVAL. */
@@ -91,11 +91,11 @@ int accounts_find_typed(struct vault *vault, const char *text, struct account_ro
 		return r;
 	/* A handle is what is printed; a spool's folder may be named like somebody else's. */
 	struct account_row by_handle;
-	int found = account_by_handle(vault->db, handle, &by_handle);
+	int found = catalog_account_by_handle(vault->db, handle, &by_handle);
 	if (found == -ENOENT)
 		return r;
 	if (r == 0)
-		account_row_clear(ret_row);
+		catalog_account_clear(ret_row);
 	if (found == 0)
 		*ret_row = by_handle;
 	return found;
@@ -107,7 +107,7 @@ static int add_with_profile(
 {
 	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
 	uint8_t plain[1 + ACCOUNT_NAME_MAX], sealed[sizeof(plain) + SEAL_OVERHEAD_BYTES];
-	int r = key ? account_add(vault->db, row) : -RE_MLOCK;
+	int r = key ? catalog_account_add(vault->db, row) : -RE_MLOCK;
 
 	if (r < 0)
 		return r;
@@ -117,9 +117,10 @@ static int add_with_profile(
 		return r;
 	plain[0] = PROFILE_VERSION;
 	memcpy(plain + 1, name, len);
-	record_seal(key, RECORD_ACCOUNT_PROFILE, (uint64_t)row->id, plain, 1 + len, sealed);
+	key_seal_record(key, RECORD_ACCOUNT_PROFILE, (uint64_t)row->id, plain, 1 + len, sealed);
 	sodium_memzero(plain, sizeof(plain));
-	return account_set_profile(vault->db, row->id, sealed, 1 + len + SEAL_OVERHEAD_BYTES);
+	return catalog_account_set_profile(
+			vault->db, row->id, sealed, 1 + len + SEAL_OVERHEAD_BYTES);
 }
 
 int accounts_add(struct vault *vault, const void *name, size_t len, struct account_row *ret_row)
@@ -133,7 +134,7 @@ int accounts_add(struct vault *vault, const void *name, size_t len, struct accou
 		return r;
 	randombytes_buf(row.handle, sizeof(row.handle));
 	r = add_with_profile(vault, &row, name, len);
-	return r < 0 ? r : account_by_id(vault->db, row.id, ret_row);
+	return r < 0 ? r : catalog_account_by_id(vault->db, row.id, ret_row);
 }
 
 int accounts_create(struct vault *vault, const void *name, size_t len, struct account_row *ret_row)
@@ -147,7 +148,7 @@ int accounts_create(struct vault *vault, const void *name, size_t len, struct ac
 		r = db_commit(vault->db);
 	if (r < 0) {
 		db_rollback(vault->db);
-		account_row_clear(&row);
+		catalog_account_clear(&row);
 		return r;
 	}
 	*ret_row = row;
@@ -177,11 +178,11 @@ int accounts_find_quarantine(struct vault *vault, int64_t *ret_id)
 	int r = hash_name(vault, "quarantine", "", 0, lookup);
 
 	if (r == 0)
-		r = account_by_lookup(vault->db, lookup, &row);
+		r = catalog_account_by_lookup(vault->db, lookup, &row);
 	if (r < 0)
 		return r == -ENOENT ? -RE_CORRUPT : r;
 	*ret_id = row.id;
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	return 0;
 }
 
@@ -198,8 +199,8 @@ int accounts_name(struct vault *vault, const struct account_row *row, char **ret
 		return -RE_CORRUPT;
 	int r = key ? keytree_open(vault->tree, &path, key) : -RE_MLOCK;
 	if (r == 0)
-		r = record_open(key, RECORD_ACCOUNT_PROFILE, (uint64_t)row->id, row->profile,
-				row->profile_bytes, plain);
+		r = key_seal_open_record(key, RECORD_ACCOUNT_PROFILE, (uint64_t)row->id,
+				row->profile, row->profile_bytes, plain);
 	if (r < 0)
 		return r == -ENOENT ? -RE_GONE : r;
 	if (plain[0] != PROFILE_VERSION)

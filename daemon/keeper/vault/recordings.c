@@ -155,7 +155,7 @@ int recordings_private(struct vault *vault, const struct recording_row *row,
 	_cleanup_free_ char *text = malloc(len + 1);
 	if (!text)
 		return -ENOMEM;
-	r = record_open(key, RECORD_RECORDING_PRIVATE, (uint64_t)row->id, row->private,
+	r = key_seal_open_record(key, RECORD_RECORDING_PRIVATE, (uint64_t)row->id, row->private,
 			row->private_bytes, text);
 	if (r < 0)
 		return r;
@@ -199,7 +199,7 @@ int recordings_seal_private(const struct recording_private *private,
 	size_t len = strlen(text);
 	uint8_t *sealed = malloc(len + SEAL_OVERHEAD_BYTES);
 	if (sealed) {
-		record_seal(key, RECORD_RECORDING_PRIVATE, (uint64_t)id, text, len, sealed);
+		key_seal_record(key, RECORD_RECORDING_PRIVATE, (uint64_t)id, text, len, sealed);
 		*ret_sealed = sealed;
 		*ret_bytes = len + SEAL_OVERHEAD_BYTES;
 	}
@@ -214,13 +214,13 @@ static int unwrap_for(struct vault *vault, const struct recording_row *row, int6
 {
 	struct rec_binding binding;
 	struct account_row account;
-	int r = account_by_id(vault->db, account_id, &account);
+	int r = catalog_account_by_id(vault->db, account_id, &account);
 
 	if (r < 0)
 		return r;
 	memcpy(binding.recording_id, row->ulid, ULID_BYTES);
 	memcpy(binding.account_handle, account.handle, ACCOUNT_HANDLE_BYTES);
-	account_row_clear(&account);
+	catalog_account_clear(&account);
 	return rec_stanza_unwrap(stanza, &binding, key, ret_file_key);
 }
 
@@ -254,13 +254,13 @@ static int open_header(struct vault *vault, const struct recording_row *row, int
 	if (r == 0)
 		r = age_header_verify(header, bytes, keys);
 	if (r == 0)
-		r = pread_full(object_fd, nonce, sizeof(nonce), (off_t)header->header_bytes, &n);
+		r = io_pread_full(object_fd, nonce, sizeof(nonce), (off_t)header->header_bytes, &n);
 	if (r < 0)
 		return r;
 	if (n != sizeof(nonce))
 		return -RE_PAYLOAD;
 	uint8_t *payload_key = keys + AGE_FILE_KEY_BYTES;
-	age_payload_key(keys, nonce, payload_key);
+	age_stream_payload_key(keys, nonce, payload_key);
 	int key_fd = secret_to_fd(payload_key, AGE_PAYLOAD_KEY_BYTES);
 	if (key_fd < 0)
 		return key_fd;
@@ -302,14 +302,15 @@ int recordings_unwrap(struct vault *vault, const struct rec_stanza *stanza,
 {
 	_cleanup_secret_ uint8_t *file_key = secret_new(AGE_FILE_KEY_BYTES);
 	struct recording_row row;
-	int r = file_key ? recording_by_ulid(vault->db, stanza->recording_id, &row) : -RE_MLOCK;
+	int r = file_key ? catalog_recording_by_ulid(vault->db, stanza->recording_id, &row)
+			 : -RE_MLOCK;
 
 	if (r < 0)
 		return r;
 	r = unwrap(vault, &row, stanza, file_key);
 	int key_fd = r < 0 ? r : secret_to_fd(file_key, AGE_FILE_KEY_BYTES);
 	if (key_fd < 0) {
-		recording_row_clear(&row);
+		catalog_recording_clear(&row);
 		return key_fd;
 	}
 	*ret_row = row;

@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/ulid.h"
-#include "storage/tables/catalog_recent.h"
+#include "storage/tables/catalog.h"
 
 #define HASH_BYTES   16
 #define BUCKETS      16384 /* a power of two */
@@ -184,11 +184,11 @@ static void recall(struct vault *vault, const struct recording_row *row)
 	*recalled = row->account;
 	for (int i = 0; i < SPOOL_PLACES_RECALLED; i++) {
 		struct recording_row before;
-		if (recording_before(vault->db, row->account, id, &before) < 0)
+		if (catalog_recording_before(vault->db, row->account, id, &before) < 0)
 			return;
 		id = before.id;
 		recall_one(vault, &before);
-		recording_row_clear(&before);
+		catalog_recording_clear(&before);
 	}
 }
 
@@ -197,10 +197,10 @@ static bool is_live(struct vault *vault, const struct place *place)
 {
 	struct recording_row row;
 
-	if (recording_by_ulid(vault->db, place->ulid, &row) < 0)
+	if (catalog_recording_by_ulid(vault->db, place->ulid, &row) < 0)
 		return false;
 	enum recording_state state = row.state;
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return recording_is_live(state);
 }
 

@@ -32,7 +32,7 @@ static void assert_time(const char *text, int64_t t_us)
 {
 	int64_t parsed_us = -1;
 
-	if (rfc3339_parse(text, &parsed_us) != 0 || parsed_us != t_us)
+	if (clock_parse_rfc3339(text, &parsed_us) != 0 || parsed_us != t_us)
 		fail_msg("%s: %jd, not %jd", text, (intmax_t)parsed_us, (intmax_t)t_us);
 }
 
@@ -71,7 +71,7 @@ static void test_rfc3339_parse_rejects(void **state)
 
 	for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
 		int64_t t_us = 42;
-		if (rfc3339_parse(bad[i], &t_us) != -EINVAL || t_us != 42)
+		if (clock_parse_rfc3339(bad[i], &t_us) != -EINVAL || t_us != 42)
 			fail_msg("\"%s\" was taken, or the result touched", bad[i]);
 	}
 }
@@ -80,7 +80,7 @@ static void assert_formatted(int64_t t_us, const char *expected)
 {
 	char text[RFC3339_BYTES];
 
-	rfc3339_format(t_us, text);
+	clock_format_rfc3339(t_us, text);
 	assert_string_equal(text, expected);
 }
 
@@ -99,9 +99,9 @@ static void test_rfc3339_format_extremes(void **state)
 {
 	char text[RFC3339_BYTES];
 
-	rfc3339_format(INT64_MIN, text);
+	clock_format_rfc3339(INT64_MIN, text);
 	assert_true(strlen(text) < sizeof(text));
-	rfc3339_format(INT64_MAX, text);
+	clock_format_rfc3339(INT64_MAX, text);
 	assert_true(strlen(text) < sizeof(text));
 }
 
@@ -120,12 +120,12 @@ static void test_timespan(void **state)
 
 	for (size_t i = 0; i < ELEMENTSOF(good); i++) {
 		int64_t us = -1;
-		assert_int_equal(timespan_parse(good[i].text, &us), 0);
+		assert_int_equal(clock_parse_span(good[i].text, &us), 0);
 		assert_true(us == good[i].us);
 	}
 	for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
 		int64_t us = 42;
-		if (timespan_parse(bad[i], &us) != -EINVAL || us != 42)
+		if (clock_parse_span(bad[i], &us) != -EINVAL || us != 42)
 			fail_msg("\"%s\" was taken, or the result touched", bad[i]);
 	}
 }
@@ -302,7 +302,7 @@ static void test_printable_random(void **state)
 		assert_non_null(text);
 		size_t len = strlen(text);
 		for (size_t i = 0, n; i < len; i += n) {
-			n = utf8_sequence((const uint8_t *)text + i, len - i);
+			n = text_utf8_sequence((const uint8_t *)text + i, len - i);
 			assert_true(n > 0);
 			assert_true(n > 1 || ((unsigned char)text[i] >= 0x20 && text[i] != 0x7f));
 		}
@@ -314,7 +314,7 @@ static void test_text_columns(void **state)
 	assert_int_equal(text_columns(""), 0);
 	assert_int_equal(text_columns("abc"), 3);
 	assert_int_equal(text_columns("caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8e\x99"), 8);
-	assert_int_equal(utf8_sequence((const uint8_t *)"", 0), 0);
+	assert_int_equal(text_utf8_sequence((const uint8_t *)"", 0), 0);
 }
 
 static void test_bytes(void **state)
@@ -332,11 +332,11 @@ static void test_bytes(void **state)
 static void test_every_error_has_a_phrase(void **state)
 {
 	for (int code = RE_FIRST; code < RE_LAST; code++) {
-		assert_non_null(re_strerror(-code));
-		assert_true(re_strerror(-code) == re_strerror(code));
+		assert_non_null(error_text(-code));
+		assert_true(error_text(-code) == error_text(code));
 	}
-	assert_string_equal(re_strerror(-ENOENT), strerror(ENOENT));
-	assert_string_equal(re_strerror(-RE_GONE), "key was destroyed");
+	assert_string_equal(error_text(-ENOENT), strerror(ENOENT));
+	assert_string_equal(error_text(-RE_GONE), "key was destroyed");
 }
 
 /* --- secret --- */

@@ -121,7 +121,7 @@ static void check_unnamed(struct folder *f, bool named)
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	assert_int_equal(*temporary != '\0', named);
 	assert_int_equal(entries(f, false), named);
-	assert_int_equal(write_all(fd, "abc", 3), 0);
+	assert_int_equal(io_write_all(fd, "abc", 3), 0);
 	assert_int_equal(durable_create_at(f->fd, "taken", "old", 3, 0600), 0);
 	assert_int_equal(durable_link(fd, f->fd, temporary, "taken"), -EEXIST);
 	assert_contents(f, "taken", "old");
@@ -133,7 +133,7 @@ static void check_unnamed(struct folder *f, bool named)
 	assert_true(other >= 0);
 	durable_forget(f->fd, temporary);
 	assert_int_equal(entries(f, false), 0);
-	assert_int_equal(write_all(other, "abc", 3), 0); /* stays open */
+	assert_int_equal(io_write_all(other, "abc", 3), 0); /* stays open */
 }
 
 static void test_unnamed(void **state)
@@ -182,21 +182,21 @@ static void test_full_reads_and_writes(void **state)
 	_cleanup_close_ int fd = durable_unnamed(f->fd, 0600, temporary);
 	size_t len = 99;
 
-	assert_int_equal(pwrite_all(fd, "defg", 4, 3), 0);
-	assert_int_equal(pwrite_all(fd, "abc", 3, 0), 0);
-	assert_int_equal(pread_full(fd, buf, 4, 0, &len), 0);
+	assert_int_equal(io_pwrite_all(fd, "defg", 4, 3), 0);
+	assert_int_equal(io_pwrite_all(fd, "abc", 3, 0), 0);
+	assert_int_equal(io_pread_full(fd, buf, 4, 0, &len), 0);
 	assert_int_equal(len, 4);
 	assert_memory_equal(buf, "abcd", 4);
-	assert_int_equal(pread_full(fd, buf, sizeof(buf), 5, &len), 0);
+	assert_int_equal(io_pread_full(fd, buf, sizeof(buf), 5, &len), 0);
 	assert_int_equal(len, 2);
-	assert_int_equal(pread_full(fd, buf, sizeof(buf), 100, &len), 0);
+	assert_int_equal(io_pread_full(fd, buf, sizeof(buf), 100, &len), 0);
 	assert_int_equal(len, 0);
 	len = 99;
-	assert_int_equal(pread_full(-1, buf, 1, 0, &len), -EBADF);
+	assert_int_equal(io_pread_full(-1, buf, 1, 0, &len), -EBADF);
 	assert_int_equal(len, 99);
-	assert_int_equal(write_all(-1, "x", 1), -EBADF);
-	assert_int_equal(pwrite_all(-1, "x", 1, 0), -EBADF);
-	assert_int_equal(write_all(-1, "", 0), 0);
+	assert_int_equal(io_write_all(-1, "x", 1), -EBADF);
+	assert_int_equal(io_pwrite_all(-1, "x", 1, 0), -EBADF);
+	assert_int_equal(io_write_all(-1, "", 0), 0);
 }
 
 /* A pipe takes less than asked for: the rest follows. */
@@ -210,7 +210,7 @@ static void test_short_writes(void **state)
 	pid_t child = fork();
 	if (child == 0) {
 		close(fds[0]);
-		_exit(write_all(fds[1], data, sizeof(data)) == 0 ? 0 : 1);
+		_exit(io_write_all(fds[1], data, sizeof(data)) == 0 ? 0 : 1);
 	}
 	close(fds[1]);
 	size_t done = 0;

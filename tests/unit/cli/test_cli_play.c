@@ -69,7 +69,7 @@ static void assert_file_is_sample(const char *path, const struct sample *sample)
 	assert_true(fd >= 0);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
-	assert_int_equal(pread_full(fd, bytes, sample->plain_len + 1, 0, &len), 0);
+	assert_int_equal(io_pread_full(fd, bytes, sample->plain_len + 1, 0, &len), 0);
 	assert_int_equal(len, sample->plain_len);
 	assert_memory_equal(bytes, sample->plain, len);
 }

@@ -30,7 +30,7 @@ static int read_file(const char *directory, const char *name, const char *suffix
 	bytes = calloc(1, (size_t)st.st_size + 1);
 	if (!bytes)
 		return -ENOMEM;
-	int r = pread_full(fd, bytes, (size_t)st.st_size, 0, len);
+	int r = io_pread_full(fd, bytes, (size_t)st.st_size, 0, len);
 	if (r == 0)
 		*(char **)ret_bytes = TAKE_PTR(bytes);
 	return r;
@@ -155,11 +155,11 @@ static int open_payload(const struct age_vector *v, size_t nonce_at, struct age_
 	if (v->file_len - nonce_at < AGE_PAYLOAD_NONCE_BYTES)
 		return -RE_HEADER; /* the nonce counts as the header's end */
 	size_t at = nonce_at + AGE_PAYLOAD_NONCE_BYTES;
-	int r = pwrite_all(fd, v->file + at, v->file_len - at, 0);
+	int r = io_pwrite_all(fd, v->file + at, v->file_len - at, 0);
 	if (r < 0)
 		return r;
-	age_payload_key(o->file_key, v->file + nonce_at, key);
-	return age_payload_open_stream(fd, key, collect, o);
+	age_stream_payload_key(o->file_key, v->file + nonce_at, key);
+	return age_stream_open_payload(fd, key, collect, o);
 }
 
 void age_vector_run(const struct age_vector *vector, struct age_vector_outcome *ret_outcome)
@@ -234,14 +234,14 @@ static const char *reseal(const struct age_vector_outcome *o, const uint8_t *key
 	static uint8_t chunk[AGE_SEALED_CHUNK_BYTES];
 	size_t done = 0, at = 0;
 
-	if (age_sealed_bytes(o->released_len) != sealed_len)
+	if (age_stream_sealed_bytes(o->released_len) != sealed_len)
 		return "a payload of another size";
 	for (uint64_t counter = 0; at < sealed_len; counter++) {
 		size_t n = o->released_len - done;
 		if (n > AGE_CHUNK_BYTES)
 			n = AGE_CHUNK_BYTES;
-		age_chunk_seal(key, counter, done + n == o->released_len, o->released + done, n,
-				chunk);
+		age_stream_seal_chunk(key, counter, done + n == o->released_len, o->released + done,
+				n, chunk);
 		if (memcmp(chunk, sealed + at, n + AGE_TAG_BYTES) != 0)
 			return "a payload that is resealed otherwise";
 		done += n;
@@ -257,7 +257,7 @@ static const char *reread(const struct age_vector_outcome *o, const uint8_t *key
 	_cleanup_close_ int fd = memfd_create("payload", MFD_CLOEXEC);
 	struct age_range *range = NULL;
 	size_t len = 0;
-	int r = pwrite_all(fd, sealed, sealed_len, 0);
+	int r = io_pwrite_all(fd, sealed, sealed_len, 0);
 
 	if (r == 0)
 		r = age_range_open(fd, 0, key, &range);
@@ -287,7 +287,7 @@ const char *age_vector_inverse_mismatch(
 	const uint8_t *nonce = vector->file + header.header_bytes;
 	const uint8_t *sealed = nonce + AGE_PAYLOAD_NONCE_BYTES;
 	size_t sealed_len = vector->file_len - header.header_bytes - AGE_PAYLOAD_NONCE_BYTES;
-	age_payload_key(outcome->file_key, nonce, key);
+	age_stream_payload_key(outcome->file_key, nonce, key);
 	if (outcome->result == 0)
 		mismatch = reseal(outcome, key, sealed, sealed_len);
 	return mismatch ? mismatch : reread(outcome, key, sealed, sealed_len);

@@ -31,7 +31,7 @@ static void check(const struct age_vector *v, struct tally *tally)
 		mismatch = age_vector_inverse_mismatch(v, &outcome);
 	if (mismatch) {
 		print_error("%s: %s: expected %s, got %s after %zu bytes\n", v->name, mismatch,
-				v->expect, outcome.result ? re_strerror(outcome.result) : "success",
+				v->expect, outcome.result ? error_text(outcome.result) : "success",
 				outcome.released_len);
 		tally->failed++;
 	}

@@ -47,7 +47,7 @@ static void read_identity(struct place *place)
 	char text[1024];
 	size_t len;
 
-	assert_int_equal(pread_full(fd, text, sizeof(text) - 1, 0, &len), 0);
+	assert_int_equal(io_pread_full(fd, text, sizeof(text) - 1, 0, &len), 0);
 	text[len] = '\0';
 	const char *at = strstr(text, "AGE-SECRET-KEY-1");
 	assert_non_null(at);
@@ -97,13 +97,13 @@ static void seal(const struct place *place, const uint8_t *plain, size_t len)
 	randombytes_buf(nonce, sizeof(nonce));
 	assert_int_equal(age_x25519_wrap(place->public, file_key, &stanza), 0);
 	assert_int_equal(age_header_build(&stanza, 1, file_key, &header, &header_len), 0);
-	assert_int_equal(write_all(fd, header, header_len), 0);
-	assert_int_equal(write_all(fd, nonce, sizeof(nonce)), 0);
-	age_payload_key(file_key, nonce, key);
+	assert_int_equal(io_write_all(fd, header, header_len), 0);
+	assert_int_equal(io_write_all(fd, nonce, sizeof(nonce)), 0);
+	age_stream_payload_key(file_key, nonce, key);
 	for (uint64_t done = 0, counter = 0; done < len || counter == 0; counter++) {
 		size_t n = len - done < AGE_CHUNK_BYTES ? len - done : AGE_CHUNK_BYTES;
-		age_chunk_seal(key, counter, done + n == len, plain + done, n, chunk);
-		assert_int_equal(write_all(fd, chunk, n + AGE_TAG_BYTES), 0);
+		age_stream_seal_chunk(key, counter, done + n == len, plain + done, n, chunk);
+		assert_int_equal(io_write_all(fd, chunk, n + AGE_TAG_BYTES), 0);
 		done += n;
 	}
 	age_stanza_free(&stanza);
@@ -117,7 +117,7 @@ static void assert_file(
 	_cleanup_free_ uint8_t *got = malloc(len + 1);
 	size_t n;
 
-	assert_int_equal(pread_full(fd, got, len + 1, 0, &n), 0);
+	assert_int_equal(io_pread_full(fd, got, len + 1, 0, &n), 0);
 	assert_int_equal(n, len);
 	assert_memory_equal(got, want, len);
 }
@@ -151,15 +151,15 @@ static void test_age_refuses_damage(void **state)
 	seal(place, plain, 100);
 	_cleanup_close_ int fd = open_at(place, "sealed", O_RDWR);
 	assert_int_equal(fstat(fd, &st), 0);
-	assert_int_equal(pread_full(fd, &last, 1, st.st_size - 1, &n), 0);
+	assert_int_equal(io_pread_full(fd, &last, 1, st.st_size - 1, &n), 0);
 	last ^= 1;
-	assert_int_equal(pwrite_all(fd, &last, 1, st.st_size - 1), 0);
+	assert_int_equal(io_pwrite_all(fd, &last, 1, st.st_size - 1), 0);
 	assert_int_not_equal(decrypt_with_age(place), 0);
 }
 
 static int collect(void *context, const uint8_t *plain, size_t len)
 {
-	return write_all(*(int *)context, plain, len);
+	return io_write_all(*(int *)context, plain, len);
 }
 
 /* Opens "sealed" into "opened". */
@@ -176,11 +176,12 @@ static void unseal(const struct place *place)
 	assert_int_equal(age_header_read(in, &header, &bytes), 0);
 	assert_int_equal(age_x25519_unwrap(place->secret, &header, file_key), 0);
 	assert_int_equal(age_header_verify(&header, bytes, file_key), 0);
-	assert_int_equal(pread_full(in, nonce, sizeof(nonce), (off_t)header.header_bytes, &n), 0);
+	assert_int_equal(
+			io_pread_full(in, nonce, sizeof(nonce), (off_t)header.header_bytes, &n), 0);
 	assert_int_equal(n, sizeof(nonce));
-	age_payload_key(file_key, nonce, key);
+	age_stream_payload_key(file_key, nonce, key);
 	assert_true(lseek(in, (off_t)(header.header_bytes + sizeof(nonce)), SEEK_SET) > 0);
-	assert_int_equal(age_payload_open_stream(in, key, collect, &out), 0);
+	assert_int_equal(age_stream_open_payload(in, key, collect, &out), 0);
 }
 
 static void test_we_open_theirs(void **state)
@@ -193,7 +194,7 @@ static void test_we_open_theirs(void **state)
 		_cleanup_free_ uint8_t *plain = plain_new(sizes[i]);
 		_cleanup_free_ char *command = NULL;
 		_cleanup_close_ int fd = open_at(place, "plain", O_WRONLY | O_CREAT | O_TRUNC);
-		assert_int_equal(write_all(fd, plain, sizes[i]), 0);
+		assert_int_equal(io_write_all(fd, plain, sizes[i]), 0);
 		assert_true(asprintf(&command, "age -r %s -o sealed plain", recipient) > 0);
 		assert_int_equal(run(place, command), 0);
 		unseal(place);

@@ -2,7 +2,7 @@
 
 #include "tests/unit/support/crypto_fixture.h"
 
-static const struct node_place place = {.parent = 7, .id = 0x1122334455667788, .epoch = 3};
+static const struct node_position place = {.parent = 7, .id = 0x1122334455667788, .epoch = 3};
 
 struct keys {
 	uint8_t parent[NODE_KEY_BYTES], child[NODE_KEY_BYTES], sealed[SEALED_KEY_BYTES];
@@ -14,18 +14,18 @@ static struct keys sealed_keys(void)
 
 	fill(k.parent, sizeof(k.parent), 1);
 	fill(k.child, sizeof(k.child), 2);
-	node_key_seal(k.parent, &place, k.child, k.sealed);
+	key_seal_node(k.parent, &place, k.child, k.sealed);
 	return k;
 }
 
 /* It must not open, and must leave the output alone. */
-static void refuses(const struct keys *k, const struct node_place *where)
+static void refuses(const struct keys *k, const struct node_position *where)
 {
 	uint8_t got[NODE_KEY_BYTES], before[NODE_KEY_BYTES];
 
 	memset(got, 0xee, sizeof(got));
 	memcpy(before, got, sizeof(got));
-	assert_int_equal(node_key_open(k->parent, where, k->sealed, got), -RE_CORRUPT);
+	assert_int_equal(key_seal_open_node(k->parent, where, k->sealed, got), -RE_CORRUPT);
 	assert_memory_equal(got, before, sizeof(got));
 }
 
@@ -34,7 +34,7 @@ static void test_node_opens(void **state)
 	struct keys k = sealed_keys();
 	uint8_t got[NODE_KEY_BYTES];
 
-	assert_int_equal(node_key_open(k.parent, &place, k.sealed, got), 0);
+	assert_int_equal(key_seal_open_node(k.parent, &place, k.sealed, got), 0);
 	assert_memory_equal(got, k.child, sizeof(got));
 }
 
@@ -53,7 +53,7 @@ static void test_node_place_binds(void **state)
 	struct keys k = sealed_keys();
 
 	for (int bit = 0; bit < 64; bit++) {
-		struct node_place p = place, i = place, e = place;
+		struct node_position p = place, i = place, e = place;
 		p.parent ^= UINT64_C(1) << bit;
 		i.id ^= UINT64_C(1) << bit;
 		e.epoch ^= UINT64_C(1) << bit;
@@ -61,9 +61,9 @@ static void test_node_place_binds(void **state)
 		refuses(&k, &i);
 		refuses(&k, &e);
 	}
-	refuses(&k, &(struct node_place){place.id, place.parent, place.epoch});
-	refuses(&k, &(struct node_place){place.parent, place.epoch, place.id});
-	refuses(&k, &(struct node_place){place.epoch, place.id, place.parent});
+	refuses(&k, &(struct node_position){place.id, place.parent, place.epoch});
+	refuses(&k, &(struct node_position){place.parent, place.epoch, place.id});
+	refuses(&k, &(struct node_position){place.epoch, place.id, place.parent});
 }
 
 static void test_node_every_bit_counts(void **state)
@@ -95,15 +95,15 @@ static struct pack sealed_pack(void)
 
 	fill(p.parent, sizeof(p.parent), 1);
 	fill(p.plain, sizeof(p.plain), 5);
-	node_keys_seal(p.parent, &place, p.plain, sizeof(p.plain), p.sealed);
+	key_seal_pack(p.parent, &place, p.plain, sizeof(p.plain), p.sealed);
 	return p;
 }
 
-static void refuses_pack(const struct pack *p, const struct node_place *where, size_t len)
+static void refuses_pack(const struct pack *p, const struct node_position *where, size_t len)
 {
 	uint8_t got[PACK_BYTES] = {0}, nothing[PACK_BYTES] = {0};
 
-	assert_int_equal(node_keys_open(p->parent, where, p->sealed, len, got), -RE_CORRUPT);
+	assert_int_equal(key_seal_open_pack(p->parent, where, p->sealed, len, got), -RE_CORRUPT);
 	assert_memory_equal(got, nothing, sizeof(got));
 }
 
@@ -112,7 +112,7 @@ static void test_pack_opens(void **state)
 	struct pack p = sealed_pack(), again = sealed_pack();
 	uint8_t got[PACK_BYTES];
 
-	assert_int_equal(node_keys_open(p.parent, &place, p.sealed, sizeof(p.sealed), got), 0);
+	assert_int_equal(key_seal_open_pack(p.parent, &place, p.sealed, sizeof(p.sealed), got), 0);
 	assert_memory_equal(got, p.plain, sizeof(got));
 	assert_memory_not_equal(p.sealed, again.sealed, SEAL_NONCE_BYTES);
 }
@@ -122,7 +122,7 @@ static void test_pack_binds(void **state)
 	struct pack p = sealed_pack();
 
 	for (int bit = 0; bit < 64; bit++) {
-		struct node_place parent = place, id = place, epoch = place;
+		struct node_position parent = place, id = place, epoch = place;
 		parent.parent ^= UINT64_C(1) << bit;
 		id.id ^= UINT64_C(1) << bit;
 		epoch.epoch ^= UINT64_C(1) << bit;
@@ -147,10 +147,10 @@ static void test_pack_is_no_single_key(void **state)
 	struct keys k = sealed_keys();
 	uint8_t got[NODE_KEY_BYTES];
 
-	assert_int_equal(node_keys_open(k.parent, &place, k.sealed, sizeof(k.sealed), got),
+	assert_int_equal(key_seal_open_pack(k.parent, &place, k.sealed, sizeof(k.sealed), got),
 			-RE_CORRUPT);
-	node_keys_seal(k.parent, &place, k.child, NODE_KEY_BYTES, k.sealed);
-	assert_int_equal(node_keys_open(k.parent, &place, k.sealed, sizeof(k.sealed), got), 0);
+	key_seal_pack(k.parent, &place, k.child, NODE_KEY_BYTES, k.sealed);
+	assert_int_equal(key_seal_open_pack(k.parent, &place, k.sealed, sizeof(k.sealed), got), 0);
 	refuses(&k, &place);
 }
 
@@ -163,8 +163,8 @@ static void test_record_round_trip(void **state)
 
 	fill(key, sizeof(key), 3);
 	for (size_t len = 0; len <= sizeof(profile); len++) {
-		record_seal(key, RECORD_ACCOUNT_PROFILE, 9, profile, len, sealed);
-		assert_int_equal(record_open(key, RECORD_ACCOUNT_PROFILE, 9, sealed,
+		key_seal_record(key, RECORD_ACCOUNT_PROFILE, 9, profile, len, sealed);
+		assert_int_equal(key_seal_open_record(key, RECORD_ACCOUNT_PROFILE, 9, sealed,
 						 len + SEAL_OVERHEAD_BYTES, got),
 				0);
 		assert_memory_equal(got, profile, len);
@@ -177,23 +177,27 @@ static void test_record_binds(void **state)
 	char got[sizeof(profile)] = "untouched", before[sizeof(profile)] = "untouched";
 
 	fill(key, sizeof(key), 3);
-	record_seal(key, RECORD_ACCOUNT_PROFILE, 9, profile, sizeof(profile), sealed);
-	assert_int_equal(record_open(key, RECORD_RECORDING_PRIVATE, 9, sealed, sizeof(sealed), got),
+	key_seal_record(key, RECORD_ACCOUNT_PROFILE, 9, profile, sizeof(profile), sealed);
+	assert_int_equal(key_seal_open_record(key, RECORD_RECORDING_PRIVATE, 9, sealed,
+					 sizeof(sealed), got),
 			-RE_CORRUPT);
-	assert_int_equal(record_open(key, RECORD_ACCOUNT_PROFILE, 8, sealed, sizeof(sealed), got),
+	assert_int_equal(key_seal_open_record(key, RECORD_ACCOUNT_PROFILE, 8, sealed,
+					 sizeof(sealed), got),
 			-RE_CORRUPT);
 	for (size_t len = 0; len < sizeof(sealed); len++)
-		assert_int_equal(record_open(key, RECORD_ACCOUNT_PROFILE, 9, sealed, len, got),
+		assert_int_equal(key_seal_open_record(
+						 key, RECORD_ACCOUNT_PROFILE, 9, sealed, len, got),
 				-RE_CORRUPT);
 	for (size_t bit = 0; bit < sizeof(sealed) * 8; bit++) {
 		sealed[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		assert_int_equal(record_open(key, RECORD_ACCOUNT_PROFILE, 9, sealed, sizeof(sealed),
-						 got),
+		assert_int_equal(key_seal_open_record(key, RECORD_ACCOUNT_PROFILE, 9, sealed,
+						 sizeof(sealed), got),
 				-RE_CORRUPT);
 		sealed[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 	key[0] ^= 1;
-	assert_int_equal(record_open(key, RECORD_ACCOUNT_PROFILE, 9, sealed, sizeof(sealed), got),
+	assert_int_equal(key_seal_open_record(key, RECORD_ACCOUNT_PROFILE, 9, sealed,
+					 sizeof(sealed), got),
 			-RE_CORRUPT);
 	assert_memory_equal(got, before, sizeof(got));
 }
@@ -204,12 +208,12 @@ static void test_record_is_no_node_key(void **state)
 	struct keys k = sealed_keys();
 	uint8_t got[NODE_KEY_BYTES];
 
-	record_seal(k.parent, RECORD_ACCOUNT_PROFILE, place.parent, k.child, NODE_KEY_BYTES,
+	key_seal_record(k.parent, RECORD_ACCOUNT_PROFILE, place.parent, k.child, NODE_KEY_BYTES,
 			k.sealed);
 	refuses(&k, &place);
-	node_key_seal(k.parent, &place, k.child, k.sealed);
-	assert_int_equal(record_open(k.parent, RECORD_ACCOUNT_PROFILE, place.parent, k.sealed,
-					 sizeof(k.sealed), got),
+	key_seal_node(k.parent, &place, k.child, k.sealed);
+	assert_int_equal(key_seal_open_record(k.parent, RECORD_ACCOUNT_PROFILE, place.parent,
+					 k.sealed, sizeof(k.sealed), got),
 			-RE_CORRUPT);
 }
 
@@ -218,17 +222,17 @@ static void test_lookup_hash(void **state)
 	uint8_t key[NODE_KEY_BYTES], base[LOOKUP_BYTES], other[LOOKUP_BYTES];
 
 	fill(key, sizeof(key), 4);
-	lookup_hash(key, "account", "alice", 5, base);
-	lookup_hash(key, "account", "alice", 5, other);
+	key_seal_lookup_hash(key, "account", "alice", 5, base);
+	key_seal_lookup_hash(key, "account", "alice", 5, other);
 	assert_memory_equal(base, other, sizeof(base));
-	lookup_hash(key, "source", "alice", 5, other);
+	key_seal_lookup_hash(key, "source", "alice", 5, other);
 	assert_memory_not_equal(base, other, sizeof(base));
-	lookup_hash(key, "account", "alicf", 5, other);
+	key_seal_lookup_hash(key, "account", "alicf", 5, other);
 	assert_memory_not_equal(base, other, sizeof(base));
-	lookup_hash(key, "accounta", "lice", 4, other);
+	key_seal_lookup_hash(key, "accounta", "lice", 4, other);
 	assert_memory_not_equal(base, other, sizeof(base));
 	key[31] ^= 0x80;
-	lookup_hash(key, "account", "alice", 5, other);
+	key_seal_lookup_hash(key, "account", "alice", 5, other);
 	assert_memory_not_equal(base, other, sizeof(base));
 }
 

@@ -22,7 +22,7 @@ static void make(struct made *m)
 	fill(&m->binding, sizeof(m->binding), 1);
 	fill(m->recording_key, sizeof(m->recording_key), 2);
 	fill(m->file_key, sizeof(m->file_key), 3);
-	assert_int_equal(rec_header_build(&m->binding, m->recording_key, m->file_key, tag,
+	assert_int_equal(rec_stanza_build_header(&m->binding, m->recording_key, m->file_key, tag,
 					 strlen(tag), &m->bytes, &m->len),
 			0);
 	assert_int_equal(age_header_parse(m->bytes, m->len, &m->header), 0);
@@ -142,7 +142,7 @@ static void test_tag_size(void **state)
 	size_t len, most = 0;
 
 	for (size_t n = 48000; n < AGE_HEADER_MAX_BYTES && !most; n++) {
-		int r = rec_header_build(&binding, key, file_key, large, n, &bytes, &len);
+		int r = rec_stanza_build_header(&binding, key, file_key, large, n, &bytes, &len);
 		if (r < 0) {
 			assert_int_equal(r, -E2BIG);
 			most = n - 1;
@@ -155,7 +155,7 @@ static void test_tag_size(void **state)
 		free(bytes);
 	}
 	assert_true(most > 48000);
-	assert_int_equal(rec_header_build(&binding, key, file_key, "", 0, &bytes, &len), 0);
+	assert_int_equal(rec_stanza_build_header(&binding, key, file_key, "", 0, &bytes, &len), 0);
 	free(bytes);
 }
 

@@ -21,7 +21,7 @@ struct payload {
 
 static struct payload payload_new(size_t len)
 {
-	struct payload p = {.plain_len = len, .sealed_len = age_sealed_bytes(len)};
+	struct payload p = {.plain_len = len, .sealed_len = age_stream_sealed_bytes(len)};
 	size_t done = 0, at = 0;
 
 	p.plain = malloc(len ? len : 1);
@@ -29,7 +29,8 @@ static struct payload payload_new(size_t len)
 	fill(p.plain, len, 1);
 	for (uint64_t counter = 0; done < len || counter == 0; counter++) {
 		size_t n = len - done < AGE_CHUNK_BYTES ? len - done : AGE_CHUNK_BYTES;
-		age_chunk_seal(key, counter, done + n == len, p.plain + done, n, p.sealed + at);
+		age_stream_seal_chunk(
+				key, counter, done + n == len, p.plain + done, n, p.sealed + at);
 		done += n;
 		at += n + AGE_TAG_BYTES;
 	}
@@ -64,7 +65,7 @@ static int open_stream(const struct payload *p, size_t sealed_len, size_t want_r
 {
 	_cleanup_close_ int fd = file_of(p->sealed, sealed_len);
 	struct release release = {.payload = p};
-	int r = age_payload_open_stream(fd, key, compare, &release);
+	int r = age_stream_open_payload(fd, key, compare, &release);
 
 	assert_int_equal(release.len, want_released);
 	return r;
@@ -95,18 +96,19 @@ static void test_arithmetic(void **state)
 	uint64_t plain = 0;
 
 	for (uint64_t n = 0; n <= LARGEST; n++) {
-		assert_int_equal(age_plain_bytes(age_sealed_bytes(n), &plain), 0);
+		assert_int_equal(age_stream_plain_bytes(age_stream_sealed_bytes(n), &plain), 0);
 		assert_int_equal(plain, n);
 	}
-	assert_int_equal(age_sealed_bytes(0), 16);
-	assert_int_equal(age_sealed_bytes(AGE_CHUNK_BYTES), AGE_CHUNK_BYTES + 16);
-	assert_int_equal(age_sealed_bytes(AGE_CHUNK_BYTES + 1), AGE_CHUNK_BYTES + 33);
+	assert_int_equal(age_stream_sealed_bytes(0), 16);
+	assert_int_equal(age_stream_sealed_bytes(AGE_CHUNK_BYTES), AGE_CHUNK_BYTES + 16);
+	assert_int_equal(age_stream_sealed_bytes(AGE_CHUNK_BYTES + 1), AGE_CHUNK_BYTES + 33);
 
 	plain = 77;
 	for (uint64_t n = 0; n < AGE_TAG_BYTES; n++)
-		assert_int_equal(age_plain_bytes(n, &plain), -RE_PAYLOAD);
+		assert_int_equal(age_stream_plain_bytes(n, &plain), -RE_PAYLOAD);
 	for (uint64_t n = 1; n <= AGE_TAG_BYTES; n++)
-		assert_int_equal(age_plain_bytes(AGE_SEALED_CHUNK_BYTES + n, &plain), -RE_PAYLOAD);
+		assert_int_equal(age_stream_plain_bytes(AGE_SEALED_CHUNK_BYTES + n, &plain),
+				-RE_PAYLOAD);
 	assert_int_equal(plain, 77);
 }
 
@@ -119,19 +121,19 @@ static void test_chunk_nonce(void **state)
 
 	fill(plain, sizeof(plain), 2);
 	for (int final = 0; final < 2; final++) {
-		age_chunk_seal(key, 0x0102030405060708, final, plain, sizeof(plain), got);
+		age_stream_seal_chunk(key, 0x0102030405060708, final, plain, sizeof(plain), got);
 		crypto_aead_chacha20poly1305_ietf_encrypt(
 				want, NULL, plain, sizeof(plain), NULL, 0, NULL, nonce[final], key);
 		assert_memory_equal(got, want, sizeof(got));
-		assert_int_equal(age_chunk_open(key, 0x0102030405060708, final, got, sizeof(got),
-						 opened),
+		assert_int_equal(age_stream_open_chunk(key, 0x0102030405060708, final, got,
+						 sizeof(got), opened),
 				0);
 		assert_memory_equal(opened, plain, sizeof(plain));
-		assert_int_equal(age_chunk_open(key, 0x0102030405060708, !final, got, sizeof(got),
-						 opened),
+		assert_int_equal(age_stream_open_chunk(key, 0x0102030405060708, !final, got,
+						 sizeof(got), opened),
 				-RE_PAYLOAD);
-		assert_int_equal(age_chunk_open(key, 0x0102030405060709, final, got, sizeof(got),
-						 opened),
+		assert_int_equal(age_stream_open_chunk(key, 0x0102030405060709, final, got,
+						 sizeof(got), opened),
 				-RE_PAYLOAD);
 	}
 }
@@ -143,7 +145,7 @@ static void test_payload_key(void **state)
 
 	fill(file_key, sizeof(file_key), 3);
 	fill(nonce, sizeof(nonce), 4);
-	age_payload_key(file_key, nonce, got);
+	age_stream_payload_key(file_key, nonce, got);
 	crypto_auth_hmacsha256_state hmac;
 	crypto_auth_hmacsha256_init(&hmac, nonce, sizeof(nonce));
 	crypto_auth_hmacsha256_update(&hmac, file_key, sizeof(file_key));
@@ -191,7 +193,7 @@ static void test_two_finals(void **state)
 {
 	_cleanup_(payload_free) struct payload p = payload_new(AGE_CHUNK_BYTES);
 
-	age_chunk_seal(key, 1, true, p.plain, 5, p.sealed + p.sealed_len);
+	age_stream_seal_chunk(key, 1, true, p.plain, 5, p.sealed + p.sealed_len);
 	size_t len = p.sealed_len + 5 + AGE_TAG_BYTES;
 	assert_int_equal(open_stream(&p, len, AGE_CHUNK_BYTES), -RE_PAYLOAD);
 
@@ -211,8 +213,8 @@ static void test_empty_final(void **state)
 {
 	_cleanup_(payload_free) struct payload p = payload_new(AGE_CHUNK_BYTES);
 
-	age_chunk_seal(key, 0, false, p.plain, AGE_CHUNK_BYTES, p.sealed);
-	age_chunk_seal(key, 1, true, p.plain, 0, p.sealed + p.sealed_len);
+	age_stream_seal_chunk(key, 0, false, p.plain, AGE_CHUNK_BYTES, p.sealed);
+	age_stream_seal_chunk(key, 1, true, p.plain, 0, p.sealed + p.sealed_len);
 	assert_int_equal(open_stream(&p, p.sealed_len + AGE_TAG_BYTES, AGE_CHUNK_BYTES),
 			-RE_PAYLOAD);
 	assert_int_equal(open_range(&p, p.sealed_len + AGE_TAG_BYTES), -RE_PAYLOAD);
@@ -270,7 +272,7 @@ static void test_wrong_key(void **state)
 
 	memcpy(wrong, key, sizeof(wrong));
 	wrong[0] ^= 1;
-	assert_int_equal(age_payload_open_stream(fd, wrong, compare, &release), -RE_PAYLOAD);
+	assert_int_equal(age_stream_open_payload(fd, wrong, compare, &release), -RE_PAYLOAD);
 	assert_int_equal(release.len, 0);
 	assert_int_equal(age_range_open(fd, 0, wrong, &range), -RE_PAYLOAD);
 }
@@ -291,7 +293,7 @@ static void *feed(void *context)
 		n = n % 9973 + 131;
 		if (n > p->sealed_len - done)
 			n = p->sealed_len - done;
-		if (write_all(feeder->fd, p->sealed + done, n) < 0)
+		if (io_write_all(feeder->fd, p->sealed + done, n) < 0)
 			break;
 		done += n;
 	}
@@ -310,7 +312,7 @@ static void test_pipe(void **state)
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	feeder.fd = fds[1];
 	assert_int_equal(pthread_create(&thread, NULL, feed, &feeder), 0);
-	assert_int_equal(age_payload_open_stream(fds[0], key, compare, &release), 0);
+	assert_int_equal(age_stream_open_payload(fds[0], key, compare, &release), 0);
 	assert_int_equal(release.len, p.plain_len);
 	pthread_join(thread, NULL);
 	close(fds[0]);
@@ -328,9 +330,9 @@ static void test_errors_are_forwarded(void **state)
 	struct age_range *range = NULL;
 	int calls = 0, fds[2];
 
-	assert_int_equal(age_payload_open_stream(fd, key, refuse_second, &calls), -ENOSPC);
+	assert_int_equal(age_stream_open_payload(fd, key, refuse_second, &calls), -ENOSPC);
 	assert_int_equal(calls, 2);
-	assert_int_equal(age_payload_open_stream(-1, key, refuse_second, &calls), -EBADF);
+	assert_int_equal(age_stream_open_payload(-1, key, refuse_second, &calls), -EBADF);
 	assert_int_equal(age_range_open(-1, 0, key, &range), -EBADF);
 	assert_int_equal(age_range_open(fd, -1, key, &range), -RE_PAYLOAD);
 	assert_int_equal(age_range_open(fd, (off_t)p.sealed_len + 1, key, &range), -RE_PAYLOAD);
@@ -353,7 +355,7 @@ static void test_ranges(void **state)
 		uint32_t random[400];
 
 		fill(random, sizeof(random), 5);
-		assert_int_equal(pwrite_all(fd, p.sealed, p.sealed_len, 1234), 0);
+		assert_int_equal(io_pwrite_all(fd, p.sealed, p.sealed_len, 1234), 0);
 		assert_int_equal(age_range_open(fd, 1234, key, &range), 0);
 		assert_int_equal(age_range_plain_bytes(range), p.plain_len);
 		for (size_t k = 0; k < ELEMENTSOF(random); k += 2) {

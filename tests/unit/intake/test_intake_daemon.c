@@ -183,11 +183,11 @@ static void a_file_with_a_writer_waits(void **state)
 	if (!leases_work(&d->spool))
 		skip();
 	int fd = openat(d->spool.fd, "live", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	assert_int_equal(write_all(fd, "first ", 6), 0);
+	assert_int_equal(io_write_all(fd, "first ", 6), 0);
 	intake_daemon_barrier(d);
 	await_reports(d, 2); /* and a rescan or two */
 	assert_int_equal(fake_keeper_begins(&d->keeper, "live"), 0);
-	assert_int_equal(write_all(fd, "last", 4), 0);
+	assert_int_equal(io_write_all(fd, "last", 4), 0);
 	close(fd);
 	intake_daemon_await_sealed(d, "live");
 	fake_keeper_assert_sealed(fake_keeper_find(&d->keeper, "live"), "first last", 10);

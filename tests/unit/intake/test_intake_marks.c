@@ -196,7 +196,7 @@ static void a_recording_that_stays_open_is_told(void **state)
 		skip();
 	with(d, "StaleAfter=1s", "");
 	int fd = openat(d->spool.fd, "live", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	assert_int_equal(write_all(fd, "x", 1), 0);
+	assert_int_equal(io_write_all(fd, "x", 1), 0);
 	intake_daemon_await(d, one_stale, NULL);
 	assert_true(reported(&d->keeper, "stale_since_us") > 0);
 	assert_int_equal(fake_keeper_begins(&d->keeper, "live"), 0);

@@ -79,7 +79,7 @@ static void grow(struct adversary *a)
 		*slot_of(a, &a->boxes[i]) = (uint32_t)i + 1;
 }
 
-bool adversary_take(struct adversary *adversary, struct node_place place, const uint8_t *sealed,
+bool adversary_take(struct adversary *adversary, struct node_position place, const uint8_t *sealed,
 		size_t len)
 {
 	struct adversary_box box = {.place = place, .len = len, .sealed = malloc(len)};
@@ -114,7 +114,7 @@ static void query(struct adversary *a)
 					 -1, &q, NULL),
 			SQLITE_OK);
 	while (sqlite3_step(q) == SQLITE_ROW) {
-		struct node_place place = {.parent = (uint64_t)sqlite3_column_int64(q, 0),
+		struct node_position place = {.parent = (uint64_t)sqlite3_column_int64(q, 0),
 				.id = (uint64_t)sqlite3_column_int64(q, 1),
 				.epoch = (uint64_t)sqlite3_column_int64(q, 2)};
 		size_t len = (size_t)sqlite3_column_bytes(q, 3);
@@ -141,10 +141,10 @@ static struct adversary_file copy_file(
 	assert_int_equal(fstat(fd, &st), 0);
 	file.bytes = malloc((size_t)st.st_size + 1);
 	assert_non_null(file.bytes);
-	assert_int_equal(pread_full(fd, file.bytes, (size_t)st.st_size, 0, &file.len), 0);
+	assert_int_equal(io_pread_full(fd, file.bytes, (size_t)st.st_size, 0, &file.len), 0);
 	_cleanup_close_ int copy = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	assert_true(copy >= 0);
-	assert_int_equal(write_all(copy, file.bytes, file.len), 0);
+	assert_int_equal(io_write_all(copy, file.bytes, file.len), 0);
 	a->bytes += file.len;
 	return file;
 }
@@ -191,12 +191,12 @@ static bool try_box(struct adversary *a, const uint8_t key[static NODE_KEY_BYTES
 	uint8_t found[NODE_PACK_BYTES_MAX];
 
 	if (box->len == SEALED_KEY_BYTES) {
-		if (node_key_open(key, &box->place, box->sealed, found) < 0)
+		if (key_seal_open_node(key, &box->place, box->sealed, found) < 0)
 			return false;
 		add_key(a, found);
 		return true;
 	}
-	if (node_keys_open(key, &box->place, box->sealed, box->len, found) < 0)
+	if (key_seal_open_pack(key, &box->place, box->sealed, box->len, found) < 0)
 		return false;
 	for (size_t at = 0; at < box->len - SEAL_OVERHEAD_BYTES; at += NODE_ENTRY_BYTES)
 		add_key(a, found + at + 8);

@@ -12,7 +12,7 @@
 
 /* What a row or a pack holds: which one, its length tells. */
 struct adversary_box {
-	struct node_place place; /* of a pack: that of its first child */
+	struct node_position place; /* of a pack: that of its first child */
 	size_t len;
 	uint8_t *sealed; /* the adversary's */
 	bool opened;
@@ -38,7 +38,7 @@ void adversary_free(struct adversary *adversary);
 void adversary_look(struct adversary *adversary, const char *keeper_dir);
 
 /* Takes a box, copying what is sealed; whether it is new. */
-bool adversary_take(struct adversary *adversary, struct node_place place, const uint8_t *sealed,
+bool adversary_take(struct adversary *adversary, struct node_position place, const uint8_t *sealed,
 		size_t len);
 
 /* A file as it was read. */

@@ -84,7 +84,7 @@ static void check_old_roots_gone(const struct history *h)
 	snprintf(path, sizeof(path), "%s/root.slots", h->keeper_dir);
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
-	assert_int_equal(pread_full(fd, bytes, sizeof(bytes), 0, &n), 0);
+	assert_int_equal(io_pread_full(fd, bytes, sizeof(bytes), 0, &n), 0);
 	assert_int_equal(n, ROOT_FILE_BYTES);
 	assert_non_null(memmem(bytes, n, h->root[h->epoch], NODE_KEY_BYTES));
 	for (uint64_t epoch = 1; epoch < h->epoch; epoch++)
@@ -207,16 +207,16 @@ void history_note_recording(struct history *h, const vault_fixture_id id, size_t
 	sealed->private = TAKE_PTR(row.private);
 	sealed->private_bytes = row.private_bytes;
 	note_object(h, sealed, row.ulid);
-	assert_int_equal(account_by_id(h->vault.vault->db, row.account, &account), 0);
+	assert_int_equal(catalog_account_by_id(h->vault.vault->db, row.account, &account), 0);
 	memcpy(sealed->binding.recording_id, row.ulid, ULID_BYTES);
 	memcpy(sealed->binding.account_handle, account.handle, ACCOUNT_HANDLE_BYTES);
-	account_row_clear(&account);
+	catalog_account_clear(&account);
 	struct key_path profile = key_path_profile(row.account);
 	if (row.account != h->vault.vault->quarantine_account)
 		note_key(h, &profile);
 	for (struct key_path path = sealed->path; path.depth > 0; path.depth--)
 		note_key(h, &path);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 }
 
 static void seal_some(struct history *h)
@@ -260,7 +260,7 @@ static void note_move(struct history *h, struct history_recording *sealed, size_
 	vault_fixture_row(&h->vault, sealed->id, &row);
 	sealed->path = key_path_recording(row.account, row.group, row.id);
 	sealed->name = name;
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	for (size_t i = 0; i < h->known_count; i++) {
 		if (!h->known[i].gone && key_path_compare(&h->known[i].path, &former) == 0)
 			h->known[i].path = sealed->path;
@@ -301,8 +301,8 @@ static void assign_one(struct history *h)
 	int expected = h->refuse ? -EIO : 0;
 	vault_fixture_row(&h->vault, stray->id, &row);
 	assert_int_equal(assign_recording(vault, &row, &account, 0, "a test", &result), expected);
-	recording_row_clear(&row);
-	account_row_clear(&account);
+	catalog_recording_clear(&row);
+	catalog_account_clear(&account);
 	h->assigned++;
 	note_move(h, stray, name);
 }

@@ -31,7 +31,7 @@ static uint64_t big_endian(const uint8_t *bytes, size_t n)
 	return value;
 }
 
-static bool plausible(const struct node_place *place)
+static bool plausible(const struct node_position *place)
 {
 	unsigned kind = (unsigned)(place->id >> 56), above = (unsigned)(place->parent >> 56);
 
@@ -125,7 +125,7 @@ static void read_record(struct adversary *a, const struct pages *pages, size_t n
 {
 	const uint8_t *at = record->types_end;
 	uint8_t sealed[NODE_PACK_BYTES_MAX];
-	struct node_place place;
+	struct node_position place;
 
 	if ((size_t)(record->page_end - at) < record->parent_bytes + 8 + record->epoch_bytes)
 		return;

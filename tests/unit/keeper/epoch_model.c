@@ -189,7 +189,7 @@ void model_stage_rows(const struct model_config *config, struct model *m, uint8_
 	model_note_rows(m, &m->staged);
 }
 
-/* As node_apply_staged(), and the rows below an erased account dropped. */
+/* As node_table_apply_staged(), and the rows below an erased account dropped. */
 void model_apply_rows(struct model *m)
 {
 	if (m->staged_parents & PARENT_ROOT) {

@@ -42,6 +42,7 @@ void model_discard(struct model *m);
 /* Memory is gone. Also where the keeper stops by itself: only a start can tell what there is. */
 void model_crash(const struct model_config *config, struct model *m);
 
-/* As keytree_stage() and node_apply_staged(), the latter with rows below the erased dropped. */
+/* As keytree_stage() and node_table_apply_staged(), the latter with rows below the erased
+ * dropped. */
 void model_stage_rows(const struct model_config *config, struct model *m, uint8_t fresh);
 void model_apply_rows(struct model *m);

@@ -37,7 +37,7 @@ static void check_record(struct history *h, const struct root_record *record, co
 	size_t n = 0, len = strcspn(file, "/-");
 	bool known = strncmp(file, "keeper", len) == 0 || strncmp(file, "own", len) == 0;
 
-	assert_int_equal(mirror_list(h->f.vault->db, &rows, &n), 0);
+	assert_int_equal(mirror_table_list(h->f.vault->db, &rows, &n), 0);
 	for (size_t i = 0; i < n; i++)
 		known |= strncmp(rows[i].name, file, len) == 0 && rows[i].state != MIRROR_EMPTY;
 	if (!known && record->epoch > 0)
@@ -54,7 +54,7 @@ static void look_at_file(struct history *h, const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s", h->f.dir, name);
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || pread_full(fd, bytes, sizeof(bytes), 0, &n) < 0 || n < FILE_BYTES)
+	if (fd < 0 || io_pread_full(fd, bytes, sizeof(bytes), 0, &n) < 0 || n < FILE_BYTES)
 		return;
 	for (unsigned slot = 0; slot < ROOT_SLOTS; slot++) {
 		if (root_record_decode(bytes + (size_t)slot * 4096, &record) < 0)
@@ -127,7 +127,7 @@ static void check_recording(struct history *h, struct known *known)
 		close(opened.object_fd);
 		close(opened.key_fd);
 	}
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 }
 
 int64_t history_ask(struct history *h, const char *query)

@@ -34,9 +34,9 @@ static void try_recordings(struct history *h)
 		for (size_t i = 0; i < h->sealed_count; i++) {
 			struct history_recording *s = &h->sealed[i];
 			assert_true(s->private_bytes <= sizeof(plain));
-			s->private_opens |=
-					record_open(key, RECORD_RECORDING_PRIVATE, (uint64_t)s->row,
-							s->private, s->private_bytes, plain) == 0;
+			s->private_opens |= key_seal_open_record(key, RECORD_RECORDING_PRIVATE,
+							    (uint64_t)s->row, s->private,
+							    s->private_bytes, plain) == 0;
 			s->file_key_opens |= rec_stanza_unwrap(&s->stanza, &s->binding, key,
 							     file_key) == 0;
 		}
@@ -90,7 +90,7 @@ static int check_file(const char *path, const struct stat *st, int type, struct 
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	_cleanup_free_ uint8_t *bytes = malloc((size_t)st->st_size + 1);
 	assert_true(fd >= 0 && bytes);
-	assert_int_equal(pread_full(fd, bytes, (size_t)st->st_size, 0, &n), 0);
+	assert_int_equal(io_pread_full(fd, bytes, (size_t)st->st_size, 0, &n), 0);
 	check_bytes(path, bytes, n);
 	raw.files++;
 	raw.bytes += n;

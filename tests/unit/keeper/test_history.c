@@ -36,25 +36,25 @@
 /* The mutants: what the keeper forgets to do. */
 static enum { SOUND, NO_FORMER_PLACE, NO_TALLY, NO_OVERWRITING, NO_RETIRING } mutant;
 
-int __real_former_place_add(struct db *db, const void *place);
-int __wrap_former_place_add(struct db *db, const void *place);
-int __wrap_former_place_add(struct db *db, const void *place)
+int __real_former_node_add(struct db *db, const void *place);
+int __wrap_former_node_add(struct db *db, const void *place);
+int __wrap_former_node_add(struct db *db, const void *place)
 {
-	return mutant == NO_FORMER_PLACE ? 0 : __real_former_place_add(db, place);
+	return mutant == NO_FORMER_PLACE ? 0 : __real_former_node_add(db, place);
 }
 
-int __real_recording_move(struct db *db, int64_t id, int64_t account, int64_t group,
+int __real_catalog_recording_move(struct db *db, int64_t id, int64_t account, int64_t group,
 		enum recording_state state);
-int __wrap_recording_move(struct db *db, int64_t id, int64_t account, int64_t group,
+int __wrap_catalog_recording_move(struct db *db, int64_t id, int64_t account, int64_t group,
 		enum recording_state state);
-int __wrap_recording_move(struct db *db, int64_t id, int64_t account, int64_t group,
+int __wrap_catalog_recording_move(struct db *db, int64_t id, int64_t account, int64_t group,
 		enum recording_state state)
 {
 	if (mutant == NO_TALLY)
 		return db_run(db,
 				"UPDATE recording SET account = ?, grp = ?, state = ? WHERE id = ?",
 				"iiii", account, group, (int64_t)state, id);
-	return __real_recording_move(db, id, account, group, state);
+	return __real_catalog_recording_move(db, id, account, group, state);
 }
 
 /* The first mirror cannot overwrite: with the new root entered upon, or not yet, the rest goes on.
@@ -137,8 +137,8 @@ static int carry_out(struct history *h, const struct step *step)
 	if (accounts_find(h->f.vault, step->name, strlen(step->name), &account) < 0)
 		return -ENOENT;
 	r = assign_recording(h->f.vault, &row, &account, 0, "a test", &result);
-	account_row_clear(&account);
-	recording_row_clear(&row);
+	catalog_account_clear(&account);
+	catalog_recording_clear(&row);
 	return r;
 }
 
@@ -247,7 +247,7 @@ static void note_path(struct history *h, struct known *known)
 
 	vault_fixture_row(&h->f, known->id, &row);
 	struct key_path path = key_path_recording(row.account, row.group, row.id);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	if (known->paths > 0 && key_path_compare(&path, &known->path[known->paths - 1]) == 0)
 		return;
 	assert_true(known->paths < PATHS);
@@ -260,7 +260,7 @@ static int64_t account_of(struct history *h, const struct known *known)
 
 	vault_fixture_row(&h->f, known->id, &row);
 	int64_t account = row.account;
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return account;
 }
 
@@ -308,16 +308,16 @@ static void assign(struct history *h)
 
 	if (!stray || !other)
 		return;
-	assert_int_equal(account_by_id(h->f.vault->db, account_of(h, other), &account), 0);
+	assert_int_equal(catalog_account_by_id(h->f.vault->db, account_of(h, other), &account), 0);
 	/* One that is being shredded is refused before it comes to this. */
-	if (erasure_noted(h->f.vault->db, account.id) == 0 &&
+	if (erasure_table_account_is_noted(h->f.vault->db, account.id) == 0 &&
 			accounts_name(h->f.vault, &account, &name) == 0) {
 		snprintf(step.name, sizeof(step.name), "%s", name);
 		do_step(h, &step);
 		note_path(h, stray);
 	}
 	free(name);
-	account_row_clear(&account);
+	catalog_account_clear(&account);
 }
 
 /* What is due goes, to within the width of a group. */
@@ -332,7 +332,7 @@ static void expire(struct history *h)
 		vault_fixture_row(&h->f, h->known[i].id, &row);
 		h->known[i].doomed |=
 				!recording_is_live(row.state) && row.expires_us <= h->f.now_us;
-		recording_row_clear(&row);
+		catalog_recording_clear(&row);
 	}
 }
 
@@ -358,7 +358,7 @@ static void move_away_or_back(struct history *h)
 static void change_mirrors(struct history *h)
 {
 	struct mirror_row row;
-	bool there = mirror_find(h->f.vault->db, "spare", MIRROR_IN_USE, &row) == 0;
+	bool there = mirror_table_find(h->f.vault->db, "spare", MIRROR_IN_USE, &row) == 0;
 	const struct step step = {.kind = there ? DROP : ADD};
 
 	do_step(h, &step);

@@ -131,7 +131,7 @@ static void path_and_root(struct erasure_fixture *scene, size_t i, struct key_pa
 
 	vault_fixture_row(&scene->vault, scene->id[i], &row);
 	*ret_path = key_path_recording(row.account, row.group, row.id);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	assert_int_equal(erasure_fixture_slots(scene, ret_root, &epoch), 1);
 }
 

@@ -14,5 +14,5 @@ int main(void)
 		if ((fcntl(fd, F_GETFD) >= 0) != (fd <= PROBE_SOCKET_FD))
 			return 4;
 	}
-	return probe_server_run(PROBE_SOCKET_FD, &(struct probe_judge){probe_test_judge, NULL}) < 0;
+	return server_run(PROBE_SOCKET_FD, &(struct probe_judge){probe_test_judge, NULL}) < 0;
 }

@@ -206,7 +206,7 @@ static void expect(const struct writer *writer, const char *how, const struct pr
 
 	if (result->condition != condition || !same_format)
 		fail_msg("%s %s %s: %s %s (%s)", how, writer->options[0], writer->file,
-				probe_condition_name(result->condition), result->format,
+				probe_wire_condition_name(result->condition), result->format,
 				result->damage);
 }
 

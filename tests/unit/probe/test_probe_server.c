@@ -55,7 +55,7 @@ static void start(struct fixture *fixture, void (*serve)(int socket_fd))
 
 static void serve_test_judge(int socket_fd)
 {
-	_exit(probe_server_run(socket_fd, &(struct probe_judge){probe_test_judge, NULL}) < 0);
+	_exit(server_run(socket_fd, &(struct probe_judge){probe_test_judge, NULL}) < 0);
 }
 
 static void serve_real(int socket_fd)
@@ -109,7 +109,7 @@ static struct probe_result hear(const struct fixture *fixture)
 	assert_int_equal(socket_recv(fixture->socket_fd, record, sizeof(record), &fds),
 			sizeof(record));
 	assert_int_equal(fds.count, 0);
-	assert_int_equal(probe_result_decode(record, &result), 0);
+	assert_int_equal(probe_wire_decode_result(record, &result), 0);
 	return result;
 }
 
@@ -119,7 +119,8 @@ static void expect(const struct fixture *fixture, uint32_t job, const char *dama
 
 	assert_int_equal(result.job, job);
 	assert_string_equal(result.damage, damage);
-	assert_string_equal(probe_condition_name(result.condition), damage[0] ? "unprobed" : "ok");
+	assert_string_equal(
+			probe_wire_condition_name(result.condition), damage[0] ? "unprobed" : "ok");
 }
 
 static const struct {

@@ -42,8 +42,8 @@ static struct probe_result judge_bytes(const void *bytes, size_t len)
 static void expect(const struct probe_result *result, enum probe_condition condition,
 		const char *format, const char *damage)
 {
-	assert_string_equal(
-			probe_condition_name(result->condition), probe_condition_name(condition));
+	assert_string_equal(probe_wire_condition_name(result->condition),
+			probe_wire_condition_name(condition));
 	assert_string_equal(result->format, format);
 	if (damage)
 		assert_string_equal(result->damage, damage);
@@ -132,7 +132,7 @@ static void test_no_audio(void **state)
 	for (size_t i = 0; i < ELEMENTSOF(formats); i++) {
 		_cleanup_close_ int fd = file_written(formats[i].sf_format, 0, WRITER_CLOSES);
 		struct probe_result result = judge(fd);
-		assert_string_equal(probe_condition_name(result.condition), "empty");
+		assert_string_equal(probe_wire_condition_name(result.condition), "empty");
 		assert_int_equal(result.frames, 0);
 	}
 	struct probe_result result = judge_bytes("", 0);
@@ -186,7 +186,7 @@ static void test_unknown_codec(void **state)
 	b.bytes[20] = 0x8f;
 	b.bytes[21] = 0x02;
 	struct probe_result result = judge_bytes(b.bytes, b.len);
-	assert_string_equal(probe_condition_name(result.condition), "unprobed");
+	assert_string_equal(probe_wire_condition_name(result.condition), "unprobed");
 	assert_true(strlen(result.damage) > 0);
 }
 
@@ -203,8 +203,8 @@ static void test_implausible_rate(void **state)
 		uint8_t record[PROBE_RESULT_BYTES];
 		assert_true(result.condition != PROBE_OK);
 		assert_int_equal(result.sample_rate, 0);
-		probe_result_encode(&result, record);
-		assert_int_equal(probe_result_decode(record, &back), 0);
+		probe_wire_encode_result(&result, record);
+		assert_int_equal(probe_wire_decode_result(record, &back), 0);
 	}
 }
 

@@ -191,7 +191,7 @@ static char *read_file(const char *path, size_t *ret_len)
 
 	require(text != NULL, "memory");
 	if (fd >= 0)
-		require(pread_full(fd, text, (8 << 20) - 1, 0, &len) == 0, path);
+		require(io_pread_full(fd, text, (8 << 20) - 1, 0, &len) == 0, path);
 	text[len] = '\0';
 	if (ret_len)
 		*ret_len = len;
@@ -280,7 +280,7 @@ void harness_terminal(struct outcome *outcome, const char *prompt, const char *a
 		len += (size_t)n;
 		shown[len] = '\0';
 		if (answer && strstr(shown, prompt)) {
-			require(write_all(terminal, answer, strlen(answer)) == 0, "type");
+			require(io_write_all(terminal, answer, strlen(answer)) == 0, "type");
 			answer = NULL;
 		}
 	}
@@ -303,9 +303,9 @@ static void seal_payload(const struct sample *sample)
 		bool final = len <= AGE_CHUNK_BYTES;
 		if (!final)
 			len = AGE_CHUNK_BYTES;
-		age_chunk_seal(sample->payload_key, counter, final, sample->plain + at, len,
+		age_stream_seal_chunk(sample->payload_key, counter, final, sample->plain + at, len,
 				sealed);
-		require(write_all(sample->object_fd, sealed, len + AGE_TAG_BYTES) == 0, "seal");
+		require(io_write_all(sample->object_fd, sealed, len + AGE_TAG_BYTES) == 0, "seal");
 		at += len;
 		if (final)
 			return;
@@ -324,12 +324,12 @@ static void write_header(struct sample *sample)
 	randombytes_buf(binding.account_handle, sizeof(binding.account_handle));
 	randombytes_buf(recording_key, sizeof(recording_key));
 	randombytes_buf(nonce, sizeof(nonce));
-	require(rec_header_build(&binding, recording_key, sample->file_key, tag, strlen(tag),
+	require(rec_stanza_build_header(&binding, recording_key, sample->file_key, tag, strlen(tag),
 				&header, &header_len) == 0,
 			"header");
-	age_payload_key(sample->file_key, nonce, sample->payload_key);
-	require(write_all(sample->object_fd, header, header_len) == 0 &&
-					write_all(sample->object_fd, nonce, sizeof(nonce)) == 0,
+	age_stream_payload_key(sample->file_key, nonce, sample->payload_key);
+	require(io_write_all(sample->object_fd, header, header_len) == 0 &&
+					io_write_all(sample->object_fd, nonce, sizeof(nonce)) == 0,
 			"object");
 	sample->payload_offset = header_len + sizeof(nonce);
 }

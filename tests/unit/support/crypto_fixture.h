@@ -47,6 +47,6 @@ static inline int file_of(const void *bytes, size_t len)
 	int fd = memfd_create("crypto-test", MFD_CLOEXEC);
 
 	assert_true(fd >= 0);
-	assert_int_equal(pwrite_all(fd, bytes, len, 0), 0);
+	assert_int_equal(io_pwrite_all(fd, bytes, len, 0), 0);
 	return fd;
 }

@@ -30,7 +30,7 @@ static struct key_path path_of(struct erasure_fixture *scene, size_t i)
 
 	vault_fixture_row(&scene->vault, scene->id[i], &row);
 	struct key_path path = key_path_recording(row.account, row.group, row.id);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return path;
 }
 
@@ -42,7 +42,7 @@ static void read_root_file(struct erasure_fixture *scene, uint8_t ret_bytes[stat
 	snprintf(path, sizeof(path), "%s/keeper/root.slots", scene->vault.dir);
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
-	assert_int_equal(pread_full(fd, ret_bytes, ROOT_FILE_BYTES, 0, &n), 0);
+	assert_int_equal(io_pread_full(fd, ret_bytes, ROOT_FILE_BYTES, 0, &n), 0);
 	assert_int_equal(n, ROOT_FILE_BYTES);
 }
 
@@ -139,15 +139,15 @@ static void check_account(struct erasure_fixture *scene, size_t i, bool destroye
 	char *name = NULL;
 
 	vault_fixture_row(&scene->vault, scene->id[i], &row);
-	assert_int_equal(account_by_id(scene->vault.vault->db, row.account, &account), 0);
+	assert_int_equal(catalog_account_by_id(scene->vault.vault->db, row.account, &account), 0);
 	assert_int_equal(account.state, destroyed ? ACCOUNT_DELETED : ACCOUNT_OPEN);
 	assert_int_equal(accounts_name(scene->vault.vault, &account, &name),
 			destroyed ? -RE_GONE : 0);
 	if (!destroyed)
 		assert_string_equal(name, i < SCENE_ALICE ? "alice" : "bob");
 	free(name);
-	account_row_clear(&account);
-	recording_row_clear(&row);
+	catalog_account_clear(&account);
+	catalog_recording_clear(&row);
 }
 
 static int refuse_item(void *context, const struct erasure_item *item)
@@ -172,8 +172,8 @@ static void check_at_rest(struct erasure_fixture *scene, bool destroyed)
 	assert_int_equal(erasure_fixture_root_is_stored(scene, scene->old_root), !destroyed);
 	assert_int_equal(vault->store->ops->witness_get(vault->store, &witness), 0);
 	assert_int_equal(witness, epoch);
-	assert_int_equal(node_any_staged(vault->db), 0);
-	assert_int_equal(erasure_each(vault->db, refuse_item, NULL), 0);
+	assert_int_equal(node_table_any_staged(vault->db), 0);
+	assert_int_equal(erasure_table_each(vault->db, refuse_item, NULL), 0);
 	assert_int_equal(audit_verify(vault->db, &records, &bad), 0);
 	assert_false(vault->stuck);
 }
@@ -189,7 +189,7 @@ bool erasure_fixture_holds(struct erasure_fixture *scene)
 			check_destroyed(scene, i, &row);
 		else
 			check_alive(scene, i, &row);
-		recording_row_clear(&row);
+		catalog_recording_clear(&row);
 	}
 	check_account(scene, 0, destroyed);
 	check_account(scene, SCENE_ALICE, false);

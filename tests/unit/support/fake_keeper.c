@@ -308,6 +308,6 @@ void fake_keeper_assert_sealed(const struct fake_recording *r, const void *bytes
 	off_t start = (off_t)strlen(header) + AGE_PAYLOAD_NONCE_BYTES;
 
 	assert_int_equal(lseek(r->object_fd, start, SEEK_SET), start);
-	assert_int_equal(age_payload_open_stream(r->object_fd, r->key, compare, &expected), 0);
+	assert_int_equal(age_stream_open_payload(r->object_fd, r->key, compare, &expected), 0);
 	assert_int_equal(expected.at, len);
 }

@@ -72,7 +72,7 @@ static inline void write_file(struct folder *f, const char *name, const char *te
 	int fd = openat(f->fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	assert_true(fd >= 0);
-	assert_int_equal(write_all(fd, text, strlen(text)), 0);
+	assert_int_equal(io_write_all(fd, text, strlen(text)), 0);
 	close(fd);
 }
 
@@ -83,7 +83,7 @@ static inline void assert_contents(struct folder *f, const char *name, const cha
 	size_t len = 99;
 
 	assert_true(fd >= 0);
-	assert_int_equal(pread_full(fd, buf, sizeof(buf), 0, &len), 0);
+	assert_int_equal(io_pread_full(fd, buf, sizeof(buf), 0, &len), 0);
 	assert_int_equal(len, strlen(expected));
 	assert_memory_equal(buf, expected, len);
 }

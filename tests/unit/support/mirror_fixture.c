@@ -31,7 +31,7 @@ int mirror_fixture_records(
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	assert_int_equal(pread_full(fd, bytes, sizeof(bytes), 0, &n), 0);
+	assert_int_equal(io_pread_full(fd, bytes, sizeof(bytes), 0, &n), 0);
 	for (unsigned i = 0; i < ROOT_SLOTS; i++)
 		valid += root_record_decode(bytes + i * SLOT_BYTES, ret_record) == 0;
 	return valid;
@@ -46,7 +46,7 @@ bool mirror_fixture_holds_old(struct mirror_fixture *s, const char *name)
 	snprintf(path, sizeof(path), "%s/%s", s->f.dir, name);
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
-	assert_int_equal(pread_full(fd, bytes, sizeof(bytes), 0, &n), 0);
+	assert_int_equal(io_pread_full(fd, bytes, sizeof(bytes), 0, &n), 0);
 	return memmem(bytes, n, s->old, sizeof(s->old)) != NULL;
 }
 
@@ -108,7 +108,7 @@ void mirror_fixture_assert_plays(struct mirror_fixture *s, const char *id)
 	assert_int_equal(recordings_open(s->f.vault, &row, &opened), 0);
 	close(opened.object_fd);
 	close(opened.key_fd);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 }
 
 void mirror_fixture_reopen(struct mirror_fixture *s)

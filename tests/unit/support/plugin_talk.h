@@ -25,7 +25,7 @@ static inline int memfd_with(const void *bytes, size_t len)
 	int fd = memfd_create("client", MFD_CLOEXEC);
 
 	assert_true(fd >= 0);
-	assert_int_equal(pwrite_all(fd, bytes, len, 0), 0);
+	assert_int_equal(io_pwrite_all(fd, bytes, len, 0), 0);
 	return fd;
 }
 
@@ -47,7 +47,7 @@ static inline char *talk_end(struct talk *talk)
 	char *text = calloc(1, 65536);
 	size_t len;
 
-	assert_int_equal(pread_full(fileno(talk->said), text, 65535, 0, &len), 0);
+	assert_int_equal(io_pread_full(fileno(talk->said), text, 65535, 0, &len), 0);
 	plugin_stream_clear(&talk->stream);
 	fclose(talk->said);
 	close(talk->in_fd);

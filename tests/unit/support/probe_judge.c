@@ -55,7 +55,7 @@ static void answer_for_other_job(struct probe_result *result)
 	uint8_t record[PROBE_RESULT_BYTES];
 
 	result->job = 0x7fffffff;
-	probe_result_encode(result, record);
+	probe_wire_encode_result(result, record);
 	_exit(write(STDOUT_FILENO, record, sizeof(record)) == sizeof(record) ? 0 : 8);
 }
 

@@ -56,7 +56,7 @@ static inline void put_bytes(
 			openat(f->fd, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
 	assert_true(fd >= 0);
-	assert_int_equal(write_all(fd, bytes, len), 0);
+	assert_int_equal(io_write_all(fd, bytes, len), 0);
 }
 
 static inline void put_text(const struct spool_fixture *f, const char *path, const char *text)

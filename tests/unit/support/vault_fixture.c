@@ -36,7 +36,7 @@ void vault_fixture_open(struct vault_fixture *fixture)
 	*fixture = (struct vault_fixture){.dir = "/tmp/recseal-vault.XXXXXX", .now_us = START_US};
 	assert_non_null(mkdtemp(fixture->dir));
 	assert_int_equal(chmod(fixture->dir, 0755), 0);
-	assert_int_equal(config_embedded(fixture->dir, NULL, NULL, &fixture->config), 0);
+	assert_int_equal(config_load_embedded(fixture->dir, NULL, NULL, &fixture->config), 0);
 	assert_int_equal(vault_open(fixture->config, clock, 0, stderr, &fixture->vault), 0);
 }
 
@@ -107,15 +107,15 @@ static void write_payload(const struct ingest_start *start, size_t bytes)
 		for (size_t i = 0; i < len; i++)
 			plain[i] = vault_fixture_byte(at + i);
 		at += len;
-		age_chunk_seal(start->payload_key, counter, at == bytes, plain, len, sealed);
-		assert_int_equal(write_all(start->object_fd, sealed, len + AGE_TAG_BYTES), 0);
+		age_stream_seal_chunk(start->payload_key, counter, at == bytes, plain, len, sealed);
+		assert_int_equal(io_write_all(start->object_fd, sealed, len + AGE_TAG_BYTES), 0);
 	}
 }
 
 void vault_fixture_write(const struct ingest_start *start, size_t bytes)
 {
-	assert_int_equal(write_all(start->object_fd, start->header, start->header_bytes), 0);
-	assert_int_equal(write_all(start->object_fd, start->nonce, AGE_PAYLOAD_NONCE_BYTES), 0);
+	assert_int_equal(io_write_all(start->object_fd, start->header, start->header_bytes), 0);
+	assert_int_equal(io_write_all(start->object_fd, start->nonce, AGE_PAYLOAD_NONCE_BYTES), 0);
 	write_payload(start, bytes);
 	assert_int_equal(durable_sync(start->object_fd), 0);
 }
@@ -183,7 +183,7 @@ void vault_fixture_row(struct vault_fixture *fixture, const char *id, struct rec
 	uint8_t ulid[ULID_BYTES];
 
 	assert_int_equal(ulid_parse(id, ulid), 0);
-	assert_int_equal(recording_by_ulid(fixture->vault->db, ulid, ret_row), 0);
+	assert_int_equal(catalog_recording_by_ulid(fixture->vault->db, ulid, ret_row), 0);
 }
 
 enum recording_state vault_fixture_state(struct vault_fixture *fixture, const char *id)
@@ -192,7 +192,7 @@ enum recording_state vault_fixture_state(struct vault_fixture *fixture, const ch
 
 	vault_fixture_row(fixture, id, &row);
 	enum recording_state state = row.state;
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return state;
 }
 
@@ -207,7 +207,7 @@ struct erasure_item vault_fixture_item(
 			.account = row.account,
 			.group = kind == ERASE_ACCOUNT ? 0 : row.group,
 			.recording = kind == ERASE_RECORDING ? row.id : 0};
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return item;
 }
 

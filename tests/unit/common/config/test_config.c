@@ -164,7 +164,7 @@ static void test_zero_byte_refused(void **state)
 	static const char text[] = "[keeper]\nState=/x\0/y\n";
 	int fd = openat(f->fd, "c.conf", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
-	assert_int_equal(write_all(fd, text, sizeof(text) - 1), 0);
+	assert_int_equal(io_write_all(fd, text, sizeof(text) - 1), 0);
 	close(fd);
 	_cleanup_(end_run) struct run run = load(f);
 	assert_int_equal(run.r, -RE_CONFIG);

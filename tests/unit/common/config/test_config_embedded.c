@@ -14,7 +14,7 @@ static struct config *embedded(const char *state_dir, const char *path, int expe
 {
 	struct config *config = NULL;
 
-	assert_int_equal(config_embedded(state_dir, path, NULL, &config), expected);
+	assert_int_equal(config_load_embedded(state_dir, path, NULL, &config), expected);
 	return config;
 }
 
@@ -75,13 +75,13 @@ static void test_add_spool(void **state)
 	struct reason said = {""};
 
 	for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
-		assert_int_equal(config_add_spool(c, bad[i], &said), -RE_CONFIG);
+		assert_int_equal(config_load_spool(c, bad[i], &said), -RE_CONFIG);
 		assert_int_equal(strncmp(said.text, "--spool ", 8), 0);
 		reason_clear(&said);
 		assert_int_equal(c->n_spools, 0);
 	}
-	assert_int_equal(config_add_spool(c, "/one/", &said), 0);
-	assert_int_equal(config_add_spool(c, "two=/two=2", &said), 0);
+	assert_int_equal(config_load_spool(c, "/one/", &said), 0);
+	assert_int_equal(config_load_spool(c, "two=/two=2", &said), 0);
 	assert_int_equal(c->n_spools, 2);
 	assert_string_equal(c->spools[0].name, "default");
 	assert_string_equal(c->spools[0].path, "/one");
@@ -93,7 +93,7 @@ static void test_add_spool(void **state)
 	assert_int_equal(config_check(c, &said), 0);
 
 	/* the same name twice is found by the check */
-	assert_int_equal(config_add_spool(c, "two=/three", &said), 0);
+	assert_int_equal(config_load_spool(c, "two=/three", &said), 0);
 	assert_int_equal(config_check(c, NULL), -RE_CONFIG);
 	config_free(c);
 }

@@ -197,7 +197,7 @@ static char *places(const struct profile *profile, enum profile_list list, const
 		text = NULL;
 		if (list == PROFILE_SIDECARS && profile_sidecar_is_pattern(profile, i))
 			assert_true(asprintf(&text, "%s(found)", before) >= 0);
-		else if (profile_place(profile, list, i, path, match, &place, &at_markers) < 0)
+		else if (profile_locate(profile, list, i, path, match, &place, &at_markers) < 0)
 			assert_true(asprintf(&text, "%s", before) >= 0);
 		else
 			assert_true(asprintf(&text, "%s%s%s%s", before, *before ? " " : "",
@@ -445,10 +445,10 @@ static void no_sidecar_is_above_its_folder(void **state)
 
 	assert_int_equal(profile_classify(profile, "d/..-1.wav", &match), PROFILE_RECORDING);
 	for (size_t i = 0; i < 2; i++)
-		assert_int_equal(profile_place(profile, PROFILE_SIDECARS, i, "d/..-1.wav", &match,
+		assert_int_equal(profile_locate(profile, PROFILE_SIDECARS, i, "d/..-1.wav", &match,
 						 &place, &at_markers),
 				-ENOENT);
-	assert_int_equal(profile_place(profile, PROFILE_SIDECARS, 2, "d/..-1.wav", &match, &place,
+	assert_int_equal(profile_locate(profile, PROFILE_SIDECARS, 2, "d/..-1.wav", &match, &place,
 					 &at_markers),
 			0);
 	assert_string_equal(place, "d/....json");

@@ -27,8 +27,8 @@ static void test_round_trip(void **state)
 	uint8_t record[PROBE_RESULT_BYTES];
 	struct probe_result result;
 
-	probe_result_encode(&sample, record);
-	assert_int_equal(probe_result_decode(record, &result), 0);
+	probe_wire_encode_result(&sample, record);
+	assert_int_equal(probe_wire_decode_result(record, &result), 0);
 	assert_int_equal(result.job, 7);
 	assert_int_equal(result.condition, PROBE_DAMAGED);
 	assert_int_equal(result.channels, 2);
@@ -43,7 +43,7 @@ static void test_layout(void **state)
 {
 	uint8_t record[PROBE_RESULT_BYTES];
 
-	probe_result_encode(&sample, record);
+	probe_wire_encode_result(&sample, record);
 	assert_memory_equal(record, "RSPR\2\0\0\0\7\0\0\0\1\0\0\0\2\0\0\0\x80\xbb\0\0", 24);
 	assert_int_equal(get_le64(record + 24), sample.frames);
 	assert_memory_equal(record + 32, "wav/pcm_s16le\0", 14);
@@ -57,9 +57,9 @@ static void refuse(size_t at, uint32_t value)
 	uint8_t record[PROBE_RESULT_BYTES];
 	struct probe_result result = {.job = 4711};
 
-	probe_result_encode(&sample, record);
+	probe_wire_encode_result(&sample, record);
 	put_le32(record + at, value);
-	assert_int_equal(probe_result_decode(record, &result), -RE_PROTOCOL);
+	assert_int_equal(probe_wire_decode_result(record, &result), -RE_PROTOCOL);
 	assert_int_equal(result.job, 4711);
 }
 
@@ -86,9 +86,9 @@ static void test_hostile_text(void **state)
 	refuse(156, 0x00414141);
 	uint8_t record[PROBE_RESULT_BYTES];
 	struct probe_result result;
-	probe_result_encode(&sample, record);
+	probe_wire_encode_result(&sample, record);
 	memset(record + 32, 'A', PROBE_FORMAT_BYTES); /* no end */
-	assert_int_equal(probe_result_decode(record, &result), -RE_PROTOCOL);
+	assert_int_equal(probe_wire_decode_result(record, &result), -RE_PROTOCOL);
 }
 
 static void test_frames_unknown(void **state)
@@ -97,9 +97,9 @@ static void test_frames_unknown(void **state)
 	struct probe_result result = sample;
 
 	result.frames = PROBE_FRAMES_UNKNOWN;
-	probe_result_encode(&result, record);
+	probe_wire_encode_result(&result, record);
 	result.frames = 0;
-	assert_int_equal(probe_result_decode(record, &result), 0);
+	assert_int_equal(probe_wire_decode_result(record, &result), 0);
 	assert_true(result.frames == PROBE_FRAMES_UNKNOWN);
 }
 
@@ -111,8 +111,8 @@ static void test_encode_cleans_text(void **state)
 
 	memset(result.format, 'x', sizeof(result.format));
 	memset(result.damage, '\n', sizeof(result.damage));
-	probe_result_encode(&result, record);
-	assert_int_equal(probe_result_decode(record, &back), 0);
+	probe_wire_encode_result(&result, record);
+	assert_int_equal(probe_wire_decode_result(record, &back), 0);
 	assert_int_equal(strlen(back.format), PROBE_FORMAT_BYTES - 1);
 	assert_int_equal(strspn(back.damage, "?"), PROBE_DAMAGE_BYTES - 1);
 }
@@ -124,7 +124,7 @@ static void test_unprobed(void **state)
 
 	memset(text, 'y', sizeof(text));
 	text[199] = '\0';
-	probe_result_unprobed(&result, "%s", text);
+	probe_wire_set_unprobed(&result, "%s", text);
 	assert_int_equal(result.condition, PROBE_UNPROBED);
 	assert_true(result.frames == PROBE_FRAMES_UNKNOWN);
 	assert_int_equal(strlen(result.damage), PROBE_DAMAGE_BYTES - 1);
@@ -132,11 +132,11 @@ static void test_unprobed(void **state)
 
 static void test_names(void **state)
 {
-	assert_string_equal(probe_condition_name(PROBE_OK), "ok");
-	assert_string_equal(probe_condition_name(PROBE_DAMAGED), "damaged");
-	assert_string_equal(probe_condition_name(PROBE_EMPTY), "empty");
-	assert_string_equal(probe_condition_name(PROBE_UNPROBED), "unprobed");
-	assert_string_equal(probe_condition_name(PROBE_CONDITIONS), "unprobed");
+	assert_string_equal(probe_wire_condition_name(PROBE_OK), "ok");
+	assert_string_equal(probe_wire_condition_name(PROBE_DAMAGED), "damaged");
+	assert_string_equal(probe_wire_condition_name(PROBE_EMPTY), "empty");
+	assert_string_equal(probe_wire_condition_name(PROBE_UNPROBED), "unprobed");
+	assert_string_equal(probe_wire_condition_name(PROBE_CONDITIONS), "unprobed");
 }
 
 int main(void)

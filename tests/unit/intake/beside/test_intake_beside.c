@@ -117,7 +117,7 @@ static void a_sidecar_with_a_writer_waits(void **state)
 	if (!leases_work(f))
 		skip();
 	int fd = openat(f->fd, "live", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	assert_int_equal(write_all(fd, "{", 1), 0);
+	assert_int_equal(io_write_all(fd, "{", 1), 0);
 	assert_int_equal(read_sidecar(f, "live", &s), SIDECAR_BUSY);
 	close(fd);
 	assert_int_equal(read_sidecar(f, "live", &s), 0);

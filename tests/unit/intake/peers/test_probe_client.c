@@ -95,7 +95,7 @@ static void expect(const struct fixture *fixture, const char *damage)
 {
 	assert_int_equal(fixture->answered, fixture->wanted);
 	assert_string_equal(fixture->last.damage, damage);
-	assert_string_equal(probe_condition_name(fixture->last.condition),
+	assert_string_equal(probe_wire_condition_name(fixture->last.condition),
 			damage[0] ? "unprobed" : "ok");
 }
 

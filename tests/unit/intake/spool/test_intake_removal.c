@@ -127,7 +127,7 @@ static void assert_text(const char *path, const char *expected)
 	size_t len;
 
 	assert_true(fd >= 0);
-	assert_int_equal(pread_full(fd, text, sizeof(text) - 1, 0, &len), 0);
+	assert_int_equal(io_pread_full(fd, text, sizeof(text) - 1, 0, &len), 0);
 	assert_string_equal(text, expected);
 }
 

@@ -59,7 +59,7 @@ static void ordinary_files_are_read_whatever_their_name(void **state)
 		snprintf(path, sizeof(path), "account/%s", names[i]);
 		put_text(&spool, path, "audio");
 		claim(path, &source);
-		assert_int_equal(pread_full(source.fd, text, sizeof(text), 0, &len), 0);
+		assert_int_equal(io_pread_full(source.fd, text, sizeof(text), 0, &len), 0);
 		assert_string_equal(text, "audio");
 		assert_int_equal(source.identity.size, 5);
 		assert_int_equal(source_unlink(&source), 0);
@@ -415,7 +415,7 @@ static void a_name_swapped_between_check_and_opening(void **state)
 		/* What was checked is what is opened; without a name it is no recording any more.
 		 */
 		assert_int_equal(source_claim(&source), SOURCE_CHANGED);
-		assert_int_equal(pread_full(source.fd, text, sizeof(text), 0, &len), 0);
+		assert_int_equal(io_pread_full(source.fd, text, sizeof(text), 0, &len), 0);
 		assert_string_equal(text, "audio");
 		assert_int_equal(source_unlink(&source), SOURCE_CHANGED);
 		assert_true(is_there(&spool, "file"));

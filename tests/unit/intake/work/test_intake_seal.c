@@ -91,12 +91,12 @@ static void assert_opens(struct sealing *s, const uint8_t *bytes, size_t len)
 	uint8_t start[sizeof(header) + AGE_PAYLOAD_NONCE_BYTES];
 	size_t got;
 
-	assert_int_equal(pread_full(s->object_fd, start, sizeof(start), 0, &got), 0);
+	assert_int_equal(io_pread_full(s->object_fd, start, sizeof(start), 0, &got), 0);
 	assert_int_equal(got, sizeof(start));
 	assert_memory_equal(start, header, sizeof(header));
 	assert_memory_equal(start + sizeof(header), s->seal.nonce, AGE_PAYLOAD_NONCE_BYTES);
 	assert_int_equal(lseek(s->object_fd, sizeof(start), SEEK_SET), sizeof(start));
-	assert_int_equal(age_payload_open_stream(s->object_fd, key, compare, &expected), 0);
+	assert_int_equal(age_stream_open_payload(s->object_fd, key, compare, &expected), 0);
 	assert_int_equal(expected.at, len);
 }
 
@@ -153,15 +153,15 @@ static void the_source_is_synced_too(void **state)
 /* Large objects are written past the page cache; a filesystem may take the mode and then refuse the
  * writes, at once or in the middle. Whatever came of it, the keeper, who shares the open file, can
  * read it as it likes afterwards. */
-int __real_pwrite_all(int fd, const void *data, size_t len, off_t offset);
-int __wrap_pwrite_all(int fd, const void *data, size_t len, off_t offset);
+int __real_io_pwrite_all(int fd, const void *data, size_t len, off_t offset);
+int __wrap_io_pwrite_all(int fd, const void *data, size_t len, off_t offset);
 static int direct_writes, direct_writes_max = INT_MAX;
 
-int __wrap_pwrite_all(int fd, const void *data, size_t len, off_t offset)
+int __wrap_io_pwrite_all(int fd, const void *data, size_t len, off_t offset)
 {
 	if (fcntl(fd, F_GETFL) & O_DIRECT && len > 0 && ++direct_writes > direct_writes_max)
 		return -EINVAL;
-	return __real_pwrite_all(fd, data, len, offset);
+	return __real_io_pwrite_all(fd, data, len, offset);
 }
 
 static void past_the_cache_where_that_is_to_be_had(void **state)
@@ -255,7 +255,7 @@ static void *meddle(void *argument)
 	else if (m->truncate)
 		assert_int_equal(ftruncate(m->fd, 100), 0);
 	else
-		write_all(m->fd, "appended", 8);
+		io_write_all(m->fd, "appended", 8);
 	return NULL;
 }
 
@@ -313,7 +313,7 @@ static void a_key_that_is_none_is_refused(void **state)
 	free(put_random("file", 1000));
 	prepare(&s, "file");
 	_cleanup_close_ int unsealed = memfd_create("key", MFD_CLOEXEC);
-	assert_int_equal(write_all(unsealed, key, sizeof(key)), 0);
+	assert_int_equal(io_write_all(unsealed, key, sizeof(key)), 0);
 	s.seal.key_fd = unsealed;
 	assert_int_equal(seal_run(&s.seal), -RE_PROTOCOL);
 	_cleanup_close_ int shorter = secret_to_fd(key, 16);

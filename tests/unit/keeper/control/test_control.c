@@ -217,7 +217,7 @@ static void test_list_filters(void **state)
 	vault_fixture_seal(&f->state, "bob \xff", "bob/b.wav", 1, 3, NULL);
 	vault_fixture_seal(&f->state, NULL, "c.wav", 1, 1, NULL);
 	char then[RFC3339_BYTES];
-	rfc3339_format(f->state.now_us, then);
+	clock_format_rfc3339(f->state.now_us, then);
 	assert_int_equal(count_list(f, NULL), 6);
 	assert_int_equal(count_list(f, json_pack("{s:s}", "account", "alice")), 2);
 	assert_int_equal(count_list(f, json_pack("{s:s}", "account", "bob \\xff")), 3);

@@ -39,7 +39,7 @@ static struct key_path path_now(struct vault_fixture *vault, const char *id)
 
 	vault_fixture_row(vault, id, &row);
 	struct key_path path = key_path_recording(row.account, row.group, row.id);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	return path;
 }
 
@@ -54,7 +54,7 @@ static void stray_make(struct vault_fixture *vault, struct stray *stray)
 	assert_int_equal(keytree_open(vault->vault->tree, &stray->former, stray->key), 0);
 	vault_fixture_row(vault, stray->id, &row);
 	stray->row = row.id;
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 }
 
 static int assign(struct vault_fixture *vault, const char *id, const char *name)
@@ -66,8 +66,8 @@ static int assign(struct vault_fixture *vault, const char *id, const char *name)
 	vault_fixture_row(vault, id, &row);
 	assert_int_equal(accounts_find(vault->vault, name, strlen(name), &account), 0);
 	int r = assign_recording(vault->vault, &row, &account, 0, "a test", &result);
-	recording_row_clear(&row);
-	account_row_clear(&account);
+	catalog_recording_clear(&row);
+	catalog_account_clear(&account);
 	return r;
 }
 
@@ -93,8 +93,8 @@ static void check_former_place_is_gone(struct vault_fixture *vault, const struct
 	struct node_row row;
 
 	assert_int_equal(keytree_open(vault->vault->tree, &stray->former, key), -ENOENT);
-	assert_int_equal(node_get(vault->vault->db, stray->former.node[3], stray->former.node[4],
-					 &row),
+	assert_int_equal(node_table_get(vault->vault->db, stray->former.node[3],
+					 stray->former.node[4], &row),
 			-ENOENT);
 }
 
@@ -107,7 +107,7 @@ static void check_opens(struct vault_fixture *vault, const char *id)
 	assert_int_equal(recordings_open(vault->vault, &row, &opened), 0);
 	close(opened.object_fd);
 	close(opened.key_fd);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 }
 
 /* The tallies say what the rows say. */
@@ -116,8 +116,8 @@ static void check_tally(struct vault_fixture *vault, int64_t sealed, int64_t qua
 	struct tally all, quarantine;
 	struct vault *v = vault->vault;
 
-	assert_int_equal(recording_tally(v->db, 0, &all), 0);
-	assert_int_equal(recording_tally(v->db, v->quarantine_account, &quarantine), 0);
+	assert_int_equal(catalog_tally_get(v->db, 0, &all), 0);
+	assert_int_equal(catalog_tally_get(v->db, v->quarantine_account, &quarantine), 0);
 	assert_int_equal(all.count[RECORDING_SEALED], sealed);
 	assert_int_equal(all.count[RECORDING_QUARANTINED], quarantined);
 	assert_int_equal(quarantine.count[RECORDING_QUARANTINED], quarantined);
@@ -256,9 +256,9 @@ static void test_it_expires_with_its_account(void **state)
 	stray_make(vault, &stray);
 	assert_int_equal(assign(vault, stray.id, "alice"), 0);
 	vault_fixture_row(vault, stray.id, &row);
-	assert_int_equal(group_next_due(vault->vault->db, &due_us), 0);
+	assert_int_equal(catalog_group_next_due(vault->vault->db, &due_us), 0);
 	assert_true(due_us <= row.expires_us);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	assert_int_equal(vault_fixture_erase(vault, ERASE_GROUP, stray.id), 0);
 	check_destroyed(vault, &stray);
 	check_opens(vault, stray.beside);

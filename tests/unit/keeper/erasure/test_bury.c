@@ -67,10 +67,11 @@ static void add_recording(struct large *large)
 
 	randombytes_buf(source, sizeof(source));
 	ulid_new(large->vault.now_us, row.ulid);
-	assert_int_equal(group_for(vault->db, row.account, 1, row.expires_us, &row.group, &created),
+	assert_int_equal(catalog_group_for(vault->db, row.account, 1, row.expires_us, &row.group,
+					 &created),
 			0);
-	assert_int_equal(recording_add(vault->db, &row, source), 0);
-	assert_int_equal(recording_set_private(vault->db, row.id, "a private name", 14), 0);
+	assert_int_equal(catalog_recording_add(vault->db, &row, source), 0);
+	assert_int_equal(catalog_recording_set_private(vault->db, row.id, "a private name", 14), 0);
 	struct key_path path = key_path_recording(row.account, row.group, row.id);
 	assert_int_equal(keytree_add(vault->tree, &path, NULL, NULL), 0);
 	large->last_group = row.group;
@@ -89,7 +90,7 @@ static int open_large(void **state)
 	vault_fixture_seal(&large->vault, "bob", "bob/call", 10, 1, &large->bob);
 	assert_int_equal(accounts_create(large->vault.vault, "alice", 5, &row), 0);
 	large->alice = row.id;
-	account_row_clear(&row);
+	catalog_account_clear(&row);
 	assert_int_equal(db_begin(large->vault.vault->db), 0);
 	for (int i = 0; i < MANY; i++)
 		add_recording(large);
@@ -128,20 +129,20 @@ static int64_t in_state(struct large *large, enum recording_state state)
 	struct tally tally;
 	int64_t n = 0;
 
-	while (recording_next(db, &filter, &row) == 0) {
+	while (catalog_recording_next(db, &filter, &row) == 0) {
 		assert_int_equal(row.state, state);
 		assert_int_equal(row.destroyed_us != 0, state >= RECORDING_DESTROYED);
-		recording_row_clear(&row);
+		catalog_recording_clear(&row);
 		n++;
 	}
-	assert_int_equal(recording_tally(db, large->alice, &tally), 0);
+	assert_int_equal(catalog_tally_get(db, large->alice, &tally), 0);
 	assert_int_equal(tally.count[state], n);
 	assert_int_equal(tally.plain_bytes[state], 5 * n);
 	filter = (struct recording_filter){.after_id = large->first - 1, .state = state};
-	int r = recording_next(db, &filter, &row);
+	int r = catalog_recording_next(db, &filter, &row);
 	assert_int_equal(r, n > 0 ? 0 : -ENOENT);
 	if (r == 0)
-		recording_row_clear(&row);
+		catalog_recording_clear(&row);
 	return n;
 }
 
@@ -163,7 +164,7 @@ static void assert_bob_plays(struct large *large)
 	assert_int_equal(recordings_open(large->vault.vault, &row, &opened), 0);
 	close(opened.object_fd);
 	close(opened.key_fd);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 }
 
 static int64_t unburied(struct large *large)
@@ -179,8 +180,9 @@ static int64_t keys_below(struct db *db, enum node_kind kind, int64_t id)
 	uint64_t first, parent = node_id(kind, (uint64_t)id);
 	size_t n;
 
-	assert_int_equal(node_list(db, parent, &rows, &n), 0);
-	return (int64_t)n + (node_pack_find(db, NODE_PRESENT, parent, INT64_MAX, &first) == 0);
+	assert_int_equal(node_table_list(db, parent, &rows, &n), 0);
+	return (int64_t)n +
+	       (node_table_pack_find(db, NODE_PRESENT, parent, INT64_MAX, &first) == 0);
 }
 
 /* Keys below alice. */

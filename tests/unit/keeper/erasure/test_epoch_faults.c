@@ -81,7 +81,7 @@ static void check_pending(struct erasure_fixture *scene)
 	assert_int_equal(erasure_fixture_slots(scene, root, &epoch), 1);
 	assert_int_equal(epoch, scene->old_epoch);
 	assert_memory_equal(root, scene->old_root, sizeof(root));
-	assert_int_equal(node_any_staged(vault->db), 0);
+	assert_int_equal(node_table_any_staged(vault->db), 0);
 	assert_int_equal(erasure_retry(vault), 0);
 	assert_int_equal(erasure_retry(vault), 0); /* nothing to do: no further epoch */
 }
@@ -102,8 +102,8 @@ static void check_entered(struct erasure_fixture *scene)
 	assert_int_equal(recordings_open(vault, &row, &opened), 0);
 	close(opened.object_fd);
 	close(opened.key_fd);
-	recording_row_clear(&row);
-	assert_int_equal(node_any_staged(vault->db), 0);
+	catalog_recording_clear(&row);
+	assert_int_equal(node_table_any_staged(vault->db), 0);
 	scene->old_epoch++;
 }
 

@@ -70,7 +70,7 @@ static void model_seal(struct model *model)
 		memcpy(model->recording[i].id, ids[j], sizeof(ids[j]));
 		vault_fixture_row(&model->vault, ids[j], &row);
 		model->recording[i].path = key_path_recording(row.account, row.group, row.id);
-		recording_row_clear(&row);
+		catalog_recording_clear(&row);
 		model->recording[i].alive = true;
 		assert_int_equal(keytree_open(model->vault.vault->tree, &model->recording[i].path,
 						 model->recording[i].key),
@@ -153,7 +153,7 @@ static void check_row(struct model *model, size_t i)
 	assert_int_equal(recording_is_live(row.state), expected);
 	assert_int_equal(row.destroyed_epoch, model->recording[i].gone);
 	assert_int_equal(!row.private, !expected);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 }
 
 static void model_check(struct model *model)
@@ -173,7 +173,7 @@ static void model_check(struct model *model)
 		alive += expected;
 	}
 	assert_int_equal(vault_epoch(vault), model->epoch);
-	assert_int_equal(recording_tally(vault->db, 0, &tally), 0);
+	assert_int_equal(catalog_tally_get(vault->db, 0, &tally), 0);
 	assert_int_equal(tally.count[RECORDING_SEALED] + tally.count[RECORDING_QUARANTINED], alive);
 	assert_int_equal(tally.count[RECORDING_DESTROYED], (int64_t)model->n - alive);
 }
@@ -217,7 +217,7 @@ static int64_t count_nodes(struct db *db)
 					""),
 			0);
 	assert_int_equal(db_next(db, q), 1);
-	assert_int_equal(node_any_staged(db), 0);
+	assert_int_equal(node_table_any_staged(db), 0);
 	return sqlite3_column_int64(q, 0);
 }
 
@@ -447,10 +447,10 @@ static void test_the_log_tells_who_and_why(void **state)
 	assert_log_tells(scene.vault.vault->db, "shred recording", scene.id[0]);
 	item = vault_fixture_item(&scene.vault, ERASE_ACCOUNT, scene.id[0]);
 	vault_fixture_row(&scene.vault, scene.id[0], &row);
-	assert_int_equal(account_by_id(scene.vault.vault->db, row.account, &account), 0);
+	assert_int_equal(catalog_account_by_id(scene.vault.vault->db, row.account, &account), 0);
 	account_handle_format(account.handle, handle);
-	account_row_clear(&account);
-	recording_row_clear(&row);
+	catalog_account_clear(&account);
+	catalog_recording_clear(&row);
 	assert_int_equal(erasure_run(scene.vault.vault, &item, 1, 1234, "she asked", &result), 0);
 	assert_log_tells(scene.vault.vault->db, "shred account", handle);
 	assert_int_equal(audit_verify(scene.vault.vault->db, &records, &bad), 0);

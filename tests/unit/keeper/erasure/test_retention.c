@@ -67,7 +67,7 @@ static void test_never_early(void **state)
 	assert_int_equal(row.state, RECORDING_EXPIRED);
 	assert_int_equal(row.destroyed_us, vault->now_us);
 	assert_true(row.expires_us <= row.destroyed_us);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	assert_int_equal(run(vault, &more), 0); /* once is enough */
 }
 

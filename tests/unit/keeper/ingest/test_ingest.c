@@ -50,7 +50,7 @@ static int64_t catalogued(struct vault_fixture *vault)
 	struct tally tally;
 	int64_t n = 0;
 
-	assert_int_equal(recording_tally(vault->vault->db, 0, &tally), 0);
+	assert_int_equal(catalog_tally_get(vault->vault->db, 0, &tally), 0);
 	for (int i = 0; i < RECORDING_STATES; i++)
 		n += tally.count[i];
 	return n;
@@ -86,7 +86,7 @@ static void test_nothing_shows_before_the_commit(void **state)
 	assert_string_equal(row.class, "default");
 	assert_int_equal(row.sealed_us, vault->now_us);
 	assert_int_equal(row.expires_us, vault->now_us + 30 * US_PER_DAY);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 }
 
 static void test_an_abort_leaves_nothing(void **state)
@@ -151,7 +151,7 @@ static void assert_quarantined(
 	assert_int_equal(recordings_private(vault->vault, &row, &private), 0);
 	assert_non_null(strstr(private.quarantine_reason, why));
 	recording_private_clear(&private);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 }
 
 static void test_quarantine(void **state)
@@ -187,7 +187,7 @@ static void test_names_are_bytes(void **state)
 	assert_int_equal(private.path_len, 4);
 	assert_memory_equal(private.path, "\xff/\x01\"", 4);
 	recording_private_clear(&private);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	assert_int_equal(vault_fixture_state(vault, id[1]), RECORDING_SEALED);
 }
 
@@ -264,8 +264,8 @@ static void reseal_end(const struct ingest_start *start, const uint8_t *key, boo
 	off_t end = (off_t)(start->header_bytes + AGE_PAYLOAD_NONCE_BYTES + AGE_SEALED_CHUNK_BYTES);
 
 	memset(plain, 0, sizeof(plain));
-	age_chunk_seal(key, 1, final, plain, sizeof(plain), sealed);
-	assert_int_equal(pwrite_all(start->object_fd, sealed, sizeof(sealed), end), 0);
+	age_stream_seal_chunk(key, 1, final, plain, sizeof(plain), sealed);
+	assert_int_equal(io_pwrite_all(start->object_fd, sealed, sizeof(sealed), end), 0);
 }
 
 static void spoil(struct ingest_job *job, enum wrong wrong)
@@ -414,7 +414,7 @@ static void shred_between_begin_and_commit(struct vault_fixture *vault, bool pen
 	assert_quarantined(vault, request, "shred");
 	if (pending)
 		assert_int_equal(erasure_retry(vault->vault), 0);
-	assert_int_equal(recording_tally(vault->vault->db, 0, &tally), 0);
+	assert_int_equal(catalog_tally_get(vault->vault->db, 0, &tally), 0);
 	assert_int_equal(tally.count[RECORDING_DESTROYED], 1);
 	assert_int_equal(tally.count[RECORDING_QUARANTINED], 1);
 }
@@ -462,8 +462,8 @@ static void commit_with_fault(enum fault fault, unsigned at, bool *ret_reached)
 		if (fd < 0)
 			fail_msg("fault %d at %u: catalogued, but its object is gone", fault, at);
 		close(fd);
-		assert_int_equal(recording_by_ulid(vault.vault->db, existing, &row), 0);
-		recording_row_clear(&row);
+		assert_int_equal(catalog_recording_by_ulid(vault.vault->db, existing, &row), 0);
+		catalog_recording_clear(&row);
 	} else {
 		ingest_abort(job);
 	}

@@ -44,7 +44,7 @@ static int64_t sealed(struct intake_peer *peer)
 {
 	struct tally tally;
 
-	assert_int_equal(recording_tally(peer->vault.vault->db, 0, &tally), 0);
+	assert_int_equal(catalog_tally_get(peer->vault.vault->db, 0, &tally), 0);
 	return tally.count[RECORDING_SEALED];
 }
 

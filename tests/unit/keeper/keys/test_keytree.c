@@ -230,7 +230,8 @@ static void test_the_search_catches_a_key_that_stayed(void **state)
 	struct key_path victim = key_path_recording(1, 11, 111);
 	const struct key_path *l1 =
 			listed(tree, (struct key_path){{victim.node[0], victim.node[1]}, 2});
-	struct node_place place = {victim.node[0], victim.node[1], keytree_epoch(tree->keys) + 1};
+	struct node_position place = {
+			victim.node[0], victim.node[1], keytree_epoch(tree->keys) + 1};
 	uint8_t key[NODE_KEY_BYTES], l1_key[NODE_KEY_BYTES];
 	struct tree_rows rows = {.n = 0};
 
@@ -242,7 +243,7 @@ static void test_the_search_catches_a_key_that_stayed(void **state)
 	tree_save(tree, &rows);
 	assert_false(tree_reaches(&rows, tree->root, key));
 	struct node_row stayed = {.parent = place.parent, .id = place.id, .epoch = place.epoch};
-	node_key_seal(tree->root, &place, l1_key, stayed.sealed);
+	key_seal_node(tree->root, &place, l1_key, stayed.sealed);
 	rows.row[rows.n++] = stayed;
 	assert_true(tree_reaches(&rows, tree->root, key));
 }
@@ -259,7 +260,7 @@ static void test_the_proof_over_a_stage(void **state)
 	assert_int_equal(keytree_stage(tree->keys, &victim, 1, root, top), 0);
 	assert_int_equal(keytree_try(db, root, &victim, 1), -ENOENT);
 	assert_int_equal(keytree_try(db, root, &other, 1), 0);
-	assert_int_equal(node_apply_staged(db), 0);
+	assert_int_equal(node_table_apply_staged(db), 0);
 	assert_int_equal(keytree_try(db, root, &victim, 1), -ENOENT);
 	assert_int_equal(keytree_try(db, root, &other, 1), 0);
 }
@@ -287,7 +288,7 @@ static void test_the_proof_catches_a_key_that_stayed(void **state)
 	key_pack_add(&pack, victim.node[1], l1_key);
 	key_pack_seal(&pack, victim.node[0], keytree_epoch(tree->keys) + 1, l0_key, &sealed);
 	assert_int_equal(keytree_try(db, root, &victim, 1), -ENOENT);
-	assert_int_equal(node_stage_pack(db, &sealed), 0);
+	assert_int_equal(node_table_stage_pack(db, &sealed), 0);
 	assert_int_equal(keytree_try(db, root, &victim, 1), 0);
 }
 

@@ -117,7 +117,7 @@ void tree_erase(struct tree *tree, struct key_path *victims, size_t n)
 	assert_int_equal(keytree_check_top(db, true, old, top), -RE_EPOCH);
 	assert_int_equal(keytree_try(db, tree->root, victims, n), -ENOENT);
 	assert_int_equal(keytree_try(db, old, victims, n), any ? 0 : -ENOENT); /* control */
-	assert_int_equal(node_apply_staged(db), 0);
+	assert_int_equal(node_table_apply_staged(db), 0);
 	assert_int_equal(keytree_top_digest(db, false, applied), 0);
 	assert_memory_equal(applied, top, sizeof(top));
 	keytree_advance(tree->keys, tree->root);
@@ -185,19 +185,19 @@ static void find(struct found *found, const uint8_t *key)
 
 static void try_row(struct found *found, const uint8_t *key, const struct node_row *row)
 {
-	struct node_place place = {row->parent, row->id, row->epoch};
+	struct node_position place = {row->parent, row->id, row->epoch};
 	uint8_t opened[NODE_KEY_BYTES];
 
-	if (node_key_open(key, &place, row->sealed, opened) == 0)
+	if (key_seal_open_node(key, &place, row->sealed, opened) == 0)
 		find(found, opened);
 }
 
 static void try_pack(struct found *found, const uint8_t *key, const struct node_pack *pack)
 {
-	struct node_place place = {pack->parent, pack->first, pack->epoch};
+	struct node_position place = {pack->parent, pack->first, pack->epoch};
 	uint8_t opened[NODE_PACK_BYTES_MAX];
 
-	if (node_keys_open(key, &place, pack->sealed, pack->len, opened) < 0)
+	if (key_seal_open_pack(key, &place, pack->sealed, pack->len, opened) < 0)
 		return;
 	for (size_t at = 0; at < pack->len - SEAL_OVERHEAD_BYTES; at += NODE_ENTRY_BYTES)
 		find(found, opened + at + 8);

@@ -55,7 +55,7 @@ static void test_giving_up(void **state)
 	assert_int_equal(vault_fixture_state(&s.f, s.alice), RECORDING_DESTROYED);
 	/* It is still out there, and known to be. */
 	struct mirror_row row;
-	assert_int_equal(mirror_find(s.f.vault->db, "usb", MIRROR_GIVEN_UP, &row), 0);
+	assert_int_equal(mirror_table_find(s.f.vault->db, "usb", MIRROR_GIVEN_UP, &row), 0);
 	assert_int_equal(row.given_up_epoch, 1);
 	assert_true(mirror_fixture_holds_old(&s, "away/root.slots"));
 	assert_true(mirror_fixture_drop(&s, "usb", why) < 0);
@@ -130,7 +130,7 @@ static bool is_given_up(struct mirror_fixture *s, const char *name)
 {
 	struct mirror_row row;
 
-	return mirror_find(s->f.vault->db, name, MIRROR_GIVEN_UP, &row) == 0;
+	return mirror_table_find(s->f.vault->db, name, MIRROR_GIVEN_UP, &row) == 0;
 }
 
 /* A mount point is there without its medium, too. */
@@ -224,12 +224,12 @@ static void test_adding_is_cut_short(void **state)
 
 	mirror_fixture_open(&s);
 	vault_fixture_shell(&s.f, "mkdir -m 700 $D/second");
-	snprintf(row.place, sizeof(row.place), "%s/second", s.f.dir);
+	snprintf(row.location, sizeof(row.location), "%s/second", s.f.dir);
 	assert_int_equal(db_begin(s.f.vault->db), 0);
-	assert_int_equal(mirror_add(s.f.vault->db, &row), 0);
+	assert_int_equal(mirror_table_add(s.f.vault->db, &row), 0);
 	assert_int_equal(db_commit(s.f.vault->db), 0);
 	struct root_provider *half;
-	_cleanup_close_ int fd = open(row.place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(row.location, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(root_file_create(fd, &half), 0);
 	uint8_t image[ROOT_IMAGE_BYTES];
 	assert_int_equal(mirrors_image(s.f.vault, image), 0);

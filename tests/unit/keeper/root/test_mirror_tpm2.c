@@ -39,7 +39,7 @@ static bool in_use(struct mirror_fixture *s)
 {
 	struct mirror_row row;
 
-	return mirror_find(s->f.vault->db, "chip", MIRROR_IN_USE, &row) == 0;
+	return mirror_table_find(s->f.vault->db, "chip", MIRROR_IN_USE, &row) == 0;
 }
 
 static bool has_folder(struct mirror_fixture *s)

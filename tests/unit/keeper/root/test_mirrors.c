@@ -77,7 +77,7 @@ static void test_the_own_place_is_lost(void **state)
 	mirror_fixture_assert_destroyed(&s);
 	/* What was given up stays on record. */
 	struct mirror_row row;
-	assert_int_equal(mirror_find(s.f.vault->db, MIRROR_MAIN, MIRROR_GIVEN_UP, &row), 0);
+	assert_int_equal(mirror_table_find(s.f.vault->db, MIRROR_MAIN, MIRROR_GIVEN_UP, &row), 0);
 	assert_int_equal(row.given_up_epoch, 1);
 	/* A place that is there is not replaced so. */
 	assert_int_equal(mirror_replace(s.f.vault, &o, why), -RE_REFUSED);

@@ -24,7 +24,7 @@ static void read_private(
 
 	vault_fixture_row(vault, id, &row);
 	assert_int_equal(recordings_private(vault->vault, &row, ret_private), 0);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 }
 
 /* The id of the recording that this one follows, or "" for none. */

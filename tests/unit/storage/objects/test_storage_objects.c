@@ -44,7 +44,7 @@ static void put(struct object_store *store, const uint8_t ulid[static ULID_BYTES
 	struct object_draft draft;
 
 	assert_int_equal(store->ops->create(store, ulid, &draft), 0);
-	assert_int_equal(write_all(draft.fd, text, strlen(text)), 0);
+	assert_int_equal(io_write_all(draft.fd, text, strlen(text)), 0);
 	assert_int_equal(store->ops->publish(store, &draft), 0);
 	object_draft_close(&draft);
 }
@@ -60,7 +60,7 @@ static void test_nothing_is_visible_before_publish(void **state)
 
 	ulid_at(1700000000000, 1, ulid);
 	assert_int_equal(store->ops->create(store, ulid, &draft), 0);
-	assert_int_equal(write_all(draft.fd, "sealed", 6), 0);
+	assert_int_equal(io_write_all(draft.fd, "sealed", 6), 0);
 	assert_int_equal(named(f), 0);
 	assert_int_equal(store->ops->open(store, ulid), -ENOENT);
 	assert_int_equal(store->ops->publish(store, &draft), 0);
@@ -70,7 +70,7 @@ static void test_nothing_is_visible_before_publish(void **state)
 	object_draft_close(&draft); /* harmless */
 	_cleanup_close_ int fd = store->ops->open(store, ulid);
 	assert_true(fd >= 0);
-	assert_int_equal(pread_full(fd, text, sizeof(text), 0, &n), 0);
+	assert_int_equal(io_pread_full(fd, text, sizeof(text), 0, &n), 0);
 	assert_int_equal(n, 6);
 	assert_memory_equal(text, "sealed", 6);
 	assert_int_equal(write(fd, "x", 1), -1);
@@ -86,7 +86,7 @@ static void test_a_closed_draft_leaves_nothing(void **state)
 
 	ulid_at(1700000000000, 1, ulid);
 	assert_int_equal(store->ops->create(store, ulid, &draft), 0);
-	assert_int_equal(write_all(draft.fd, "sealed", 6), 0);
+	assert_int_equal(io_write_all(draft.fd, "sealed", 6), 0);
 	object_draft_close(&draft);
 	assert_int_equal(draft.fd, -1);
 	assert_int_equal(named(f), 0);
@@ -105,11 +105,11 @@ static void test_publish_never_replaces(void **state)
 	ulid_at(1700000000000, 1, ulid);
 	put(store, ulid, "first");
 	assert_int_equal(store->ops->create(store, ulid, &draft), 0);
-	assert_int_equal(write_all(draft.fd, "second", 6), 0);
+	assert_int_equal(io_write_all(draft.fd, "second", 6), 0);
 	assert_int_equal(store->ops->publish(store, &draft), -EEXIST);
 	object_draft_close(&draft);
 	_cleanup_close_ int fd = store->ops->open(store, ulid);
-	assert_int_equal(pread_full(fd, text, sizeof(text), 0, &n), 0);
+	assert_int_equal(io_pread_full(fd, text, sizeof(text), 0, &n), 0);
 	assert_memory_equal(text, "first", 5);
 	store->ops->close(store);
 }

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "storage/root/root_slot.h"
+#include "storage/root/root.h"
 
 #define FILE_BYTES (3 * 4096)
 
@@ -151,7 +151,7 @@ static void test_overwriting_leaves_nothing(void **state)
 	assert_int_equal(root->ops->write(root, 0, image, NULL), 0);
 	root_provider_free(root);
 	_cleanup_close_ int fd = openat(f->fd, "root.slots", O_RDONLY | O_CLOEXEC);
-	assert_int_equal(pread_full(fd, bytes, sizeof(bytes), 0, &n), 0);
+	assert_int_equal(io_pread_full(fd, bytes, sizeof(bytes), 0, &n), 0);
 	assert_null(memmem(bytes, n, "aaaa", 4));
 	assert_non_null(memmem(bytes, n, "bbbb", 4));
 	assert_non_null(memmem(bytes, n, "cccc", 4));
@@ -165,8 +165,8 @@ static void copy_file(struct folder *f, const char *from, const char *to)
 	uint8_t bytes[FILE_BYTES];
 	size_t n;
 
-	assert_int_equal(pread_full(in, bytes, sizeof(bytes), 0, &n), 0);
-	assert_int_equal(write_all(out, bytes, n), 0);
+	assert_int_equal(io_pread_full(in, bytes, sizeof(bytes), 0, &n), 0);
+	assert_int_equal(io_write_all(out, bytes, n), 0);
 }
 
 static void test_a_copy_is_recognised(void **state)

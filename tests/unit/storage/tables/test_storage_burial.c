@@ -11,7 +11,7 @@ static int64_t add_account(struct store *s, uint8_t mark)
 {
 	struct account_row row = {.handle = {mark}, .lookup = {mark}, .state = ACCOUNT_OPEN};
 
-	assert_int_equal(account_add(s->db, &row), 0);
+	assert_int_equal(catalog_account_add(s->db, &row), 0);
 	return row.id;
 }
 
@@ -20,7 +20,7 @@ static int64_t add_group(struct store *s, int64_t account, int64_t bucket)
 	int64_t group;
 	bool made;
 
-	assert_int_equal(group_for(s->db, account, bucket, 1000, &group, &made), 0);
+	assert_int_equal(catalog_group_for(s->db, account, bucket, 1000, &group, &made), 0);
 	return group;
 }
 
@@ -34,8 +34,8 @@ static int64_t add_recording(struct store *s, int64_t account, int64_t group, ui
 			.recorded_us = mark,
 			.plain_bytes = 5};
 
-	assert_int_equal(recording_add(s->db, &row, source), 0);
-	assert_int_equal(recording_set_private(s->db, row.id, "private", 7), 0);
+	assert_int_equal(catalog_recording_add(s->db, &row, source), 0);
+	assert_int_equal(catalog_recording_set_private(s->db, row.id, "private", 7), 0);
 	return row.id;
 }
 
@@ -51,34 +51,34 @@ static void look(struct store *s, char *ret_letters)
 	struct tally counted = {0}, tally;
 	size_t n = 0;
 
-	while (recording_next(s->db, &all, &row) == 0) {
+	while (catalog_recording_next(s->db, &all, &row) == 0) {
 		struct recording_filter one = {.after_id = row.id - 1, .state = row.state};
 		struct recording_filter own = {
 				.after_id = row.id - 1, .state = row.state, .account = row.account};
 		uint8_t source[CATALOG_LOOKUP_BYTES] = {row.ulid[0]};
 		bool gone = row.state >= RECORDING_DESTROYED, same = true;
 
-		assert_int_equal(recording_by_ulid(s->db, row.ulid, &other), 0);
+		assert_int_equal(catalog_recording_by_ulid(s->db, row.ulid, &other), 0);
 		same &= other.state == row.state && other.destroyed_us == row.destroyed_us;
-		recording_row_clear(&other);
-		assert_int_equal(recording_by_source(s->db, source, &other), 0);
+		catalog_recording_clear(&other);
+		assert_int_equal(catalog_recording_by_source(s->db, source, &other), 0);
 		same &= other.state == row.state && other.destroyed_epoch == row.destroyed_epoch;
-		recording_row_clear(&other);
-		assert_int_equal(recording_next(s->db, &one, &other), 0);
+		catalog_recording_clear(&other);
+		assert_int_equal(catalog_recording_next(s->db, &one, &other), 0);
 		same &= other.id == row.id;
-		recording_row_clear(&other);
-		assert_int_equal(recording_next(s->db, &own, &other), 0);
+		catalog_recording_clear(&other);
+		assert_int_equal(catalog_recording_next(s->db, &own, &other), 0);
 		same &= other.id == row.id;
-		recording_row_clear(&other);
+		catalog_recording_clear(&other);
 		same &= gone == (row.destroyed_us != 0) && gone == (row.destroyed_epoch != 0) &&
 			gone == !row.private;
 		ret_letters[n++] = same ? letters[row.state] : '!';
 		counted.count[row.state]++;
 		counted.plain_bytes[row.state] += row.plain_bytes;
-		recording_row_clear(&row);
+		catalog_recording_clear(&row);
 	}
 	ret_letters[n] = '\0';
-	assert_int_equal(recording_tally(s->db, 0, &tally), 0);
+	assert_int_equal(catalog_tally_get(s->db, 0, &tally), 0);
 	assert_memory_equal(&tally, &counted, sizeof(tally));
 }
 
@@ -94,14 +94,14 @@ static int64_t finish(struct store *s, int64_t now_us, uint64_t epoch)
 {
 	int64_t recordings, bytes;
 
-	assert_int_equal(erasure_finish(s->db, now_us, epoch, &recordings, &bytes), 0);
+	assert_int_equal(erasure_table_finish(s->db, now_us, epoch, &recordings, &bytes), 0);
 	assert_int_equal(bytes, 5 * recordings);
 	return recordings;
 }
 
 static void note(struct store *s, struct erasure_item item)
 {
-	assert_int_equal(erasure_note(s->db, &item), 0);
+	assert_int_equal(erasure_table_note(s->db, &item), 0);
 }
 
 /* One stride, and the end of the burial when it was the last. Whether there was one. */
@@ -109,15 +109,15 @@ static bool bury(struct store *s, int64_t max)
 {
 	struct burial burial;
 	int64_t looked_at;
-	int found = burial_next(s->db, &burial);
+	int found = burial_table_next(s->db, &burial);
 
 	assert_true(found >= 0);
 	if (found == 0)
 		return false;
-	assert_int_equal(burial_stride(s->db, &burial, max, &looked_at), 0);
+	assert_int_equal(burial_table_stride(s->db, &burial, max, &looked_at), 0);
 	assert_true(looked_at <= max);
 	if (looked_at < max)
-		assert_int_equal(burial_done(s->db, &burial), 0);
+		assert_int_equal(burial_table_done(s->db, &burial), 0);
 	return true;
 }
 
@@ -149,17 +149,17 @@ static void test_an_account(void **state)
 	assert_int_equal(ask(s, UNBURIED), 4);
 	reopen(s);
 	assert_states(s, "pspp");
-	assert_int_equal(recording_span(s->db, alice, &oldest, &newest), 0);
+	assert_int_equal(catalog_recording_span(s->db, alice, &oldest, &newest), 0);
 	assert_int_equal(oldest, 'a');
 	assert_int_equal(finish(s, 70, 9), 3);
 	assert_states(s, "dsdd");
-	assert_int_equal(recording_span(s->db, alice, &oldest, &newest), -ENOENT);
+	assert_int_equal(catalog_recording_span(s->db, alice, &oldest, &newest), -ENOENT);
 	assert_int_equal(ask(s, UNBURIED), 4);
 	for (int64_t left = 3; bury(s, 1); left = left ? left - 1 : 0) {
 		reopen(s);
 		assert_states(s, "dsdd");
 		assert_int_equal(ask(s, UNBURIED), left ? left : 1);
-		assert_int_equal(removal_list(s->db, queued, 8, &n), 0);
+		assert_int_equal(erasure_table_list_removals(s->db, queued, 8, &n), 0);
 		assert_int_equal(n, left ? 4 - left : 3);
 	}
 	assert_states(s, "dsdd");
@@ -191,7 +191,7 @@ static void test_one_after_the_other(void **state)
 	assert_states(s, "ppds");
 	assert_int_equal(finish(s, 20, 3), 2);
 	assert_states(s, "xxds");
-	assert_int_equal(recording_span(s->db, alice, &oldest, &newest), 0);
+	assert_int_equal(catalog_recording_span(s->db, alice, &oldest, &newest), 0);
 	assert_int_equal(oldest, 'd');
 	assert_int_equal(newest, 'd');
 	note(s, (struct erasure_item){ERASE_GROUP, CAUSE_SHRED, alice, one, 0}); /* once more */
@@ -204,10 +204,10 @@ static void test_one_after_the_other(void **state)
 	while (bury(s, 1)) /* the account's comes first */
 		assert_states(s, "xxdd");
 	assert_int_equal(ask(s, UNBURIED), 0);
-	assert_int_equal(recording_by_ulid(s->db, ulid, &row), 0);
+	assert_int_equal(catalog_recording_by_ulid(s->db, ulid, &row), 0);
 	assert_int_equal(row.destroyed_us, 20);
 	assert_int_equal(row.destroyed_epoch, 3);
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 	assert_int_equal(ask(s, "SELECT sum(destroyed_us) FROM recording"), 20 + 20 + 10 + 30);
 }
 
@@ -247,14 +247,14 @@ static void test_groups_of_a_buried_account(void **state)
 	size_t n;
 
 	add_recording(s, alice, group, 'a');
-	assert_int_equal(group_due(s->db, 1000, due, 2, &n), 0);
+	assert_int_equal(catalog_group_due(s->db, 1000, due, 2, &n), 0);
 	assert_int_equal(n, 1);
 	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0});
 	assert_int_equal(finish(s, 10, 2), 1);
 	assert_int_equal(ask(s, "SELECT count(*) FROM expiry_group"), 1);
-	assert_int_equal(group_due(s->db, 1000, due, 2, &n), 0);
+	assert_int_equal(catalog_group_due(s->db, 1000, due, 2, &n), 0);
 	assert_int_equal(n, 0);
-	assert_int_equal(group_next_due(s->db, &due_us), -ENOENT);
+	assert_int_equal(catalog_group_next_due(s->db, &due_us), -ENOENT);
 	assert_int_not_equal(add_group(s, alice, 1), group);
 }
 
@@ -290,13 +290,13 @@ static void test_a_burial_that_is_lost_is_seen(void **state)
 		add_recording(s, alice, group, mark);
 	note(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, alice, 0, 0});
 	assert_int_equal(finish(s, 10, 2), 3);
-	assert_int_equal(burial_next(s->db, &burial), 1);
-	assert_int_equal(burial_stride(s->db, &burial, 2, &looked_at), 0);
-	assert_int_equal(burial_done(s->db, &burial), 0);
+	assert_int_equal(burial_table_next(s->db, &burial), 1);
+	assert_int_equal(burial_table_stride(s->db, &burial, 2, &looked_at), 0);
+	assert_int_equal(burial_table_done(s->db, &burial), 0);
 	struct recording_filter sealed = {.state = RECORDING_SEALED};
-	assert_int_equal(recording_next(s->db, &sealed, &row), 0);
+	assert_int_equal(catalog_recording_next(s->db, &sealed, &row), 0);
 	assert_int_equal(row.ulid[0], 'c');
-	recording_row_clear(&row);
+	catalog_recording_clear(&row);
 }
 
 static void test_bad_burials_are_corrupt(void **state)
@@ -310,10 +310,10 @@ static void test_bad_burials_are_corrupt(void **state)
 
 	add_recording(s, alice, group, 'a');
 	sql(s, "INSERT INTO burial VALUES (1, 1, 77, 10, 2, 0)");
-	assert_int_equal(recording_by_ulid(s->db, ulid, &row), -RE_CORRUPT);
-	assert_int_equal(burial_covers(s->db, alice, 0, &found), -RE_CORRUPT);
+	assert_int_equal(catalog_recording_by_ulid(s->db, ulid, &row), -RE_CORRUPT);
+	assert_int_equal(burial_table_covers(s->db, alice, 0, &found), -RE_CORRUPT);
 	sql(s, "UPDATE burial SET kind = 0");
-	assert_int_equal(burial_next(s->db, &burial), -RE_CORRUPT);
+	assert_int_equal(burial_table_next(s->db, &burial), -RE_CORRUPT);
 }
 
 int main(void)

@@ -10,7 +10,7 @@ static int64_t add_account(struct store *s, uint8_t mark, enum account_state sta
 	struct account_row row = {
 			.handle = {mark}, .lookup = {mark}, .state = state, .created_us = 4};
 
-	assert_int_equal(account_add(s->db, &row), 0);
+	assert_int_equal(catalog_account_add(s->db, &row), 0);
 	assert_true(row.id > 0);
 	return row.id;
 }
@@ -29,8 +29,8 @@ static int64_t add_recording(
 			.plain_bytes = plain_bytes,
 			.frames = -1};
 
-	assert_int_equal(recording_add(s->db, &row, source), 0);
-	assert_int_equal(recording_set_private(s->db, row.id, "private", 7), 0);
+	assert_int_equal(catalog_recording_add(s->db, &row, source), 0);
+	assert_int_equal(catalog_recording_set_private(s->db, row.id, "private", 7), 0);
 	return row.id;
 }
 
@@ -44,22 +44,22 @@ static void test_accounts_round_trip(void **state)
 	uint8_t unknown[CATALOG_LOOKUP_BYTES] = {3, 5};
 	struct account_row out;
 
-	assert_int_equal(account_add(s->db, &in), 0);
-	assert_int_equal(account_by_id(s->db, in.id, &out), 0);
+	assert_int_equal(catalog_account_add(s->db, &in), 0);
+	assert_int_equal(catalog_account_by_id(s->db, in.id, &out), 0);
 	assert_null(out.profile);
-	assert_int_equal(account_set_profile(s->db, in.id, "sealed", 6), 0);
-	assert_int_equal(account_by_handle(s->db, in.handle, &out), 0);
+	assert_int_equal(catalog_account_set_profile(s->db, in.id, "sealed", 6), 0);
+	assert_int_equal(catalog_account_by_handle(s->db, in.handle, &out), 0);
 	assert_int_equal(out.id, in.id);
 	assert_int_equal(out.created_us, 77);
 	assert_int_equal(out.profile_bytes, 6);
 	assert_memory_equal(out.profile, "sealed", 6);
-	account_row_clear(&out);
-	assert_int_equal(account_by_lookup(s->db, in.lookup, &out), 0);
+	catalog_account_clear(&out);
+	assert_int_equal(catalog_account_by_lookup(s->db, in.lookup, &out), 0);
 	assert_memory_equal(out.handle, in.handle, sizeof(in.handle));
-	account_row_clear(&out);
-	assert_int_equal(account_by_lookup(s->db, unknown, &out), -ENOENT);
-	assert_int_equal(account_next(s->db, in.id, &out), -ENOENT);
-	assert_int_equal(account_add(s->db, &in), -EEXIST);
+	catalog_account_clear(&out);
+	assert_int_equal(catalog_account_by_lookup(s->db, unknown, &out), -ENOENT);
+	assert_int_equal(catalog_account_next(s->db, in.id, &out), -ENOENT);
+	assert_int_equal(catalog_account_add(s->db, &in), -EEXIST);
 }
 
 /* A tombstone keeps the time of its first burial, and nothing of the profile. */
@@ -71,15 +71,15 @@ static void test_burying_an_account_twice(void **state)
 
 	add_account(s, 2, ACCOUNT_OPEN);
 	add_account(s, 3, ACCOUNT_QUARANTINE);
-	assert_int_equal(account_set_profile(s->db, id, "sealed", 6), 0);
-	assert_int_equal(account_bury(s->db, id, 1000, 3), 0);
-	assert_int_equal(account_bury(s->db, id, 2000, 4), 1);
-	assert_int_equal(account_by_id(s->db, id, &row), 0);
+	assert_int_equal(catalog_account_set_profile(s->db, id, "sealed", 6), 0);
+	assert_int_equal(catalog_account_bury(s->db, id, 1000, 3), 0);
+	assert_int_equal(catalog_account_bury(s->db, id, 2000, 4), 1);
+	assert_int_equal(catalog_account_by_id(s->db, id, &row), 0);
 	assert_int_equal(row.state, ACCOUNT_DELETED);
 	assert_int_equal(row.deleted_us, 1000);
 	assert_int_equal(row.deleted_epoch, 3);
 	assert_null(row.profile);
-	assert_int_equal(account_tally(s->db, count), 0);
+	assert_int_equal(catalog_account_tally(s->db, count), 0);
 	assert_int_equal(count[ACCOUNT_OPEN], 1);
 	assert_int_equal(count[ACCOUNT_DELETED], 1);
 	assert_int_equal(count[ACCOUNT_QUARANTINE], 1);
@@ -108,10 +108,10 @@ static void test_recordings_round_trip(void **state)
 			.sample_rate = 48000};
 	struct recording_row out;
 
-	assert_int_equal(recording_newest(s->db, newest), -ENOENT);
-	assert_int_equal(recording_add(s->db, &in, source), 0);
-	assert_int_equal(recording_set_private(s->db, in.id, "sealed", 6), 0);
-	assert_int_equal(recording_by_source(s->db, source, &out), 0);
+	assert_int_equal(catalog_recording_newest(s->db, newest), -ENOENT);
+	assert_int_equal(catalog_recording_add(s->db, &in, source), 0);
+	assert_int_equal(catalog_recording_set_private(s->db, in.id, "sealed", 6), 0);
+	assert_int_equal(catalog_recording_by_source(s->db, source, &out), 0);
 	assert_memory_equal(out.ulid, in.ulid, sizeof(in.ulid));
 	assert_int_equal(out.account, 3);
 	assert_int_equal(out.group, 4);
@@ -125,13 +125,13 @@ static void test_recordings_round_trip(void **state)
 	assert_int_equal(out.sample_rate, 48000);
 	assert_int_equal(out.destroyed_us + (int64_t)out.destroyed_epoch, 0);
 	assert_memory_equal(out.private, "sealed", 6);
-	recording_row_clear(&out);
-	assert_int_equal(recording_by_source(s->db, other, &out), -ENOENT);
-	assert_int_equal(recording_newest(s->db, newest), 0);
+	catalog_recording_clear(&out);
+	assert_int_equal(catalog_recording_by_source(s->db, other, &out), -ENOENT);
+	assert_int_equal(catalog_recording_newest(s->db, newest), 0);
 	assert_memory_equal(newest, in.ulid, sizeof(newest));
-	assert_int_equal(recording_add(s->db, &in, other), -EEXIST);
+	assert_int_equal(catalog_recording_add(s->db, &in, other), -EEXIST);
 	in.ulid[0]++;
-	assert_int_equal(recording_add(s->db, &in, source), -EEXIST);
+	assert_int_equal(catalog_recording_add(s->db, &in, source), -EEXIST);
 }
 
 static size_t page(struct store *s, struct recording_filter filter, char *ret_marks)
@@ -140,9 +140,9 @@ static size_t page(struct store *s, struct recording_filter filter, char *ret_ma
 	size_t n = 0;
 	int r;
 
-	while ((r = recording_next(s->db, &filter, &row)) == 0) {
+	while ((r = catalog_recording_next(s->db, &filter, &row)) == 0) {
 		ret_marks[n++] = (char)row.ulid[0];
-		recording_row_clear(&row);
+		catalog_recording_clear(&row);
 	}
 	assert_int_equal(r, -ENOENT);
 	ret_marks[n] = '\0';
@@ -167,10 +167,10 @@ static void test_paging(void **state)
 	assert_string_equal(marks, "ab");
 	page(s, (struct recording_filter){.since_us = 'b', .until_us = 'q'}, marks);
 	assert_string_equal(marks, "cb");
-	assert_int_equal(recording_span(s->db, 1, &oldest, &newest), 0);
+	assert_int_equal(catalog_recording_span(s->db, 1, &oldest, &newest), 0);
 	assert_int_equal(oldest, 'a');
 	assert_int_equal(newest, 'q');
-	assert_int_equal(recording_span(s->db, 9, &oldest, &newest), -ENOENT);
+	assert_int_equal(catalog_recording_span(s->db, 9, &oldest, &newest), -ENOENT);
 }
 
 /* A far recording is found by strides, each a bounded piece of work. */
@@ -183,16 +183,16 @@ static void test_sparse_matches(void **state)
 	add_recording(s, 1, 1, 'a', 1);
 	add_recording(s, 1, 1, 'q', 1);
 	sql(s, "UPDATE recording SET id = 50000 WHERE state = 2");
-	assert_int_equal(recording_next(s->db, &filter, &row), -EAGAIN);
+	assert_int_equal(catalog_recording_next(s->db, &filter, &row), -EAGAIN);
 	assert_int_equal(filter.after_id, RECORDING_STRIDE);
-	assert_int_equal(recording_next(s->db, &filter, &row), -EAGAIN);
-	assert_int_equal(recording_next(s->db, &filter, &row), 0);
+	assert_int_equal(catalog_recording_next(s->db, &filter, &row), -EAGAIN);
+	assert_int_equal(catalog_recording_next(s->db, &filter, &row), 0);
 	assert_int_equal(row.id, 50000);
-	recording_row_clear(&row);
-	assert_int_equal(recording_next(s->db, &filter, &row), -ENOENT);
+	catalog_recording_clear(&row);
+	assert_int_equal(catalog_recording_next(s->db, &filter, &row), -ENOENT);
 	filter = (struct recording_filter){.state = RECORDING_QUARANTINED, .account = 1};
-	assert_int_equal(recording_next(s->db, &filter, &row), 0);
-	recording_row_clear(&row);
+	assert_int_equal(catalog_recording_next(s->db, &filter, &row), 0);
+	catalog_recording_clear(&row);
 }
 
 /* The tally must be what counting gives, at any time. */
@@ -203,12 +203,12 @@ static void assert_tallied(struct store *s)
 		struct recording_filter filter = {.account = account};
 		struct recording_row row;
 
-		while (recording_next(s->db, &filter, &row) == 0) {
+		while (catalog_recording_next(s->db, &filter, &row) == 0) {
 			expected.count[row.state]++;
 			expected.plain_bytes[row.state] += row.plain_bytes;
-			recording_row_clear(&row);
+			catalog_recording_clear(&row);
 		}
-		assert_int_equal(recording_tally(s->db, account, &found), 0);
+		assert_int_equal(catalog_tally_get(s->db, account, &found), 0);
 		assert_memory_equal(&found, &expected, sizeof(found));
 	}
 }
@@ -219,9 +219,9 @@ static void erase(struct store *s, struct erasure_item item, int64_t expected)
 	int64_t count, bytes;
 
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(erasure_note(s->db, &item), 0);
+		assert_int_equal(erasure_table_note(s->db, &item), 0);
 		assert_tallied(s);
-		assert_int_equal(erasure_finish(s->db, 100, 2, &count, &bytes), 0);
+		assert_int_equal(erasure_table_finish(s->db, 100, 2, &count, &bytes), 0);
 		assert_int_equal(count, i == 0 ? expected : 0);
 		assert_tallied(s);
 		item.cause = CAUSE_EXPIRY;
@@ -243,14 +243,14 @@ static void test_tallies_follow_every_change(void **state)
 	one = add_recording(s, 2, 3, 'e', 50);
 	add_recording(s, 3, 4, 'q', 60);
 	assert_tallied(s);
-	assert_int_equal(recording_tally(s->db, 0, &tally), 0);
+	assert_int_equal(catalog_tally_get(s->db, 0, &tally), 0);
 	assert_int_equal(tally.count[RECORDING_SEALED], 5);
 	assert_int_equal(tally.plain_bytes[RECORDING_QUARANTINED], 60);
 	erase(s, (struct erasure_item){ERASE_RECORDING, CAUSE_SHRED, 2, 3, one}, 1);
 	erase(s, (struct erasure_item){ERASE_GROUP, CAUSE_SHRED, 1, 1, 0}, 2);
 	erase(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, 1, 0, 0}, 1);
 	erase(s, (struct erasure_item){ERASE_ACCOUNT, CAUSE_SHRED, 3, 0, 0}, 1);
-	assert_int_equal(recording_tally(s->db, 0, &tally), 0);
+	assert_int_equal(catalog_tally_get(s->db, 0, &tally), 0);
 	assert_int_equal(tally.count[RECORDING_SEALED], 1);
 	assert_int_equal(tally.count[RECORDING_DESTROYED], 5);
 	assert_int_equal(tally.count[RECORDING_PENDING], 0);
@@ -267,26 +267,26 @@ static void test_what_a_tombstone_forgets(void **state)
 	struct recording_row row;
 	size_t n;
 
-	assert_int_equal(recording_bury(s->db, id, RECORDING_EXPIRED, 100, 2), 0);
-	assert_int_equal(recording_bury(s->db, id, RECORDING_DESTROYED, 200, 3), 0);
-	assert_int_equal(recording_by_ulid(s->db, ulid, &row), 0);
+	assert_int_equal(catalog_recording_bury(s->db, id, RECORDING_EXPIRED, 100, 2), 0);
+	assert_int_equal(catalog_recording_bury(s->db, id, RECORDING_DESTROYED, 200, 3), 0);
+	assert_int_equal(catalog_recording_by_ulid(s->db, ulid, &row), 0);
 	assert_int_equal(row.state, RECORDING_EXPIRED);
 	assert_int_equal(row.destroyed_us, 100);
 	assert_int_equal(row.destroyed_epoch, 2);
 	assert_null(row.private);
-	recording_row_clear(&row);
-	assert_int_equal(recording_by_source(s->db, source, &row), 0);
-	recording_row_clear(&row);
-	assert_int_equal(removal_list(s->db, queued, 4, &n), 0);
+	catalog_recording_clear(&row);
+	assert_int_equal(catalog_recording_by_source(s->db, source, &row), 0);
+	catalog_recording_clear(&row);
+	assert_int_equal(erasure_table_list_removals(s->db, queued, 4, &n), 0);
 	assert_int_equal(n, 1);
 	assert_memory_equal(queued[0], ulid, sizeof(ulid));
-	assert_int_equal(removal_done(s->db, ulid), 0);
-	assert_int_equal(removal_list(s->db, queued, 4, &n), 0);
+	assert_int_equal(erasure_table_removal_done(s->db, ulid), 0);
+	assert_int_equal(erasure_table_list_removals(s->db, queued, 4, &n), 0);
 	assert_int_equal(n, 0);
 	add_recording(s, 1, 1, 'b', 10);
 	row = (struct recording_row){
 			.ulid = {'c'}, .account = 1, .group = 1, .state = RECORDING_SEALED};
-	assert_int_equal(recording_add(s->db, &row, source), -EEXIST);
+	assert_int_equal(catalog_recording_add(s->db, &row, source), -EEXIST);
 }
 
 static void test_bad_rows_are_corrupt(void **state)
@@ -305,13 +305,13 @@ static void test_bad_rows_are_corrupt(void **state)
 	for (size_t i = 0; i < ELEMENTSOF(edits); i++) {
 		assert_int_equal(db_begin(s->db), 0);
 		sql(s, edits[i]);
-		assert_int_equal(recording_by_ulid(s->db, ulid, &recording), -RE_CORRUPT);
+		assert_int_equal(catalog_recording_by_ulid(s->db, ulid, &recording), -RE_CORRUPT);
 		db_rollback(s->db);
 	}
 	sql(s, "UPDATE account SET state = 6");
-	assert_int_equal(account_by_handle(s->db, handle, &account), -RE_CORRUPT);
+	assert_int_equal(catalog_account_by_handle(s->db, handle, &account), -RE_CORRUPT);
 	sql(s, "UPDATE account SET state = 1, lookup = x'00'");
-	assert_int_equal(account_by_handle(s->db, handle, &account), -RE_CORRUPT);
+	assert_int_equal(catalog_account_by_handle(s->db, handle, &account), -RE_CORRUPT);
 }
 
 int main(void)

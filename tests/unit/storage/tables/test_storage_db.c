@@ -144,22 +144,22 @@ static void test_transactions(void **state)
 	struct node_row row = {.parent = 1, .id = 2, .epoch = 3, .sealed = {4}};
 
 	assert_int_equal(db_begin(s->db), 0);
-	assert_int_equal(node_add(s->db, &row), 0);
+	assert_int_equal(node_table_add(s->db, &row), 0);
 	db_rollback(s->db);
-	assert_int_equal(node_get(s->db, 1, 2, &row), -ENOENT);
+	assert_int_equal(node_table_get(s->db, 1, 2, &row), -ENOENT);
 	assert_int_equal(db_begin(s->db), 0);
-	assert_int_equal(node_add(s->db, &row), 0);
+	assert_int_equal(node_table_add(s->db, &row), 0);
 	assert_int_equal(db_commit(s->db), 0);
 	db_rollback(s->db); /* harmless outside one */
-	assert_int_equal(node_get(s->db, 1, 2, &row), 0);
+	assert_int_equal(node_table_get(s->db, 1, 2, &row), 0);
 }
 
 static void add(struct store *s, uint64_t parent, uint64_t id, uint8_t mark)
 {
 	struct node_row row = {.parent = parent, .id = id, .epoch = 1, .sealed = {mark}};
 
-	assert_int_equal(node_add(s->db, &row), 0);
-	assert_int_equal(node_add(s->db, &row), -EEXIST);
+	assert_int_equal(node_table_add(s->db, &row), 0);
+	assert_int_equal(node_table_add(s->db, &row), -EEXIST);
 }
 
 static void stage(struct store *s, uint64_t parent, uint64_t first, uint8_t mark)
@@ -168,8 +168,8 @@ static void stage(struct store *s, uint64_t parent, uint64_t first, uint8_t mark
 	struct node_pack pack = {
 			.parent = parent, .first = first, .epoch = 2, .len = len, .sealed = {mark}};
 
-	assert_int_equal(node_stage_pack(s->db, &pack), 0);
-	assert_int_equal(node_stage_pack(s->db, &pack), -EEXIST);
+	assert_int_equal(node_table_stage_pack(s->db, &pack), 0);
+	assert_int_equal(node_table_stage_pack(s->db, &pack), -EEXIST);
 }
 
 /* The marks of the packs of a parent, in order. */
@@ -179,13 +179,13 @@ static void assert_packs(struct store *s, enum node_set set, uint64_t parent, co
 	uint64_t from = 0;
 
 	for (; *marks; marks++) {
-		assert_int_equal(node_pack_next(s->db, set, parent, from, &pack), 0);
+		assert_int_equal(node_table_pack_next(s->db, set, parent, from, &pack), 0);
 		assert_int_equal(pack.parent, parent);
 		assert_int_equal(pack.len, NODE_PACK_OVERHEAD + NODE_PACK_CHILD_BYTES);
 		assert_int_equal(pack.sealed[0], *marks);
 		from = pack.first + 1;
 	}
-	assert_int_equal(node_pack_next(s->db, set, parent, from, &pack), -ENOENT);
+	assert_int_equal(node_table_pack_next(s->db, set, parent, from, &pack), -ENOENT);
 }
 
 static void assert_rows(struct store *s, uint64_t parent, const char *marks)
@@ -193,7 +193,7 @@ static void assert_rows(struct store *s, uint64_t parent, const char *marks)
 	struct node_row *rows;
 	size_t n = 99;
 
-	assert_int_equal(node_list(s->db, parent, &rows, &n), 0);
+	assert_int_equal(node_table_list(s->db, parent, &rows, &n), 0);
 	assert_int_equal(n, strlen(marks));
 	for (size_t i = 0; i < n; i++)
 		assert_int_equal(rows[i].sealed[0], marks[i]);
@@ -210,13 +210,13 @@ static void test_children_come_in_order(void **state)
 	add(s, 1, 20, 2);
 	add(s, 1, UINT64_C(7) << 56, 4);
 	assert_rows(s, 1, "\1\2\3\4");
-	assert_int_equal(node_drop_children(s->db, 1), 0);
+	assert_int_equal(node_table_drop_children(s->db, 1), 0);
 	assert_rows(s, 1, "");
 	assert_int_equal(ask(s, "SELECT count(*) FROM node"), 1);
 	sql(s, "UPDATE node SET sealed = zeroblob(71)");
 	struct node_row *rows;
 	size_t n;
-	assert_int_equal(node_list(s->db, 2, &rows, &n), -RE_CORRUPT);
+	assert_int_equal(node_table_list(s->db, 2, &rows, &n), -RE_CORRUPT);
 }
 
 /* Parents 0 to 2; 1 is staged without its child 20, once in packs. */
@@ -226,12 +226,12 @@ static void stage_without_20(struct store *s)
 	add(s, 1, 10, 1);
 	add(s, 1, 20, 2);
 	add(s, 2, 30, 3);
-	assert_int_equal(node_any_staged(s->db), 0);
-	assert_int_equal(node_stage_parent(s->db, 1, 2), 0);
-	assert_int_equal(node_stage_parent(s->db, 1, 2), -EEXIST);
+	assert_int_equal(node_table_any_staged(s->db), 0);
+	assert_int_equal(node_table_stage_parent(s->db, 1, 2), 0);
+	assert_int_equal(node_table_stage_parent(s->db, 1, 2), -EEXIST);
 	stage(s, 1, 10, 11);
 	stage(s, 1, 40, 12);
-	assert_int_equal(node_any_staged(s->db), 1);
+	assert_int_equal(node_table_any_staged(s->db), 1);
 }
 
 static void test_applying_a_stage(void **state)
@@ -243,13 +243,13 @@ static void test_applying_a_stage(void **state)
 	assert_packs(s, NODE_PRESENT, 1, "");
 	assert_packs(s, NODE_STAGED, 1, "\13\14");
 	assert_packs(s, NODE_STAGED, 0, "");
-	assert_int_equal(node_apply_staged(s->db), 0);
+	assert_int_equal(node_table_apply_staged(s->db), 0);
 	assert_rows(s, 1, "");
 	assert_packs(s, NODE_PRESENT, 1, "\13\14");
 	assert_packs(s, NODE_STAGED, 1, "");
 	assert_rows(s, 2, "\3");
 	assert_rows(s, 0, "\1");
-	assert_int_equal(node_any_staged(s->db), 0);
+	assert_int_equal(node_table_any_staged(s->db), 0);
 }
 
 /* Packs and rows of the time before are replaced by packs, those of other parents stay. */
@@ -258,11 +258,11 @@ static void test_applying_a_stage_over_packs(void **state)
 	struct store *s = *state;
 
 	stage_without_20(s);
-	assert_int_equal(node_stage_parent(s->db, 2, 2), 0);
+	assert_int_equal(node_table_stage_parent(s->db, 2, 2), 0);
 	stage(s, 2, 30, 13);
-	assert_int_equal(node_apply_staged(s->db), 0);
+	assert_int_equal(node_table_apply_staged(s->db), 0);
 	add(s, 1, 60, 6);
-	assert_int_equal(node_stage_parent(s->db, 1, 3), 0);
+	assert_int_equal(node_table_stage_parent(s->db, 1, 3), 0);
 	sql(s, "INSERT INTO node_pack SELECT parent, first, 3,"
 	       " CAST(x'15' || substr(sealed, 2) AS BLOB)"
 	       " FROM node_pack WHERE parent = 1 AND first = 40");
@@ -270,15 +270,15 @@ static void test_applying_a_stage_over_packs(void **state)
 	assert_packs(s, NODE_STAGED, 1, "\25");
 	assert_packs(s, NODE_PRESENT, 2, "\15");
 	assert_int_equal(db_begin(s->db), 0);
-	assert_int_equal(node_discard_staged(s->db), 0);
+	assert_int_equal(node_table_discard_staged(s->db), 0);
 	assert_packs(s, NODE_PRESENT, 1, "\13\14");
 	assert_rows(s, 1, "\6");
 	db_rollback(s->db);
-	assert_int_equal(node_apply_staged(s->db), 0);
+	assert_int_equal(node_table_apply_staged(s->db), 0);
 	assert_packs(s, NODE_PRESENT, 1, "\25");
 	assert_rows(s, 1, "");
 	assert_packs(s, NODE_PRESENT, 2, "\15");
-	assert_int_equal(node_drop_children(s->db, 1), 0);
+	assert_int_equal(node_table_drop_children(s->db, 1), 0);
 	assert_packs(s, NODE_PRESENT, 1, "");
 	assert_packs(s, NODE_PRESENT, 2, "\15");
 }
@@ -289,11 +289,11 @@ static void test_applying_a_stage_that_leaves_nothing(void **state)
 	struct store *s = *state;
 
 	add(s, 1, 10, 1);
-	assert_int_equal(node_stage_parent(s->db, 1, 2), 0);
-	assert_int_equal(node_any_staged(s->db), 1);
-	assert_int_equal(node_apply_staged(s->db), 0);
+	assert_int_equal(node_table_stage_parent(s->db, 1, 2), 0);
+	assert_int_equal(node_table_any_staged(s->db), 1);
+	assert_int_equal(node_table_apply_staged(s->db), 0);
 	assert_rows(s, 1, "");
-	assert_int_equal(node_any_staged(s->db), 0);
+	assert_int_equal(node_table_any_staged(s->db), 0);
 }
 
 static void test_discarding_a_stage(void **state)
@@ -301,8 +301,8 @@ static void test_discarding_a_stage(void **state)
 	struct store *s = *state;
 
 	stage_without_20(s);
-	assert_int_equal(node_discard_staged(s->db), 0);
-	assert_int_equal(node_any_staged(s->db), 0);
+	assert_int_equal(node_table_discard_staged(s->db), 0);
+	assert_int_equal(node_table_any_staged(s->db), 0);
 	assert_packs(s, NODE_STAGED, 1, "");
 	assert_packs(s, NODE_PRESENT, 1, "");
 	assert_rows(s, 1, "\1\2");
@@ -323,21 +323,22 @@ static void test_which_pack_an_id_would_be_in(void **state)
 	for (int applied = 0; applied < 2; applied++) {
 		for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
 			enum node_set set = applied ? NODE_PRESENT : NODE_STAGED;
-			int r = node_pack_find(s->db, set, 1, cases[i].id, &first);
+			int r = node_table_pack_find(s->db, set, 1, cases[i].id, &first);
 			assert_int_equal(r, cases[i].first ? 0 : -ENOENT);
 			assert_int_equal(first, cases[i].first);
-			r = node_pack_get(s->db, set, 1, cases[i].id, &pack);
+			r = node_table_pack_get(s->db, set, 1, cases[i].id, &pack);
 			assert_int_equal(r, cases[i].first ? 0 : -ENOENT);
 			assert_true(r < 0 || pack.first == first);
-			r = node_pack_get(s->db, 1 - set, 1, cases[i].id, &pack);
+			r = node_table_pack_get(s->db, 1 - set, 1, cases[i].id, &pack);
 			assert_int_equal(r, -ENOENT);
-			assert_int_equal(node_pack_find(s->db, 1 - set, 1, cases[i].id, &first),
+			assert_int_equal(node_table_pack_find(
+							 s->db, 1 - set, 1, cases[i].id, &first),
 					-ENOENT);
-			assert_int_equal(node_pack_find(s->db, set, 2, cases[i].id, &first),
+			assert_int_equal(node_table_pack_find(s->db, set, 2, cases[i].id, &first),
 					-ENOENT);
 		}
 		first = 0;
-		assert_int_equal(node_apply_staged(s->db), 0);
+		assert_int_equal(node_table_apply_staged(s->db), 0);
 	}
 }
 
@@ -348,9 +349,9 @@ static void test_a_node_of_another_size_is_corrupt(void **state)
 
 	add(s, 1, 10, 1);
 	sql(s, "UPDATE node SET sealed = zeroblob(71)");
-	assert_int_equal(node_get(s->db, 1, 10, &row), -RE_CORRUPT);
+	assert_int_equal(node_table_get(s->db, 1, 10, &row), -RE_CORRUPT);
 	sql(s, "UPDATE node SET sealed = 'text'");
-	assert_int_equal(node_get(s->db, 1, 10, &row), -RE_CORRUPT);
+	assert_int_equal(node_table_get(s->db, 1, 10, &row), -RE_CORRUPT);
 }
 
 static void test_a_pack_of_no_packs_size_is_corrupt(void **state)
@@ -363,14 +364,15 @@ static void test_a_pack_of_no_packs_size_is_corrupt(void **state)
 	char text[128];
 
 	stage_without_20(s);
-	assert_int_equal(node_apply_staged(s->db), 0);
+	assert_int_equal(node_table_apply_staged(s->db), 0);
 	for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
 		snprintf(text, sizeof(text), "UPDATE node_pack SET sealed = %s", bad[i]);
 		assert_int_equal(sqlite3_exec(db_handle(s->db), text, NULL, NULL, NULL), SQLITE_OK);
-		assert_int_equal(node_pack_next(s->db, NODE_PRESENT, 1, 0, &pack), -RE_CORRUPT);
+		assert_int_equal(node_table_pack_next(s->db, NODE_PRESENT, 1, 0, &pack),
+				-RE_CORRUPT);
 	}
 	sql(s, "UPDATE node_pack SET sealed = zeroblob(40 + 256 * 40)");
-	assert_int_equal(node_pack_next(s->db, NODE_PRESENT, 1, 0, &pack), 0);
+	assert_int_equal(node_table_pack_next(s->db, NODE_PRESENT, 1, 0, &pack), 0);
 	assert_int_equal(pack.len, sizeof(pack.sealed));
 }
 

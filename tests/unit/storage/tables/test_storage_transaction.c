@@ -26,13 +26,13 @@ static int add(struct db *db, uint64_t id)
 {
 	const struct node_row row = {.parent = 1, .id = id, .epoch = 3, .sealed = {4}};
 
-	return node_add(db, &row);
+	return node_table_add(db, &row);
 }
 
 static bool is_there(struct db *db, uint64_t id)
 {
 	struct node_row row;
-	int r = node_get(db, 1, id, &row);
+	int r = node_table_get(db, 1, id, &row);
 
 	assert_true(r == 0 || r == -ENOENT);
 	return r == 0;

@@ -168,22 +168,22 @@ static void test_a_busy_tpm(void **state)
 }
 
 /* A damaged authorisation value in root.tpm2, with a checksum that is right. */
-static void spoil_auth(struct erasure_fixture *s, struct root_tpm2_place *place, unsigned slot)
+static void spoil_auth(struct erasure_fixture *s, struct root_tpm2_locator *place, unsigned slot)
 {
 	uint64_t writes;
 	int fd;
 
-	assert_int_equal(root_tpm2_place_read(s->folder->fd, place, &fd, &writes), 0);
+	assert_int_equal(root_tpm2_locator_read(s->folder->fd, place, &fd, &writes), 0);
 	close(fd);
 	place->auth[slot][3] ^= 1;
-	assert_int_equal(root_tpm2_place_remove(s->folder->fd), 0);
-	assert_int_equal(root_tpm2_place_create(s->folder->fd, place), 0);
+	assert_int_equal(root_tpm2_locator_remove(s->folder->fd), 0);
+	assert_int_equal(root_tpm2_locator_create(s->folder->fd, place), 0);
 }
 
 static void test_a_wrong_authorisation(void **state)
 {
 	uint8_t a[ROOT_IMAGE_BYTES], back[ROOT_IMAGE_BYTES];
-	struct root_tpm2_place place;
+	struct root_tpm2_locator place;
 	struct erasure_fixture s;
 
 	open_scene(state, &s);
@@ -243,7 +243,7 @@ static unsigned count_indices(struct erasure_fixture *s)
 
 static void test_removing(void **state)
 {
-	struct root_tpm2_place place;
+	struct root_tpm2_locator place;
 	struct erasure_fixture s;
 
 	open_scene(state, &s);
@@ -257,7 +257,7 @@ static void test_removing(void **state)
 	assert_int_equal(entries(s.folder, false), 0);
 	assert_int_equal(removed(&s, NULL), 0);
 	assert_int_equal(reopen(&s, NULL, 0, false), -ENOENT);
-	assert_int_equal(root_tpm2_place_create(s.folder->fd, &place), 0);
+	assert_int_equal(root_tpm2_locator_create(s.folder->fd, &place), 0);
 	assert_int_equal(reopen(&s, NULL, 0, false), -RE_NO_ROOT);
 	assert_int_equal(removed(&s, NULL), 0);
 	assert_int_equal(reopen(&s, s.tap.tcti, 0, true), 0);

@@ -12,7 +12,7 @@ static void test_nothing_readable_on_the_wire(void **state)
 {
 	uint8_t image[ROOT_IMAGE_BYTES],
 			stir[12 + 128] = {0x80, 1, 0, 0, 0, sizeof(stir), 0, 0, 1, 0x46, 0, 128};
-	struct root_tpm2_place place;
+	struct root_tpm2_locator place;
 	uint64_t writes;
 	struct erasure_fixture s;
 	int fd;
@@ -26,7 +26,7 @@ static void test_nothing_readable_on_the_wire(void **state)
 	assert_int_equal(reopen(&s, NULL, 0, false), 0);
 	assert_slot(&s, 0, image);
 	assert_false(swtpm_tap_saw(&s.tap, image, sizeof(image)));
-	assert_int_equal(root_tpm2_place_read(s.folder->fd, &place, &fd, &writes), 0);
+	assert_int_equal(root_tpm2_locator_read(s.folder->fd, &place, &fd, &writes), 0);
 	close(fd);
 	assert_false(swtpm_tap_saw(&s.tap, place.auth[0], sizeof(place.auth)));
 	/* The control: the same bytes as an unencrypted parameter (TPM2_StirRandom) are seen. */
@@ -113,7 +113,7 @@ static void *pass_on(void *argument)
 		if (device->stalled)
 			continue;
 		len = swtpm_exchange(device->port, message, len);
-		assert_int_equal(write_all(device->master, message, len), 0);
+		assert_int_equal(io_write_all(device->master, message, len), 0);
 	}
 	return NULL;
 }
@@ -282,25 +282,25 @@ static void test_kinds(void **state)
 
 static void test_places(void **state)
 {
-	struct root_tpm2_place in = {.index = {0x01812345, 0x018fffff},
+	struct root_tpm2_locator in = {.index = {0x01812345, 0x018fffff},
 			.hierarchy = 0x4000000b,
 			.tcti = "device:/dev/x"};
 	struct folder *f = *state;
-	struct root_tpm2_place out;
+	struct root_tpm2_locator out;
 	uint64_t writes = 9;
 	int fd;
 
 	randombytes_buf(in.auth, sizeof(in.auth));
 	randombytes_buf(in.salt_name, sizeof(in.salt_name));
-	assert_int_equal(root_tpm2_place_read(f->fd, &out, &fd, &writes), -ENOENT);
-	assert_int_equal(root_tpm2_place_create(f->fd, &in), 0);
-	assert_int_equal(root_tpm2_place_create(f->fd, &in), -EEXIST);
-	assert_int_equal(root_tpm2_place_read(f->fd, &out, &fd, &writes), 0);
+	assert_int_equal(root_tpm2_locator_read(f->fd, &out, &fd, &writes), -ENOENT);
+	assert_int_equal(root_tpm2_locator_create(f->fd, &in), 0);
+	assert_int_equal(root_tpm2_locator_create(f->fd, &in), -EEXIST);
+	assert_int_equal(root_tpm2_locator_read(f->fd, &out, &fd, &writes), 0);
 	assert_memory_equal(&in, &out, sizeof(in));
 	assert_int_equal(writes, 0);
-	assert_int_equal(root_tpm2_place_count(fd, UINT64_C(0x1122334455667788)), 0);
+	assert_int_equal(root_tpm2_locator_count(fd, UINT64_C(0x1122334455667788)), 0);
 	close(fd);
-	assert_int_equal(root_tpm2_place_read(f->fd, &out, &fd, &writes), 0);
+	assert_int_equal(root_tpm2_locator_read(f->fd, &out, &fd, &writes), 0);
 	assert_true(writes == UINT64_C(0x1122334455667788));
 	for (off_t at = 0; at < 448; at += 3) {
 		uint8_t byte, flipped;
@@ -308,7 +308,7 @@ static void test_places(void **state)
 		assert_int_equal(pread(fd, &byte, 1, at), 1);
 		flipped = byte ^ 4;
 		assert_int_equal(pwrite(fd, &flipped, 1, at), 1);
-		int r = root_tpm2_place_read(f->fd, &out, &again, &writes);
+		int r = root_tpm2_locator_read(f->fd, &out, &again, &writes);
 		if (r == 0)
 			close(again);
 		assert_int_equal(r, at < 424 ? -RE_CORRUPT : 0);
@@ -316,9 +316,9 @@ static void test_places(void **state)
 	}
 	assert_int_equal(ftruncate(fd, 400), 0);
 	close(fd);
-	assert_int_equal(root_tpm2_place_read(f->fd, &out, &fd, &writes), -RE_CORRUPT);
-	assert_int_equal(root_tpm2_place_remove(f->fd), 0);
-	assert_int_equal(root_tpm2_place_remove(f->fd), 0);
+	assert_int_equal(root_tpm2_locator_read(f->fd, &out, &fd, &writes), -RE_CORRUPT);
+	assert_int_equal(root_tpm2_locator_remove(f->fd), 0);
+	assert_int_equal(root_tpm2_locator_remove(f->fd), 0);
 	assert_int_equal(entries(f, false), 0);
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "storage/tpm2/root_tpm2.h"
-#include "storage/tpm2/root_tpm2_place.h"
+#include "storage/tpm2/root_tpm2_locator.h"
 #include "tests/unit/support/swtpm.h"
 
 static bool available; /* a TPM to test with */

@@ -1,8 +1,8 @@
-#include "storage/tables/former_place.h"
+#include "storage/tables/former_node.h"
 
 #include "storage/tables/db_internal.h"
 
-int former_place_add(struct db *db, const struct former_place *place)
+int former_node_add(struct db *db, const struct former_node *place)
 {
 	return db_run(db,
 			"INSERT OR IGNORE INTO former_place(account, grp, recording)"
@@ -10,7 +10,7 @@ int former_place_add(struct db *db, const struct former_place *place)
 			"iii", place->account, place->group, place->recording);
 }
 
-int former_place_is_noted(struct db *db, const struct former_place *place)
+int former_node_is_noted(struct db *db, const struct former_node *place)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
@@ -21,7 +21,7 @@ int former_place_is_noted(struct db *db, const struct former_place *place)
 	return r < 0 ? r : db_next(db, q);
 }
 
-int former_place_each(struct db *db, int (*visit)(void *context, const struct former_place *place),
+int former_node_each(struct db *db, int (*visit)(void *context, const struct former_node *place),
 		void *context)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
@@ -31,21 +31,21 @@ int former_place_each(struct db *db, int (*visit)(void *context, const struct fo
 			"");
 
 	while (r == 0 && (r = db_next(db, q)) > 0) {
-		const struct former_place place = {sqlite3_column_int64(q, 0),
+		const struct former_node place = {sqlite3_column_int64(q, 0),
 				sqlite3_column_int64(q, 1), sqlite3_column_int64(q, 2)};
 		r = visit(context, &place);
 	}
 	return r;
 }
 
-static int leave_former(void *context, const struct former_place *place)
+static int leave_former(void *context, const struct former_node *place)
 {
-	return group_leave(context, place->group);
+	return catalog_group_leave(context, place->group);
 }
 
-int former_place_finish(struct db *db)
+int former_node_finish(struct db *db)
 {
-	int r = former_place_each(db, leave_former, db);
+	int r = former_node_each(db, leave_former, db);
 
 	return r < 0 ? r : db_run(db, "DELETE FROM former_place", "");
 }

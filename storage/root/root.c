@@ -1,4 +1,4 @@
-#include "storage/root/root_slot.h"
+#include "storage/root/root.h"
 
 #include <errno.h>
 #include <inttypes.h>

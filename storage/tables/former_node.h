@@ -6,14 +6,14 @@
 
 #include "storage/tables/catalog.h"
 
-struct former_place {
+struct former_node {
 	int64_t account, group, recording;
 };
 
-int former_place_add(struct db *db, const struct former_place *place);
+int former_node_add(struct db *db, const struct former_node *place);
 /* 1 when it is still to be erased, 0 when not. */
-int former_place_is_noted(struct db *db, const struct former_place *place);
-int former_place_each(struct db *db, int (*visit)(void *context, const struct former_place *place),
+int former_node_is_noted(struct db *db, const struct former_node *place);
+int former_node_each(struct db *db, int (*visit)(void *context, const struct former_node *place),
 		void *context);
 /* All of them are erased: counts each out of its group, and forgets them. */
-int former_place_finish(struct db *db);
+int former_node_finish(struct db *db);
