@@ -21,7 +21,8 @@ static void reason_close_cut(char *text, size_t size)
 }
 
 /* Appends to the text; whether all of it fitted. */
-static bool reason_append(char *text, size_t size, const char *format, va_list ap)
+__attribute__((format(printf, 3, 0))) static bool reason_append(
+		char *text, size_t size, const char *format, va_list ap)
 {
 	size_t len = strlen(text);
 	int n = vsnprintf(text + len, size - len, format, ap);

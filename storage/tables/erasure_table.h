@@ -1,6 +1,6 @@
 /* Erasures under way, so that one which a crash interrupted can be finished, and objects that still
- * have to be removed. All in the caller's transaction. Noting and finishing cost time for each item, not for
- * each recording below it (a group's members are counted once, when it is noted). */
+ * have to be removed. All in the caller's transaction. Noting and finishing cost time for each
+ * item, not for each recording below it (a group's members are counted once, when it is noted). */
 #pragma once
 
 #include "storage/tables/catalog.h"
