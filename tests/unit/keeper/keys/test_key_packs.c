@@ -93,7 +93,8 @@ static void test_damage_is_named(void **state)
 				cases[i].damage == KEYTREE_WHOLE ? 0 : -RE_CORRUPT);
 		assert_int_equal(keytree_damaged(tree->keys, &node), cases[i].damage);
 		if (cases[i].damage != KEYTREE_WHOLE)
-			assert_true(node == node_id(cases[i].kind, cases[i].number));
+			assert_true(node ==
+					node_id((enum node_kind)cases[i].kind, cases[i].number));
 		db_rollback(tree->store->db);
 		sql(tree->store, "DELETE FROM node WHERE id = (5 << 56) + 113");
 	}
