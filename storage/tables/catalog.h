@@ -180,3 +180,8 @@ int catalog_group_some(
 		struct db *db, int64_t account, int64_t *ret_groups, size_t max, size_t *ret_count);
 /* When the next group falls due; -ENOENT when none will. */
 int catalog_group_next_due(struct db *db, int64_t *ret_due_us);
+
+/* The newest recording of the account whose id is below this one and which is not destroyed. The
+ * caller frees with catalog_recording_clear(). 0; -ENOENT; -errno. */
+int catalog_recording_before(
+		struct db *db, int64_t account, int64_t id, struct recording_row *ret_row);

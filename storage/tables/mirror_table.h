@@ -25,7 +25,7 @@ struct mirror_row {
 	int64_t id;                 /* 0 when not yet stored; never used again */
 	char name[ROOT_NAME_BYTES]; /* [a-z0-9_-]+ */
 	enum mirror_kind kind;
-	char place[ROOT_LOCATION_BYTES];
+	char location[ROOT_LOCATION_BYTES];
 	enum mirror_state state;
 	char assurance[ROOT_NAME_BYTES]; /* last known label */
 	int64_t added_us;

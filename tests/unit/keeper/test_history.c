@@ -34,7 +34,7 @@
 #define KILLED_AT 90 /* operations on the media, at most, before a process ends */
 
 /* The mutants: what the keeper forgets to do. */
-static enum { SOUND, NO_FORMER_PLACE, NO_TALLY, NO_OVERWRITING, NO_RETIRING } mutant;
+static enum mutant { SOUND, NO_FORMER_PLACE, NO_TALLY, NO_OVERWRITING, NO_RETIRING } mutant;
 
 int __real_former_node_add(struct db *db, const void *place);
 int __wrap_former_node_add(struct db *db, const void *place);
@@ -481,7 +481,7 @@ static void test_mutants_are_seen(void **state)
 {
 	for (unsigned i = NO_FORMER_PLACE; i <= NO_RETIRING; i++) {
 		unsigned seed = 1;
-		mutant = i;
+		mutant = (enum mutant)i;
 		while (seed < 20 && !live_through(seed))
 			seed++;
 		mutant = SOUND;
