@@ -74,8 +74,8 @@ int age_stream_open_chunk(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint6
 	return 0;
 }
 
-int age_chunk_check(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter, bool final,
-		const uint8_t *sealed, size_t sealed_len)
+int age_stream_check_chunk(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter,
+		bool final, const uint8_t *sealed, size_t sealed_len)
 {
 	uint8_t nonce[NONCE_BYTES];
 

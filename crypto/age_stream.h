@@ -41,8 +41,8 @@ int age_stream_open_chunk(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint6
 
 /* Whether a chunk would open, without opening it: nothing of its plaintext is made. Costs less than
  * half of opening. 0, or -RE_PAYLOAD. */
-int age_chunk_check(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter, bool final,
-		const uint8_t *sealed, size_t sealed_len);
+int age_stream_check_chunk(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter,
+		bool final, const uint8_t *sealed, size_t sealed_len);
 
 /* Opens a payload front to back from a pipe or file (descriptor positioned after the payload
  * nonce), handing each verified piece to sink, in order. A piece is handed on only once its own tag

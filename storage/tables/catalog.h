@@ -147,7 +147,7 @@ enum recording_scope { RECORDINGS_OF_ACCOUNT, RECORDINGS_OF_GROUP, RECORDING_ITS
 int catalog_tally_make_pending(struct db *db, enum recording_scope scope, int64_t account,
 		int64_t id, struct share *ret_share);
 /* 1 when a recording in the scope is held, 0 when none is. What is erased already is not held. */
-int recording_any_held(struct db *db, enum recording_scope scope, int64_t id);
+int catalog_recording_any_held(struct db *db, enum recording_scope scope, int64_t id);
 /* Oldest and newest recorded_us of the account's recordings that are not destroyed; -ENOENT when
  * none. */
 int catalog_recording_span(
@@ -174,7 +174,7 @@ int catalog_group_leave(struct db *db, int64_t group);
 /* Removes a group's row; 1 when there was none. */
 int catalog_group_drop(struct db *db, int64_t group);
 /* 1, 0. */
-int group_exists(struct db *db, int64_t group);
+int catalog_group_exists(struct db *db, int64_t group);
 /* Up to max groups of an account. */
 int catalog_group_some(
 		struct db *db, int64_t account, int64_t *ret_groups, size_t max, size_t *ret_count);

@@ -76,7 +76,7 @@ int catalog_group_drop(struct db *db, int64_t group)
 	return r < 0 ? r : db_changes(db) == 0;
 }
 
-int group_exists(struct db *db, int64_t group)
+int catalog_group_exists(struct db *db, int64_t group)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q, "SELECT 1 FROM expiry_group WHERE id = ?", "i", group);

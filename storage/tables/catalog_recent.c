@@ -1,3 +1,4 @@
+/* Recordings of one account, backwards from a given one: for what a file in a spool follows. */
 #include "storage/tables/catalog.h"
 
 #include <errno.h>

@@ -230,7 +230,7 @@ int catalog_recording_bury(struct db *db, int64_t id, enum recording_state state
 				       "iiii", id, (int64_t)state, now_us, (int64_t)epoch);
 }
 
-int recording_any_held(struct db *db, enum recording_scope scope, int64_t id)
+int catalog_recording_any_held(struct db *db, enum recording_scope scope, int64_t id)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = -EINVAL;

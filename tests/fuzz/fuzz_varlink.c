@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "daemon/keeper/varlink/varlink_call.h"
+#include "daemon/keeper/varlink/varlink_call_internal.h"
 
 #define REQUEST_BYTES 1024
 

@@ -116,7 +116,7 @@ int sidecar_remove(int root_fd, const struct sidecar *sidecar)
 
 /* ---- Members ---- */
 
-static bool text_is_plain(const char *text)
+static bool sidecar_text_is_plain(const char *text)
 {
 	for (; *text; text++) {
 		if ((unsigned char)*text < 0x20 || *text == 0x7f)
@@ -129,7 +129,7 @@ static char *text_copy_plain(const char *text, size_t len)
 {
 	char *copy = memchr(text, 0, len) ? NULL : strndup(text, len);
 
-	if (copy && (!*copy || !text_is_plain(copy))) {
+	if (copy && (!*copy || !sidecar_text_is_plain(copy))) {
 		free(copy);
 		copy = NULL;
 	}

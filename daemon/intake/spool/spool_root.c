@@ -22,7 +22,7 @@
 #include "daemon/common/config/config.h"
 #include "daemon/intake/spool/spool.h"
 
-static void root_close(struct spool *spool)
+static void spool_root_close(struct spool *spool)
 {
 	if (spool->root_fd < 0)
 		return;
@@ -32,7 +32,7 @@ static void root_close(struct spool *spool)
 
 void spool_lose_root(struct spool *spool, int r)
 {
-	root_close(spool);
+	spool_root_close(spool);
 	snprintf(spool->last_error, sizeof(spool->last_error), "the spool cannot be opened: %s",
 			error_text(r));
 	if (outage_failed(&spool->missing, monotonic_us()) > 0)
@@ -67,7 +67,7 @@ static int root_open(struct spool *spool)
 		return r;
 	}
 	/* It was replaced: the watches and the scan belong to the old directory. */
-	root_close(spool);
+	spool_root_close(spool);
 	spool->root_fd = fd;
 	spool->root_device = st.st_dev;
 	spool->root_inode = st.st_ino;

@@ -18,7 +18,7 @@ static int gate_check_account(struct db *db, int64_t id, struct reason *reason)
 	if (state == ACCOUNT_QUARANTINE)
 		return reason_set(reason, -RE_REFUSED,
 				"the quarantine is not an account; shred its recordings one by one");
-	r = recording_any_held(db, RECORDINGS_OF_ACCOUNT, id);
+	r = catalog_recording_any_held(db, RECORDINGS_OF_ACCOUNT, id);
 	if (r <= 0)
 		return r;
 	r = catalog_tally_get(db, id, &tally);
@@ -36,13 +36,13 @@ int gate_check_item(struct db *db, const struct erasure_item *item, struct reaso
 	case ERASE_ACCOUNT:
 		return gate_check_account(db, item->account, reason);
 	case ERASE_GROUP:
-		held = recording_any_held(db, RECORDINGS_OF_GROUP, item->group);
+		held = catalog_recording_any_held(db, RECORDINGS_OF_GROUP, item->group);
 		return held <= 0 ? held
 				 : reason_set(reason, -RE_REFUSED,
 						   "a legal hold is on recordings that expire together "
 						   "with it");
 	case ERASE_RECORDING:
-		held = recording_any_held(db, RECORDING_ITSELF, item->recording);
+		held = catalog_recording_any_held(db, RECORDING_ITSELF, item->recording);
 		return held <= 0 ? held
 				 : reason_set(reason, -RE_REFUSED,
 						   "a legal hold is on the recording");
@@ -79,7 +79,7 @@ int gate_check_burial(struct db *db, const struct burial *burial, struct reason 
 		if (r == 0)
 			catalog_account_clear(&row);
 	} else {
-		r = group_exists(db, burial->id);
+		r = catalog_group_exists(db, burial->id);
 		dead = r == 0;
 		r = r < 0 ? r : 0;
 	}

@@ -150,7 +150,7 @@ static int verify_chunk(const struct ingest_job *job, struct medium *medium, uin
 	const uint8_t *sealed;
 	int r = medium_take(medium, len, &sealed);
 
-	return r < 0 ? r : age_chunk_check(job->keys->payload, number, final, sealed, len);
+	return r < 0 ? r : age_stream_check_chunk(job->keys->payload, number, final, sealed, len);
 }
 
 /* Goes on where the call before stopped. */

@@ -116,7 +116,7 @@ static int order_check_new(
 }
 
 /* The present root goes into the fresh place. */
-static int medium_fill(struct root *root, struct root_provider *provider)
+static int medium_put_root(struct root *root, struct root_provider *provider)
 {
 	_cleanup_secret_ uint8_t *image = secret_new(ROOT_IMAGE_BYTES);
 	struct root_member member = {.assurance = provider->assurance, .provider = provider};
@@ -161,7 +161,7 @@ static int change_settle_new(struct root *root, struct mirror_row *row,
 	if (r == 0)
 		r = mirror_medium_note(root, row, MIRROR_UNSETTLED);
 	if (r == 0)
-		r = medium_fill(root, provider);
+		r = medium_put_root(root, provider);
 	if (r == 0) {
 		row->state = MIRROR_IN_USE;
 		snprintf(row->assurance, sizeof(row->assurance), "%s", provider->assurance);
@@ -415,7 +415,7 @@ static int main_replace(struct root *root, const struct mirror_order *order, str
 	if (r == 0)
 		r = root_main_create(root, &provider, reason);
 	if (r == 0)
-		r = medium_fill(root, provider);
+		r = medium_put_root(root, provider);
 	if (r < 0) {
 		root_provider_free(provider);
 		return r;

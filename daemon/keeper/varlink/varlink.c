@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "daemon/keeper/varlink/varlink_call.h"
+#include "daemon/keeper/varlink/varlink_call_internal.h"
 
 #define HOUSEKEEPING_MS       1000
 #define ACCEPT_AT_ONCE        8

@@ -9,7 +9,7 @@
 
 #include <uv.h>
 
-#include "daemon/keeper/varlink/varlink_service.h"
+#include "daemon/keeper/varlink/varlink_call.h"
 
 struct varlink_server;
 

@@ -1,4 +1,4 @@
-#include "daemon/keeper/varlink/varlink_call.h"
+#include "daemon/keeper/varlink/varlink_call_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>

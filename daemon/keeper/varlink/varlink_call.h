@@ -1,28 +1,46 @@
-/* One Varlink call under way on a connection; what varlink_service.h says of calls, seen from inside. */
+/* What a Varlink server serves, and how its methods answer a call: for those who write methods. */
 #pragma once
 
-#include "daemon/keeper/varlink/varlink_io.h"
-#include "daemon/keeper/varlink/varlink_service.h"
+#include <jansson.h>
+#include <stdbool.h>
 
-struct varlink_call {
-	struct varlink_io *io;
-	json_t *request; /* NULL: no call under way */
-	json_t *parameters;
-	char *interface;
-	const char *method;
-	bool more, oneway;
-	bool answered; /* the last reply was made */
-	bool broken;   /* a reply could not be made: the connection must be closed */
-	const struct varlink_stream *stream; /* NULL: none */
-	void *stream_state;
+#include "base/socket.h"
+
+struct varlink_call;
+
+/* What is served: one interface, beside org.varlink.service. All strings are borrowed. */
+struct varlink_service {
+	const char *vendor, *product, *version, *url;
+	const char *interface, *description;
+	/* Called for every method of the interface, known or not. Must have answered, or started a
+	 * stream, when it returns; else the connection is closed. */
+	void (*call)(void *context, struct varlink_call *call);
+	void *context;
 };
 
-/* Reads a request. -RE_PROTOCOL when it is none; -ENOMEM. */
-int varlink_call_begin(
-		struct varlink_call *call, struct varlink_io *io, const char *text, size_t len);
+/* A call, valid until it is answered. Strings and objects are the call's. */
+const char *varlink_call_method(const struct varlink_call *call);       /* without its interface */
+const json_t *varlink_call_parameters(const struct varlink_call *call); /* an object */
+bool varlink_call_wants_more(const struct varlink_call *call);
+int varlink_call_socket(const struct varlink_call *call); /* for its peer's credentials */
 
-/* Ends the call, answered or not, and zeroes it. */
-void varlink_call_end(struct varlink_call *call);
+/* The one or the last reply. Steals parameters, and the descriptors, which travel with the first
+ * byte of this very reply. NULL parameters (out of memory) close the connection. */
+void varlink_call_reply(struct varlink_call *call, json_t *parameters, struct socket_fds *fds);
 
-/* Answers GetInfo and GetInterfaceDescription. */
-void varlink_call_introspect(struct varlink_call *call, const struct varlink_service *service);
+/* An error, by its full name. Steals parameters. */
+void varlink_call_error(struct varlink_call *call, const char *error, json_t *parameters);
+void varlink_call_invalid_parameter(struct varlink_call *call, const char *parameter);
+void varlink_call_method_not_found(struct varlink_call *call);
+void varlink_call_expected_more(struct varlink_call *call);
+
+/* A call with `more`, answered in pieces. next() is called whenever the socket has taken the piece
+ * before; it must make one: varlink_call_continue(), or the last one with varlink_call_reply() or
+ * varlink_call_error(). free() is called once, at the end or when the peer is gone. */
+struct varlink_stream {
+	void (*next)(struct varlink_call *call, void *state);
+	void (*free)(void *state);
+};
+void varlink_call_stream(
+		struct varlink_call *call, const struct varlink_stream *stream, void *state);
+void varlink_call_continue(struct varlink_call *call, json_t *parameters);

@@ -1,7 +1,7 @@
 /* org.varlink.service: what every Varlink service tells about itself. */
 #include <string.h>
 
-#include "daemon/keeper/varlink/varlink_call.h"
+#include "daemon/keeper/varlink/varlink_call_internal.h"
 
 #define SERVICE_INTERFACE "org.varlink.service"
 
