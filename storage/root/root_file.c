@@ -250,6 +250,50 @@ int root_file_open(int dir_fd, bool adopt, struct root_provider **ret_provider)
 	return 0;
 }
 
+int root_file_peek(int dir_fd, unsigned slot, uint8_t ret_image[static ROOT_IMAGE_BYTES])
+{
+	_cleanup_close_ int fd = openat(dir_fd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	size_t n;
+
+	if (fd < 0)
+		return -errno;
+	int r = io_pread_full(fd, ret_image, ROOT_IMAGE_BYTES, (off_t)slot * BLOCK_BYTES, &n);
+	return r < 0 ? r : n == ROOT_IMAGE_BYTES ? 0 : -RE_CORRUPT;
+}
+
+static int overwrite_file(int fd)
+{
+	uint8_t noise[BLOCK_BYTES];
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	for (off_t at = 0; at < st.st_size; at += BLOCK_BYTES) {
+		off_t left = st.st_size - at;
+		randombytes_buf(noise, sizeof(noise));
+		int r = io_pwrite_all(
+				fd, noise, left < BLOCK_BYTES ? (size_t)left : BLOCK_BYTES, at);
+		if (r < 0)
+			return r;
+	}
+	return durable_sync(fd);
+}
+
+int root_file_remove(int dir_fd)
+{
+	_cleanup_close_ int fd = openat(
+			dir_fd, FILE_NAME, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	int r = fd < 0 ? -errno : overwrite_file(fd);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0 || r == -ELOOP || r == -ENXIO) /* a link, a FIFO: nothing of ours */
+		r = durable_unlink(dir_fd, FILE_NAME);
+	return r < 0 ? r : durable_sync(dir_fd);
+}
+
 int root_file_check(const struct root_provider *provider, int dir_fd)
 {
 	const struct root_file *file = (const struct root_file *)provider;

@@ -13,16 +13,6 @@
 #include "storage/tables/db_internal.h"
 #include "storage/tables/schema.h"
 
-#define STATEMENTS_MAX 128
-
-struct db {
-	sqlite3 *handle;
-	struct {
-		const char *sql; /* compared as a pointer: string literals only */
-		sqlite3_stmt *statement;
-	} cache[STATEMENTS_MAX];
-};
-
 int db_error(int result)
 {
 	switch (result & 0xff) {
@@ -80,8 +70,6 @@ static int configure_connection(struct db *db)
 			"PRAGMA cell_size_check=ON",
 			"PRAGMA temp_store=MEMORY",
 			"PRAGMA cache_size=-65536", /* KiB */
-			/* Pages that every epoch writes go to the database once for many epochs. */
-			"PRAGMA wal_autocheckpoint=4000",
 	};
 	int r = 0;
 
@@ -128,6 +116,8 @@ static int open_database_file(const char *dir, bool created, struct db **ret_db)
 	_cleanup_free_ char *path = NULL;
 	struct db *db = calloc(1, sizeof(*db));
 
+	if (db)
+		db->file_fd = db->log_fd = -1;
 	if (!db || asprintf(&path, "%s/keeper.db", dir) < 0) {
 		free(db);
 		return -ENOMEM;
@@ -141,6 +131,8 @@ static int open_database_file(const char *dir, bool created, struct db **ret_db)
 		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 		r = prepare_connection(db, created);
 	}
+	if (r == 0 && !created)
+		r = db_room_open(db, path);
 	if (r < 0) {
 		db_close(db);
 		return r;
@@ -156,8 +148,9 @@ int db_open(const char *dir, struct db **ret_db)
 
 static int create_schema(struct db *db)
 {
+	_cleanup_transaction_ struct db_transaction transaction = {0};
 	char identity[96];
-	int r = db_begin(db);
+	int r = db_transaction_begin(&transaction, db);
 
 	for (size_t i = 0; i < ELEMENTSOF(schema) && r == 0; i++)
 		r = execute_sql(db, schema[i]);
@@ -165,7 +158,7 @@ static int create_schema(struct db *db)
 			DB_APPLICATION_ID, DB_FORMAT);
 	if (r == 0)
 		r = execute_sql(db, identity);
-	return r < 0 ? r : db_commit(db);
+	return r < 0 ? r : db_transaction_commit(&transaction);
 }
 
 int db_create(const char *dir, struct db **ret_db)
@@ -183,6 +176,8 @@ int db_create(const char *dir, struct db **ret_db)
 	if (r < 0)
 		return r;
 	r = create_schema(db);
+	if (r == 0)
+		r = db_room_open(db, path);
 	if (r < 0) {
 		db_close(db);
 		return r;
@@ -195,25 +190,13 @@ struct db *db_close(struct db *db)
 {
 	if (!db)
 		return NULL;
-	for (size_t i = 0; i < STATEMENTS_MAX && db->cache[i].sql; i++)
+	for (size_t i = 0; i < DB_STATEMENTS_MAX && db->cache[i].sql; i++)
 		sqlite3_finalize(db->cache[i].statement);
+	bool settled = db_room_settle(db);
 	sqlite3_close(db->handle);
+	db_room_close(db, settled);
 	free(db);
 	return NULL;
-}
-
-int db_begin(struct db *db)
-{
-	return execute_sql(db, "BEGIN IMMEDIATE");
-}
-
-int db_commit(struct db *db)
-{
-	int r = execute_sql(db, "COMMIT");
-
-	if (r < 0)
-		db_rollback(db);
-	return r;
 }
 
 int db_savepoint(struct db *db)
@@ -228,64 +211,22 @@ int db_savepoint_end(struct db *db, bool keep)
 	return r < 0 ? r : execute_sql(db, "RELEASE part");
 }
 
-void db_rollback(struct db *db)
-{
-	if (!sqlite3_get_autocommit(db->handle))
-		execute_sql(db, "ROLLBACK");
-}
-
 const char *db_last_message(struct db *db)
 {
 	return sqlite3_errmsg(db->handle);
-}
-
-int db_transaction_begin(struct db_transaction *transaction, struct db *db)
-{
-	int r = db_begin(db);
-
-	transaction->db = db;
-	transaction->state = r == 0 ? DB_TRANSACTION_OPEN : DB_TRANSACTION_NONE;
-	return r;
-}
-
-int db_transaction_commit(struct db_transaction *transaction)
-{
-	struct db *db = transaction->db;
-
-	/* SQLite ends a transaction by itself after some errors (a full disk, no memory). */
-	if (sqlite3_get_autocommit(db->handle)) {
-		transaction->state = DB_TRANSACTION_ROLLED_BACK;
-		return -EIO;
-	}
-	int r = db_commit(db);
-	if (r == 0)
-		transaction->state = DB_TRANSACTION_COMMITTED;
-	else if (r == -RE_BUSY || r == -EEXIST)
-		transaction->state = DB_TRANSACTION_ROLLED_BACK;
-	else
-		transaction->state = DB_TRANSACTION_UNKNOWN;
-	return r;
-}
-
-void db_transaction_rollback(struct db_transaction *transaction)
-{
-	if (transaction->state != DB_TRANSACTION_OPEN)
-		return;
-	db_rollback(transaction->db);
-	transaction->state = DB_TRANSACTION_ROLLED_BACK;
 }
 
 static int prepare_statement(struct db *db, const char *sql, sqlite3_stmt **ret_statement)
 {
 	size_t i = 0;
 
-	for (; i < STATEMENTS_MAX && db->cache[i].sql; i++) {
+	for (; i < DB_STATEMENTS_MAX && db->cache[i].sql; i++) {
 		if (db->cache[i].sql == sql) {
 			*ret_statement = db->cache[i].statement;
 			return 0;
 		}
 	}
-	if (i == STATEMENTS_MAX)
+	if (i == DB_STATEMENTS_MAX)
 		return -ENOMEM;
 	int r = db_error(sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
 			&db->cache[i].statement, NULL));

@@ -2,7 +2,7 @@
  * tombstone and the rows that go with it are one transaction.
  *
  * WAL, synchronous=FULL: a committed transaction is durable on return. Exclusive locking: one
- * keeper. Errors: -RE_CORRUPT when SQLite finds the file damaged or not a database, -ENOSPC, -EIO,
+ * keeper. Opening needs no room. Errors: -RE_CORRUPT when SQLite finds the file damaged or not a database, -ENOSPC, -EIO,
  * -ENOMEM, -EEXIST for a broken uniqueness, -RE_BUSY when another process has it open. */
 #pragma once
 
@@ -21,7 +21,9 @@ int db_open(const char *dir, struct db **ret_db);
 int db_create(const char *dir, struct db **ret_db);
 struct db *db_close(struct db *db);
 
-/* A transaction that cannot be left open: when its scope ends uncommitted, it is rolled back.
+/* ---- Transactions ----
+ *
+ * A transaction cannot be left open: when its scope ends uncommitted, it is rolled back.
  *
  *     _cleanup_transaction_ struct db_transaction transaction = {0};
  *     int r = db_transaction_begin(&transaction, db);
@@ -43,14 +45,28 @@ struct db_transaction {
 	enum db_transaction_state state;
 };
 
-int db_transaction_begin(struct db_transaction *transaction, struct db *db);
+/* How much of the reserve a transaction must leave; see below. */
+enum db_room {
+	DB_ROOM_SEALING,  /* all of it */
+	DB_ROOM_ORDINARY, /* half of it: records of plays and of orders, changes of mirrors */
+	DB_ROOM_ERASING,  /* nothing */
+};
 
-/* Durable on return of 0. After a failure the state says what is known. -RE_BUSY and -EEXIST came
- * before anything was written: rolled back. So is a transaction that SQLite had already given up by
- * itself after an error inside it (-EIO). After any other failure the end of the transaction may be
- * in the log although SQLite was told that writing it failed: readers of this connection do not see
- * the transaction, but the next one that opens the file may. The state is then UNKNOWN, and whoever
- * acts on the transaction must allow for both. */
+/* db_transaction_begin() is for DB_ROOM_ORDINARY. -ENOSPC: the reserve would not be left.
+ * -RE_UNKNOWN: the database is in doubt. */
+int db_transaction_begin(struct db_transaction *transaction, struct db *db);
+int db_transaction_begin_for(
+		struct db_transaction *transaction, struct db *db, enum db_room room);
+
+/* Durable on return of 0. After a failure the state says what is known. -RE_BUSY, -EEXIST and
+ * -ENOSPC came before the end of the transaction was written: rolled back. So is a transaction that
+ * SQLite had already given up by itself after an error inside it (-EIO).
+ *
+ * After any other failure the end of the transaction may be in the log although SQLite was told that
+ * writing it failed: readers of this connection do not see the transaction, but the next one that
+ * opens the file may. The state is then UNKNOWN and the result -RE_UNKNOWN, and the database is in
+ * doubt: it begins no other transaction until it was closed and opened again. Nobody has to allow for
+ * both outcomes but the keeper, which stops, and whoever asked, who is told that it is not known. */
 int db_transaction_commit(struct db_transaction *transaction);
 
 /* Rolls back what is open; harmless otherwise. Without a result: where rolling back fails, so does
@@ -58,11 +74,24 @@ int db_transaction_commit(struct db_transaction *transaction);
 void db_transaction_rollback(struct db_transaction *transaction);
 #define _cleanup_transaction_ __attribute__((cleanup(db_transaction_rollback)))
 
-/* The same without a guard: db_rollback() is for error paths and has no result. What -EIO and
- * others say of db_commit() is what they say of db_transaction_commit(). */
-int db_begin(struct db *db);
-int db_commit(struct db *db);
-void db_rollback(struct db *db);
+/* Whether a commit ended so that only a restart can tell what the database holds. */
+bool db_in_doubt(const struct db *db);
+
+/* ---- Room ----
+ *
+ * A transaction is written to the log (keeper.db-wal), and from there to the database by and by. The
+ * log's file is never shortened or removed, and at least DB_RESERVE_BYTES of it are kept free: that
+ * is the reserve. It belongs to the file, so nothing else that fills the disk can take it, and the
+ * reserve is whole again as soon as the log was copied to the database. An orderly close voids the
+ * log, so that a keeper.db that is put back alone is not mixed with the log of another. */
+#define DB_RESERVE_BYTES (UINT64_C(4) << 20)
+
+/* Makes sure that the log has room for this much, and makes it longer if need be. -ENOSPC, -errno. */
+int db_room_take(struct db *db, uint64_t bytes);
+
+/* What the log has room for as it is, and what it could be made longer by. */
+uint64_t db_room_left(const struct db *db);
+uint64_t db_room_free(const struct db *db);
 
 /* Within a transaction: what follows can be undone by itself. */
 int db_savepoint(struct db *db);

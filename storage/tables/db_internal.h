@@ -5,6 +5,28 @@
 
 #include "storage/tables/db.h"
 
+#define DB_STATEMENTS_MAX 128
+
+struct db {
+	sqlite3 *handle;
+	struct {
+		const char *sql; /* compared as a pointer: string literals only */
+		sqlite3_stmt *statement;
+	} cache[DB_STATEMENTS_MAX];
+	bool in_doubt;
+	/* Of db_room.c. Closed after SQLite's own: closing any descriptor of a file ends the locks
+	 * that the process has on it (fcntl(2)). */
+	int file_fd, log_fd; /* -1: not open */
+	uint64_t log_bytes;  /* allocated to the log */
+	uint64_t log_frames; /* of these in use: not yet in the database */
+};
+
+/* The log's part of opening and closing. db_room_settle() says whether all of the log is in the
+ * database, and db_room_close() then voids it. */
+int db_room_open(struct db *db, const char *path);
+bool db_room_settle(struct db *db);
+void db_room_close(struct db *db, bool settled);
+
 /* A prepared statement for this text (cached for the life of the database), reset and bound.
  *
  * types has a letter per parameter: 'i' int64_t; 'b' const void *, size_t (NULL pointer: SQL NULL);

@@ -124,6 +124,7 @@ static void make(const char *dir, uint64_t accounts, uint64_t recordings)
 {
 	struct config *config;
 	struct vault *vault = open_vault(dir, &config);
+	struct db_transaction transaction = {0};
 	uint64_t recording = 0;
 
 	check(db_run(vault->db, "PRAGMA synchronous=OFF", ""), "pragma");
@@ -131,7 +132,7 @@ static void make(const char *dir, uint64_t accounts, uint64_t recordings)
 	for (uint64_t i = 0; i < accounts; i++) {
 		struct account_row row;
 		if (i % PER_COMMIT == 0)
-			check(db_begin(vault->db), "begin");
+			check(db_transaction_begin(&transaction, vault->db), "begin");
 		add_account(vault, i, &row);
 		int64_t account = row.id;
 		catalog_account_clear(&row);
@@ -139,7 +140,7 @@ static void make(const char *dir, uint64_t accounts, uint64_t recordings)
 		add_recordings(vault, account, recording, until);
 		recording = until;
 		if (i % PER_COMMIT == PER_COMMIT - 1 || i == accounts - 1)
-			check(db_commit(vault->db), "commit");
+			check(db_transaction_commit(&transaction), "commit");
 	}
 	close_vault(vault, config);
 }
@@ -291,10 +292,11 @@ static void measure_large(struct vault *vault, uint64_t recordings)
 	struct account_row row;
 	char what[64];
 
-	check(db_begin(vault->db), "begin");
+	struct db_transaction transaction = {0};
+	check(db_transaction_begin(&transaction, vault->db), "begin");
 	add_account(vault, UINT64_MAX, &row);
 	add_recordings(vault, row.id, 0, recordings);
-	check(db_commit(vault->db), "commit");
+	check(db_transaction_commit(&transaction), "commit");
 	struct erasure_item item = {.kind = ERASE_ACCOUNT,
 			.cause = CAUSE_SHRED,
 			.reason = "bench",

@@ -27,16 +27,14 @@ int control_audit_append(struct control_call *call, const char *action, const ch
 			.reason = reason,
 			.epoch = vault_epoch(call->vault),
 	};
-	int r = db_begin(db);
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	int r = db_transaction_begin(&transaction, db);
 
-	if (r < 0)
-		return r;
-	r = audit_append(db, &record);
 	if (r == 0)
-		r = db_commit(db);
-	if (r < 0)
-		db_rollback(db);
-	else
+		r = audit_append(db, &record);
+	if (r == 0)
+		r = db_transaction_commit(&transaction);
+	if (r == 0)
 		notices_tell(&call->vault->notices, LOG_INFO, EVENT_PLAIN, NULL, "%s %s by uid %u",
 				action, subject, (unsigned)call->uid);
 	return r;

@@ -95,7 +95,7 @@ int control_root_show(struct control_call *call)
 	json_t *places;
 
 	/* What it finds is in the places; and what had to wait for one that is back is done now. */
-	if (!call->vault->root.stuck && mirrors_ready(&call->vault->root, NULL) == 0)
+	if (!root_is_stuck(&call->vault->root) && mirrors_ready(&call->vault->root, NULL) == 0)
 		(void)erasure_retry(&call->vault->eraser, NULL);
 	int r = locations_list(call->vault, &places);
 	if (r < 0)

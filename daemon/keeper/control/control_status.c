@@ -166,7 +166,7 @@ static json_t *warnings_list(struct control_call *call, const json_t *spools)
 	if (!intake || !intake_server_connected(intake))
 		warnings_add(warnings,
 				json_string("recseald is not connected: nothing is being sealed"));
-	if (call->vault->root.stuck)
+	if (root_is_stuck(&call->vault->root))
 		warnings_add(warnings,
 				json_string("the keeper must be restarted to finish an erasure"));
 	control_root_warn(call->vault, warnings);

@@ -215,7 +215,7 @@ static void doctor_check_clock(json_t *checks, const struct vault *vault)
 static void doctor_check_erasures(
 		json_t *checks, const struct vault *vault, const struct tally *tally)
 {
-	if (vault->root.stuck)
+	if (root_is_stuck(&vault->root))
 		doctor_change(checks, KEEPER, "erasures", "restart recseal-keeper",
 				"one was interrupted, and only a restart can finish it");
 	else if (tally->count[RECORDING_PENDING] > 0)

@@ -66,6 +66,7 @@ static int bury_next(struct db *db, int64_t *left, struct reason *reason)
 
 int bury_rows(struct db *db, int64_t max, bool *ret_more, struct reason *reason)
 {
+	_cleanup_transaction_ struct db_transaction transaction = {0};
 	struct burial burial;
 	int64_t left = max;
 	int r = burial_table_next(db, &burial);
@@ -75,18 +76,26 @@ int bury_rows(struct db *db, int64_t max, bool *ret_more, struct reason *reason)
 			*ret_more = false;
 		return r;
 	}
-	r = db_begin(db);
+	r = db_transaction_begin_for(&transaction, db, DB_ROOM_ERASING);
 	while (r == 0 && left > 0)
 		r = bury_next(db, &left, reason);
 	bool more = r == 0;
 	if (r >= 0)
-		r = db_commit(db);
-	if (r < 0) {
-		db_rollback(db);
-		return r;
-	}
-	*ret_more = more;
-	return 0;
+		r = db_transaction_commit(&transaction);
+	if (r == 0)
+		*ret_more = more;
+	return r;
+}
+
+/* The objects are gone for good: no removal is waiting any more. */
+static int bury_removals_done(struct db *db, uint8_t (*ulids)[ULID_BYTES], size_t n)
+{
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	int r = db_transaction_begin_for(&transaction, db, DB_ROOM_ERASING);
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = erasure_table_removal_done(db, ulids[i]);
+	return r < 0 ? r : db_transaction_commit(&transaction);
 }
 
 int bury_objects(struct db *db, struct object_store *store, size_t max, bool *ret_more,
@@ -103,13 +112,7 @@ int bury_objects(struct db *db, struct object_store *store, size_t max, bool *re
 	if (r == 0 && n > 0)
 		r = object_store_sync_removed(store);
 	if (r == 0 && n > 0)
-		r = db_begin(db);
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = erasure_table_removal_done(db, ulids[i]);
-	if (r == 0 && n > 0)
-		r = db_commit(db);
-	if (r < 0)
-		db_rollback(db);
+		r = bury_removals_done(db, ulids, n);
 	free(ulids);
 	if (r == 0)
 		*ret_more = n == max;

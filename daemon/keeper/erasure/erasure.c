@@ -43,15 +43,26 @@ static int order_note(struct eraser *eraser, const struct erasure_order *order, 
 	return r;
 }
 
+/* A start for want of room may have left a void stage. */
+static int stage_clear(struct db *db)
+{
+	int any = node_table_any_staged(db);
+
+	return any <= 0 ? any : node_table_discard_staged(db);
+}
+
 /* One transaction: notes the new items, and stages the tree without all that is noted. */
 static int erasure_stage(struct eraser *eraser, const struct erasure_order *order,
 		struct victims *victims, struct root_record **ret_next, size_t *refused,
 		struct reason *reason)
 {
+	_cleanup_transaction_ struct db_transaction transaction = {0};
 	struct db *db = eraser->root->db;
 	struct root_record *next = NULL;
-	int r = db_begin(db);
+	int r = db_transaction_begin_for(&transaction, db, DB_ROOM_ERASING);
 
+	if (r == 0)
+		r = stage_clear(db);
 	if (r == 0)
 		r = order_note(eraser, order, refused, reason);
 	if (r == 0)
@@ -59,9 +70,8 @@ static int erasure_stage(struct eraser *eraser, const struct erasure_order *orde
 	if (r == 0)
 		r = epoch_stage(eraser->root, victims->paths, victims->count, &next);
 	if (r == 0)
-		r = db_commit(db);
+		r = db_transaction_commit(&transaction);
 	if (r < 0) {
-		db_rollback(db);
 		secret_free(next);
 		return r;
 	}
@@ -73,35 +83,27 @@ static int erasure_stage(struct eraser *eraser, const struct erasure_order *orde
  * (retention.h). */
 static int erasure_unstage(struct eraser *eraser)
 {
-	struct db *db = eraser->root->db;
-	int r = db_begin(db);
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	int r = db_transaction_begin_for(&transaction, eraser->root->db, DB_ROOM_ERASING);
 
 	if (r == 0)
 		r = epoch_discard(eraser->root);
-	if (r == 0)
-		r = db_commit(db);
-	if (r < 0)
-		db_rollback(db);
-	return r;
+	return r < 0 ? r : db_transaction_commit(&transaction);
 }
 
 /* Only notes the items: a copy of the root is away, and until it is back nothing more can be done. */
 static int order_note_only(
 		struct eraser *eraser, const struct erasure_order *order, struct reason *reason)
 {
-	struct db *db = eraser->root->db;
+	_cleanup_transaction_ struct db_transaction transaction = {0};
 	size_t refused = 0;
 
 	if (order->n == 0 && !order->prepare)
 		return 0;
-	int r = db_begin(db);
+	int r = db_transaction_begin_for(&transaction, eraser->root->db, DB_ROOM_ERASING);
 	if (r == 0)
 		r = order_note(eraser, order, &refused, reason);
-	if (r == 0)
-		r = db_commit(db);
-	if (r < 0)
-		db_rollback(db);
-	return r;
+	return r < 0 ? r : db_transaction_commit(&transaction);
 }
 
 /* What lies beside the victims has to be sealed again under fresh keys, so it must open. The erasure
@@ -172,7 +174,8 @@ static int erasure_finish_epoch(struct eraser *eraser, const struct root_record 
 	struct root *root = eraser->root;
 	struct erasure_done *done = NULL;
 	size_t n_done = 0;
-	int r = db_begin(root->db);
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	int r = db_transaction_begin_for(&transaction, root->db, DB_ROOM_ERASING);
 
 	result->epoch_before = next->epoch - 1;
 	result->epoch_after = next->epoch;
@@ -191,9 +194,7 @@ static int erasure_finish_epoch(struct eraser *eraser, const struct root_record 
 				result->only_moves ? "replaced" : "destroyed", "epoch",
 				next->epoch);
 	if (r == 0)
-		r = db_commit(root->db);
-	if (r < 0)
-		db_rollback(root->db);
+		r = db_transaction_commit(&transaction);
 	if (r == 0)
 		r = epoch_enter(root, next);
 	if (r == 0)
@@ -241,7 +242,7 @@ static int erasure_complete(struct eraser *eraser, const struct root_record *nex
 	if (r < 0) {
 		/* The old root is gone and the rows do not know it yet: a restart rolls forward. */
 		eraser->root->stuck = true;
-		return r;
+		return -RE_UNKNOWN;
 	}
 	if (proof < 0)
 		erasure_alarm(eraser->root, proof);
@@ -253,14 +254,14 @@ static int erasure_complete(struct eraser *eraser, const struct root_record *nex
 static int erasure_enter(struct eraser *eraser, const struct root_record *next)
 {
 	struct root *root = eraser->root;
-	int r = db_begin(root->db);
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	int r = db_transaction_begin_for(&transaction, root->db, DB_ROOM_ERASING);
 
 	if (r == 0)
 		r = epoch_apply(root, next);
 	if (r == 0)
-		r = db_commit(root->db);
+		r = db_transaction_commit(&transaction);
 	if (r < 0) {
-		db_rollback(root->db);
 		root->stuck = true;
 		return r;
 	}
@@ -291,10 +292,8 @@ static int erasure_carry_out(struct eraser *eraser, const struct root_record *ne
 		const struct victims *victims, struct erasure_result *result, struct reason *reason)
 {
 	struct root *root = eraser->root;
-	int r = erasure_room_check(root->dir_fd, victims->count);
+	int r = epoch_write(root, next, &root->stuck);
 
-	if (r == 0)
-		r = epoch_write(root, next, &root->stuck);
 	if (r == 0)
 		return erasure_complete(eraser, next, victims, result);
 	if (r == EPOCH_ENTERED) {
@@ -308,6 +307,49 @@ static int erasure_carry_out(struct eraser *eraser, const struct root_record *ne
 	erasure_pend(eraser, r, reason);
 	if (!root->stuck && erasure_unstage(eraser) < 0)
 		root->stuck = true;
+	return root_is_stuck(root) ? reason_set(reason, -RE_UNKNOWN, "%s", error_text(-RE_UNKNOWN))
+				   : r;
+}
+
+/* Everything that the erasure needs and that may not be there. */
+static int erasure_prepare(
+		const struct eraser *eraser, const struct erasure_order *order, struct reason *why)
+{
+	struct root *root = eraser->root;
+	size_t noted = 0;
+	int r = mirrors_ready(root, why);
+
+	if (r == 0)
+		r = erasure_notes_count(root->db, &noted);
+	return r < 0 ? r : erasure_room_take(root, noted + order->n, why);
+}
+
+/* What expires is due until it is erased; nobody has to note that. */
+static bool order_is_expiry(const struct erasure_order *order)
+{
+	return order->n > 0 && order->items[0].cause == CAUSE_EXPIRY;
+}
+
+/* Now it cannot be carried out: why. The order is noted, and carried out later. */
+static int erasure_put_off(struct eraser *eraser, const struct erasure_order *order, int r,
+		const struct reason *why, struct reason *reason)
+{
+	const struct notices *notices = eraser->root->notices;
+	bool note = r == -RE_AWAY || !order_is_expiry(order);
+	int noted = note ? order_note_only(eraser, order, reason) : 0;
+
+	if (noted == -RE_CORRUPT)
+		erasure_explain_damage(eraser->root, reason);
+	if (noted < 0) {
+		notices_keep_problem(eraser->root->notices, "%s", reason_text(reason, noted));
+		return noted;
+	}
+	reason_set(reason, r, "%s", reason_text(why, r));
+	notices_keep_problem(eraser->root->notices, "%s", reason->text);
+	if (r != -RE_AWAY && order->n > 0 && note)
+		notices_tell(notices, LOG_ERR, EVENT_SHRED_PENDING, NULL,
+				"the erasure cannot be carried out yet: %s; it is pending",
+				reason->text);
 	return r;
 }
 
@@ -317,20 +359,14 @@ static int erasure_run_order(struct eraser *eraser, const struct erasure_order *
 	_cleanup_secret_ struct root_record *next = NULL;
 	struct erasure_result result = {0};
 	struct victims victims = {0};
-	struct reason away = {""};
+	struct reason why = {""};
 	struct root *root = eraser->root;
 
-	if (root->stuck)
-		return -RE_BUSY;
-	int r = mirrors_ready(root, &away);
-	if (r < 0) {
-		int noted = order_note_only(eraser, order, reason);
-		if (noted == -RE_CORRUPT)
-			erasure_explain_damage(root, reason);
-		notices_keep_problem(root->notices, "%s",
-				noted < 0 ? reason_text(reason, noted) : reason_text(&away, r));
-		return noted < 0 ? noted : reason_set(reason, r, "%s", away.text);
-	}
+	if (root_is_stuck(root))
+		return reason_set(reason, -RE_BUSY, "the keeper is about to restart: try again");
+	int r = erasure_prepare(eraser, order, &why);
+	if (r < 0)
+		return erasure_put_off(eraser, order, r, &why, reason);
 	r = erasure_stage(eraser, order, &victims, &next, &result.refused, reason);
 	if (r == -RE_CORRUPT) {
 		erasure_explain_damage(root, reason);

@@ -72,6 +72,30 @@ void erasure_notes_free(struct victims *victims)
 	*victims = (struct victims){0};
 }
 
+static int count_item(void *context, const struct erasure_item *item)
+{
+	++*(size_t *)context;
+	return 0;
+}
+
+static int count_former(void *context, const struct former_node *former)
+{
+	++*(size_t *)context;
+	return 0;
+}
+
+int erasure_notes_count(struct db *db, size_t *ret_count)
+{
+	size_t count = 0;
+	int r = erasure_table_each(db, count_item, &count);
+
+	if (r == 0)
+		r = former_node_each(db, count_former, &count);
+	if (r == 0)
+		*ret_count = count;
+	return r;
+}
+
 static int stop_at_item(void *context, const struct erasure_item *item)
 {
 	return 1;

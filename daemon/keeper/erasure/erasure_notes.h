@@ -22,6 +22,9 @@ int erasure_notes_add(const struct audit_log *audit, const struct erasure_item *
 int erasure_notes_collect(struct db *db, struct victims *victims, struct reason *reason);
 void erasure_notes_free(struct victims *victims);
 
+/* How many items are noted. */
+int erasure_notes_count(struct db *db, size_t *ret_count);
+
 /* 1 when anything is noted, 0 when nothing is. */
 int erasure_notes_any(struct db *db);
 

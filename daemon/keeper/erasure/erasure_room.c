@@ -2,42 +2,58 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
-#include "base/cleanup.h"
+#include "base/error.h"
 
-/* Step 5 must not fail for want of room: the old root is gone by then. These are generous: the pages
- * that an item of an account of its own changes, in the journal. */
-#define ROOM_PER_ITEM (24 << 10)
-#define ROOM_ADDED    512 /* about an item: a burial, a removal */
-#define ROOM_FIXED    (16 << 20)
+/* Step 5 of an epoch must not fail for want of room: the old root is gone by then. So both of an
+ * erasure's transactions are counted: the pages that an item of an account of its own changes, and
+ * what any epoch changes. */
+#define ROOM_PER_ITEM (UINT64_C(24) << 10)
+#define ROOM_ADDED    UINT64_C(512) /* about an item: a burial, a removal */
+#define ROOM_FIXED    (UINT64_C(768) << 10)
 
-/* An erasure never needs more than this: each page once in the journal, and once where it belongs,
- * and what is added about each item. Many items are noted while a mirror of the root is away. */
-static uint64_t erasure_room_for_all(int dir_fd, size_t items)
+#define MIB 1048576.0
+
+/* An erasure never needs more than this: each page of the database once in each transaction, and
+ * what is added about each item. */
+static uint64_t room_for_whole(const struct root *root, size_t items)
 {
-	static const char *const names[] = {"keeper.db", "keeper.db-wal"};
-	uint64_t bytes = 0;
 	struct stat st;
+	uint64_t bytes = 0;
 
-	for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-		if (fstatat(dir_fd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
-			bytes += (uint64_t)st.st_size;
-	}
-	return 2 * bytes + (uint64_t)items * ROOM_ADDED;
+	if (fstatat(root->dir_fd, "keeper.db", &st, AT_SYMLINK_NOFOLLOW) == 0)
+		bytes = (uint64_t)st.st_size;
+	return 2 * bytes + items * ROOM_ADDED;
 }
 
-int erasure_room_check(int dir_fd, size_t items)
+static uint64_t room_needed(const struct root *root, size_t items)
 {
-	uint64_t needed = (uint64_t)items * ROOM_PER_ITEM,
-		 all = erasure_room_for_all(dir_fd, items);
-	struct statvfs sv;
+	uint64_t needed = items * ROOM_PER_ITEM, whole = room_for_whole(root, items);
 
-	if (fstatvfs(dir_fd, &sv) < 0)
-		return -errno;
-	if (needed > all)
-		needed = all;
-	return (uint64_t)sv.f_bavail * sv.f_frsize < needed + ROOM_FIXED ? -ENOSPC : 0;
+	return ROOM_FIXED + (needed < whole ? needed : whole);
+}
+
+int erasure_room_take(const struct root *root, size_t items, struct reason *reason)
+{
+	uint64_t needed = room_needed(root, items);
+	int r = db_room_take(root->db, needed);
+
+	if (r != -ENOSPC)
+		return r;
+	uint64_t there = db_room_left(root->db) + db_room_free(root->db);
+	uint64_t missing = needed > there ? needed - there : 0;
+	return reason_set(reason, r,
+			"an erasure needs %.1f MiB in %s, and %.1f MiB are there: free %.1f MiB on that "
+			"filesystem; the keeper then goes on by itself",
+			(double)needed / MIB, root->settings.keeper_dir, (double)there / MIB,
+			(double)(missing + (1 << 20)) / MIB);
+}
+
+size_t erasure_room_items(const struct root *root)
+{
+	uint64_t there = db_room_left(root->db) + db_room_free(root->db);
+	uint64_t items = there > ROOM_FIXED ? (there - ROOM_FIXED) / ROOM_PER_ITEM : 0;
+
+	return items > 0 ? items : 1;
 }

@@ -1,7 +1,14 @@
-/* Whether there is room on the keeper's filesystem to finish an erasure. */
+/* Room for an erasure, in the log of keeper.db (the reserve of storage/tables/db.h). */
 #pragma once
 
 #include <stddef.h>
 
-/* dir_fd is the keeper's directory; items is how many are to be erased. 0; -ENOSPC; -errno. */
-int erasure_room_check(int dir_fd, size_t items);
+#include "daemon/keeper/root/root.h"
+
+/* Before anything is noted or staged: the log gets room for an erasure of this many items, notes and
+ * tombstones included, and keeps it until the erasure is done, whatever else fills the disk. -ENOSPC
+ * says how much is needed and how much there is. */
+int erasure_room_take(const struct root *root, size_t items, struct reason *reason);
+
+/* How many items there is room for now; at least one, so that somebody is told when there is none. */
+size_t erasure_room_items(const struct root *root);

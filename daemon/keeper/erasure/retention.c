@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "daemon/keeper/erasure/bury.h"
 #include "daemon/keeper/erasure/erasure.h"
+#include "daemon/keeper/erasure/erasure_room.h"
 #include "daemon/keeper/root/epoch.h"
 #include "daemon/keeper/root/mirrors.h"
 #include "daemon/keeper/root/root_main.h"
@@ -48,9 +49,11 @@ static int64_t retention_boot_us(void)
 
 int retention_run(struct eraser *eraser, size_t max, bool *ret_more, struct reason *reason)
 {
+	const struct root *root = eraser->root;
+	size_t room = erasure_room_items(root);
+	max = max < room ? max : room;
 	_cleanup_free_ struct due_group *groups = calloc(max, sizeof(*groups));
 	_cleanup_free_ struct erasure_item *items = calloc(max, sizeof(*items));
-	const struct root *root = eraser->root;
 	struct erasure_result result;
 	size_t n = 0;
 	int r = groups && items ? catalog_group_due(root->db, clock_now_us(&root->clock), groups,
@@ -187,7 +190,7 @@ static void retention_on_stride(uv_timer_t *timer)
 	struct retention *retention = timer->data;
 	struct reason reason = {""};
 
-	if (retention_root(retention)->stuck || retention->failing)
+	if (root_is_stuck(retention_root(retention)) || retention->failing)
 		return;
 	int r = retention_bury(retention, &reason);
 	retention_note(retention, r, &reason, BURIAL_FAILS);
@@ -220,13 +223,13 @@ static void retention_on_tick(uv_timer_t *timer)
 	const char *what;
 
 	retention->ticks++;
-	if (!root->stuck)
+	if (!root_is_stuck(root))
 		retention_look_after_mirrors(retention);
-	if (!root->stuck && (!retention->failing || retention->ticks % RETRY_TICKS == 0)) {
+	if (!root_is_stuck(root) && (!retention->failing || retention->ticks % RETRY_TICKS == 0)) {
 		int r = retention_turn(retention, &what, &reason);
 		retention_note(retention, r, &reason, what);
 	}
-	if (root->stuck)
+	if (root_is_stuck(root))
 		retention->setup.stuck(retention->setup.context);
 }
 

@@ -23,7 +23,7 @@ struct retention_setup {
 	struct eraser *eraser;           /* borrowed */
 	const struct vault_clock *clock; /* borrowed */
 	int64_t epoch_interval_us;       /* EpochInterval=; <0: an hour with a TPM, else at once */
-	void (*stuck)(void *context);    /* called when the keeper must stop (root->stuck) */
+	void (*stuck)(void *context);    /* called when the keeper must stop (root_is_stuck()) */
 	void *context;
 };
 int retention_start(uv_loop_t *loop, const struct retention_setup *setup,

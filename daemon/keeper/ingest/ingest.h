@@ -113,8 +113,8 @@ void ingest_name(struct ingest_job *const *jobs, size_t n, int *results);
 
 /* Catalogues those jobs whose results are 0 in one transaction. results[i] stays 0 (durable; the
  * plaintext may go) or becomes negative (keep it). Whatever fails for one only concerns that one;
- * what fails for the transaction concerns all, and sets root->stuck when only a restart can tell
- * what is durable. True: ingest_unname() has something to do. */
+ * what fails for the transaction concerns all, and is -RE_UNKNOWN when only a restart can tell what
+ * is durable (root_is_stuck()). True: ingest_unname() has something to do. */
 bool ingest_catalogue(
 		struct ingest *ingest, struct ingest_job *const *jobs, size_t n, int *results);
 

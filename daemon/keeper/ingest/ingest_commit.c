@@ -135,11 +135,12 @@ static int catalogue_checked(
 	return results[i] == 0 ? catalogue_apart(ingest, jobs[i], &results[i]) : 0;
 }
 
-/* *ret_doubtful: it failed in a way that leaves open whether it will be there after a restart. */
-static int catalogue_all(struct ingest *ingest, struct ingest_job *const *jobs, size_t n,
-		int *results, bool *ret_doubtful)
+/* -RE_UNKNOWN: only a restart tells whether the recordings are catalogued. */
+static int catalogue_all(
+		struct ingest *ingest, struct ingest_job *const *jobs, size_t n, int *results)
 {
-	int r = db_begin(ingest->root->db);
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	int r = db_transaction_begin_for(&transaction, ingest->root->db, DB_ROOM_SEALING);
 	size_t catalogued = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++) {
@@ -147,35 +148,27 @@ static int catalogue_all(struct ingest *ingest, struct ingest_job *const *jobs, 
 			r = catalogue_checked(ingest, jobs, i, results);
 		catalogued += results[i] == 0;
 	}
-	if (r == 0 && catalogued > 0) {
-		r = db_commit(ingest->root->db);
-		*ret_doubtful = r < 0 && r != -ENOSPC;
-	}
-	if (r < 0 || catalogued == 0)
-		db_rollback(ingest->root->db);
-	return r;
+	return r == 0 && catalogued > 0 ? db_transaction_commit(&transaction) : r;
 }
 
 /* A commit whose sync failed may come to light again at the next start, and then the objects must
  * be there: only a restart can tell. */
-static void catalogue_doubt(
-		struct ingest *ingest, struct ingest_job *const *jobs, size_t n, const int *results)
+static void catalogue_doubt(struct ingest_job *const *jobs, size_t n, const int *results)
 {
-	ingest->root->stuck = true;
 	for (size_t i = 0; i < n; i++)
 		jobs[i]->doubtful = results[i] == 0;
 }
 
 bool ingest_catalogue(struct ingest *ingest, struct ingest_job *const *jobs, size_t n, int *results)
 {
-	bool doubtful = false, leftover = false;
-	int r = ingest->root->stuck ? -RE_BUSY : catalogue_all(ingest, jobs, n, results, &doubtful);
+	bool leftover = false;
+	int r = root_is_stuck(ingest->root) ? -RE_BUSY : catalogue_all(ingest, jobs, n, results);
 
 	if (r < 0) {
 		notices_keep_problem(ingest->root->notices, "recordings cannot be catalogued: %s",
 				error_text(r));
-		if (doubtful)
-			catalogue_doubt(ingest, jobs, n, results);
+		if (r == -RE_UNKNOWN)
+			catalogue_doubt(jobs, n, results);
 		results_fail(results, n, r);
 	}
 	for (size_t i = 0; i < n; i++)

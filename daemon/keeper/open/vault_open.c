@@ -15,15 +15,13 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "daemon/keeper/erasure/erasure.h"
-#include "daemon/keeper/keys/keytree.h"
+#include "daemon/keeper/open/vault_create.h"
 #include "daemon/keeper/root/epoch.h"
 #include "daemon/keeper/root/mirrors.h"
 #include "daemon/keeper/root/root_main.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/predecessors.h"
 
-/* Present while a new vault is being made: what lies beside it was never used. */
-#define CREATING "creating"
 /* Objects younger than the newest catalogued one by less than this may have been in progress at a
  * crash. */
 #define SWEEP_BACK_MS (24 * 3600 * UINT64_C(1000))
@@ -73,13 +71,6 @@ static int open_take_lock(struct vault *vault, struct reason *reason)
 			"another recseal-keeper is running on %s; stop it first", dir);
 }
 
-static bool open_exists(struct vault *vault, const char *name)
-{
-	struct stat st;
-
-	return fstatat(vault->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 /* Each floor borrows what it needs. */
 static void open_connect_parts(struct vault *vault)
 {
@@ -104,114 +95,10 @@ static void open_connect_parts(struct vault *vault)
 			.config = config};
 }
 
-static void open_connect_db(struct vault *vault)
-{
-	vault->root.db = vault->db;
-	vault->root.audit = (struct audit_log){vault->db, vault->clock.clock};
-}
-
 static void open_connect_tree(struct vault *vault)
 {
 	vault->ingest.recordings = (struct recordings){
 			vault->root.tree, vault->store, vault->quarantine_account};
-}
-
-/* A new vault. */
-
-/* Every child of the root exists from the start, so that the digest of the top changes with the
- * epoch only. */
-static int create_grow_top(struct vault *vault)
-{
-	struct key_path lookup = key_path_lookup();
-	int r = keytree_add(vault->root.tree, &lookup, NULL, NULL);
-
-	for (unsigned i = 0; i < KEY_RADIX && r == 0; i++) {
-		struct key_path path = key_path_l0(i);
-		r = keytree_add(vault->root.tree, &path, NULL, NULL);
-	}
-	return r;
-}
-
-static int create_plant(struct vault *vault)
-{
-	_cleanup_secret_ struct root_record *record = secret_new(sizeof(*record));
-	_cleanup_secret_ uint8_t *root = secret_new(ROOT_KEY_BYTES);
-	struct vault_row row = {.epoch = 1, .created_us = clock_now_us(&vault->clock.clock)};
-
-	if (!record || !root)
-		return -RE_MLOCK;
-	randombytes_buf(root, ROOT_KEY_BYTES);
-	randombytes_buf(row.vault_id, sizeof(row.vault_id));
-	memcpy(vault->root.vault_id, row.vault_id, sizeof(row.vault_id));
-	vault->root.tree = keytree_new(vault->db, root, 1);
-	int r = vault->root.tree ? db_vault_put(vault->db, &row) : -RE_MLOCK;
-	if (r == 0)
-		r = create_grow_top(vault);
-	if (r == 0)
-		r = accounts_create_quarantine(
-				vault->root.tree, row.created_us, &vault->quarantine_account);
-	if (r == 0)
-		r = epoch_first(&vault->root, root, record);
-	if (r < 0)
-		return r;
-	memcpy(row.anchor, record->anchor, sizeof(row.anchor));
-	return db_vault_put(vault->db, &row);
-}
-
-static int create_remove_remains(struct vault *vault)
-{
-	static const char *const names[] = {"keeper.db", "keeper.db-wal", "keeper.db-shm"};
-	int r = root_main_remove(&vault->root);
-
-	for (size_t i = 0; i < ELEMENTSOF(names) && r == 0; i++)
-		r = durable_unlink(vault->dir_fd, names[i]);
-	return r < 0 ? r : durable_sync(vault->dir_fd);
-}
-
-static int create_files(struct vault *vault, struct reason *reason)
-{
-	int r = mirrors_create(&vault->root, reason);
-
-	if (r == 0)
-		r = db_create(vault->config->keeper_dir, &vault->db);
-	if (r == 0)
-		open_connect_db(vault);
-	if (r == 0)
-		r = db_begin(vault->db);
-	if (r == 0)
-		r = create_plant(vault);
-	if (r == 0)
-		r = db_commit(vault->db);
-	if (r == 0)
-		r = object_store_witness_put(vault->store, 1);
-	return r;
-}
-
-static int open_create(struct vault *vault, struct reason *reason)
-{
-	const char *dir = vault->config->keeper_dir;
-	bool again = open_exists(vault, CREATING);
-	uint64_t witnessed;
-	int r = object_store_witness_get(vault->store, &witnessed);
-
-	if (r < 0)
-		return open_explain(reason, r, "cannot read", vault->config->objects_dir);
-	if (witnessed > (again ? 1 : 0)) {
-		return reason_set(reason, -RE_NO_ROOT,
-				"%s has no keys, but %s holds recordings of a vault: restore the keeper's "
-				"directory from its "
-				"newest backup; no new vault is made over it",
-				dir, vault->config->objects_dir);
-	}
-	r = again ? create_remove_remains(vault)
-		  : durable_create_at(vault->dir_fd, CREATING, "", 0, 0600);
-	if (r == 0)
-		r = create_files(vault, reason);
-	if (r == 0)
-		r = durable_unlink(vault->dir_fd, CREATING);
-	if (r == 0)
-		r = durable_sync(vault->dir_fd);
-	return r < 0 ? open_explain(reason, r, "cannot make a new vault in", dir) : 0;
 }
 
 /* A vault that exists. */
@@ -243,7 +130,7 @@ static int open_files(struct vault *vault, uint64_t accept_restored, struct reas
 	int r = db_open(vault->config->keeper_dir, &vault->db);
 
 	if (r == 0)
-		open_connect_db(vault);
+		vault_create_connect(vault);
 	if (r == 0)
 		r = db_vault_get(vault->db, &row);
 	if (r < 0)
@@ -360,11 +247,14 @@ static int open_or_create(struct vault *vault, uint64_t accept_restored, struct 
 	if (!vault->predecessors)
 		return -ENOMEM;
 	open_connect_parts(vault);
-	bool nothing = !open_exists(vault, "keeper.db") && !root_main_exists(&vault->root);
-	if (nothing || open_exists(vault, CREATING))
-		return open_create(vault, reason);
+	if (vault_create_is_due(vault))
+		return vault_create(vault, reason);
 	r = open_files(vault, accept_restored, reason);
-	return r < 0 ? r : open_recover(vault, reason);
+	if (r == 0)
+		r = open_recover(vault, reason);
+	if (r == 0)
+		vault_create_forget(vault);
+	return r;
 }
 
 int vault_open(const struct vault_setup *setup, struct vault **ret_vault, struct reason *reason)

@@ -42,18 +42,17 @@ static int change_record(struct root *root, struct mirror_row *row, enum change 
 		const struct mirror_order *order, const char *action)
 {
 	const struct audit_actor actor = {order->uid, order->reason};
-	int r = db_begin(root->db);
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	int r = db_transaction_begin(&transaction, root->db);
 
 	if (r == 0)
 		r = change_apply(root, row, change);
 	if (r == 0)
 		r = audit_log_append(&root->audit, &actor, action, row->name, root_epoch(root));
 	if (r == 0)
-		r = db_commit(root->db);
-	if (r < 0) {
-		db_rollback(root->db);
+		r = db_transaction_commit(&transaction);
+	if (r < 0)
 		return r;
-	}
 	notices_tell(root->notices, LOG_NOTICE, EVENT_PLAIN, NULL, "%s: %s (%s), by uid %u", action,
 			row->name, row->location, (unsigned)order->uid);
 	return 0;

@@ -138,7 +138,7 @@ static int medium_create_file(struct root *root, int fd, const char *place, stru
 		return r;
 	r = root_file_create(fd, ret_provider);
 	if (r < 0 && r != -EEXIST)
-		(void)durable_unlink(fd, FILE_NAME); /* half made, and empty */
+		(void)root_file_remove(fd); /* half made, and empty */
 	return medium_explain_file(r, place, reason);
 }
 
@@ -180,9 +180,7 @@ static int medium_remove_file(int fd, const struct mirror_row *row, struct reaso
 	if (r > 0 || r == -RE_MOVED)
 		return 0;
 	if (r == 0 || r == -RE_CORRUPT)
-		r = durable_unlink(fd, FILE_NAME);
-	if (r == 0)
-		r = durable_sync(fd);
+		r = root_file_remove(fd);
 	return r == -ENOENT ? 0 : medium_explain_file(r, row->location, reason);
 }
 
@@ -200,16 +198,15 @@ static int medium_remove_empty(
 int mirror_medium_note(struct root *root, struct mirror_row *row, enum mirror_state state)
 {
 	struct mirror_row noted = *row;
-	int r = db_begin(root->db);
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	int r = db_transaction_begin(&transaction, root->db);
 
 	noted.state = state;
 	if (r == 0)
 		r = mirror_table_put(root->db, &noted);
 	if (r == 0)
-		r = db_commit(root->db);
-	if (r < 0)
-		db_rollback(root->db);
-	else
+		r = db_transaction_commit(&transaction);
+	if (r == 0)
 		row->state = state;
 	return r;
 }

@@ -101,15 +101,12 @@ static int copies_add_main(struct root *root, bool adopt, struct reason *reason)
 
 static int mirror_forget(struct root *root, int64_t id)
 {
-	int r = db_begin(root->db);
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	int r = db_transaction_begin(&transaction, root->db);
 
 	if (r == 0)
 		r = mirror_table_remove(root->db, id);
-	if (r == 0)
-		r = db_commit(root->db);
-	if (r < 0)
-		db_rollback(root->db);
-	return r;
+	return r < 0 ? r : db_transaction_commit(&transaction);
 }
 
 /* Being added or removed when the keeper last stopped: it goes. An empty one that cannot be removed
@@ -337,7 +334,8 @@ static void away_tell(struct root *root, const struct root_member *member)
 /* Since when each is away, on record. */
 static int away_note(struct root *root)
 {
-	int r = db_begin(root->db);
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	int r = db_transaction_begin_for(&transaction, root->db, DB_ROOM_ERASING);
 
 	for (size_t i = 0; i < root->copies->n && r == 0; i++) {
 		struct root_member *member = &root->copies->member[i];
@@ -349,11 +347,7 @@ static int away_note(struct root *root)
 	}
 	if (r == 0 && !root_set_away(root->copies))
 		r = mirror_table_set_void(root->db, NULL);
-	if (r == 0)
-		r = db_commit(root->db);
-	if (r < 0)
-		db_rollback(root->db);
-	return r;
+	return r < 0 ? r : db_transaction_commit(&transaction);
 }
 
 static bool away_is_noted(const struct root_set *set)

@@ -1,5 +1,10 @@
 #include "daemon/keeper/root/root.h"
 
+bool root_is_stuck(const struct root *root)
+{
+	return root->stuck || db_in_doubt(root->db);
+}
+
 uint64_t root_epoch(const struct root *root)
 {
 	return keytree_epoch(root->tree);

@@ -33,11 +33,12 @@ struct root {
 	struct root_set *copies; /* member 0 is the main copy */
 	unsigned slot;           /* the active one, of every copy */
 	struct keytree *tree;    /* NULL until the root is known */
-	/* What slots and database hold, or whether they agree, only a restart can tell: the keeper
-	 * must stop. */
-	bool stuck;
+	bool stuck;        /* what the slots hold only a restart can tell: ask root_is_stuck() */
 	bool witness_owed; /* the object folder has not seen this epoch yet: no room, perhaps */
 };
+
+/* Whether the keeper must stop, and only a restart can go on: `stuck`, or the database is in doubt. */
+bool root_is_stuck(const struct root *root);
 
 /* Of the tree, which must be known. */
 uint64_t root_epoch(const struct root *root);

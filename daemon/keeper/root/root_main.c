@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,7 +159,7 @@ static int main_keep_alone(struct root *root, struct root_provider *whole,
 	if (r <= 0)
 		return r < 0 ? r : -RE_NO_ROOT;
 	r = provider_is_file(whole) ? root_tpm2_remove(root->dir_fd, &options)
-				    : durable_unlink(root->dir_fd, FILE_NAME);
+				    : root_file_remove(root->dir_fd);
 	if (r == 0)
 		r = durable_sync(root->dir_fd);
 	if (r == 0)
@@ -216,7 +217,7 @@ static int main_remove_provider(
 	if (r == 0 && !file)
 		r = root_tpm2_remove(root->dir_fd, &options);
 	if (r == 0 && file)
-		r = durable_unlink(root->dir_fd, FILE_NAME);
+		r = root_file_remove(root->dir_fd);
 	return r < 0 ? r : durable_sync(root->dir_fd);
 }
 
@@ -236,12 +237,69 @@ int root_main_settle(struct root *root, struct reason *reason)
 	return r;
 }
 
-int root_main_remove(struct root *root)
+void root_main_digest(
+		const uint8_t key[static ROOT_KEY_BYTES], uint8_t ret_digest[static ROOT_DIGEST_BYTES])
+{
+	static const char use[] = "recseal.org/v1/creating";
+
+	crypto_generichash(ret_digest, ROOT_DIGEST_BYTES, key, ROOT_KEY_BYTES, (const uint8_t *)use,
+			sizeof(use) - 1);
+}
+
+static int image_check_first(const uint8_t image[static ROOT_IMAGE_BYTES],
+		const uint8_t first[static ROOT_DIGEST_BYTES])
+{
+	_cleanup_secret_ struct root_record *record = secret_new(sizeof(*record));
+	uint8_t digest[ROOT_DIGEST_BYTES];
+
+	if (!record)
+		return -RE_MLOCK;
+	if (root_record_decode(image, record) < 0)
+		return 0;
+	root_main_digest(record->key, digest);
+	return memcmp(digest, first, sizeof(digest)) == 0 ? 0 : -EEXIST;
+}
+
+/* One slot of what is there: of a provider, or of the file where there is none. */
+static int slot_check_first(struct root *root, struct root_provider *tpm, unsigned slot,
+		const uint8_t first[static ROOT_DIGEST_BYTES])
+{
+	_cleanup_secret_ uint8_t *image = secret_new(ROOT_IMAGE_BYTES);
+
+	if (!image)
+		return -RE_MLOCK;
+	int r = tpm ? tpm->ops->read(tpm, slot, NULL, image)
+		    : root_file_peek(root->dir_fd, slot, image);
+	if (!tpm && (r == -ENOENT || r == -RE_CORRUPT || r == -ELOOP))
+		return 0; /* half made: it holds no root */
+	return r < 0 ? r : image_check_first(image, first);
+}
+
+static int main_check_first(struct root *root, const uint8_t first[static ROOT_DIGEST_BYTES])
 {
 	const struct root_tpm2_options options = main_tpm_options(root, NULL);
-	int r = root_tpm2_remove(root->dir_fd, &options);
+	struct root_provider *tpm = NULL;
+	int r = main_exists(root, ROOT_TPM2_FILE) ? root_tpm2_open(root->dir_fd, &options, &tpm) : 0;
 
-	return r < 0 ? r : durable_unlink(root->dir_fd, FILE_NAME);
+	if (r == -RE_NO_ROOT || r == -RE_CORRUPT)
+		r = 0; /* half made */
+	for (unsigned slot = 0; slot < ROOT_SLOTS && r == 0; slot++) {
+		r = slot_check_first(root, NULL, slot, first);
+		if (r == 0 && tpm)
+			r = slot_check_first(root, tpm, slot, first);
+	}
+	root_provider_free(tpm);
+	return r;
+}
+
+int root_main_remove(struct root *root, const uint8_t first[static ROOT_DIGEST_BYTES])
+{
+	const struct root_tpm2_options options = main_tpm_options(root, NULL);
+	int r = main_check_first(root, first);
+
+	if (r == 0)
+		r = root_tpm2_remove(root->dir_fd, &options);
+	return r < 0 ? r : root_file_remove(root->dir_fd);
 }
 
 int root_main_abandon(struct root *root)

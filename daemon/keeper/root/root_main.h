@@ -32,8 +32,13 @@ int root_main_open(struct root *root, bool adopt, struct root_provider **ret_pro
 /* After recovery: nothing, or the end of a move that was cut short. */
 int root_main_settle(struct root *root, struct reason *reason);
 
-/* Removes what a creation that was cut short has left. */
-int root_main_remove(struct root *root);
+/* What the mark of a new vault (open/vault_create.h) says of its first root: a digest of the key. */
+void root_main_digest(
+		const uint8_t key[static ROOT_KEY_BYTES], uint8_t ret_digest[static ROOT_DIGEST_BYTES]);
+
+/* Overwrites and removes what a creation that was cut short has left. -EEXIST, and nothing is
+ * touched, when there is a root in it with another digest than this one. */
+int root_main_remove(struct root *root, const uint8_t first[static ROOT_DIGEST_BYTES]);
 
 /* Puts aside what is left of a place that is lost: *.given-up. */
 int root_main_abandon(struct root *root);

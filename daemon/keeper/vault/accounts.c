@@ -141,14 +141,14 @@ int accounts_create(struct keytree *tree, int64_t now_us, const void *name, size
 		struct account_row *ret_row)
 {
 	struct account_row row = {0};
-	int r = db_begin(keytree_db(tree));
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	int r = db_transaction_begin(&transaction, keytree_db(tree));
 
 	if (r == 0)
 		r = accounts_add(tree, now_us, name, len, &row);
 	if (r == 0)
-		r = db_commit(keytree_db(tree));
+		r = db_transaction_commit(&transaction);
 	if (r < 0) {
-		db_rollback(keytree_db(tree));
 		catalog_account_clear(&row);
 		return r;
 	}

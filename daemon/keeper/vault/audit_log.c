@@ -18,13 +18,10 @@ int audit_log_append(const struct audit_log *log, const struct audit_actor *acto
 int audit_log_append_alone(const struct audit_log *log, const struct audit_actor *actor,
 		const char *action, const char *subject, uint64_t epoch)
 {
-	int r = db_begin(log->db);
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	int r = db_transaction_begin(&transaction, log->db);
 
 	if (r == 0)
 		r = audit_log_append(log, actor, action, subject, epoch);
-	if (r == 0)
-		r = db_commit(log->db);
-	if (r < 0)
-		db_rollback(log->db);
-	return r;
+	return r < 0 ? r : db_transaction_commit(&transaction);
 }

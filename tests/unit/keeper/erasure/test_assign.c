@@ -402,9 +402,10 @@ static void test_the_check_sees_a_former_place(void **state)
 	assert_int_equal(assign(vault, stray.id, "alice"), -EIO);
 	faults_disarm();
 	/* As if it had not been noted in the same transaction. */
-	assert_int_equal(db_begin(vault->vault->db), 0);
+	struct db_transaction transaction = {0};
+	assert_int_equal(db_transaction_begin(&transaction, vault->vault->db), 0);
 	assert_int_equal(db_run(vault->vault->db, "DELETE FROM former_place", ""), 0);
-	assert_int_equal(db_commit(vault->vault->db), 0);
+	assert_int_equal(db_transaction_commit(&transaction), 0);
 	shred_alice(vault, &stray);
 	assert_int_equal(vault_fixture_state(vault, stray.id), RECORDING_DESTROYED);
 	assert_int_equal(keytree_open(vault->vault->root.tree, &stray.former, key), 0);

@@ -94,10 +94,11 @@ static int open_large(void **state)
 			0);
 	large->alice = row.id;
 	catalog_account_clear(&row);
-	assert_int_equal(db_begin(large->vault.vault->db), 0);
+	struct db_transaction transaction = {0};
+	assert_int_equal(db_transaction_begin(&transaction, large->vault.vault->db), 0);
 	for (int i = 0; i < MANY; i++)
 		add_recording(large);
-	assert_int_equal(db_commit(large->vault.vault->db), 0);
+	assert_int_equal(db_transaction_commit(&transaction), 0);
 	*state = large;
 	return 0;
 }

@@ -36,13 +36,14 @@ static void test_edited_packs(void **state)
 		int expected = strstr(pack_edits[i], "AND 0")    ? 0
 			       : strstr(pack_edits[i], "DELETE") ? -ENOENT
 								 : -RE_CORRUPT;
-		assert_int_equal(db_begin(tree->store->db), 0);
+		struct db_transaction transaction = {0};
+		assert_int_equal(db_transaction_begin(&transaction, tree->store->db), 0);
 		sql(tree->store, pack_edits[i]);
 		assert_int_equal(keytree_open(tree->keys, &path, key), expected);
 		if (expected < 0)
 			assert_memory_equal(key, untouched, sizeof(key));
 		sodium_memzero(key, sizeof(key));
-		db_rollback(tree->store->db);
+		db_transaction_rollback(&transaction);
 	}
 }
 
@@ -87,7 +88,8 @@ static void test_damage_is_named(void **state)
 	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
 		struct key_path victim = key_path_recording(1, 11, 113);
 		assert_int_equal(keytree_add(tree->keys, &victim, NULL, NULL), 0);
-		assert_int_equal(db_begin(tree->store->db), 0);
+		struct db_transaction transaction = {0};
+		assert_int_equal(db_transaction_begin(&transaction, tree->store->db), 0);
 		sql(tree->store, cases[i].edit);
 		assert_int_equal(keytree_stage(tree->keys, &victim, 1, root, top),
 				cases[i].damage == KEYTREE_WHOLE ? 0 : -RE_CORRUPT);
@@ -95,7 +97,7 @@ static void test_damage_is_named(void **state)
 		if (cases[i].damage != KEYTREE_WHOLE)
 			assert_true(node == key_path_node_id((enum node_kind)cases[i].kind,
 							    cases[i].number));
-		db_rollback(tree->store->db);
+		db_transaction_rollback(&transaction);
 		sql(tree->store, "DELETE FROM node WHERE id = (5 << 56) + 113");
 	}
 }

@@ -88,13 +88,14 @@ static void test_moved_and_edited_rows(void **state)
 		int expected = strstr(edits[i], "AND 0")    ? 0
 			       : strstr(edits[i], "DELETE") ? -ENOENT
 							    : -RE_CORRUPT;
-		assert_int_equal(db_begin(tree->store->db), 0);
+		struct db_transaction transaction = {0};
+		assert_int_equal(db_transaction_begin(&transaction, tree->store->db), 0);
 		sql(tree->store, edits[i]);
 		assert_int_equal(keytree_open(tree->keys, &path, key), expected);
 		if (expected < 0)
 			assert_memory_equal(key, untouched, sizeof(key));
 		sodium_memzero(key, sizeof(key));
-		db_rollback(tree->store->db);
+		db_transaction_rollback(&transaction);
 	}
 }
 

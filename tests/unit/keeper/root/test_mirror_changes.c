@@ -225,9 +225,10 @@ static void test_adding_is_cut_short(void **state)
 	mirror_fixture_open(&s);
 	vault_fixture_shell(&s.f, "mkdir -m 700 $D/second");
 	snprintf(row.location, sizeof(row.location), "%s/second", s.f.dir);
-	assert_int_equal(db_begin(s.f.vault->db), 0);
+	struct db_transaction transaction = {0};
+	assert_int_equal(db_transaction_begin(&transaction, s.f.vault->db), 0);
 	assert_int_equal(mirror_table_add(s.f.vault->db, &row), 0);
-	assert_int_equal(db_commit(s.f.vault->db), 0);
+	assert_int_equal(db_transaction_commit(&transaction), 0);
 	struct root_provider *half;
 	_cleanup_close_ int fd = open(row.location, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(root_file_create(fd, &half), 0);

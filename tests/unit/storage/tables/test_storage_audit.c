@@ -133,10 +133,11 @@ static void test_tampering_is_found(void **state)
 	int64_t records, bad;
 
 	for (size_t i = 0; i < ELEMENTSOF(tampering); i++) {
-		assert_int_equal(db_begin(s->db), 0);
+		struct db_transaction transaction = {0};
+		assert_int_equal(db_transaction_begin(&transaction, s->db), 0);
 		sql(s, tampering[i].sql);
 		assert_broken(s, tampering[i].sql, tampering[i].bad);
-		db_rollback(s->db);
+		db_transaction_rollback(&transaction);
 		assert_int_equal(audit_verify(s->db, &records, &bad), 0);
 	}
 }

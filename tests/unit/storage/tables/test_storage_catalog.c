@@ -303,10 +303,11 @@ static void test_bad_rows_are_corrupt(void **state)
 	add_account(s, 1, ACCOUNT_OPEN);
 	add_recording(s, 1, 1, 'a', 10);
 	for (size_t i = 0; i < ELEMENTSOF(edits); i++) {
-		assert_int_equal(db_begin(s->db), 0);
+		struct db_transaction transaction = {0};
+		assert_int_equal(db_transaction_begin(&transaction, s->db), 0);
 		sql(s, edits[i]);
 		assert_int_equal(catalog_recording_by_ulid(s->db, ulid, &recording), -RE_CORRUPT);
-		db_rollback(s->db);
+		db_transaction_rollback(&transaction);
 	}
 	sql(s, "UPDATE account SET state = 6");
 	assert_int_equal(catalog_account_by_handle(s->db, handle, &account), -RE_CORRUPT);

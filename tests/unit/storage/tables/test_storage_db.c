@@ -143,14 +143,15 @@ static void test_transactions(void **state)
 	struct store *s = *state;
 	struct node_row row = {.parent = 1, .id = 2, .epoch = 3, .sealed = {4}};
 
-	assert_int_equal(db_begin(s->db), 0);
+	struct db_transaction transaction = {0};
+	assert_int_equal(db_transaction_begin(&transaction, s->db), 0);
 	assert_int_equal(node_table_add(s->db, &row), 0);
-	db_rollback(s->db);
+	db_transaction_rollback(&transaction);
 	assert_int_equal(node_table_get(s->db, 1, 2, &row), -ENOENT);
-	assert_int_equal(db_begin(s->db), 0);
+	assert_int_equal(db_transaction_begin(&transaction, s->db), 0);
 	assert_int_equal(node_table_add(s->db, &row), 0);
-	assert_int_equal(db_commit(s->db), 0);
-	db_rollback(s->db); /* harmless outside one */
+	assert_int_equal(db_transaction_commit(&transaction), 0);
+	db_transaction_rollback(&transaction); /* harmless outside one */
 	assert_int_equal(node_table_get(s->db, 1, 2, &row), 0);
 }
 
@@ -269,11 +270,12 @@ static void test_applying_a_stage_over_packs(void **state)
 	assert_packs(s, NODE_PRESENT, 1, "\13\14");
 	assert_packs(s, NODE_STAGED, 1, "\25");
 	assert_packs(s, NODE_PRESENT, 2, "\15");
-	assert_int_equal(db_begin(s->db), 0);
+	struct db_transaction transaction = {0};
+	assert_int_equal(db_transaction_begin(&transaction, s->db), 0);
 	assert_int_equal(node_table_discard_staged(s->db), 0);
 	assert_packs(s, NODE_PRESENT, 1, "\13\14");
 	assert_rows(s, 1, "\6");
-	db_rollback(s->db);
+	db_transaction_rollback(&transaction);
 	assert_int_equal(node_table_apply_staged(s->db), 0);
 	assert_packs(s, NODE_PRESENT, 1, "\25");
 	assert_rows(s, 1, "");

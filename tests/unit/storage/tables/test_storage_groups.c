@@ -34,7 +34,8 @@ static void test_members_share_a_group_until_it_is_full(void **state)
 	struct store *s = *state;
 	int64_t first, second;
 
-	assert_int_equal(db_begin(s->db), 0);
+	struct db_transaction transaction = {0};
+	assert_int_equal(db_transaction_begin(&transaction, s->db), 0);
 	first = join(s, 1, 10, 1000, true);
 	for (int i = 1; i < GROUP_MEMBERS_MAX; i++)
 		assert_int_equal(join(s, 1, 10, 1000 + i, false), first);
@@ -49,7 +50,7 @@ static void test_members_share_a_group_until_it_is_full(void **state)
 	assert_int_equal(catalog_group_leave(s->db, first), 0);
 	assert_true(join(s, 2, 10, 1000, true) > second);
 	assert_true(join(s, 1, 11, 1000, true) > second + 1);
-	assert_int_equal(db_commit(s->db), 0);
+	assert_int_equal(db_transaction_commit(&transaction), 0);
 }
 
 static void test_a_group_is_due_with_its_last_member(void **state)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/syscall.h>
 
+#include "base/error.h"
 #include "storage/tables/node_table.h"
 
 /* SQLite's syncs come by here. */
@@ -55,6 +56,14 @@ static void test_committed(void **state)
 	assert_true(is_there(s->db, 2));
 }
 
+static void assert_empty_transaction(struct db *db)
+{
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+
+	assert_int_equal(db_transaction_begin(&transaction, db), 0);
+	assert_int_equal(db_transaction_commit(&transaction), 0);
+}
+
 static int add_and_fail(struct db *db)
 {
 	_cleanup_transaction_ struct db_transaction transaction = {0};
@@ -71,8 +80,7 @@ static void test_scope_left(void **state)
 	assert_int_equal(add_and_fail(s->db), -ECANCELED);
 	assert_false(is_there(s->db, 2));
 	/* Nothing is open any more. */
-	assert_int_equal(db_begin(s->db), 0);
-	assert_int_equal(db_commit(s->db), 0);
+	assert_empty_transaction(s->db);
 }
 
 static void test_rolled_back_early(void **state)
@@ -144,8 +152,7 @@ static void test_refused_commit(void **state)
 	assert_int_equal(db_transaction_commit(&transaction), -EEXIST);
 	assert_int_equal(transaction.state, DB_TRANSACTION_ROLLED_BACK);
 	assert_false(is_there(s->db, 2));
-	assert_int_equal(db_begin(s->db), 0);
-	assert_int_equal(db_commit(s->db), 0);
+	assert_empty_transaction(s->db);
 }
 
 static void copy_file(struct folder *f, const char *from, const char *to)
@@ -174,8 +181,9 @@ static void test_sync_of_commit_fails(void **state)
 	syncs_fail = true;
 	int r = db_transaction_commit(&transaction);
 	syncs_fail = false;
-	assert_int_equal(r, -EIO);
+	assert_int_equal(r, -RE_UNKNOWN);
 	assert_int_equal(transaction.state, DB_TRANSACTION_UNKNOWN);
+	assert_true(db_in_doubt(s->db));
 	assert_false(is_there(s->db, 2));
 
 	assert_int_equal(mkdirat(s->folder->fd, "crashed", 0700), 0);
@@ -186,7 +194,13 @@ static void test_sync_of_commit_fails(void **state)
 	assert_true(is_there(after, 2));
 	db_close(after);
 
-	/* The connection goes on. */
+	/* This connection still reads, and writes nothing more. */
+	assert_int_equal(db_transaction_begin(&transaction, s->db), -RE_UNKNOWN);
+	assert_int_equal(transaction.state, DB_TRANSACTION_NONE);
+	/* The next one finds out, and goes on. */
+	s->db = db_close(s->db);
+	assert_int_equal(db_open(s->folder->path, &s->db), 0);
+	assert_true(is_there(s->db, 2));
 	assert_int_equal(db_transaction_begin(&transaction, s->db), 0);
 	assert_int_equal(add(s->db, 3), 0);
 	assert_int_equal(db_transaction_commit(&transaction), 0);
