@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -101,6 +102,15 @@ static int prepare_connection(struct db *db, bool created)
 	return r < 0 ? r : configure_connection(db);
 }
 
+/* SQLite takes an empty file for a new database, and removes the log beside it, which may be all that
+ * is left. */
+static int check_not_empty(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 ? -RE_CORRUPT : 0;
+}
+
 static int explain_cantopen(const char *path)
 {
 	int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
@@ -122,18 +132,25 @@ static int open_database_file(const char *dir, bool created, struct db **ret_db)
 		free(db);
 		return -ENOMEM;
 	}
-	int r = db_error(sqlite3_open_v2(path, &db->handle,
-			SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX, NULL));
+	int r = created ? 0 : check_not_empty(path);
+	if (r == 0)
+		r = db_error(sqlite3_open_v2(path, &db->handle,
+				SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX,
+				NULL));
 	if (r == -ENOENT) /* SQLite's word for whatever open(2) says */
 		r = explain_cantopen(path);
 	if (r == 0) {
 		sqlite3_extended_result_codes(db->handle, 1);
 		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+		db_room_keep_log(db);
 		r = prepare_connection(db, created);
 	}
 	if (r == 0 && !created)
 		r = db_room_open(db, path);
 	if (r < 0) {
+		/* What is damaged stays as it is. */
+		if (db->handle)
+			sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		db_close(db);
 		return r;
 	}

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -18,7 +19,9 @@
 #include "storage/tables/db_internal.h"
 
 #define LOG_HEADER_BYTES 32
-#define FRAME_BYTES      (24 + 4096)
+#define FRAME_HEADER_BYTES 24
+#define FRAME_BYTES      (FRAME_HEADER_BYTES + 4096)
+#define SALT_BYTES       8
 /* Pages that every epoch writes go to the database once for many epochs. */
 #define FRAMES_MAX       4000
 /* The log grows in steps of this, which is also what fits in beside the reserve. */
@@ -76,6 +79,8 @@ static int log_on_commit(void *context, sqlite3 *handle, const char *name, int f
 	struct db *db = context;
 
 	db->log_frames = (uint64_t)frames;
+	if (log_used(db) > db->log_bytes)
+		db->log_bytes = log_used(db);
 	if (frames >= FRAMES_MAX)
 		(void)log_copy(db);
 	return SQLITE_OK;
@@ -128,17 +133,40 @@ static int log_open(struct db *db, const char *path)
 	return 0;
 }
 
+/* An upper bound: frames of one run of the log have the same salt. */
+static void log_count_frames(struct db *db)
+{
+	uint8_t header[LOG_HEADER_BYTES], frame[FRAME_HEADER_BYTES];
+	uint64_t frames = 0;
+	size_t n;
+
+	if (io_pread_full(db->log_fd, header, sizeof(header), 0, &n) < 0 || n < sizeof(header))
+		return;
+	for (off_t at = LOG_HEADER_BYTES;; at += FRAME_BYTES, frames++) {
+		if (io_pread_full(db->log_fd, frame, sizeof(frame), at, &n) < 0 ||
+				n < sizeof(frame) || memcmp(frame + 8, header + 16, SALT_BYTES) != 0)
+			break;
+	}
+	db->log_frames = frames;
+}
+
+void db_room_keep_log(struct db *db)
+{
+	int persist = 1;
+
+	sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
+}
+
 /* What fails here for want of room is no reason not to open: what needs room will say so. */
 int db_room_open(struct db *db, const char *path)
 {
-	int persist = 1, r = log_open(db, path);
+	int r = log_open(db, path);
 
 	if (r < 0)
 		return r;
-	sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
 	sqlite3_wal_hook(db->handle, log_on_commit, db);
 	if (!log_copy(db))
-		db->log_frames = db->log_bytes / FRAME_BYTES;
+		log_count_frames(db);
 	/* All of it, also where a copying tool has left a hole. */
 	(void)log_grow(db, db->log_bytes);
 	(void)log_extend(db, DB_RESERVE_BYTES + STEP_BYTES);

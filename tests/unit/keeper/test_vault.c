@@ -189,15 +189,69 @@ static void test_remains_of_a_new_vault(void **state)
 	}
 }
 
-/* The mark of a vault in the making does not let one be made over a vault that was used. */
-static void test_the_mark_beside_a_used_vault(void **state)
-{
-	struct erasure_fixture scene;
+static const char *const marks[] = {
+		"touch $D/keeper/creating",
+		"head -c 32 /dev/urandom >$D/keeper/creating",
+		"echo nonsense >$D/keeper/creating",
+};
 
-	erasure_fixture_open(&scene);
-	assert_int_equal(erasure_fixture_erase(&scene), 0);
-	assert_refused(&scene.vault, "touch $D/keeper/creating", -RE_NO_ROOT, "has no keys");
-	erasure_fixture_close(&scene);
+/* The mark of a vault in the making, however it came there, says nothing against a vault that is whole:
+ * at its first epoch, with recordings and without, and later. */
+static void test_the_mark_beside_a_whole_vault(void **state)
+{
+	for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++) {
+		struct erasure_fixture scene;
+		struct vault_fixture empty;
+		erasure_fixture_open(&scene);
+		vault_fixture_shut(&scene.vault);
+		vault_fixture_shell(&scene.vault, marks[i]);
+		assert_false(erasure_fixture_recovers(&scene));
+		vault_fixture_shell(&scene.vault, "test ! -e $D/keeper/creating");
+		assert_int_equal(erasure_fixture_erase(&scene), 0);
+		vault_fixture_shut(&scene.vault);
+		vault_fixture_shell(&scene.vault, marks[i]);
+		assert_true(erasure_fixture_recovers(&scene));
+		erasure_fixture_close(&scene);
+		vault_fixture_open(&empty);
+		uint8_t id[VAULT_ID_BYTES];
+		memcpy(id, empty.vault->root.vault_id, sizeof(id));
+		vault_fixture_shut(&empty);
+		vault_fixture_shell(&empty, marks[i]);
+		assert_int_equal(vault_fixture_reopen(&empty, 0, NULL), 0);
+		assert_memory_equal(empty.vault->root.vault_id, id, sizeof(id));
+		vault_fixture_close(&empty);
+	}
+}
+
+/* Nor does it give up what is left of a vault whose other half is missing or damaged. */
+static void test_the_mark_beside_half_a_vault(void **state)
+{
+	static const struct {
+		const char *damage;
+		int expected;
+		const char *words;
+	} halves[] = {
+			{"rm $D/keeper/keeper.db* $D/objects/epoch-1", -RE_NO_ROOT, "restore keeper.db"},
+			{": >$D/keeper/keeper.db; rm $D/objects/epoch-1", -RE_NO_ROOT, "restore keeper.db"},
+			{"rm $D/keeper/keeper.db* $D/objects/epoch-1; " DAMAGE("2"), -RE_NO_ROOT,
+					"restore keeper.db"},
+			{"rm $D/keeper/root.slots", -ENOENT, "no root.slots"},
+			{DAMAGE("2"), -RE_CORRUPT, "damaged"},
+			{"dd if=/dev/urandom of=$D/keeper/keeper.db bs=1k count=8 conv=notrunc status=none",
+					-RE_CORRUPT, "corrupt"},
+	};
+	char command[512];
+
+	for (size_t i = 0; i < sizeof(halves) / sizeof(*halves); i++) {
+		for (size_t j = 0; j < sizeof(marks) / sizeof(*marks); j++) {
+			struct erasure_fixture scene;
+			snprintf(command, sizeof(command), "%s; %s", halves[i].damage, marks[j]);
+			erasure_fixture_open(&scene);
+			assert_refused(&scene.vault, command, halves[i].expected,
+					halves[i].words);
+			erasure_fixture_close(&scene);
+		}
+	}
 }
 
 int main(void)
@@ -210,7 +264,8 @@ int main(void)
 			cmocka_unit_test(test_damaged_rows),
 			cmocka_unit_test(test_a_new_vault_after_a_crash_while_making_one),
 			cmocka_unit_test(test_remains_of_a_new_vault),
-			cmocka_unit_test(test_the_mark_beside_a_used_vault),
+			cmocka_unit_test(test_the_mark_beside_a_whole_vault),
+			cmocka_unit_test(test_the_mark_beside_half_a_vault),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,7 +157,7 @@ static void test_refused_commit(void **state)
 
 static void copy_file(struct folder *f, const char *from, const char *to)
 {
-	static uint8_t buf[1 << 22];
+	static uint8_t buf[1 << 24];
 	_cleanup_close_ int in = openat(f->fd, from, O_RDONLY | O_CLOEXEC);
 	_cleanup_close_ int out = openat(f->fd, to, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	ssize_t n = read(in, buf, sizeof(buf));
