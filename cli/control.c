@@ -51,6 +51,7 @@ static const struct meaning {
 				"not destroyed yet: the order is noted and will be carried out as "
 				"soon as possible; until then the keys still exist",
 				"why"},
+		{CONTROL_INTERFACE "NotKnown", CLI_ERROR, "not known yet", "why"},
 		{CONTROL_INTERFACE "Failed", CLI_ERROR, "the keeper failed", "why"},
 		{CONTROL_INTERFACE "Invalid", CLI_USAGE, "the keeper does not accept it", "why"},
 		{"org.varlink.service.PermissionDenied", CLI_REFUSED, "refused: permission denied",

@@ -294,6 +294,7 @@ static void dir_close(struct object_store *store)
 	pthread_mutex_destroy(&dir->removed.lock);
 	pthread_mutex_destroy(&dir->witness_lock);
 	close(dir->fd);
+	free(dir->location);
 	free(dir);
 }
 
@@ -310,6 +311,8 @@ static const struct object_store_ops dir_ops = {
 		.sweep = object_dir_sweep,
 		.witness_get = object_dir_witness_get,
 		.witness_put = object_dir_witness_put,
+		.check = object_dir_check,
+		.follow = object_dir_follow,
 		.free_bytes = dir_free_bytes,
 		.describe = dir_describe,
 		.close = dir_close,
@@ -325,8 +328,10 @@ int object_dir_open(const char *location, struct object_store **ret_store)
 	if (fd < 0)
 		return -errno;
 	dir = calloc(1, sizeof(*dir));
-	if (!dir)
+	if (!dir || !(dir->location = strdup(location))) {
+		free(dir);
 		return -ENOMEM;
+	}
 	dir->store.ops = &dir_ops;
 	dir->fd = TAKE_FD(fd);
 	pthread_mutex_init(&dir->published.lock, NULL);

@@ -24,7 +24,8 @@ struct object_dir_dirty {
 
 struct object_dir {
 	struct object_store store;
-	int fd;
+	char *location;
+	int fd; /* its number stays the same when the location is followed */
 	struct object_dir_dirty published, removed;
 	pthread_mutex_t witness_lock;
 };
@@ -44,4 +45,6 @@ int object_dir_shard(const struct object_dir *dir, const char *name);
 int object_dir_sweep(struct object_store *store, uint64_t since_ms, object_known known,
 		void *context, size_t *ret_set_aside);
 int object_dir_witness_get(struct object_store *store, uint64_t *ret_epoch);
+int object_dir_check(struct object_store *store);
+int object_dir_follow(struct object_store *store);
 int object_dir_witness_put(struct object_store *store, uint64_t epoch);

@@ -200,6 +200,16 @@ static int memory_witness_put(struct object_store *store, uint64_t epoch)
 	return 0;
 }
 
+static int memory_check(struct object_store *store)
+{
+	return 0;
+}
+
+static int memory_follow(struct object_store *store)
+{
+	return 0;
+}
+
 static int memory_free_bytes(struct object_store *store, uint64_t *ret_free_bytes)
 {
 	*ret_free_bytes = FREE_BYTES;
@@ -238,6 +248,8 @@ static const struct object_store_ops memory_ops = {
 		.sweep = memory_sweep,
 		.witness_get = memory_witness_get,
 		.witness_put = memory_witness_put,
+		.check = memory_check,
+		.follow = memory_follow,
 		.free_bytes = memory_free_bytes,
 		.describe = memory_describe,
 		.close = memory_close,

@@ -100,6 +100,15 @@ int object_store_sweep(struct object_store *store, uint64_t since_ms, object_kno
 int object_store_witness_get(struct object_store *store, uint64_t *ret_epoch);
 int object_store_witness_put(struct object_store *store, uint64_t epoch);
 
+/* Whether the location still leads to what was opened: a volume may have been mounted or unmounted
+ * there, a folder put in its place. Cheap. -ESTALE, or -errno when nothing can be looked at. */
+int object_store_check(struct object_store *store);
+
+/* Opens the location once more and goes on with what it leads to now, but only if an epoch was
+ * witnessed there: an empty folder is no store of anybody's. -ENOENT when not, -errno; the store is
+ * then as it was. Drafts that are open stay where they are. */
+int object_store_follow(struct object_store *store);
+
 /* Room for objects; 0 where the store does not say. */
 int object_store_free_bytes(struct object_store *store, uint64_t *ret_free_bytes);
 

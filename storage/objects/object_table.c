@@ -101,6 +101,16 @@ int object_store_witness_put(struct object_store *store, uint64_t epoch)
 	return store->ops->witness_put(store, epoch);
 }
 
+int object_store_check(struct object_store *store)
+{
+	return store->ops->check(store);
+}
+
+int object_store_follow(struct object_store *store)
+{
+	return store->ops->follow(store);
+}
+
 int object_store_free_bytes(struct object_store *store, uint64_t *ret_free_bytes)
 {
 	return store->ops->free_bytes(store, ret_free_bytes);

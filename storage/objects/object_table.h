@@ -38,6 +38,8 @@ struct object_store_ops {
 			void *context, size_t *ret_set_aside);
 	int (*witness_get)(struct object_store *store, uint64_t *ret_epoch);
 	int (*witness_put)(struct object_store *store, uint64_t epoch);
+	int (*check)(struct object_store *store);
+	int (*follow)(struct object_store *store);
 	int (*free_bytes)(struct object_store *store, uint64_t *ret_free_bytes);
 	void (*describe)(const struct object_store *store, const uint8_t ulid[static ULID_BYTES],
 			char *ret_text, size_t len);

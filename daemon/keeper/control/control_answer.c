@@ -80,7 +80,20 @@ int control_answer_pending(struct control_call *call, const char *why)
 	return CONTROL_ANSWERED;
 }
 
+int control_answer_not_known(struct control_call *call)
+{
+	const char *why = error_text(-RE_UNKNOWN);
+
+	notices_keep_problem(&call->vault->notices, "%s: %s", call->method->name, why);
+	notices_tell(&call->vault->notices, LOG_ERR, EVENT_PLAIN, NULL, "%s, called by uid %u: %s",
+			call->method->name, (unsigned)call->uid, why);
+	varlink_call_error(call->varlink, ERROR("NotKnown"), json_pack("{s:s}", "why", why));
+	return CONTROL_ANSWERED;
+}
+
 int control_answer_failed(struct control_call *call, int r)
 {
+	if (r == -RE_UNKNOWN)
+		return control_answer_not_known(call);
 	return control_answer_trouble(call, error_text(r));
 }

@@ -120,6 +120,8 @@ int control_answer_pending(struct control_call *call, const char *why);
 int control_answer_trouble(struct control_call *call, const char *why);
 /* One recording, of this id, cannot be opened. */
 int control_answer_damaged(struct control_call *call, const char *id, const char *why);
+/* A commit failed (-RE_UNKNOWN): nobody can tell before the keeper has restarted. */
+int control_answer_not_known(struct control_call *call);
 /* The same, for -errno or -RE_*. */
 int control_answer_failed(struct control_call *call, int r);
 

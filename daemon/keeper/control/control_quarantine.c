@@ -72,6 +72,8 @@ static int assign_run(struct control_call *call, const struct recording_row *row
 
 	if (r == 0)
 		return assign_answer(call, row->ulid, &result);
+	if (r == -RE_UNKNOWN)
+		return control_answer_not_known(call);
 	if (r != -RE_NOT_ERASED && assign_is_noted(call->vault->db, row) > 0)
 		return control_answer_pending(call, reason_text(&reason, r));
 	return control_answer_trouble(call, reason_text(&reason, r));

@@ -109,6 +109,8 @@ static int root_fail(struct control_call *call, int r, const struct reason *reas
 		return control_answer_refused(call, "%s", reason_text(reason, r));
 	if (r == -ENOENT)
 		return control_answer_not_found(call, "root mirror", control_text(call, "name"));
+	if (r == -RE_UNKNOWN)
+		return control_answer_not_known(call);
 	return control_answer_trouble(call, reason_text(reason, r));
 }
 

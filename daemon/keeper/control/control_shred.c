@@ -163,6 +163,8 @@ static int shred_fail(struct control_call *call, const struct target *target, in
 {
 	if (r == -RE_REFUSED)
 		return control_answer_refused(call, "%s", reason_text(reason, r));
+	if (r == -RE_UNKNOWN)
+		return control_answer_not_known(call);
 	if (r == -RE_AWAY)
 		return control_answer_pending(call, reason_text(reason, r));
 	if (r != -RE_NOT_ERASED && erasure_table_is_noted(call->vault->db, &target->item) > 0)

@@ -6,6 +6,9 @@
 #include "daemon/common/watermark.h"
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/view.h"
+#include "daemon/keeper/erasure/erasure_room.h"
+#include "daemon/keeper/ingest/ingest_room.h"
+#include "daemon/keeper/root/objects_place.h"
 #include "daemon/keeper/root/preflight.h"
 #include "daemon/keeper/root/root_main.h"
 #include "storage/tpm2/root_tpm2.h"
@@ -158,6 +161,19 @@ static void warnings_add_space(const struct config *config, json_t *warnings)
 						space.free_percent));
 }
 
+/* What of the keeper's own disk stops sealing, and what of it stops erasing. */
+static void warnings_add_reserve(struct vault *vault, json_t *warnings)
+{
+	struct reason reason = {""};
+
+	if (objects_place_check(&vault->root, &reason) < 0)
+		warnings_add(warnings, json_string(reason.text));
+	if (ingest_room_check(&vault->ingest, 0, 0, &reason) < 0)
+		warnings_add(warnings, json_sprintf("sealing has stopped: %s", reason.text));
+	if (erasure_room_take(&vault->root, 1, &reason) == -ENOSPC)
+		warnings_add(warnings, json_sprintf("erasures wait: %s", reason.text));
+}
+
 static json_t *warnings_list(struct control_call *call, const json_t *spools)
 {
 	const struct intake_server *intake = call->control->intake;
@@ -172,6 +188,7 @@ static json_t *warnings_list(struct control_call *call, const json_t *spools)
 	control_root_warn(call->vault, warnings);
 	warnings_add_spools(spools, warnings);
 	warnings_add_space(call->vault->config, warnings);
+	warnings_add_reserve(call->vault, warnings);
 	return warnings;
 }
 

@@ -1,5 +1,6 @@
 #include "daemon/keeper/control/doctor.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -11,14 +12,16 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "daemon/keeper/control/view.h"
+#include "daemon/keeper/erasure/erasure_room.h"
+#include "daemon/keeper/ingest/ingest_room.h"
 #include "daemon/keeper/root/epoch_slots.h"
+#include "daemon/keeper/root/objects_place.h"
 #include "daemon/keeper/root/preflight.h"
 #include "daemon/keeper/root/root_main.h"
 #include "storage/tpm2/root_tpm2.h"
 
 #define TEXT_BYTES      1024
 #define LOW_PERCENT     5
-#define ERASURE_BYTES   (UINT64_C(64) << 20) /* what an erasure may need in the keeper's folder */
 #define TPM_WRITES_MANY 50000                /* of some 100000 that such memory bears */
 #define CLOCK_SLACK_US  (60 * US_PER_S)
 #define KEEPER          "keeper"
@@ -179,8 +182,7 @@ static void doctor_check_host(json_t *checks, const struct vault *vault, const c
 						  "there keeps them out of it)");
 }
 
-static void doctor_check_folder(
-		json_t *checks, const char *of, const char *path, uint64_t least_bytes)
+static void doctor_check_folder(json_t *checks, const char *of, const char *path)
 {
 	struct statvfs sv;
 
@@ -189,13 +191,28 @@ static void doctor_check_folder(
 				"%s cannot be looked at", path);
 		return;
 	}
-	uint64_t free_bytes = (uint64_t)sv.f_bavail * sv.f_frsize;
-	if (free_bytes < least_bytes)
-		doctor_change(checks, KEEPER, "free space",
-				"make room: a shred waits until there is some",
-				"%" PRIu64 " MiB are free for %s (%s)", free_bytes >> 20, of, path);
+	doctor_space(checks, KEEPER, of, (uint64_t)sv.f_bavail * sv.f_frsize,
+			(uint64_t)sv.f_blocks * sv.f_frsize);
+}
+
+static void doctor_check_reserve(json_t *checks, struct vault *vault)
+{
+	struct reason reason = {""};
+
+	if (objects_place_check(&vault->root, &reason) < 0)
+		doctor_change(checks, KEEPER, "objects", "mount the volume of the objects", "%s",
+				reason.text);
+
+	if (erasure_room_take(&vault->root, 1, &reason) == -ENOSPC)
+		doctor_change(checks, KEEPER, "reserve", "make room: a shred waits until there is some",
+				"%s", reason.text);
 	else
-		doctor_space(checks, KEEPER, of, free_bytes, (uint64_t)sv.f_blocks * sv.f_frsize);
+		doctor_fine(checks, KEEPER, "reserve", "%.1f MiB are set aside for erasures",
+				(double)db_room_left(vault->db) / (1 << 20));
+	if (ingest_room_check(&vault->ingest, 0, 0, &reason) < 0)
+		doctor_change(checks, KEEPER, "sealing",
+				"make room: recordings wait in their spools until there is some", "%s",
+				reason.text);
 }
 
 static void doctor_check_clock(json_t *checks, const struct vault *vault)
@@ -265,8 +282,9 @@ void doctor_keeper(json_t *checks, struct vault *vault, const char *host)
 	doctor_check_root(checks, vault);
 	doctor_check_tpm(checks, vault);
 	doctor_check_host(checks, vault, host);
-	doctor_check_folder(checks, "the keeper's state", vault->config->keeper_dir, ERASURE_BYTES);
-	doctor_check_folder(checks, "sealed objects", vault->config->objects_dir, 0);
+	doctor_check_folder(checks, "the keeper's state", vault->config->keeper_dir);
+	doctor_check_folder(checks, "sealed objects", vault->config->objects_dir);
+	doctor_check_reserve(checks, vault);
 	doctor_check_clock(checks, vault);
 	doctor_check_catalog(checks, vault);
 }

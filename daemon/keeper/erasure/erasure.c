@@ -417,15 +417,27 @@ static int erasure_roll_forward(
 	int r = erasure_notes_collect(eraser->root->db, &victims, reason);
 	if (r == 0)
 		r = erasure_complete(eraser, forward, &victims, &result);
+	else if (r == -RE_REFUSED) /* the gate's word on one of them; the others must be served */
+		r = erasure_enter(eraser, forward);
 	erasure_notes_free(&victims);
 	return r == -RE_NOT_ERASED ? 0 : r; /* the alarm is given; the others must be served */
 }
 
 int erasure_recover(struct eraser *eraser, const struct root_record *forward, struct reason *reason)
 {
+	struct reason pending = {""};
 	int r = forward ? erasure_roll_forward(eraser, forward, reason) : 0;
 
 	if (r == 0)
-		r = erasure_retry(eraser, reason);
-	return r == -RE_AWAY ? 0 : r; /* it waits; the others must be served */
+		r = erasure_notes_any(eraser->root->db); /* altered rows are no order */
+	if (r <= 0)
+		return r;
+	r = erasure_retry(eraser, &pending);
+	if (r < 0 && r != -RE_AWAY) /* which the mirrors tell about */
+		notices_tell(eraser->root->notices, LOG_ERR, EVENT_SHRED_PENDING, NULL,
+				"an erasure is pending and cannot be carried out yet: %s",
+				reason_text(&pending, r));
+	if (r < 0)
+		notices_keep_problem(eraser->root->notices, "%s", reason_text(&pending, r));
+	return root_is_stuck(eraser->root) ? r : 0;
 }

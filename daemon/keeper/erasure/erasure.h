@@ -51,7 +51,9 @@ int erasure_run_with(struct eraser *eraser, int (*prepare)(void *context), void 
 		struct erasure_result *ret_result, struct reason *reason);
 
 /* At start: finishes what a crash interrupted. forward is what epoch_recover() gave (NULL: nothing
- * past its erasure point). Then what is noted and was not carried out is carried out. */
+ * past its erasure point). Then what is noted and was not carried out is carried out. Where that
+ * fails it stays pending and is told of, and the vault opens: what is whole must be served. A failure
+ * is one after which nothing can be served: the tree has no root. */
 int erasure_recover(
 		struct eraser *eraser, const struct root_record *forward, struct reason *reason);
 

@@ -13,6 +13,7 @@
 #include "daemon/keeper/erasure/erasure_room.h"
 #include "daemon/keeper/root/epoch.h"
 #include "daemon/keeper/root/mirrors.h"
+#include "daemon/keeper/root/objects_place.h"
 #include "daemon/keeper/root/root_main.h"
 
 #define TICK_MS      1000
@@ -174,9 +175,11 @@ static int retention_bury(struct retention *retention, struct reason *reason)
 	struct root *root = retention_root(retention);
 	bool rows = false, objects = false;
 	int r = bury_rows(root->db, RETENTION_STRIDE_ROWS, &rows, reason);
-	/* Also when that fails: for want of room, perhaps. */
-	int removed = bury_objects(
-			root->db, root->store, RETENTION_STRIDE_OBJECTS, &objects, reason);
+	/* Also when that fails: for want of room, perhaps. Not in another folder. */
+	int removed = objects_place_check(root, NULL) < 0
+				      ? 0
+				      : bury_objects(root->db, root->store,
+							RETENTION_STRIDE_OBJECTS, &objects, reason);
 
 	if (r == 0)
 		r = removed;
@@ -223,8 +226,10 @@ static void retention_on_tick(uv_timer_t *timer)
 	const char *what;
 
 	retention->ticks++;
-	if (!root_is_stuck(root))
+	if (!root_is_stuck(root)) {
+		(void)objects_place_check(retention_root(retention), NULL); /* which tells */
 		retention_look_after_mirrors(retention);
+	}
 	if (!root_is_stuck(root) && (!retention->failing || retention->ticks % RETRY_TICKS == 0)) {
 		int r = retention_turn(retention, &what, &reason);
 		retention_note(retention, r, &reason, what);

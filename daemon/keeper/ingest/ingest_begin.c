@@ -11,6 +11,8 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "daemon/keeper/ingest/ingest_job.h"
+#include "daemon/keeper/ingest/ingest_room.h"
+#include "daemon/keeper/root/objects_place.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "storage/tables/erasure_table.h"
 
@@ -295,17 +297,6 @@ uint64_t ingest_unwritten_bytes(const struct ingest_job *job)
 	return all - (uint64_t)st.st_size;
 }
 
-/* A filesystem that does not say how much is free says 0: then writing will tell. */
-static int room_check(struct ingest *ingest, const struct ingest_request *request)
-{
-	uint64_t free_bytes, need = age_stream_sealed_bytes(request->plain_bytes);
-	int r = object_store_free_bytes(ingest->root->store, &free_bytes);
-
-	if (r < 0 || free_bytes == 0)
-		return 0;
-	return need > free_bytes || request->promised_bytes > free_bytes - need ? -ENOSPC : 0;
-}
-
 int ingest_begin(struct ingest *ingest, const struct ingest_request *request,
 		struct ingest_job **ret_job, uint8_t ret_existing[static ULID_BYTES])
 {
@@ -317,7 +308,11 @@ int ingest_begin(struct ingest *ingest, const struct ingest_request *request,
 		return -EFBIG;
 	if (!config_find_class(ingest->config, request->class))
 		return -RE_CONFIG;
-	r = room_check(ingest, request);
+	r = objects_place_check(ingest->root, NULL);
+	if (r < 0)
+		return r;
+	r = ingest_room_check(ingest, age_stream_sealed_bytes(request->plain_bytes),
+			request->promised_bytes, NULL);
 	if (r < 0)
 		return r;
 	struct ingest_job *job = calloc(1, sizeof(*job));

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "daemon/keeper/ingest/ingest_job.h"
 #include "daemon/keeper/keys/keytree.h"
+#include "daemon/keeper/root/objects_place.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/expiry.h"
 #include "daemon/keeper/vault/predecessors.h"
@@ -162,7 +163,10 @@ static void catalogue_doubt(struct ingest_job *const *jobs, size_t n, const int 
 bool ingest_catalogue(struct ingest *ingest, struct ingest_job *const *jobs, size_t n, int *results)
 {
 	bool leftover = false;
-	int r = root_is_stuck(ingest->root) ? -RE_BUSY : catalogue_all(ingest, jobs, n, results);
+	int r = root_is_stuck(ingest->root) ? -RE_BUSY : objects_place_check(ingest->root, NULL);
+
+	if (r == 0)
+		r = catalogue_all(ingest, jobs, n, results);
 
 	if (r < 0) {
 		notices_keep_problem(ingest->root->notices, "recordings cannot be catalogued: %s",

@@ -18,6 +18,7 @@
 #include "daemon/keeper/open/vault_create.h"
 #include "daemon/keeper/root/epoch.h"
 #include "daemon/keeper/root/mirrors.h"
+#include "daemon/keeper/root/objects_place.h"
 #include "daemon/keeper/root/root_main.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/predecessors.h"
@@ -180,6 +181,18 @@ static int open_sweep(struct vault *vault)
 	return r;
 }
 
+/* A folder that cannot be swept is no reason not to serve what is whole. */
+static int open_sweep_if_there(struct vault *vault)
+{
+	if (objects_place_check(&vault->root, NULL) < 0)
+		return 0; /* told by now */
+	int r = open_sweep(vault);
+	if (r < 0 && r != -RE_CORRUPT)
+		notices_keep_problem(&vault->notices, "cannot compare catalog and %s: %s",
+				vault->config->objects_dir, error_text(r));
+	return r == -RE_CORRUPT ? r : 0;
+}
+
 static int open_find_latest(struct vault *vault)
 {
 	uint8_t newest[ULID_BYTES];
@@ -223,12 +236,10 @@ static int open_recover(struct vault *vault, struct reason *reason)
 	if (r == 0)
 		(void)mirrors_ready(&vault->root, NULL); /* which tells of those that are away */
 	if (r == 0)
-		r = open_sweep(vault);
+		r = open_sweep_if_there(vault);
 	if (r == -RE_CORRUPT)
 		return open_explain_database(vault, r, reason);
-	return r < 0 ? open_explain(reason, r, "cannot compare catalog and",
-				       vault->config->objects_dir)
-		     : 0;
+	return r < 0 ? open_explain(reason, r, "cannot read the catalog in", dir) : 0;
 }
 
 static int open_or_create(struct vault *vault, uint64_t accept_restored, struct reason *reason)

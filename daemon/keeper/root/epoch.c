@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/root/epoch_slots.h"
+#include "daemon/keeper/root/objects_place.h"
 #include "storage/tables/audit.h"
 #include "storage/tables/mirror_table.h"
 #include "storage/tables/node_table.h"
@@ -161,8 +162,10 @@ int epoch_apply(struct root *root, const struct root_record *next)
  * is owed is tried again later, and `doctor` says so. */
 void epoch_witness(struct root *root)
 {
-	int r = object_store_witness_put(root->store, root_epoch(root));
+	int r = objects_place_check(root, NULL);
 
+	if (r == 0)
+		r = object_store_witness_put(root->store, root_epoch(root));
 	root->witness_owed = r < 0;
 	if (r < 0)
 		notices_keep_problem(root->notices,

@@ -21,6 +21,9 @@ struct root_settings {
 	int64_t away_limit_us;                /* AwayLimit= */
 };
 
+/* What is known of the folder of objects (objects_place.h). */
+enum objects_state { OBJECTS_UNSEEN, OBJECTS_THERE, OBJECTS_AWAY };
+
 struct root {
 	struct root_settings settings;
 	struct clock clock;
@@ -34,6 +37,7 @@ struct root {
 	unsigned slot;           /* the active one, of every copy */
 	struct keytree *tree;    /* NULL until the root is known */
 	bool stuck;        /* what the slots hold only a restart can tell: ask root_is_stuck() */
+	enum objects_state objects;
 	bool witness_owed; /* the object folder has not seen this epoch yet: no room, perhaps */
 };
 
