@@ -100,7 +100,7 @@ control_handler control_root_drop;
 /* Sentences about copies of the root that were given up and not overwritten: an array. */
 json_t *control_root_given_up(struct vault *vault);
 /* Sentences about places of the root that are away. */
-void control_root_warn(const struct vault *vault, json_t *warnings);
+void control_root_warn(struct vault *vault, json_t *warnings);
 
 /* A text parameter, or NULL. */
 const char *control_text(const struct control_call *call, const char *name);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/view.h"
+#include "daemon/keeper/root/objects_place.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/recordings.h"
 
@@ -88,10 +89,13 @@ static int recording_answer_open_failed(
 		struct control_call *call, const struct recording_row *row, int r)
 {
 	char id[ULID_TEXT_CHARS + 1];
+	struct reason reason = {""};
 
 	ulid_format(row->ulid, id);
 	if (r == -RE_GONE)
 		return control_answer_gone(call, "recording", id, row->destroyed_epoch);
+	if (r == -ENOENT && objects_place_check(&call->vault->root, &reason) < 0)
+		return control_answer_trouble(call, reason.text);
 	if (r == -ENOENT)
 		return control_answer_damaged(call, id, OBJECT_MISSING);
 	if (r == -RE_CORRUPT || r == -RE_HEADER || r == -RE_HEADER_MAC || r == -RE_PAYLOAD ||

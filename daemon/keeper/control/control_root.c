@@ -27,8 +27,8 @@ static json_t *json_time_or_null(int64_t at_us)
 static json_t *locations_member(const struct root_member *member, const struct mirror_row *row)
 {
 	const char *state = row && row->state == MIRROR_UNSETTLED ? "unsettled"
-			    : member->provider                    ? "in use"
-								  : "away";
+			    : member->provider && !*member->why_away.text ? "in use"
+									  : "away";
 
 	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:o}", "name", member->name, "place",
 			view_text(member->location), "assurance", member->assurance, "state", state,
@@ -95,7 +95,7 @@ int control_root_show(struct control_call *call)
 	json_t *places;
 
 	/* What it finds is in the places; and what had to wait for one that is back is done now. */
-	if (!root_is_stuck(&call->vault->root) && mirrors_ready(&call->vault->root, NULL) == 0)
+	if (!root_is_stuck(&call->vault->root) && mirrors_look(&call->vault->root, NULL) == 0)
 		(void)erasure_retry(&call->vault->eraser, NULL);
 	int r = locations_list(call->vault, &places);
 	if (r < 0)
@@ -218,10 +218,17 @@ json_t *control_root_given_up(struct vault *vault)
 	return sentences;
 }
 
-void control_root_warn(const struct vault *vault, json_t *warnings)
+void control_root_warn(struct vault *vault, json_t *warnings)
 {
 	struct reason away = {""};
 
+	mirrors_check_paths(&vault->root);
+	const struct root_member *own = &vault->root.copies->member[0];
+	if (own->provider && *own->why_away.text)
+		json_array_append_new(warnings,
+				json_sprintf("the root (%s): %s; do not stop the keeper before that is put "
+					     "right, nothing is erased until then",
+						own->location, own->why_away.text));
 	mirrors_explain_away(&vault->root, &away);
 	if (*away.text)
 		json_array_append_new(warnings,

@@ -15,6 +15,7 @@
 #include "daemon/keeper/erasure/erasure_room.h"
 #include "daemon/keeper/ingest/ingest_room.h"
 #include "daemon/keeper/root/epoch_slots.h"
+#include "daemon/keeper/root/mirrors.h"
 #include "daemon/keeper/root/objects_place.h"
 #include "daemon/keeper/root/preflight.h"
 #include "daemon/keeper/root/root_main.h"
@@ -94,7 +95,13 @@ static void doctor_check_copy(json_t *checks, struct vault *vault, size_t i)
 	const struct root_member *member = &vault->root.copies->member[i];
 	int r = member->provider ? doctor_read_root(vault, i) : -RE_AWAY;
 
-	if (r == 0)
+	if (r == 0 && *member->why_away.text)
+		doctor_change(checks, KEEPER, "root",
+				"put it back before anything is restarted: without its root the vault does "
+				"not open again",
+				"%s (%s): %s", member->name, member->location,
+				member->why_away.text);
+	else if (r == 0)
 		doctor_fine(checks, KEEPER, "root", "%s (%s) is readable, epoch %" PRIu64,
 				member->name, member->location, vault_epoch(vault));
 	else if (r == -RE_AWAY)
@@ -115,6 +122,7 @@ static void doctor_check_root(json_t *checks, struct vault *vault)
 {
 	const char *assurance = vault->root.copies->assurance;
 
+	mirrors_check_paths(&vault->root);
 	for (size_t i = 0; i < vault->root.copies->n; i++)
 		doctor_check_copy(checks, vault, i);
 	if (vault->root.copies->n == 1)

@@ -157,12 +157,15 @@ static void retention_note(
 static void retention_look_after_mirrors(struct retention *retention)
 {
 	struct root *root = retention_root(retention);
-	unsigned every = root_set_away(root->copies) ? RETRY_TICKS : MIRROR_TICKS;
+	unsigned every = root_set_away(root->copies) || root_main_is_file(root) ||
+							 *root->copies->member[0].why_away.text
+						 ? RETRY_TICKS
+						 : MIRROR_TICKS;
 	struct reason reason = {""};
 
 	if (retention->ticks % every != 0)
 		return;
-	int r = mirrors_ready(root, &reason);
+	int r = mirrors_look(root, &reason);
 	if (r < 0)
 		notices_keep_problem(root->notices, "%s", reason_text(&reason, r));
 }

@@ -297,6 +297,21 @@ uint64_t ingest_unwritten_bytes(const struct ingest_job *job)
 	return all - (uint64_t)st.st_size;
 }
 
+/* Why not goes to status: the intake only hears an error's name. */
+static int begin_check_disk(struct ingest *ingest, const struct ingest_request *request)
+{
+	struct reason reason = {""};
+	int r = objects_place_check(ingest->root, &reason);
+
+	if (r == 0)
+		r = ingest_room_check(ingest, age_stream_sealed_bytes(request->plain_bytes),
+				request->promised_bytes, &reason);
+	if (r < 0)
+		notices_keep_problem(ingest->root->notices, "a recording cannot be sealed: %s",
+				reason_text(&reason, r));
+	return r;
+}
+
 int ingest_begin(struct ingest *ingest, const struct ingest_request *request,
 		struct ingest_job **ret_job, uint8_t ret_existing[static ULID_BYTES])
 {
@@ -308,11 +323,7 @@ int ingest_begin(struct ingest *ingest, const struct ingest_request *request,
 		return -EFBIG;
 	if (!config_find_class(ingest->config, request->class))
 		return -RE_CONFIG;
-	r = objects_place_check(ingest->root, NULL);
-	if (r < 0)
-		return r;
-	r = ingest_room_check(ingest, age_stream_sealed_bytes(request->plain_bytes),
-			request->promised_bytes, NULL);
+	r = begin_check_disk(ingest, request);
 	if (r < 0)
 		return r;
 	struct ingest_job *job = calloc(1, sizeof(*job));

@@ -166,8 +166,9 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 		return reply(session, intake_replies_already(number, existing, r == INGEST_EXISTS),
 				NULL);
 	if (r < 0) {
-		notices_keep_problem(ingest->root->notices, "a recording cannot be sealed: %s",
-				error_text(r));
+		if (r != -ENOSPC && r != -ENOMEDIUM) /* which say more by themselves */
+			notices_keep_problem(ingest->root->notices,
+					"a recording cannot be sealed: %s", error_text(r));
 		return reply_failed(session, number, error_text(r), r != -EFBIG);
 	}
 	session->jobs[session->n_jobs++] = (struct open_job){number, job};

@@ -383,17 +383,74 @@ static void copies_reopen_any(struct root *root)
 	}
 }
 
-/* Without mirrors the open file is the last copy of the root, even when its name was removed. */
-static int main_alone_ready(struct root *root, struct reason *reason)
+/* By its path, and by a real read: a TPM has no path, and a disk may not answer. */
+static int main_alone_check(struct root *root, bool read, struct reason *reason)
 {
-	struct reason why = {""};
+	_cleanup_secret_ uint8_t *image = secret_new(ROOT_IMAGE_BYTES);
+	int r = image ? copy_check_there(root, MIRROR_OF_OWN, reason) : -RE_MLOCK;
 
-	if (copy_check_there(root, MIRROR_OF_OWN, &why) == 0)
+	if (r < 0 || !read)
+		return r;
+	r = mirrors_image(root, image);
+	return r < 0 ? reason_set(reason, -EIO, "it cannot be read: %s",
+				       root_set_reason(root->copies, MIRROR_OF_OWN, r))
+		     : 0;
+}
+
+/* Told once, until it is well again. */
+static void main_alone_trouble(struct root *root, const struct reason *why)
+{
+	struct root_member *own = &root->copies->member[MIRROR_OF_OWN];
+	bool was_well = !*own->why_away.text;
+
+	own->why_away = *why;
+	if (was_well)
+		notices_tell(root->notices, LOG_ERR, EVENT_KEY_TROUBLE, NULL,
+				"the root (%s): %s; nothing is erased until that is put right",
+				own->location, own->why_away.text);
+}
+
+void mirrors_check_paths(struct root *root)
+{
+	for (size_t i = 0; i < root->copies->n; i++) {
+		struct root_member *member = &root->copies->member[i];
+		struct reason why = {""};
+		if (!member->provider || copy_check_there(root, i, &why) == 0)
+			continue;
+		if (root_set_present(root->copies) > 1)
+			root_set_lose(root->copies, i, why.text);
+		else if (i == MIRROR_OF_OWN)
+			main_alone_trouble(root, &why);
+	}
+}
+
+/* Without mirrors the open file is the last copy of the root, even when its name was removed. */
+static int main_alone_ready(struct root *root, bool read, struct reason *reason)
+{
+	struct root_member *own = &root->copies->member[MIRROR_OF_OWN];
+	struct reason why = {""};
+	int r = main_alone_check(root, read, &why);
+
+	if (r == 0 && read)
+		reason_clear(&own->why_away);
+	if (r == 0)
 		return 0;
+	if (!*why.text)
+		reason_set(&why, 0, "%s", error_text(r));
+	main_alone_trouble(root, &why);
+	if (r == -EIO)
+		return reason_set(reason, -RE_AWAY, "erasures wait for the root: %s", why.text);
 	return reason_set(reason, -RE_AWAY,
 			"erasures wait for the root file: %s. Do not stop the keeper, which has it open: "
 			"put the file back, or add a mirror first (recsealctl root add)",
 			why.text);
+}
+
+int mirrors_look(struct root *root, struct reason *reason)
+{
+	return root->copies->n == 1 && !root_set_away(root->copies)
+			       ? main_alone_ready(root, true, reason)
+			       : mirrors_ready(root, reason);
 }
 
 int mirrors_ready(struct root *root, struct reason *reason)
@@ -402,7 +459,7 @@ int mirrors_ready(struct root *root, struct reason *reason)
 	struct reason away = {""};
 
 	if (root->copies->n == 1 && !root_set_away(root->copies))
-		return main_alone_ready(root, reason);
+		return main_alone_ready(root, false, reason);
 	if (root_set_present(root->copies) == 0)
 		copies_reopen_any(root);
 	image = secret_new(ROOT_IMAGE_BYTES);

@@ -26,10 +26,18 @@ int mirrors_create(struct root *root, struct reason *reason);
  * else -errno or -RE_*, with a sentence on errors. */
 int mirrors_open(struct root *root, bool adopt, struct reason *reason);
 
-/* Before an epoch, and now and then: looks at every member, takes back those that can be reached
+/* Before an epoch: looks at every member, takes back those that can be reached
  * again, and notes which cannot. 0 when all are there and hold the present root and no other, else
- * -RE_AWAY, told of with vault_trouble(). A vault without mirrors is always ready. */
+ * -RE_AWAY with a sentence. A vault without mirrors keeps its one copy as a member even when that is
+ * not at its path or cannot be read: why_away then says so. */
 int mirrors_ready(struct root *root, struct reason *reason);
+
+/* The same now and then, without an epoch to come: reads a root without mirrors as well. */
+int mirrors_look(struct root *root, struct reason *reason);
+
+/* Looks whether the file of each member is still at its path, and changes nothing: what is not there
+ * has why_away set, or is away where others are left. Cheap. */
+void mirrors_check_paths(struct root *root);
 
 /* "the root mirror usb (/media/usb): why", for the first that is away. */
 void mirrors_explain_away(const struct root *root, struct reason *reason);
