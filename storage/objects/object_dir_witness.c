@@ -33,7 +33,8 @@ static bool witness_parse(const char *name, uint64_t *ret_epoch)
 	return strcmp(name, expected) == 0;
 }
 
-static int witness_each(int fd, int (*visit)(int fd, const char *name, uint64_t epoch, void *context),
+static int witness_each(int fd,
+		int (*visit)(int fd, const char *name, uint64_t epoch, void *context),
 		void *context)
 {
 	_cleanup_closedir_ DIR *entries = object_dir_list(fd);
@@ -125,7 +126,7 @@ int object_dir_follow(struct object_store *store)
 		return -errno;
 	int r = witness_each(fd, witness_max, &max);
 	if (r == 0 && max == 0)
-		r = -ENOENT;
+		r = -ENODATA;
 	if (r < 0)
 		return r;
 	/* At once, for threads that have the old number. */

@@ -283,8 +283,8 @@ static int overwrite_file(int fd)
 
 int root_file_remove(int dir_fd)
 {
-	_cleanup_close_ int fd = openat(
-			dir_fd, FILE_NAME, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_close_ int fd =
+			openat(dir_fd, FILE_NAME, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	int r = fd < 0 ? -errno : overwrite_file(fd);
 
 	if (r == -ENOENT)

@@ -65,12 +65,9 @@ static int query_number(struct db *db, const char *sql, int64_t *ret_value)
 static int configure_connection(struct db *db)
 {
 	static const char *const settings[] = {
-			"PRAGMA journal_mode=WAL",
-			"PRAGMA synchronous=FULL",
-			"PRAGMA trusted_schema=OFF",
-			"PRAGMA cell_size_check=ON",
-			"PRAGMA temp_store=MEMORY",
-			"PRAGMA cache_size=-65536", /* KiB */
+			"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
+			"PRAGMA trusted_schema=OFF", "PRAGMA cell_size_check=ON",
+			"PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-65536", /* KiB */
 	};
 	int r = 0;
 

@@ -55,8 +55,7 @@ enum db_room {
 /* db_transaction_begin() is for DB_ROOM_ORDINARY. -ENOSPC: the reserve would not be left.
  * -RE_UNKNOWN: the database is in doubt. */
 int db_transaction_begin(struct db_transaction *transaction, struct db *db);
-int db_transaction_begin_for(
-		struct db_transaction *transaction, struct db *db, enum db_room room);
+int db_transaction_begin_for(struct db_transaction *transaction, struct db *db, enum db_room room);
 
 /* Durable on return of 0. After a failure the state says what is known. -RE_BUSY, -EEXIST and
  * -ENOSPC came before the end of the transaction was written: rolled back. So is a transaction that

@@ -18,18 +18,18 @@
 #include "base/durable.h"
 #include "storage/tables/db_internal.h"
 
-#define LOG_HEADER_BYTES 32
+#define LOG_HEADER_BYTES   32
 #define FRAME_HEADER_BYTES 24
-#define FRAME_BYTES      (FRAME_HEADER_BYTES + 4096)
-#define SALT_BYTES       8
+#define FRAME_BYTES        (FRAME_HEADER_BYTES + 4096)
+#define SALT_BYTES         8
 /* Pages that every epoch writes go to the database once for many epochs. */
-#define FRAMES_MAX       4000
+#define FRAMES_MAX 4000
 /* The log grows in steps of this, which is also what fits in beside the reserve. */
-#define STEP_BYTES       (UINT64_C(4) << 20)
+#define STEP_BYTES (UINT64_C(4) << 20)
 /* With less free than this the log is copied to the database before it is made longer. */
-#define PLENTY_BYTES     (UINT64_C(64) << 20)
+#define PLENTY_BYTES (UINT64_C(64) << 20)
 /* Kept behind the end of the database, so that copying the log there can succeed on a full disk. */
-#define GROWTH_BYTES     (UINT64_C(1) << 20)
+#define GROWTH_BYTES (UINT64_C(1) << 20)
 
 static uint64_t log_used(const struct db *db)
 {
@@ -144,7 +144,8 @@ static void log_count_frames(struct db *db)
 		return;
 	for (off_t at = LOG_HEADER_BYTES;; at += FRAME_BYTES, frames++) {
 		if (io_pread_full(db->log_fd, frame, sizeof(frame), at, &n) < 0 ||
-				n < sizeof(frame) || memcmp(frame + 8, header + 16, SALT_BYTES) != 0)
+				n < sizeof(frame) ||
+				memcmp(frame + 8, header + 16, SALT_BYTES) != 0)
 			break;
 	}
 	db->log_frames = frames;

@@ -21,8 +21,7 @@ static void transaction_end(struct db *db)
 		(void)transaction_execute(db, "ROLLBACK");
 }
 
-int db_transaction_begin_for(
-		struct db_transaction *transaction, struct db *db, enum db_room room)
+int db_transaction_begin_for(struct db_transaction *transaction, struct db *db, enum db_room room)
 {
 	int r = db->in_doubt ? -RE_UNKNOWN : db_room_take(db, left_by[room]);
 

@@ -26,7 +26,7 @@ static json_t *json_time_or_null(int64_t at_us)
 
 static json_t *locations_member(const struct root_member *member, const struct mirror_row *row)
 {
-	const char *state = row && row->state == MIRROR_UNSETTLED ? "unsettled"
+	const char *state = row && row->state == MIRROR_UNSETTLED         ? "unsettled"
 			    : member->provider && !*member->why_away.text ? "in use"
 									  : "away";
 

@@ -23,7 +23,7 @@
 
 #define TEXT_BYTES      1024
 #define LOW_PERCENT     5
-#define TPM_WRITES_MANY 50000                /* of some 100000 that such memory bears */
+#define TPM_WRITES_MANY 50000 /* of some 100000 that such memory bears */
 #define CLOCK_SLACK_US  (60 * US_PER_S)
 #define KEEPER          "keeper"
 
@@ -212,15 +212,15 @@ static void doctor_check_reserve(json_t *checks, struct vault *vault)
 				reason.text);
 
 	if (erasure_room_take(&vault->root, 1, &reason) == -ENOSPC)
-		doctor_change(checks, KEEPER, "reserve", "make room: a shred waits until there is some",
-				"%s", reason.text);
+		doctor_change(checks, KEEPER, "reserve",
+				"make room: a shred waits until there is some", "%s", reason.text);
 	else
 		doctor_fine(checks, KEEPER, "reserve", "%.1f MiB are set aside for erasures",
 				(double)db_room_left(vault->db) / (1 << 20));
 	if (ingest_room_check(&vault->ingest, 0, 0, &reason) < 0)
 		doctor_change(checks, KEEPER, "sealing",
-				"make room: recordings wait in their spools until there is some", "%s",
-				reason.text);
+				"make room: recordings wait in their spools until there is some",
+				"%s", reason.text);
 }
 
 static void doctor_check_clock(json_t *checks, const struct vault *vault)

@@ -159,8 +159,8 @@ static void retention_look_after_mirrors(struct retention *retention)
 	struct root *root = retention_root(retention);
 	unsigned every = root_set_away(root->copies) || root_main_is_file(root) ||
 							 *root->copies->member[0].why_away.text
-						 ? RETRY_TICKS
-						 : MIRROR_TICKS;
+					 ? RETRY_TICKS
+					 : MIRROR_TICKS;
 	struct reason reason = {""};
 
 	if (retention->ticks % every != 0)

@@ -54,8 +54,8 @@ static int room_check_objects(const struct ingest *ingest, uint64_t bytes, struc
 			ingest->root->settings.objects_dir);
 }
 
-int ingest_room_check(
-		const struct ingest *ingest, uint64_t bytes, uint64_t promised, struct reason *reason)
+int ingest_room_check(const struct ingest *ingest, uint64_t bytes, uint64_t promised,
+		struct reason *reason)
 {
 	uint64_t all;
 

@@ -13,5 +13,5 @@
 
 /* Whether there is room for an object of this many bytes, beside what open jobs have still to write.
  * -ENOSPC with a sentence; in doubt 0, and then writing will tell. */
-int ingest_room_check(
-		const struct ingest *ingest, uint64_t bytes, uint64_t promised, struct reason *reason);
+int ingest_room_check(const struct ingest *ingest, uint64_t bytes, uint64_t promised,
+		struct reason *reason);

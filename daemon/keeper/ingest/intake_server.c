@@ -160,7 +160,8 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 		return r;
 	}
 	request.ingest.promised_bytes = promised_bytes(session);
-	r = root_is_stuck(ingest->root) ? -RE_BUSY : ingest_begin(ingest, &request.ingest, &job, existing);
+	r = root_is_stuck(ingest->root) ? -RE_BUSY
+					: ingest_begin(ingest, &request.ingest, &job, existing);
 	intake_request_clear(&request);
 	if (r > 0)
 		return reply(session, intake_replies_already(number, existing, r == INGEST_EXISTS),

@@ -71,7 +71,8 @@ bool vault_create_is_due(struct vault *vault)
 }
 
 /* What the mark says; zeros, which no root has for a digest, when it says nothing. */
-static void create_read_mark(const struct vault *vault, uint8_t ret_digest[static ROOT_DIGEST_BYTES])
+static void create_read_mark(
+		const struct vault *vault, uint8_t ret_digest[static ROOT_DIGEST_BYTES])
 {
 	_cleanup_close_ int fd = openat(vault->dir_fd, CREATING, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	size_t n = 0;
@@ -132,8 +133,8 @@ static int create_rows(struct vault *vault, const uint8_t root[static ROOT_KEY_B
 	return r < 0 ? r : db_transaction_commit(&transaction);
 }
 
-static int create_files(
-		struct vault *vault, const uint8_t root[static ROOT_KEY_BYTES], struct reason *reason)
+static int create_files(struct vault *vault, const uint8_t root[static ROOT_KEY_BYTES],
+		struct reason *reason)
 {
 	int r = mirrors_create(&vault->root, reason);
 
@@ -149,7 +150,8 @@ static int create_files(
 /* What an earlier attempt has left, which must be nothing that was ever used. */
 static int create_remove_remains(struct vault *vault, struct reason *reason)
 {
-	static const char *const names[] = {"keeper.db", "keeper.db-wal", "keeper.db-shm", CREATING};
+	static const char *const names[] = {
+			"keeper.db", "keeper.db-wal", "keeper.db-shm", CREATING};
 	uint8_t first[ROOT_DIGEST_BYTES];
 
 	create_read_mark(vault, first);

@@ -48,10 +48,10 @@ static int place_look(struct root *root, int checked, struct reason *reason)
 
 	if (r < 0)
 		return reason_set(reason, -ENOMEDIUM,
-				"another folder is at %s now, without this vault's objects (%s): was its "
+				"%s is not the folder any more that it was, with this vault's objects (%s): was its "
 				"volume unmounted? Nothing is sealed until it is back; the keeper finds it by "
 				"itself",
-				dir, r == -ENOENT ? "it has no epoch file" : error_text(r));
+				dir, r == -ENODATA ? "it has no epoch file" : error_text(r));
 	return place_look_at_witness(root, reason);
 }
 

@@ -36,7 +36,7 @@ struct root {
 	struct root_set *copies; /* member 0 is the main copy */
 	unsigned slot;           /* the active one, of every copy */
 	struct keytree *tree;    /* NULL until the root is known */
-	bool stuck;        /* what the slots hold only a restart can tell: ask root_is_stuck() */
+	bool stuck; /* what the slots hold only a restart can tell: ask root_is_stuck() */
 	enum objects_state objects;
 	bool witness_owed; /* the object folder has not seen this epoch yet: no room, perhaps */
 };

@@ -237,8 +237,8 @@ int root_main_settle(struct root *root, struct reason *reason)
 	return r;
 }
 
-void root_main_digest(
-		const uint8_t key[static ROOT_KEY_BYTES], uint8_t ret_digest[static ROOT_DIGEST_BYTES])
+void root_main_digest(const uint8_t key[static ROOT_KEY_BYTES],
+		uint8_t ret_digest[static ROOT_DIGEST_BYTES])
 {
 	static const char use[] = "recseal.org/v1/creating";
 
@@ -279,7 +279,8 @@ static int main_check_first(struct root *root, const uint8_t first[static ROOT_D
 {
 	const struct root_tpm2_options options = main_tpm_options(root, NULL);
 	struct root_provider *tpm = NULL;
-	int r = main_exists(root, ROOT_TPM2_FILE) ? root_tpm2_open(root->dir_fd, &options, &tpm) : 0;
+	int r = main_exists(root, ROOT_TPM2_FILE) ? root_tpm2_open(root->dir_fd, &options, &tpm)
+						  : 0;
 
 	if (r == -RE_NO_ROOT || r == -RE_CORRUPT)
 		r = 0; /* half made */

@@ -169,6 +169,6 @@ void history_check(struct history *h)
 		look_at_file(h, files[i]);
 	forget_doubles(h);
 	check_counts(h);
-	if (h->f.vault->root.stuck)
+	if (root_is_stuck(&h->f.vault->root))
 		history_wrong(h, "it is stuck");
 }

@@ -210,7 +210,7 @@ static void do_step(struct history *h, const struct step *step)
 		break;
 	}
 	refusing = false;
-	if (h->f.vault->root.stuck)
+	if (root_is_stuck(&h->f.vault->root))
 		reopen(h);
 }
 

@@ -231,8 +231,10 @@ static void test_the_mark_beside_half_a_vault(void **state)
 		int expected;
 		const char *words;
 	} halves[] = {
-			{"rm $D/keeper/keeper.db* $D/objects/epoch-1", -RE_NO_ROOT, "restore keeper.db"},
-			{": >$D/keeper/keeper.db; rm $D/objects/epoch-1", -RE_NO_ROOT, "restore keeper.db"},
+			{"rm $D/keeper/keeper.db* $D/objects/epoch-1", -RE_NO_ROOT,
+					"restore keeper.db"},
+			{": >$D/keeper/keeper.db; rm $D/objects/epoch-1", -RE_NO_ROOT,
+					"restore keeper.db"},
 			{"rm $D/keeper/keeper.db* $D/objects/epoch-1; " DAMAGE("2"), -RE_NO_ROOT,
 					"restore keeper.db"},
 			{"rm $D/keeper/root.slots", -ENOENT, "no root.slots"},
@@ -247,8 +249,7 @@ static void test_the_mark_beside_half_a_vault(void **state)
 			struct erasure_fixture scene;
 			snprintf(command, sizeof(command), "%s; %s", halves[i].damage, marks[j]);
 			erasure_fixture_open(&scene);
-			assert_refused(&scene.vault, command, halves[i].expected,
-					halves[i].words);
+			assert_refused(&scene.vault, command, halves[i].expected, halves[i].words);
 			erasure_fixture_close(&scene);
 		}
 	}

@@ -177,7 +177,7 @@ static void check_at_rest(struct erasure_fixture *scene, bool destroyed)
 	assert_int_equal(node_table_any_staged(vault->db), 0);
 	assert_int_equal(erasure_table_each(vault->db, refuse_item, NULL), 0);
 	assert_int_equal(audit_verify(vault->db, &records, &bad), 0);
-	assert_false(vault->root.stuck);
+	assert_false(root_is_stuck(&vault->root));
 }
 
 bool erasure_fixture_holds(struct erasure_fixture *scene)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -117,7 +118,7 @@ static void run_case(size_t i)
 	faults_arm(cases[i].fault, cases[i].at, cases[i].n);
 	int r = erasure_fixture_erase(&scene);
 	faults_disarm();
-	bool stuck = scene.vault.vault->root.stuck;
+	bool stuck = root_is_stuck(&scene.vault.vault->root);
 	bool entered = vault_epoch(scene.vault.vault) != scene.old_epoch;
 	enum outcome outcome = r == 0 ? DONE : stuck ? STUCK : entered ? ENTERED : PENDING;
 	if (outcome != cases[i].outcome)
@@ -145,12 +146,12 @@ static void test_every_fault_of_the_slots(void **state)
 		run_case(i);
 }
 
-/* The first transaction fails at any point: nothing was noted and nothing happened, or the erasure
- * is done. */
+/* A write or sync of a transaction fails at any point: either the erasure is done all the same, or it
+ * is not known and only a restart tells. What was refused for sure is nowhere. */
 static void test_every_fault_of_the_database(void **state)
 {
 	static const enum fault faults[] = {FAULT_EIO, FAULT_EIO_TORN, FAULT_EIO_AFTER};
-	unsigned refused = 0, stuck = 0;
+	unsigned stuck = 0;
 
 	for (unsigned at = 0; at < 400; at += 5) {
 		struct erasure_fixture scene;
@@ -162,11 +163,14 @@ static void test_every_fault_of_the_database(void **state)
 		int r = erasure_fixture_erase(&scene);
 		bool reached = faults_disarm() > at;
 		faults_on_database(false);
-		if (r < 0 && !scene.vault.vault->root.stuck) {
-			refused++;
+		if (r < 0 && !root_is_stuck(&scene.vault.vault->root)) {
 			assert_false(erasure_fixture_holds(&scene));
 		}
-		stuck += scene.vault.vault->root.stuck;
+		if (root_is_stuck(&scene.vault.vault->root)) {
+			stuck++;
+			assert_int_equal(r, -RE_UNKNOWN);
+			assert_int_equal(erasure_fixture_erase(&scene), -RE_BUSY);
+		}
 		bool destroyed = erasure_fixture_recovers(&scene);
 		if (r == 0 || !reached)
 			assert_true(destroyed);
@@ -174,8 +178,65 @@ static void test_every_fault_of_the_database(void **state)
 		if (!reached)
 			break;
 	}
-	assert_true(refused > 2);
 	assert_true(stuck > 2);
+}
+
+/* What the child was told of its shred, before its process ended. */
+enum told { TOLD_DONE, TOLD_PENDING, TOLD_FAILED, TOLD_NOT_KNOWN };
+
+static void shred_with_fault(struct erasure_fixture *scene, enum fault fault, unsigned at)
+{
+	faults_on_database(true);
+	if (vault_fixture_reopen(&scene->vault, 0, NULL) < 0)
+		_exit(FAULT_EXIT_CODE);
+	struct erasure_item item = vault_fixture_item(&scene->vault, ERASE_ACCOUNT, scene->id[0]);
+	faults_arm(fault, at, 1);
+	int r = erasure_fixture_erase(scene);
+	bool reached = faults_disarm() > at;
+	bool pending = erasure_table_is_noted(scene->vault.vault->db, &item) > 0;
+	enum told told = r == 0             ? TOLD_DONE
+			 : r == -RE_UNKNOWN ? TOLD_NOT_KNOWN
+			 : pending          ? TOLD_PENDING
+					    : TOLD_FAILED;
+	_exit((int)told * 2 + reached);
+}
+
+/* What a caller is told stays true after the process has ended there: "failed" is never carried out,
+ * "pending" always is. */
+static bool told_the_truth(enum fault fault, unsigned at, unsigned *ret_told)
+{
+	struct erasure_fixture scene;
+	int status;
+
+	erasure_fixture_open(&scene);
+	vault_fixture_shut(&scene.vault);
+	pid_t pid = fork();
+	if (pid == 0)
+		shred_with_fault(&scene, fault, at);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) != FAULT_EXIT_CODE);
+	enum told told = (enum told)(WEXITSTATUS(status) / 2);
+	bool destroyed = erasure_fixture_recovers(&scene);
+	if (told == TOLD_FAILED ? destroyed : told != TOLD_NOT_KNOWN && !destroyed)
+		fail_msg("fault %d at %u: told %d, but %s", fault, at, told,
+				destroyed ? "carried out" : "not carried out");
+	ret_told[told]++;
+	erasure_fixture_close(&scene);
+	return WEXITSTATUS(status) % 2;
+}
+
+static void test_what_is_told_stays_true(void **state)
+{
+	static const enum fault faults[] = {FAULT_EIO, FAULT_EIO_TORN, FAULT_EIO_AFTER};
+	unsigned told[TOLD_NOT_KNOWN + 1] = {0};
+
+	for (size_t i = 0; i < ELEMENTSOF(faults); i++) {
+		unsigned at = 0;
+		while (told_the_truth(faults[i], at, told))
+			at += at < 4 ? 1 : 3;
+		assert_true(at > 20);
+	}
+	assert_true(told[TOLD_NOT_KNOWN] > 10 && told[TOLD_DONE] > 0);
 }
 
 /* What is noted is carried out along with the next erasure of anything. */
@@ -201,6 +262,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(test_every_fault_of_the_slots),
 			cmocka_unit_test(test_every_fault_of_the_database),
+			cmocka_unit_test(test_what_is_told_stays_true),
 			cmocka_unit_test(test_pending_goes_with_the_next),
 	};
 

@@ -296,7 +296,7 @@ static void test_no_room_for_the_witness(void **state)
 	store->ops = &full;
 	assert_int_equal(erasure_fixture_erase(&scene), 0);
 	assert_true(scene.vault.vault->root.witness_owed);
-	assert_false(scene.vault.vault->root.stuck);
+	assert_false(root_is_stuck(&scene.vault.vault->root));
 	store->ops = ops;
 	epoch_witness(&scene.vault.vault->root);
 	assert_false(scene.vault.vault->root.witness_owed);
@@ -316,7 +316,34 @@ static void assert_damage_stops(struct erasure_fixture *scene, const char *what)
 
 	assert_int_equal(erasure_fixture_erase(scene), -RE_CORRUPT);
 	assert_non_null(strstr(vault->notices.problem.text, what));
-	assert_false(vault->root.stuck);
+	assert_false(root_is_stuck(&vault->root));
+}
+
+/* What is pending because of a damaged key does not stop the next start: whole recordings are served,
+ * new ones are sealed, and why it is pending is told. */
+static void test_damage_and_a_restart(void **state)
+{
+	struct recording_opened opened;
+	struct erasure_fixture scene;
+	struct recording_row row;
+
+	erasure_fixture_open(&scene);
+	faults_on_root(scene.vault.vault);
+	faults_arm(FAULT_EIO, 0, 1);
+	assert_int_equal(vault_fixture_erase(&scene.vault, ERASE_RECORDING, scene.id[0]), -EIO);
+	faults_disarm();
+	run_sql(scene.vault.vault,
+			"UPDATE node SET sealed = zeroblob(72) WHERE id = (5 << 56) + 2");
+	assert_int_equal(vault_fixture_reopen(&scene.vault, 0, NULL), 0);
+	assert_non_null(strstr(scene.vault.vault->notices.problem.text, "recording 2"));
+	assert_int_equal(vault_fixture_state(&scene.vault, scene.id[0]), RECORDING_PENDING);
+	vault_fixture_row(&scene.vault, scene.id[SCENE_ALICE], &row);
+	assert_int_equal(recordings_open(&scene.vault.vault->ingest.recordings, &row, &opened), 0);
+	close(opened.object_fd);
+	close(opened.key_fd);
+	catalog_recording_clear(&row);
+	vault_fixture_seal(&scene.vault, "bob", "b", 1, 1, NULL);
+	erasure_fixture_close(&scene);
 }
 
 static void test_damage_beside_the_victims(void **state)
@@ -477,6 +504,7 @@ int main(void)
 			cmocka_unit_test(test_no_rows_stay_behind),
 			cmocka_unit_test(test_objects_go_after_the_keys),
 			cmocka_unit_test(test_no_room_for_the_witness),
+			cmocka_unit_test(test_damage_and_a_restart),
 			cmocka_unit_test(test_damage_beside_the_victims),
 			cmocka_unit_test(test_damage_to_keys_sealed_together),
 			cmocka_unit_test(test_an_unknown_account),

@@ -415,7 +415,7 @@ static void test_one_account_with_damaged_keys(void **state)
 	assert_int_equal(results[2], 0);
 	assert_int_equal(named(vault), 3);
 	assert_int_equal(catalogued(vault), 3);
-	assert_false(vault->vault->root.stuck);
+	assert_false(root_is_stuck(&vault->vault->root));
 }
 
 /* The same file begun twice: the first commit wins, in one batch or in two. */

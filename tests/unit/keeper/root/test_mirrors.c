@@ -269,7 +269,7 @@ static void fails_and_is_back(size_t member, enum fault fault, unsigned at, bool
 	faults_arm(fault, at, FAULTS_ALWAYS);
 	int r = mirror_fixture_erase(&s);
 	*ret_reached = faults_disarm() > at;
-	assert_false(s.f.vault->root.stuck);
+	assert_false(root_is_stuck(&s.f.vault->root));
 	if (*ret_reached)
 		assert_true(r < 0 || vault_fixture_state(&s.f, s.alice) == RECORDING_DESTROYED);
 	else

@@ -157,6 +157,44 @@ static void test_overwriting_leaves_nothing(void **state)
 	assert_non_null(memmem(bytes, n, "cccc", 4));
 }
 
+/* What is removed is overwritten first, whatever its state: another name of the file shows it. */
+static void test_removing_overwrites(void **state)
+{
+	static const off_t sizes[] = {FILE_BYTES, FILE_BYTES - 100, 5000, 4096, FILE_BYTES + 5000};
+	uint8_t image[ROOT_IMAGE_BYTES], bytes[2 * FILE_BYTES];
+	struct folder *f = *state;
+	size_t n;
+
+	assert_int_equal(root_file_remove(f->fd), 0);
+	assert_int_equal(root_file_peek(f->fd, 0, image), -ENOENT);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		make_file(f, 'a', 'b');
+		assert_int_equal(linkat(f->fd, "root.slots", f->fd, "other", 0), 0);
+		_cleanup_close_ int fd = openat(f->fd, "other", O_RDWR | O_CLOEXEC);
+		assert_int_equal(ftruncate(fd, sizes[i]), 0);
+		assert_int_equal(root_file_peek(f->fd, 0, image), 0);
+		assert_int_equal(image[100], 'a');
+		assert_int_equal(
+				root_file_peek(f->fd, 1, image), sizes[i] < 4300 ? -RE_CORRUPT : 0);
+		assert_int_equal(root_file_remove(f->fd), 0);
+		assert_int_equal(faccessat(f->fd, "root.slots", F_OK, 0), -1);
+		assert_int_equal(io_pread_full(fd, bytes, sizeof(bytes), 0, &n), 0);
+		assert_int_equal(n, sizes[i]);
+		assert_null(memmem(bytes, n, "aaaa", 4));
+		assert_null(memmem(bytes, n, "bbbb", 4));
+		assert_int_equal(unlinkat(f->fd, "other", 0), 0);
+	}
+	/* A link is removed, and what it leads to stays. */
+	make_file(f, 'a', 'b');
+	assert_int_equal(renameat(f->fd, "root.slots", f->fd, "other"), 0);
+	assert_int_equal(symlinkat("other", f->fd, "root.slots"), 0);
+	assert_int_equal(root_file_remove(f->fd), 0);
+	_cleanup_close_ int fd = openat(f->fd, "other", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(io_pread_full(fd, bytes, sizeof(bytes), 0, &n), 0);
+	assert_non_null(memmem(bytes, n, "aaaa", 4));
+	assert_int_equal(unlinkat(f->fd, "other", 0), 0);
+}
+
 /* Copies the file's bytes to another name, as cp does. */
 static void copy_file(struct folder *f, const char *from, const char *to)
 {
@@ -255,6 +293,7 @@ int main(void)
 			cmocka_unit_test(test_the_sentence_of_a_file_names_the_epoch),
 			in_folder(test_what_is_written_is_read),
 			in_folder(test_overwriting_leaves_nothing),
+			in_folder(test_removing_overwrites),
 			in_folder(test_a_copy_is_recognised),
 			in_folder(test_what_is_not_a_copy),
 			in_folder(test_wrong_files),
