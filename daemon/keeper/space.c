@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <syslog.h>
 
+#include "daemon/common/config/config.h"
 #include "daemon/common/event.h"
 #include "daemon/common/watermark.h"
 

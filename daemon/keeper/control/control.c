@@ -1,3 +1,4 @@
+#include "daemon/common/config/config.h"
 #include "daemon/keeper/control/control_method.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* Doctor: what to set up better here. */
+#include "daemon/common/config/config.h"
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/doctor.h"
 

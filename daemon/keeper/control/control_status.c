@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "daemon/common/config/config.h"
 #include "daemon/common/watermark.h"
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/view.h"

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/secret.h"
+#include "daemon/common/config/config.h"
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/root/epoch_slots.h"
 #include "daemon/keeper/root/preflight.h"

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/common/config/config.h"
 #include "daemon/keeper/control/doctor.h"
 
 #define NUMBER_MAX      INT64_C(1000000000000000000)

@@ -43,13 +43,14 @@
  * and was sealed with the right key to its end. Its middle is taken on trust. */
 #pragma once
 
-#include "daemon/common/config/config.h"
 #include "daemon/common/wire/probe_wire.h"
 #include "daemon/keeper/root/root.h"
 #include "daemon/keeper/vault/predecessors.h"
 #include "daemon/keeper/vault/recordings.h"
 #include "daemon/keeper/vault/vault_clock.h"
 #include "storage/objects/object_store.h"
+
+struct config;
 
 /* What ingest works on; all borrowed. */
 struct ingest {

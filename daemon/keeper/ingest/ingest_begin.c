@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "daemon/common/config/config.h"
 #include "daemon/keeper/ingest/ingest_job.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "storage/tables/erasure_table.h"

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "daemon/common/config/config.h"
 
 struct entry {
 	uv_work_t work;

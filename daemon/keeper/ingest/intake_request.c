@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "daemon/common/config/config.h"
+#include "daemon/common/config/config_name.h"
 #include "daemon/common/wire/intake_wire.h"
 
 #define PATH_BYTES_MAX 4096

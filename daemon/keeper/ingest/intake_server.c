@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "base/socket.h"
+#include "daemon/common/config/config.h"
 #include "daemon/common/wire/intake_wire.h"
 #include "daemon/keeper/ingest/ingest_queue.h"
 #include "daemon/keeper/ingest/intake_replies.h"

@@ -4,13 +4,14 @@
  * Nothing in it is thread-safe; all of it runs on the loop's thread. */
 #pragma once
 
-#include "daemon/common/config/config.h"
 #include "daemon/common/notice.h"
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/ingest/ingest.h"
 #include "daemon/keeper/root/root.h"
 #include "daemon/keeper/vault/predecessors.h"
 #include "daemon/keeper/vault/vault_clock.h"
+
+struct config;
 
 struct vault {
 	const struct config *config; /* borrowed */

@@ -14,6 +14,7 @@
 #include "base/durable.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "daemon/common/config/config.h"
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/root/epoch.h"
