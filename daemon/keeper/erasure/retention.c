@@ -25,7 +25,13 @@
 struct retention {
 	struct retention_setup setup;
 	uv_timer_t timer, stride;
-	unsigned open; /* of these handles */
+	unsigned open; /* of these handles, and one while a removal is under way */
+	struct removal {
+		uv_work_t work;
+		struct bury_objects batch;
+		bool running;
+		int result;
+	} removal;
 	unsigned ticks;
 	bool failing;             /* said once per spell */
 	int64_t wall_us, boot_us; /* at start */
@@ -165,19 +171,74 @@ static void retention_look_after_mirrors(struct retention *retention)
 
 static void retention_on_stride(uv_timer_t *timer);
 
+static void retention_leave(struct retention *retention)
+{
+	if (--retention->open == 0)
+		free(retention);
+}
+
+static void removal_in_thread(uv_work_t *work)
+{
+	struct retention *retention = work->data;
+	struct removal *removal = &retention->removal;
+
+	removal->result = bury_objects_remove(retention_root(retention)->store, &removal->batch);
+}
+
+static void removal_ended(uv_work_t *work, int status)
+{
+	struct retention *retention = work->data;
+	struct removal *removal = &retention->removal;
+	struct root *root = retention_root(retention);
+	bool stopping = uv_is_closing((uv_handle_t *)&retention->timer), more = removal->batch.more;
+	int r = status < 0 ? status : removal->result;
+
+	removal->running = false;
+	if (r == 0 && !root->stuck)
+		r = bury_objects_done(root->db, &removal->batch);
+	bury_objects_free(&removal->batch);
+	if (!stopping && r < 0)
+		retention_note(retention, r, NULL, BURIAL_FAILS);
+	if (!stopping && r == 0 && more)
+		uv_timer_start(&retention->stride, retention_on_stride, STRIDE_MS, 0);
+	retention_leave(retention);
+}
+
+/* The store may be slow: it removes in a thread, one batch at a time. */
+static int removal_begin(struct retention *retention, struct reason *reason)
+{
+	struct removal *removal = &retention->removal;
+
+	if (removal->running)
+		return 0;
+	int r = bury_objects_take(retention_root(retention)->db, RETENTION_STRIDE_OBJECTS,
+			&removal->batch, reason);
+	if (r < 0 || removal->batch.n == 0) {
+		bury_objects_free(&removal->batch);
+		return r;
+	}
+	removal->work.data = retention;
+	r = uv_queue_work(retention->timer.loop, &removal->work, removal_in_thread, removal_ended);
+	if (r < 0) {
+		bury_objects_free(&removal->batch);
+		return r;
+	}
+	removal->running = true;
+	retention->open++;
+	return 0;
+}
+
 /* One stride; the next one soon when there is more. */
 static int retention_bury(struct retention *retention, struct reason *reason)
 {
-	struct root *root = retention_root(retention);
-	bool rows = false, objects = false;
-	int r = bury_rows(root->db, RETENTION_STRIDE_ROWS, &rows, reason);
+	bool rows = false;
+	int r = bury_rows(retention_root(retention)->db, RETENTION_STRIDE_ROWS, &rows, reason);
 	/* Also when that fails: for want of room, perhaps. */
-	int removed = bury_objects(
-			root->db, root->store, RETENTION_STRIDE_OBJECTS, &objects, reason);
+	int removed = removal_begin(retention, reason);
 
 	if (r == 0)
 		r = removed;
-	if (r == 0 && (rows || objects))
+	if (r == 0 && rows)
 		uv_timer_start(&retention->stride, retention_on_stride, STRIDE_MS, 0);
 	return r;
 }
@@ -258,10 +319,7 @@ void retention_set_epoch_interval(struct retention *retention, int64_t epoch_int
 
 static void retention_on_close(uv_handle_t *handle)
 {
-	struct retention *retention = handle->data;
-
-	if (--retention->open == 0)
-		free(retention);
+	retention_leave(handle->data);
 }
 
 struct retention *retention_stop(struct retention *retention)

@@ -171,6 +171,7 @@ static int create_remove_remains(struct vault *vault)
 
 static int create_files(struct vault *vault, struct reason *reason)
 {
+	_cleanup_transaction_ struct db_transaction transaction = {0};
 	int r = mirrors_create(&vault->root, reason);
 
 	if (r == 0)
@@ -178,11 +179,11 @@ static int create_files(struct vault *vault, struct reason *reason)
 	if (r == 0)
 		open_connect_db(vault);
 	if (r == 0)
-		r = db_begin(vault->db);
+		r = db_transaction_begin(&transaction, vault->db);
 	if (r == 0)
 		r = create_plant(vault);
 	if (r == 0)
-		r = db_commit(vault->db);
+		r = db_transaction_commit(&transaction);
 	if (r == 0)
 		r = object_store_witness_put(vault->store, 1);
 	return r;

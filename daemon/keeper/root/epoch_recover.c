@@ -239,14 +239,15 @@ static int slots_settle(struct root *root, const struct slots *slots, const stru
 /* Leaves exactly one valid slot, and what is staged only if it is still to be applied. */
 static int recover_settle(struct root *root, const struct slots *slots, const struct choice *choice)
 {
+	_cleanup_transaction_ struct db_transaction transaction = {0};
 	int r = slots_settle(root, slots, choice);
 
 	if (r < 0 || choice->fit == FIT_FORWARD || (r = node_table_any_staged(root->db)) <= 0)
 		return r;
-	r = db_begin(root->db);
+	r = db_transaction_begin(&transaction, root->db);
 	if (r == 0)
 		r = epoch_discard(root);
-	return r < 0 ? r : db_commit(root->db);
+	return r < 0 ? r : db_transaction_commit(&transaction);
 }
 
 static int recover_take_root(struct root *root, const struct root_record *record, enum fit fit,
