@@ -119,7 +119,8 @@ static struct open_job *session_job(struct session *session, int64_t number)
 
 static void drop_job(struct session *session, struct open_job *open)
 {
-	*open = session->jobs[--session->n_jobs];
+	if (open)
+		*open = session->jobs[--session->n_jobs];
 }
 
 /* Another class would keep it too short or too long. */
