@@ -46,10 +46,10 @@ static const char help[] =
 		"/recseal/recseal.conf\n"
 		"  --state DIR               keep everything below DIR: keeper/, objects/, run/\n"
 		"  --check-config            check the configuration and exit\n"
-		"  --accept-restored=EPOCH   accept a root file that was restored from a copy of this "
-		"epoch, and exit\n"
-		"  --move-root               move the root to where the configuration says (Root=), and "
-		"exit\n"
+		"  --accept-restored=EPOCH   accept a root file that was restored from a copy of "
+		"this epoch, and exit\n"
+		"  --move-root               move the root to where the configuration says "
+		"(Root=), and exit\n"
 		"  --help, --version\n"
 		"\n"
 		"See recseal-keeper(8).\n";
@@ -75,8 +75,8 @@ static int keeper_parse_epoch(const char *text)
 	arg_accept_restored = strtoull(text, &end, 10);
 	if (errno || *end || arg_accept_restored == 0) {
 		fprintf(stderr,
-				"recseal-keeper: --accept-restored takes an epoch, a number from 1 on; not "
-				"\"%s\"\n",
+				"recseal-keeper: --accept-restored takes an epoch, a number from 1 "
+				"on; not \"%s\"\n",
 				text);
 		return -EINVAL;
 	}
@@ -227,8 +227,8 @@ static void keeper_on_stuck(void *context)
 	struct keeper *keeper = context;
 
 	event_log(LOG_CRIT, EVENT_KEY_TROUBLE, NULL,
-			"root slots and database must be brought together again: the keeper stops, a "
-			"restart does it");
+			"root slots and database must be brought together again: the keeper stops, "
+			"a restart does it");
 	keeper->failed = true;
 	keeper_stop(keeper);
 }

@@ -37,7 +37,8 @@ static int assign_check_recording(struct control_call *call, const struct record
 		return control_answer_refused(call, "the recording is being shredded");
 	if (row->account != call->vault->quarantine_account || row->state != RECORDING_QUARANTINED)
 		return control_answer_refused(call,
-				"the recording is not in quarantine: it belongs to an account already");
+				"the recording is not in quarantine: it belongs to an account "
+				"already");
 	return 0;
 }
 

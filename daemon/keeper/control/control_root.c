@@ -144,8 +144,8 @@ static void order_note_near(
 	snprintf(row.location, sizeof(row.location), "%s", order->place);
 	if (mirror_medium_is_near(&vault->root, &row))
 		snprintf(ret_note, len,
-				"%s is on the same filesystem as the keeper's own directory: the loss of "
-				"one is the loss of both",
+				"%s is on the same filesystem as the keeper's own directory: the "
+				"loss of one is the loss of both",
 				order->place);
 }
 
@@ -208,9 +208,10 @@ json_t *control_root_given_up(struct vault *vault)
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].state == MIRROR_GIVEN_UP)
 			json_array_append_new(sentences,
-					json_sprintf("the copy of the root at %s, given up at epoch %" PRIu64
-						     " while it was away: with it, and the storage of that "
-						     "time, what was sealed before opens",
+					json_sprintf("the copy of the root at %s, given up at "
+						     "epoch %" PRIu64
+						     " while it was away: with it, and the storage "
+						     "of that time, what was sealed before opens",
 							rows[i].location, rows[i].given_up_epoch));
 	}
 	return sentences;

@@ -116,8 +116,9 @@ static void warnings_add_stale(const json_t *spool, const char *name, json_t *wa
 
 	if (stale > 0)
 		warnings_add(warnings,
-				json_sprintf("spool %s: %lld recordings do not come to their end, the oldest "
-					     "begun %.0f min ago: still open, or not marked as finished",
+				json_sprintf("spool %s: %lld recordings do not come to their end, "
+					     "the oldest begun %.0f min ago: still open, or not "
+					     "marked as finished",
 						name, (long long)stale, age_s / 60));
 }
 
@@ -133,13 +134,15 @@ static void warnings_add_spools(const json_t *spools, json_t *warnings)
 		warnings_add_stale(spool, name, warnings);
 		if (json_is_true(json_object_get(spool, "low_space")))
 			warnings_add(warnings,
-					json_sprintf("spool %s: its filesystem has %.1f%% of its space left",
+					json_sprintf("spool %s: its filesystem has %.1f%% of its "
+						     "space left",
 							name,
 							json_number_value(json_object_get(
 									spool, "free_percent"))));
 		if (refused > 0)
 			warnings_add(warnings,
-					json_sprintf("spool %s: %lld files cannot be sealed and stay there",
+					json_sprintf("spool %s: %lld files cannot be sealed and "
+						     "stay there",
 							name, (long long)refused));
 	}
 }

@@ -56,7 +56,8 @@ static int assign_record(const struct assignment *a)
 		     : audit_log_append(audit, &order->actor, "assign to account", handle, epoch);
 }
 
-/* In the transaction that stages the epoch: the key's new path, the catalog, and the former path. */
+/* In the transaction that stages the epoch: the key's new path, the catalog, and the former
+ * path. */
 static int assign_move(void *context)
 {
 	const struct assignment *a = context;

@@ -11,8 +11,8 @@
 #include "storage/objects/object_store.h"
 #include "storage/tables/db.h"
 
-/* Both ask the gate (gate.h) before anything goes: -RE_REFUSED with a reason means that the database
- * was altered, and that nothing of the stride was cleared away. */
+/* Both ask the gate (gate.h) before anything goes: -RE_REFUSED with a reason means that the
+ * database was altered, and that nothing of the stride was cleared away. */
 
 /* One stride, in a transaction of its own: about max rows. *ret_more: there is more to bury. */
 int bury_rows(struct db *db, int64_t max, bool *ret_more, struct reason *reason);

@@ -85,7 +85,8 @@ static int erasure_unstage(struct eraser *eraser)
 	return r;
 }
 
-/* Only notes the items: a copy of the root is away, and until it is back nothing more can be done. */
+/* Only notes the items: a copy of the root is away, and until it is back nothing more can be
+ * done. */
 static int order_note_only(
 		struct eraser *eraser, const struct erasure_order *order, struct reason *reason)
 {
@@ -104,9 +105,9 @@ static int order_note_only(
 	return r;
 }
 
-/* What lies beside the victims has to be sealed again under fresh keys, so it must open. The erasure
- * does not give it up: a copy of the database made since the last erasure may have it whole, and
- * would be of no use after this one. */
+/* What lies beside the victims has to be sealed again under fresh keys, so it must open. The
+ * erasure does not give it up: a copy of the database made since the last erasure may have it
+ * whole, and would be of no use after this one. */
 static void erasure_explain_damage(const struct root *root, struct reason *reason)
 {
 	uint64_t damaged;
@@ -120,14 +121,16 @@ static void erasure_explain_damage(const struct root *root, struct reason *reaso
 		break;
 	case KEYTREE_NODE:
 		reason_set(reason, 0,
-				"the key of %s in keeper.db is damaged: nothing beside it can be erased "
-				"until keeper.db is restored from a copy made after the last erasure",
+				"the key of %s in keeper.db is damaged: nothing beside it can be "
+				"erased until keeper.db is restored from a copy made after the "
+				"last erasure",
 				node);
 		break;
 	case KEYTREE_CHILDREN:
 		reason_set(reason, 0,
-				"keys right below %s in keeper.db are damaged: nothing there can be erased "
-				"until keeper.db is restored from a copy made after the last erasure",
+				"keys right below %s in keeper.db are damaged: nothing there can "
+				"be erased until keeper.db is restored from a copy made after the "
+				"last erasure",
 				node);
 		break;
 	}
@@ -248,8 +251,8 @@ static int erasure_complete(struct eraser *eraser, const struct root_record *nex
 	return proof;
 }
 
-/* The new root is in place, but an old one may be left: the tree goes on without what is to be erased,
- * and the notes stay, so that only a later epoch makes it final. */
+/* The new root is in place, but an old one may be left: the tree goes on without what is to be
+ * erased, and the notes stay, so that only a later epoch makes it final. */
 static int erasure_enter(struct eraser *eraser, const struct root_record *next)
 {
 	struct root *root = eraser->root;

@@ -32,8 +32,8 @@ struct erasure_done {
 	uid_t uid;
 };
 
-/* Before the notes are cleared: a record of each shred that this epoch carries out, with the uid and
- * the reason of whoever ordered it. What expired is one record of the epoch, which the caller writes.
- * *ret_done is an array to free(), NULL for none. */
+/* Before the notes are cleared: a record of each shred that this epoch carries out, with the uid
+ * and the reason of whoever ordered it. What expired is one record of the epoch, which the caller
+ * writes. *ret_done is an array to free(), NULL for none. */
 int erasure_notes_record_done(const struct audit_log *audit, uint64_t epoch,
 		struct erasure_done **ret_done, size_t *ret_count);

@@ -17,7 +17,8 @@ static int gate_check_account(struct db *db, int64_t id, struct reason *reason)
 	catalog_account_clear(&row);
 	if (state == ACCOUNT_QUARANTINE)
 		return reason_set(reason, -RE_REFUSED,
-				"the quarantine is not an account; shred its recordings one by one");
+				"the quarantine is not an account; shred its recordings one by "
+				"one");
 	r = catalog_recording_any_held(db, RECORDINGS_OF_ACCOUNT, id);
 	if (r <= 0)
 		return r;
@@ -39,8 +40,8 @@ int gate_check_item(struct db *db, const struct erasure_item *item, struct reaso
 		held = catalog_recording_any_held(db, RECORDINGS_OF_GROUP, item->group);
 		return held <= 0 ? held
 				 : reason_set(reason, -RE_REFUSED,
-						   "a legal hold is on recordings that expire together "
-						   "with it");
+						   "a legal hold is on recordings that expire "
+						   "together with it");
 	case ERASE_RECORDING:
 		held = catalog_recording_any_held(db, RECORDING_ITSELF, item->recording);
 		return held <= 0 ? held

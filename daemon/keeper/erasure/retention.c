@@ -89,8 +89,8 @@ static bool retention_clock_jumped(struct retention *retention)
 				wall_us / US_PER_DAY);
 	if (jumped)
 		notices_keep_problem(root->notices,
-				"the clock jumped ahead: nothing expires until recseal-keeper is restarted "
-				"with the clock right");
+				"the clock jumped ahead: nothing expires until recseal-keeper is "
+				"restarted with the clock right");
 	retention->told_jump = jumped;
 	return jumped;
 }

@@ -30,8 +30,8 @@ int root_move(struct eraser *eraser, struct reason *reason)
 
 	if (root->copies->n > 1)
 		return reason_set(reason, -RE_REFUSED,
-				"the root has mirrors: drop them first, and add them again after the "
-				"move");
+				"the root has mirrors: drop them first, and add them again after "
+				"the move");
 	if (root_main_is_file(root) != (strcmp(root->settings.kind, "tpm2") == 0))
 		return 0;
 	int r = root_main_create(root, &fresh, reason);
@@ -45,8 +45,8 @@ int root_move(struct eraser *eraser, struct reason *reason)
 	r = erasure_run(eraser, NULL, 0, &result, reason);
 	if (r < 0)
 		return reason_set(reason, r,
-				"cannot move the root: %s; start the keeper again to finish or undo the "
-				"move",
+				"cannot move the root: %s; start the keeper again to finish or "
+				"undo the move",
 				error_text(r));
 	r = root_main_settle(root, reason);
 	return r < 0 ? r

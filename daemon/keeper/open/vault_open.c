@@ -198,9 +198,9 @@ static int open_create(struct vault *vault, struct reason *reason)
 		return open_explain(reason, r, "cannot read", vault->config->objects_dir);
 	if (witnessed > (again ? 1 : 0)) {
 		return reason_set(reason, -RE_NO_ROOT,
-				"%s has no keys, but %s holds recordings of a vault: restore the keeper's "
-				"directory from its "
-				"newest backup; no new vault is made over it",
+				"%s has no keys, but %s holds recordings of a vault: restore the "
+				"keeper's directory from its newest backup; no new vault is made "
+				"over it",
 				dir, vault->config->objects_dir);
 	}
 	r = again ? create_remove_remains(vault)
@@ -222,15 +222,16 @@ static int open_explain_database(struct vault *vault, int r, struct reason *reas
 
 	if (r == -RE_CORRUPT)
 		reason_set(reason, r,
-				"the database %s/keeper.db is corrupt: restore it, with its keeper.db-wal if "
-				"there is one, from a copy made after the last erasure, and leave "
-				"root.slots as it is. Recordings stay in their spools until then",
+				"the database %s/keeper.db is corrupt: restore it, with its "
+				"keeper.db-wal if there is one, from a copy made after the last "
+				"erasure, and leave root.slots as it is. Recordings stay in their "
+				"spools until then",
 				dir);
 	else if (r == -ENOENT)
 		reason_set(reason, r,
-				"%s holds root.slots but no keeper.db: restore it from a copy made after the "
-				"last erasure, and leave root.slots as it is; no new vault is made over "
-				"it",
+				"%s holds root.slots but no keeper.db: restore it from a copy made "
+				"after the last erasure, and leave root.slots as it is; no new "
+				"vault is made over it",
 				dir);
 	else
 		return open_explain(reason, r, "cannot open the database in", dir);
@@ -251,8 +252,8 @@ static int open_files(struct vault *vault, uint64_t accept_restored, struct reas
 	memcpy(vault->root.vault_id, row.vault_id, sizeof(row.vault_id));
 	if (accept_restored && accept_restored != row.epoch) {
 		return reason_set(reason, -RE_EPOCH,
-				"--accept-restored=%llu, but this copy is of epoch %llu: it is not the one "
-				"you mean",
+				"--accept-restored=%llu, but this copy is of epoch %llu: it is not "
+				"the one you mean",
 				(unsigned long long)accept_restored, (unsigned long long)row.epoch);
 	}
 	return mirrors_open(&vault->root, accept_restored != 0, reason);
@@ -286,9 +287,10 @@ static int open_sweep(struct vault *vault)
 	r = object_store_sweep(vault->store, ms, sweep_known, vault, &set_aside);
 	if (set_aside > 0)
 		notices_tell(&vault->notices, LOG_WARNING, EVENT_PLAIN, NULL,
-				"%zu sealed objects in %s are in no catalog: set aside as *.uncatalogued. A "
-				"crash leaves such, and their recordings are still in the spool; but if an "
-				"older keeper.db was put back, restore the right one, which takes them back",
+				"%zu sealed objects in %s are in no catalog: set aside as "
+				"*.uncatalogued. A crash leaves such, and their recordings are "
+				"still in the spool; but if an older keeper.db was put back, "
+				"restore the right one, which takes them back",
 				set_aside, vault->config->objects_dir);
 	return r;
 }

@@ -95,8 +95,8 @@ static bool slots_take_back(struct root *root, unsigned slot)
 	return ok;
 }
 
-/* Step 4. False when an old root may be left. Point of no return: a write reported as failed may still
- * reach the medium. */
+/* Step 4. False when an old root may be left. Point of no return: a write reported as failed may
+ * still reach the medium. */
 static bool slots_overwrite_old(struct root *root, unsigned slot)
 {
 	bool all = true;
@@ -157,8 +157,8 @@ int epoch_apply(struct root *root, const struct root_record *next)
 	return r < 0 ? r : db_vault_put(root->db, &row);
 }
 
-/* An erasure does not depend on the witness: a full object folder must not undo or stop a shred. What
- * is owed is tried again later, and `doctor` says so. */
+/* An erasure does not depend on the witness: a full object folder must not undo or stop a shred.
+ * What is owed is tried again later, and `doctor` says so. */
 void epoch_witness(struct root *root)
 {
 	int r = object_store_witness_put(root->store, root_epoch(root));

@@ -61,8 +61,9 @@ static int recover_explain(struct root *root, int r, const char *what, struct re
 {
 	if (r == -RE_CORRUPT)
 		reason_set(reason, r,
-				"cannot %s: the database %s/keeper.db is corrupt. Restore keeper.db from "
-				"a copy made after the last erasure, and leave root.slots as it is",
+				"cannot %s: the database %s/keeper.db is corrupt. Restore "
+				"keeper.db from a copy made after the last erasure, and leave "
+				"root.slots as it is",
 				what, root->settings.keeper_dir);
 	else if (r < 0)
 		reason_set(reason, r, "cannot %s in %s: %s\n", what, root->settings.keeper_dir,
@@ -103,9 +104,9 @@ static int slots_read(struct root *root, struct slots *slots, struct reason *rea
 	return any ? 0
 		   : reason_set(reason, -RE_NO_ROOT,
 				     "no root slot holds a valid root, and every recording here is "
-				     "sealed under it. Restore %s/root.slots from a copy made after "
-				     "the last erasure, or bring a mirror of the root back. The "
-				     "keeper makes no new root",
+				     "sealed under it. Restore %s/root.slots from a copy made "
+				     "after the last erasure, or bring a mirror of the root back. "
+				     "The keeper makes no new root",
 				     root->settings.keeper_dir);
 }
 
@@ -149,10 +150,10 @@ static int slots_check_newer(struct root *root, const struct slots *slots,
 						      sizeof(void_top)) == 0)
 				continue;
 			return reason_set(reason, -RE_EPOCH,
-					"epoch mismatch: the database %s/keeper.db is of epoch %" PRIu64
-					", but %s (%s) holds a root of epoch %" PRIu64
-					". The database was put back from a copy made before an erasure; "
-					"restore the newest one",
+					"epoch mismatch: the database %s/keeper.db is of epoch "
+					"%" PRIu64 ", but %s (%s) holds a root of epoch %" PRIu64
+					". The database was put back from a copy made before an "
+					"erasure; restore the newest one",
 					root->settings.keeper_dir, chosen->epoch,
 					root->copies->member[i].name,
 					root->copies->member[i].location, found->record.epoch);
@@ -173,8 +174,8 @@ static int recover_refuse(struct root *root, const struct vault_row *row, const 
 	}
 	if (epoch == row->epoch) {
 		return reason_set(reason, -RE_EPOCH,
-				"the root does not open the keys in %s/keeper.db, though both are of epoch "
-				"%" PRIu64
+				"the root does not open the keys in %s/keeper.db, though both are "
+				"of epoch %" PRIu64
 				": the database is damaged, or they do not belong together. "
 				"Restore the keeper.db that goes with this root",
 				root->settings.keeper_dir, epoch);
@@ -182,10 +183,9 @@ static int recover_refuse(struct root *root, const struct vault_row *row, const 
 	return reason_set(reason, -RE_EPOCH,
 			"epoch mismatch: the root is of epoch %" PRIu64
 			", the database %s/keeper.db of epoch %" PRIu64
-			", and they do not belong together. One of them was put back from a copy made "
-			"before an erasure; "
-			"recordings destroyed since then stay destroyed. Restore the keeper.db that goes "
-			"with the newest root.slots",
+			", and they do not belong together. One of them was put back from a copy "
+			"made before an erasure; recordings destroyed since then stay destroyed. "
+			"Restore the keeper.db that goes with the newest root.slots",
 			epoch, root->settings.keeper_dir, row->epoch);
 }
 
@@ -201,9 +201,9 @@ static int witness_check(struct root *root, uint64_t epoch, struct reason *reaso
 	return reason_set(reason, -RE_EPOCH,
 			"epoch mismatch: this state is of epoch %" PRIu64
 			", but %s has seen epoch %" PRIu64
-			". The state was put back from a copy made before an erasure; it is refused, so "
-			"that what "
-			"was destroyed stays destroyed. Restore a copy made at epoch %" PRIu64 "",
+			". The state was put back from a copy made before an erasure; it is "
+			"refused, so that what was destroyed stays destroyed. Restore a copy made "
+			"at epoch %" PRIu64 "",
 			epoch, root->settings.objects_dir, witnessed, witnessed);
 }
 

@@ -1,9 +1,9 @@
 /* Changes of the mirrors, on an officer's order: add, drop, replace, give up.
  *
- * Invariants: a medium is on record before it holds a root, and until it was overwritten or an officer
- * gave it up; each change of the record is one transaction with its audit record; and the set keeps one
- * copy that can be reached at all times. A change that is cut short is cleared up at the next start
- * (mirrors_open()). */
+ * Invariants: a medium is on record before it holds a root, and until it was overwritten or an
+ * officer gave it up; each change of the record is one transaction with its audit record; and the
+ * set keeps one copy that can be reached at all times. A change that is cut short is cleared up at
+ * the next start (mirrors_open()). */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -93,8 +93,8 @@ static int order_check_new(
 
 	if (!config_name_is_valid(order->name) || strcmp(order->name, MIRROR_MAIN) == 0)
 		return reason_set(reason, -RE_REFUSED,
-				"%s cannot be the name of a mirror: use 1 to 64 of a-z, 0-9, _ and -, and "
-				"not " MIRROR_MAIN,
+				"%s cannot be the name of a mirror: use 1 to 64 of a-z, 0-9, _ and "
+				"-, and not " MIRROR_MAIN,
 				order->name);
 	if (root->copies->n == ROOT_MEMBERS_MAX)
 		return reason_set(reason, -RE_REFUSED, "there are %d places already",
@@ -103,7 +103,8 @@ static int order_check_new(
 		return 0;
 	if (required && root_assurance_rank("file") < root_assurance_rank(required))
 		return reason_set(reason, -RE_REFUSED,
-				"a mirror in a file would weaken the assurance below RequireAssurance=%s",
+				"a mirror in a file would weaken the assurance below "
+				"RequireAssurance=%s",
 				required);
 	if (*order->place != '/')
 		return reason_set(reason, -RE_REFUSED, "give the directory with its whole path");
@@ -234,8 +235,8 @@ static int away_check_limit(
 	if (member->away_us != 0 && left_us <= 0)
 		return 0;
 	return reason_set(reason, -RE_REFUSED,
-			"%s is away (%.120s) and holds the root: bring it back, or give it up in %" PRId64
-			" hours (AwayLimit=)",
+			"%s is away (%.120s) and holds the root: bring it back, or give it up in "
+			"%" PRId64 " hours (AwayLimit=)",
 			member->name, member->why_away.text, left_us / (3600 * US_PER_S) + 1);
 }
 
@@ -291,8 +292,8 @@ static int given_up_check_not_in_use(
 		if (member->provider && root_assurance_rank(member->assurance) == 0 &&
 				mirror_medium_check(root, row, member->provider, NULL) == 0)
 			return reason_set(reason, -RE_REFUSED,
-					"%.120s is where the root mirror %s is now, not the one that was "
-					"given up there",
+					"%.120s is where the root mirror %s is now, not the one "
+					"that was given up there",
 					row->location, member->name);
 	}
 	return 0;
@@ -331,7 +332,8 @@ int mirror_drop(struct root *root, const struct mirror_order *order, struct reas
 	reason_clear(reason);
 	if (strcmp(order->name, MIRROR_MAIN) == 0)
 		return reason_set(reason, -RE_REFUSED,
-				"the keeper's own place cannot be dropped; replace it when it is lost");
+				"the keeper's own place cannot be dropped; replace it when it is "
+				"lost");
 	(void)mirrors_ready(root, NULL); /* who is away shows below */
 	size_t i = copies_find(root, order->name);
 	int r = given_up_find(root, order->name, &row, &absent, &back);

@@ -225,7 +225,8 @@ int mirror_medium_is_back(struct root *root, const struct mirror_row *row, struc
 	root_provider_free(provider);
 	if (r == 0)
 		return reason_set(reason, -RE_REFUSED,
-				"what is at %s is not what was given up: it holds no root of that time",
+				"what is at %s is not what was given up: it holds no root of that "
+				"time",
 				row->location);
 	return r < 0 ? reason_set(reason, r, "%s: %s", row->location, error_text(r)) : 0;
 }

@@ -250,7 +250,8 @@ static int copy_reopen(struct root *root, size_t i, struct reason *reason,
 	return r < 0 ? r : -RE_GONE;
 }
 
-/* A file that was removed can be written as long as it is open. It is no copy that lasts, though. */
+/* A file that was removed can be written as long as it is open. It is no copy that lasts,
+ * though. */
 static int copy_check_there(struct root *root, size_t i, struct reason *reason)
 {
 	const struct root_member *member = &root->copies->member[i];
@@ -301,8 +302,8 @@ static int copy_look_after(struct root *root, size_t i, const uint8_t *image)
 	r = copy_bring_in_line(root, i, image);
 	if (r == -RE_EPOCH)
 		root_set_lose(set, i,
-				"it holds a root that is not of this vault's past: the database may be an "
-				"old one");
+				"it holds a root that is not of this vault's past: the database "
+				"may be an old one");
 	else if (r < 0)
 		root_set_lose(set, i, root_set_reason(set, i, r));
 	return r;
@@ -329,8 +330,8 @@ static void away_tell(struct root *root, const struct root_member *member)
 				"the root mirror %s (%s) is back", member->name, member->location);
 	else
 		notices_tell(root->notices, LOG_ERR, EVENT_KEY_TROUBLE, NULL,
-				"the root mirror %s (%s) is away: %s; nothing is erased until it is back, "
-				"or given up by an officer",
+				"the root mirror %s (%s) is away: %s; nothing is erased until it "
+				"is back, or given up by an officer",
 				member->name, member->location, member->why_away.text);
 }
 
@@ -397,8 +398,8 @@ static int main_alone_ready(struct root *root, struct reason *reason)
 	if (copy_check_there(root, MIRROR_OF_OWN, &why) == 0)
 		return 0;
 	return reason_set(reason, -RE_AWAY,
-			"erasures wait for the root file: %s. Do not stop the keeper, which has it open: "
-			"put the file back, or add a mirror first (recsealctl root add)",
+			"erasures wait for the root file: %s. Do not stop the keeper, which has it "
+			"open: put the file back, or add a mirror first (recsealctl root add)",
 			why.text);
 }
 

@@ -1,8 +1,8 @@
-/* The root of a vault: the key that the whole key tree hangs from, where its copies are, and the tree
- * under it.
+/* The root of a vault: the key that the whole key tree hangs from, where its copies are, and the
+ * tree under it.
  *
- * The copies are the keeper's own, the main one (root_main.h), and its mirrors (mirrors.h). They change
- * in epochs only (epoch.h). */
+ * The copies are the keeper's own, the main one (root_main.h), and its mirrors (mirrors.h). They
+ * change in epochs only (epoch.h). */
 #pragma once
 
 #include "base/clock.h"

@@ -85,22 +85,24 @@ static int main_open_file(
 	if (r == -RE_MOVED)
 		reason_set(reason, r,
 				"%s/root.slots is a copy, not the file this vault was using: epoch "
-				"mismatch cannot be ruled out, and a copy from before an erasure would "
-				"bring back what was destroyed. If this is the newest backup, run once "
-				"recseal-keeper --accept-restored=EPOCH, the epoch that `recsealctl "
-				"status` or the newest \"destroyed\" journal entry last showed",
+				"mismatch cannot be ruled out, and a copy from before an erasure "
+				"would bring back what was destroyed. If this is the newest "
+				"backup, run once recseal-keeper --accept-restored=EPOCH, the "
+				"epoch that `recsealctl status` or the newest \"destroyed\" "
+				"journal entry last showed",
 				dir);
 	else if (r == -ENOENT)
 		reason_set(reason, r,
-				"%s holds keeper.db but no root.slots: restore it, if there is a copy made "
-				"after the last erasure; without it no recording can be opened; no new root "
-				"is made",
+				"%s holds keeper.db but no root.slots: restore it, if there is a "
+				"copy made after the last erasure; without it no recording can be "
+				"opened; no new root is made",
 				dir);
 	else if (r == -RE_CORRUPT)
 		reason_set(reason, r,
-				"the root file %s/root.slots is damaged: restore it, if there is a copy made "
-				"after the last erasure; no new root is made. If only the note of where it "
-				"belongs is damaged, --accept-restored=EPOCH repairs that",
+				"the root file %s/root.slots is damaged: restore it, if there is a "
+				"copy made after the last erasure; no new root is made. If only "
+				"the note of where it belongs is damaged, --accept-restored=EPOCH "
+				"repairs that",
 				dir);
 	else if (r < 0)
 		reason_set(reason, r, "cannot open the root file in %s: %s", dir, error_text(r));
@@ -231,7 +233,8 @@ int root_main_settle(struct root *root, struct reason *reason)
 	int r = main_remove_provider(root, other, reason);
 	if (r < 0)
 		reason_set(reason, r,
-				"the root is in its new place, but the old one cannot be removed: %s",
+				"the root is in its new place, but the old one cannot be removed: "
+				"%s",
 				error_text(r));
 	return r;
 }
@@ -263,7 +266,8 @@ int root_main_check(const struct root *root, struct reason *reason)
 	if (!main_provider(root) || provider_is_file(main_provider(root)) != main_wants_tpm(root))
 		return 0;
 	return reason_set(reason, -RE_REFUSED,
-			"the configuration says Root=%s, but the root of this vault is kept elsewhere (assurance "
-			"%s): put that right, or run once recseal-keeper --move-root",
+			"the configuration says Root=%s, but the root of this vault is kept "
+			"elsewhere (assurance %s): put that right, or run once recseal-keeper "
+			"--move-root",
 			root->settings.kind, main_provider(root)->assurance);
 }
