@@ -89,6 +89,7 @@ static int doctor_read_root(struct vault *vault, size_t i)
 static void doctor_check_copy(json_t *checks, struct vault *vault, size_t i)
 {
 	const struct root_member *member = &vault->root.copies->member[i];
+	/* Read from the medium: a descriptor that is open proves nothing. */
 	int r = member->provider ? doctor_read_root(vault, i) : -RE_AWAY;
 
 	if (r == 0)
@@ -216,6 +217,7 @@ static void doctor_check_clock(json_t *checks, const struct vault *vault)
 static void doctor_check_erasures(
 		json_t *checks, const struct vault *vault, const struct tally *tally)
 {
+	/* The gravest one first: the others follow from it. */
 	if (vault->root.stuck)
 		doctor_change(checks, KEEPER, "erasures", "restart recseal-keeper",
 				"one was interrupted, and only a restart can finish it");

@@ -31,6 +31,7 @@ static int bury_drop_groups(struct db *db, int64_t account, int64_t *left)
 	max = max < GROUPS_MAX ? max : GROUPS_MAX;
 	int r = catalog_group_some(db, account, groups, max, &n);
 	for (size_t i = 0; i < n && r >= 0; i++) {
+		/* Keys first: once the group's row is gone nothing leads to them any more. */
 		r = bury_drop_keys(db, ERASE_GROUP, groups[i]);
 		if (r == 0)
 			r = catalog_group_drop(db, groups[i]);
@@ -48,6 +49,7 @@ static int bury_next(struct db *db, int64_t *left, struct reason *reason)
 
 	if (found <= 0)
 		return found < 0 ? found : 1;
+	/* Asked in every stride: the database may have been altered since the last one. */
 	int r = gate_check_burial(db, &burial, reason);
 	if (r == 0)
 		r = burial_table_stride(db, &burial, asked, &looked_at);
@@ -56,6 +58,8 @@ static int bury_next(struct db *db, int64_t *left, struct reason *reason)
 	*left -= looked_at;
 	if (looked_at == asked)
 		return 0; /* there may be more */
+	/* The recordings are buried; what is left are the groups of the account and its own
+	 * keys. */
 	int gone = burial.kind == ERASE_ACCOUNT ? bury_drop_groups(db, burial.id, left) : 1;
 	if (gone <= 0)
 		return gone;
@@ -75,6 +79,7 @@ int bury_rows(struct db *db, int64_t max, bool *ret_more, struct reason *reason)
 			*ret_more = false;
 		return r;
 	}
+	/* Begun only when there is something to do: an idle keeper writes nothing. */
 	r = db_begin(db);
 	while (r == 0 && left > 0)
 		r = bury_next(db, &left, reason);
@@ -97,10 +102,14 @@ int bury_objects(struct db *db, struct object_store *store, size_t max, bool *re
 	int r = ulids ? erasure_table_list_removals(db, ulids, max, &n) : -ENOMEM;
 
 	for (size_t i = 0; i < n && r == 0; i++)
+		/* All are checked before the first is removed: an altered database removes
+		 * nothing. */
 		r = gate_check_object(db, ulids[i], reason);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = object_store_remove(store, ulids[i]);
 	if (r == 0 && n > 0)
+		/* Durable before the list forgets them: else an object could come back, and
+		 * nobody would remove it. */
 		r = object_store_sync_removed(store);
 	if (r == 0 && n > 0)
 		r = db_begin(db);

@@ -1,8 +1,8 @@
-/* What comes after an erasure, when all is destroyed and said: tombstones are written, private
- * data, keys' rows and expiry groups are cleared away, objects removed. In strides, so that an
- * account of a million recordings holds nothing up; what is left for a later stride is unreadable,
- * and no reader of the catalog sees a difference (burial_table.h). Strides go on after a crash
- * where they were. */
+/* Burial: the cleaning up after an erasure. Tombstones are written; private data, the rows of keys
+ * and expiry groups are cleared away; objects are removed. It goes in strides, so that an account
+ * of a million recordings holds nothing up. Rows that are left for a later stride are unreadable,
+ * and no reader of the catalog sees a difference (burial_table.h). After a crash the strides go on
+ * where they stopped. */
 #pragma once
 
 #include <stdbool.h>

@@ -50,10 +50,10 @@ int erasure_run(struct eraser *eraser, const struct erasure_item *items, size_t 
 int erasure_run_with(struct eraser *eraser, int (*prepare)(void *context), void *context,
 		struct erasure_result *ret_result, struct reason *reason);
 
-/* At start: finishes what a crash interrupted. forward is what epoch_recover() gave (NULL: nothing
- * past its erasure point). Then what is noted and was not carried out is carried out. */
+/* At start: finishes an erasure that a crash interrupted. forward is the root that epoch_recover()
+ * gave (NULL: no epoch was past its erasure point). Then carries out what is noted and pending. */
 int erasure_recover(
 		struct eraser *eraser, const struct root_record *forward, struct reason *reason);
 
-/* Carries out what is noted but could not be done when it was asked for. */
+/* Carries out erasures that are noted but could not be done when they were ordered. */
 int erasure_retry(struct eraser *eraser, struct reason *reason);

@@ -37,6 +37,7 @@ int erasure_room_check(int dir_fd, size_t items)
 
 	if (fstatvfs(dir_fd, &sv) < 0)
 		return -errno;
+	/* Many items share pages, so the estimate by items may exceed the whole database. */
 	if (needed > all)
 		needed = all;
 	return (uint64_t)sv.f_bavail * sv.f_frsize < needed + ROOM_FIXED ? -ENOSPC : 0;

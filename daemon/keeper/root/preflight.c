@@ -49,6 +49,8 @@ static bool swap_is_denied(const struct preflight *p)
 	const char *group = strstr(text, "0::/");
 	if (!group)
 		return false;
+	/* The limit of the unit's own group; a parent may deny swap as well, which is not looked
+	 * at. */
 	snprintf(path, sizeof(path), "/sys/fs/cgroup%.*s/memory.swap.max",
 			(int)strcspn(group + 3, "\n"), group + 3);
 	read_host(p, path, text);
@@ -66,6 +68,7 @@ static void check_swap(struct preflight *p)
 	for (char *line; (line = strtok_r(NULL, "\n", &rest));)
 		p->swap |= strncmp(line, "/dev/zram", 9) != 0;
 	if (p->swap && !swap_is_denied(p))
+		/* A warning only: recordings must be sealed all the same. */
 		p->warn(p->context,
 				"swap is on and this service may use it: keys are locked in "
 				"memory, but what was computed with them may be written there. Set "
@@ -78,6 +81,7 @@ static void check_hibernation(const struct preflight *p)
 
 	read_host(p, "/sys/power/state", states);
 	read_host(p, "/sys/power/disk", mode);
+	/* Without swap there is nowhere to write the image. */
 	if (p->swap && strstr(states, "disk") && !strstr(mode, "[disabled]"))
 		p->warn(p->context, "this machine can hibernate: an image of its memory, all keys "
 				    "included, would be written to disk. Mask hibernate.target, or "
@@ -178,6 +182,7 @@ int preflight_assurance(const struct root *root, struct reason *reason)
 		return 0;
 	return reason_set(reason, -RE_REFUSED,
 			"RequireAssurance=%s, but the root of this vault is kept with assurance "
-			"%s: the keeper does not start. Move the root, or lower the requirement",
+			"%s: the keeper does not start. Move the root to a TPM (Root=tpm2, then "
+			"recseal-keeper --move-root), or lower RequireAssurance=",
 			required, root->copies->assurance);
 }
