@@ -101,15 +101,14 @@ int bury_objects(struct db *db, struct object_store *store, size_t max, bool *re
 	size_t n = 0;
 	int r = ulids ? erasure_table_list_removals(db, ulids, max, &n) : -ENOMEM;
 
+	/* All are checked before the first is removed: an altered database removes nothing. */
 	for (size_t i = 0; i < n && r == 0; i++)
-		/* All are checked before the first is removed: an altered database removes
-		 * nothing. */
 		r = gate_check_object(db, ulids[i], reason);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = object_store_remove(store, ulids[i]);
+	/* Durable before the list forgets them: else an object could come back, and nobody would
+	 * remove it. */
 	if (r == 0 && n > 0)
-		/* Durable before the list forgets them: else an object could come back, and
-		 * nobody would remove it. */
 		r = object_store_sync_removed(store);
 	if (r == 0 && n > 0)
 		r = db_begin(db);

@@ -149,12 +149,12 @@ static int create_plant(struct vault *vault)
 	int r = vault->root.tree ? db_vault_put(vault->db, &row) : -RE_MLOCK;
 	if (r == 0)
 		r = create_grow_top(vault);
+	/* Needed by the first recording of an unknown account. */
 	if (r == 0)
-		/* Needed by the first recording of an unknown account. */
 		r = accounts_create_quarantine(
 				vault->root.tree, row.created_us, &vault->quarantine_account);
+	/* Last: its digest and anchor cover everything above. */
 	if (r == 0)
-		/* Last: its digest and anchor cover everything above. */
 		r = epoch_first(&vault->root, root, record);
 	if (r < 0)
 		return r;
@@ -181,16 +181,16 @@ static int create_files(struct vault *vault, struct reason *reason)
 		r = db_create(vault->config->keeper_dir, &vault->db);
 	if (r == 0)
 		open_connect_db(vault);
+	/* The root is made before the rows that need it; until the commit the vault does not
+	 * exist. */
 	if (r == 0)
-		/* The root is made before the rows that need it; until the commit the vault does
-		 * not exist. */
 		r = db_begin(vault->db);
 	if (r == 0)
 		r = create_plant(vault);
 	if (r == 0)
 		r = db_commit(vault->db);
+	/* From now on this folder belongs to a vault, and no other is made over it. */
 	if (r == 0)
-		/* From now on this folder belongs to a vault, and no other is made over it. */
 		r = object_store_witness_put(vault->store, 1);
 	return r;
 }
@@ -219,9 +219,8 @@ static int open_create(struct vault *vault, struct reason *reason)
 		  : durable_create_at(vault->dir_fd, CREATING, "", 0, 0600);
 	if (r == 0)
 		r = create_files(vault, reason);
+	/* The last step: from here on a failure is a damaged vault, not an unfinished one. */
 	if (r == 0)
-		/* The last step: from here on a failure is a damaged vault, not an unfinished
-		 * one. */
 		r = durable_unlink(vault->dir_fd, CREATING);
 	if (r == 0)
 		r = durable_sync(vault->dir_fd);
@@ -280,9 +279,9 @@ static int sweep_known(void *context, const uint8_t ulid[static ULID_BYTES])
 	struct recording_row row;
 	int r = catalog_recording_by_ulid(vault->db, ulid, &row);
 
+	/* Only its existence counts: a destroyed recording's object is the burial's, not the
+	 * sweep's. */
 	if (r == 0)
-		/* Only its existence counts: a destroyed recording's object is the burial's, not
-		 * the sweep's. */
 		catalog_recording_clear(&row);
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
@@ -345,8 +344,8 @@ static int open_recover(struct vault *vault, struct reason *reason)
 		return r; /* already explained */
 	/* Before anything is served: nobody may read keys that an erasure was destroying. */
 	r = erasure_recover(&vault->eraser, forward, reason);
+	/* After recovery, which needs both sides of a move. */
 	if (r == 0)
-		/* After recovery, which needs both sides of a move. */
 		r = root_main_settle(&vault->root, reason);
 	if (r == -RE_CORRUPT)
 		return open_explain_database(vault, r, reason);
