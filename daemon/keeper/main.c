@@ -117,9 +117,7 @@ static int keeper_parse_arguments(int argc, char **argv)
 			return -EINVAL;
 	}
 	if (optind < argc)
-		fprintf(stderr,
-				"recseal-keeper: unexpected argument \"%s\"; see "
-				"--help\n",
+		fprintf(stderr, "recseal-keeper: unexpected argument \"%s\"; see --help\n",
 				argv[optind]);
 	return optind < argc ? -EINVAL : 0;
 }

@@ -175,8 +175,8 @@ static int parameter_check(struct control_call *call, const struct control_param
 		return json_is_array(value) ? parameter_check_list(call, parameter->name, value)
 					    : -EINVAL;
 	case PARAMETER_REASON:
+		/* The audit log has to explain an irreversible act. */
 		if (text && text[strspn(text, " ")] == '\0')
-			/* The audit log has to explain an irreversible act. */
 			return control_answer_invalid(call, parameter->name, "must say why");
 		return text ? parameter_check_text(call, parameter->name, text, CONTROL_REASON_MAX)
 			    : -EINVAL;
@@ -246,9 +246,9 @@ static void control_on_call(void *context, struct varlink_call *varlink)
 		return;
 	}
 	int r = caller_identify(&call);
+	/* Before the parameters: a caller without a role learns nothing about what they should
+	 * be. */
 	if (r == 0)
-		/* Before the parameters: a caller without a role learns nothing about what they
-		 * should be. */
 		r = caller_check_role(&call);
 	if (r == 0)
 		r = method_check_more(&call);
