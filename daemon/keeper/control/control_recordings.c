@@ -66,6 +66,7 @@ static int recording_check_account(struct control_call *call, int64_t account, c
 static int recording_check_readable(
 		struct control_call *call, const struct recording_row *row, const char *action)
 {
+	/* First, so that a destroyed recording is reported as destroyed to everybody. */
 	int r = control_find_not_gone(call, row);
 
 	if (r != 0)
@@ -95,7 +96,7 @@ static int recording_answer_open_failed(
 	if (r == -RE_GONE)
 		return control_answer_gone(call, "recording", id, row->destroyed_epoch);
 	if (r == -ENOENT && objects_place_check(&call->vault->root, &reason) < 0)
-		return control_answer_trouble(call, reason.text);
+		return control_answer_problem(call, reason.text);
 	if (r == -ENOENT)
 		return control_answer_damaged(call, id, OBJECT_MISSING);
 	if (r == -RE_CORRUPT || r == -RE_HEADER || r == -RE_HEADER_MAC || r == -RE_PAYLOAD ||
@@ -117,6 +118,7 @@ static int recording_open_row(
 	if (r < 0)
 		return recording_answer_open_failed(call, row, r);
 	struct socket_fds fds = {.fd = {opened.object_fd, opened.key_fd}, .count = 2};
+	/* Recorded before the key leaves: if the record fails, no key is given out. */
 	r = recording_audit(call, row, purpose);
 	if (r == 0)
 		r = recording_show(call, row, &view);
@@ -195,6 +197,7 @@ static int recording_unwrap_row(struct control_call *call, const struct rec_stan
 	if (r < 0)
 		return recording_answer_open_failed(call, row, r);
 	catalog_recording_clear(&unwrapped);
+	/* As above: no key without its record. */
 	r = recording_audit(call, row, "unwrap");
 	if (r < 0)
 		return r;

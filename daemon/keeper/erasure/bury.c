@@ -87,34 +87,65 @@ int bury_rows(struct db *db, int64_t max, bool *ret_more, struct reason *reason)
 	return r;
 }
 
-/* The objects are gone for good: no removal is waiting any more. */
-static int bury_removals_done(struct db *db, uint8_t (*ulids)[ULID_BYTES], size_t n)
+int bury_objects_take(
+		struct db *db, size_t max, struct bury_objects *ret_batch, struct reason *reason)
+{
+	struct bury_objects batch = {.ulids = calloc(max, sizeof(*batch.ulids))};
+	int r = batch.ulids ? erasure_table_list_removals(db, batch.ulids, max, &batch.n) : -ENOMEM;
+
+	/* All are checked before the first is removed: an altered database removes nothing. */
+	for (size_t i = 0; i < batch.n && r == 0; i++)
+		r = gate_check_object(db, batch.ulids[i], reason);
+	if (r < 0) {
+		bury_objects_free(&batch);
+		return r;
+	}
+	batch.more = batch.n == max;
+	*ret_batch = batch;
+	return 0;
+}
+
+int bury_objects_remove(struct object_store *store, const struct bury_objects *batch)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < batch->n && r == 0; i++)
+		r = object_store_remove(store, batch->ulids[i]);
+	/* Durable before the list forgets them: else an object could come back, and nobody would
+	 * remove it. */
+	return r == 0 && batch->n > 0 ? object_store_sync_removed(store) : r;
+}
+
+int bury_objects_done(struct db *db, const struct bury_objects *batch)
 {
 	_cleanup_transaction_ struct db_transaction transaction = {0};
-	int r = db_transaction_begin_for(&transaction, db, DB_ROOM_ERASING);
 
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = erasure_table_removal_done(db, ulids[i]);
+	if (batch->n == 0)
+		return 0;
+	int r = db_transaction_begin_for(&transaction, db, DB_ROOM_ERASING);
+	for (size_t i = 0; i < batch->n && r == 0; i++)
+		r = erasure_table_removal_done(db, batch->ulids[i]);
 	return r < 0 ? r : db_transaction_commit(&transaction);
+}
+
+void bury_objects_free(struct bury_objects *batch)
+{
+	free(batch->ulids);
+	*batch = (struct bury_objects){0};
 }
 
 int bury_objects(struct db *db, struct object_store *store, size_t max, bool *ret_more,
 		struct reason *reason)
 {
-	uint8_t(*ulids)[ULID_BYTES] = calloc(max, sizeof(*ulids));
-	size_t n = 0;
-	int r = ulids ? erasure_table_list_removals(db, ulids, max, &n) : -ENOMEM;
+	struct bury_objects batch = {0};
+	int r = bury_objects_take(db, max, &batch, reason);
 
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = gate_check_object(db, ulids[i], reason);
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = object_store_remove(store, ulids[i]);
-	if (r == 0 && n > 0)
-		r = object_store_sync_removed(store);
-	if (r == 0 && n > 0)
-		r = bury_removals_done(db, ulids, n);
-	free(ulids);
 	if (r == 0)
-		*ret_more = n == max;
+		r = bury_objects_remove(store, &batch);
+	if (r == 0)
+		r = bury_objects_done(db, &batch);
+	if (r == 0)
+		*ret_more = batch.more;
+	bury_objects_free(&batch);
 	return r;
 }

@@ -31,6 +31,7 @@ static uint64_t room_needed(const struct root *root, size_t items)
 {
 	uint64_t needed = items * ROOM_PER_ITEM, whole = room_for_whole(root, items);
 
+	/* Many items share pages, so the estimate by items may exceed the whole database. */
 	return ROOM_FIXED + (needed < whole ? needed : whole);
 }
 

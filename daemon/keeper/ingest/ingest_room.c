@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "daemon/keeper/ingest/ingest.h"
+
 #define MIB 1048576.0
 
 /* Whether objects take room from the keeper's own filesystem. */

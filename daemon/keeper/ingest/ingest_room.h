@@ -6,7 +6,11 @@
  * orders, and for the database to grow. */
 #pragma once
 
-#include "daemon/keeper/ingest/ingest.h"
+#include <stdint.h>
+
+#include "base/reason.h"
+
+struct ingest;
 
 #define INGEST_ROOM_KEPT_BYTES  (UINT64_C(4) << 20)
 #define INGEST_ROOM_KEPT_INODES 16

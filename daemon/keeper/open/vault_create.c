@@ -11,6 +11,7 @@
 #include "base/durable.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "daemon/common/config/config.h"
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/root/epoch.h"
 #include "daemon/keeper/root/mirrors.h"
@@ -112,9 +113,11 @@ static int create_plant(struct vault *vault, const uint8_t root[static ROOT_KEY_
 	if (r == 0)
 		r = create_grow_top(vault);
 	if (r == 0)
+		/* Needed by the first recording of an unknown account. */
 		r = accounts_create_quarantine(
 				vault->root.tree, row.created_us, &vault->quarantine_account);
 	if (r == 0)
+		/* Last: its digest and anchor cover everything above. */
 		r = epoch_first(&vault->root, root, record);
 	if (r < 0)
 		return r;
@@ -144,6 +147,7 @@ static int create_files(struct vault *vault, const uint8_t root[static ROOT_KEY_
 		vault_create_connect(vault);
 	if (r == 0)
 		r = create_rows(vault, root);
+	/* From now on this folder belongs to a vault, and no other is made over it. */
 	return r < 0 ? r : object_store_witness_put(vault->store, 1);
 }
 
@@ -193,12 +197,16 @@ int vault_create(struct vault *vault, struct reason *reason)
 
 	if (r < 0)
 		return reason_set_error(reason, r, "cannot read %s", vault->config->objects_dir);
+	/* A lost root must not end in an empty vault that nobody asked for: its recordings would
+	 * look destroyed. */
 	if (witnessed > (again ? 1 : 0)) {
 		return reason_set(reason, -RE_NO_ROOT,
-				"%s has no keys, but %s holds recordings of a vault: restore the keeper's "
-				"directory from its "
-				"newest backup; no new vault is made over it",
-				dir, vault->config->objects_dir);
+				"%s has no keys, but %s holds recordings of a vault: restore the "
+				"keeper's directory from its newest copy. The keeper makes no new "
+				"vault beside them. To start a new vault without these recordings, "
+				"first move %s away too, and keep it: see \"To start a new vault\" "
+				"in recseal-keeper(8)",
+				dir, vault->config->objects_dir, vault->config->objects_dir);
 	}
 	if (again)
 		r = create_remove_remains(vault, reason);

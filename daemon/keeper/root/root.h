@@ -1,8 +1,8 @@
-/* The root of a vault: the key that the whole key tree hangs from, where its copies are, and the tree
- * under it.
+/* The root of a vault: the key that the whole key tree hangs from, where its copies are, and the
+ * tree under it.
  *
- * The copies are the keeper's own, the main one (root_main.h), and its mirrors (mirrors.h). They change
- * in epochs only (epoch.h). */
+ * The copies are the keeper's own, the main one (root_main.h), and its mirrors (mirrors.h). They
+ * change in epochs only (epoch.h). */
 #pragma once
 
 #include "base/clock.h"
@@ -36,7 +36,9 @@ struct root {
 	struct root_set *copies; /* member 0 is the main copy */
 	unsigned slot;           /* the active one, of every copy */
 	struct keytree *tree;    /* NULL until the root is known */
-	bool stuck; /* what the slots hold only a restart can tell: ask root_is_stuck() */
+	/* Only a restart can tell what the slots hold, or whether they agree with the database. Ask
+	 * root_is_stuck(). */
+	bool stuck;
 	enum objects_state objects;
 	bool witness_owed; /* the object folder has not seen this epoch yet: no room, perhaps */
 };

@@ -51,8 +51,8 @@ static void assert_there(struct vault_fixture *vault)
 
 static void test_not_mounted_at_the_start(void **state)
 {
-	static const char *const unmounts[] = {"mv $D/objects $D/volume && mkdir $D/objects",
-			"mv $D/objects $D/volume"};
+	static const char *const unmounts[] = {
+			"mv $D/objects $D/volume && mkdir $D/objects", "mv $D/objects $D/volume"};
 
 	for (size_t i = 0; i < sizeof(unmounts) / sizeof(*unmounts); i++) {
 		struct vault_fixture vault;
