@@ -105,8 +105,8 @@ int object_store_witness_put(struct object_store *store, uint64_t epoch);
 int object_store_check(struct object_store *store);
 
 /* Opens the location once more and goes on with what it leads to now, but only if an epoch was
- * witnessed there: an empty folder is no store of anybody's. -ENODATA when not, -errno; the store is
- * then as it was. Drafts that are open stay where they are. */
+ * witnessed there: an empty folder is no store of anybody's. -ENODATA when not, -errno; the
+ * store is then as it was. Drafts that are open stay where they are. */
 int object_store_follow(struct object_store *store);
 
 /* Room for objects; 0 where the store does not say. */

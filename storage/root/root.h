@@ -69,8 +69,9 @@ int root_file_open(int dir_fd, bool adopt, struct root_provider **ret_provider);
 /* Whether DIR/root.slots is still the very file that this `file` provider has open: 0, or -ENOENT
  * when it was removed, or another is there. 0 for other providers. */
 int root_file_check(const struct root_provider *provider, int dir_fd);
-/* The image in a slot of DIR/root.slots, whoever's file that is and however damaged the rest of it:
- * only to see what would be lost with it. -ENOENT, -RE_CORRUPT when the file is too short, -errno. */
+/* The image in a slot of DIR/root.slots, whoever's file that is and however damaged the rest of
+ * it: only to see what would be lost with it. -ENOENT, -RE_CORRUPT when the file is too short,
+ * -errno. */
 int root_file_peek(int dir_fd, unsigned slot, uint8_t ret_image[static ROOT_IMAGE_BYTES]);
 /* Overwrites all of DIR/root.slots with random bytes, whatever its state, and only then removes it:
  * what is damaged may still hold a root. Durable on return; a missing file is success. -errno. */

@@ -99,8 +99,8 @@ static int prepare_connection(struct db *db, bool created)
 	return r < 0 ? r : configure_connection(db);
 }
 
-/* SQLite takes an empty file for a new database, and removes the log beside it, which may be all that
- * is left. */
+/* SQLite takes an empty file for a new database, and removes the log beside it, which may be
+ * all that is left. */
 static int check_not_empty(const char *path)
 {
 	struct stat st;

@@ -2,8 +2,9 @@
  * tombstone and the rows that go with it are one transaction.
  *
  * WAL, synchronous=FULL: a committed transaction is durable on return. Exclusive locking: one
- * keeper. Opening needs no room. Errors: -RE_CORRUPT when SQLite finds the file damaged or not a database, -ENOSPC, -EIO,
- * -ENOMEM, -EEXIST for a broken uniqueness, -RE_BUSY when another process has it open. */
+ * keeper. Opening needs no room. Errors: -RE_CORRUPT when SQLite finds the file damaged or not
+ * a database, -ENOSPC, -EIO, -ENOMEM, -EEXIST for a broken uniqueness, -RE_BUSY when another
+ * process has it open. */
 #pragma once
 
 #include <stdbool.h>
@@ -61,11 +62,12 @@ int db_transaction_begin_for(struct db_transaction *transaction, struct db *db, 
  * -ENOSPC came before the end of the transaction was written: rolled back. So is a transaction that
  * SQLite had already given up by itself after an error inside it (-EIO).
  *
- * After any other failure the end of the transaction may be in the log although SQLite was told that
- * writing it failed: readers of this connection do not see the transaction, but the next one that
- * opens the file may. The state is then UNKNOWN and the result -RE_UNKNOWN, and the database is in
- * doubt: it begins no other transaction until it was closed and opened again. Nobody has to allow for
- * both outcomes but the keeper, which stops, and whoever asked, who is told that it is not known. */
+ * After any other failure the end of the transaction may be in the log although SQLite was told
+ * that writing it failed: readers of this connection do not see the transaction, but the next
+ * one that opens the file may. The state is then UNKNOWN and the result -RE_UNKNOWN, and the
+ * database is in doubt: it begins no other transaction until it was closed and opened again.
+ * Nobody has to allow for both outcomes but the keeper, which stops, and whoever asked, who is
+ * told that it is not known. */
 int db_transaction_commit(struct db_transaction *transaction);
 
 /* Rolls back what is open; harmless otherwise. Without a result: where rolling back fails, so does
@@ -78,14 +80,16 @@ bool db_in_doubt(const struct db *db);
 
 /* ---- Room ----
  *
- * A transaction is written to the log (keeper.db-wal), and from there to the database by and by. The
- * log's file is never shortened or removed, and at least DB_RESERVE_BYTES of it are kept free: that
- * is the reserve. It belongs to the file, so nothing else that fills the disk can take it, and the
- * reserve is whole again as soon as the log was copied to the database. An orderly close voids the
- * log, so that a keeper.db that is put back alone is not mixed with the log of another. */
+ * A transaction is written to the log (keeper.db-wal), and from there to the database by and
+ * by. The log's file is never shortened or removed, and at least DB_RESERVE_BYTES of it are
+ * kept free: that is the reserve. It belongs to the file, so nothing else that fills the disk
+ * can take it, and the reserve is whole again as soon as the log was copied to the database. An
+ * orderly close voids the log, so that a keeper.db that is put back alone is not mixed with the
+ * log of another. */
 #define DB_RESERVE_BYTES (UINT64_C(4) << 20)
 
-/* Makes sure that the log has room for this much, and makes it longer if need be. -ENOSPC, -errno. */
+/* Makes sure that the log has room for this much, and makes it longer if need be. -ENOSPC,
+ * -errno. */
 int db_room_take(struct db *db, uint64_t bytes);
 
 /* What the log has room for as it is, and what it could be made longer by. */

@@ -21,8 +21,9 @@ struct db {
 	uint64_t log_frames; /* of these in use: not yet in the database */
 };
 
-/* The log's part of opening and closing. db_room_keep_log() comes before the first statement. db_room_settle() says whether all of the log is in the
- * database, and db_room_close() then voids it. */
+/* The log's part of opening and closing. db_room_keep_log() comes before the first statement.
+ * db_room_settle() says whether all of the log is in the database, and db_room_close() then
+ * voids it. */
 void db_room_keep_log(struct db *db);
 int db_room_open(struct db *db, const char *path);
 bool db_room_settle(struct db *db);

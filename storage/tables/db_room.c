@@ -1,10 +1,10 @@
 /* The log's file as the reserve (db.h).
  *
  * SQLite writes the log from its beginning again once all of it is in the database, and never
- * shortens it here (no journal_size_limit; SQLITE_FCNTL_PERSIST_WAL keeps it on close). Space behind
- * what SQLite wrote is allocated by posix_fallocate(3); it reads as zeros, which is no valid frame
- * (https://sqlite.org/fileformat2.html#the_write_ahead_log). So all that is left to know is how many
- * frames are in use. */
+ * shortens it here (no journal_size_limit; SQLITE_FCNTL_PERSIST_WAL keeps it on close). Space
+ * behind what SQLite wrote is allocated by posix_fallocate(3); it reads as zeros, which is no
+ * valid frame (https://sqlite.org/fileformat2.html#the_write_ahead_log). So all that is left to
+ * know is how many frames are in use. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -37,8 +37,8 @@ int db_transaction_begin(struct db_transaction *transaction, struct db *db)
 	return db_transaction_begin_for(transaction, db, DB_ROOM_ORDINARY);
 }
 
-/* -ENOSPC: a frame did not fit. The frame that ends a transaction is its last one, so it did not get
- * there either. */
+/* -ENOSPC: a frame did not fit. The frame that ends a transaction is its last one, so it did
+ * not get there either. */
 static bool commit_never_ended(int r)
 {
 	return r == -RE_BUSY || r == -EEXIST || r == -ENOSPC;

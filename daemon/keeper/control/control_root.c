@@ -232,8 +232,8 @@ void control_root_warn(struct vault *vault, json_t *warnings)
 	const struct root_member *own = &vault->root.copies->member[0];
 	if (own->provider && *own->why_away.text)
 		json_array_append_new(warnings,
-				json_sprintf("the root (%s): %s; do not stop the keeper before that is put "
-					     "right, nothing is erased until then",
+				json_sprintf("the root (%s): %s; do not stop the keeper before "
+					     "that is put right, nothing is erased until then",
 						own->location, own->why_away.text));
 	mirrors_explain_away(&vault->root, &away);
 	if (*away.text)

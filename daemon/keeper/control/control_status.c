@@ -173,7 +173,7 @@ static void warnings_add_reserve(struct vault *vault, json_t *warnings)
 
 	if (objects_place_check(&vault->root, &reason) < 0)
 		warnings_add(warnings, json_string(reason.text));
-	if (ingest_room_check(&vault->ingest, 0, 0, &reason) < 0)
+	if (ingest_room_check(&vault->root, 0, 0, &reason) < 0)
 		warnings_add(warnings, json_sprintf("sealing has stopped: %s", reason.text));
 	if (erasure_room_take(&vault->root, 1, &reason) == -ENOSPC)
 		warnings_add(warnings, json_sprintf("erasures wait: %s", reason.text));

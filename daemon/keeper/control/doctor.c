@@ -99,8 +99,8 @@ static void doctor_check_copy(json_t *checks, struct vault *vault, size_t i)
 
 	if (r == 0 && *member->why_away.text)
 		doctor_change(checks, KEEPER, "root",
-				"put it back before anything is restarted: without its root the vault does "
-				"not open again",
+				"put it back before anything is restarted: without its root the vault "
+				"does not open again",
 				"%s (%s): %s", member->name, member->location,
 				member->why_away.text);
 	else if (r == 0)
@@ -220,7 +220,7 @@ static void doctor_check_reserve(json_t *checks, struct vault *vault)
 	else
 		doctor_fine(checks, KEEPER, "reserve", "%.1f MiB are set aside for erasures",
 				(double)db_room_left(vault->db) / (1 << 20));
-	if (ingest_room_check(&vault->ingest, 0, 0, &reason) < 0)
+	if (ingest_room_check(&vault->root, 0, 0, &reason) < 0)
 		doctor_change(checks, KEEPER, "sealing",
 				"make room: recordings wait in their spools until there is some",
 				"%s", reason.text);

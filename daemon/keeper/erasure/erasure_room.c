@@ -45,8 +45,8 @@ int erasure_room_take(const struct root *root, size_t items, struct reason *reas
 	uint64_t there = db_room_left(root->db) + db_room_free(root->db);
 	uint64_t missing = needed > there ? needed - there : 0;
 	return reason_set(reason, r,
-			"an erasure needs %.1f MiB in %s, and %.1f MiB are there: free %.1f MiB on that "
-			"filesystem; the keeper then goes on by itself",
+			"an erasure needs %.1f MiB in %s, and %.1f MiB are there: free %.1f MiB "
+			"on that filesystem; the keeper then goes on by itself",
 			(double)needed / MIB, root->settings.keeper_dir, (double)there / MIB,
 			(double)(missing + (1 << 20)) / MIB);
 }

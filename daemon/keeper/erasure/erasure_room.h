@@ -5,10 +5,11 @@
 
 #include "daemon/keeper/root/root.h"
 
-/* Before anything is noted or staged: the log gets room for an erasure of this many items, notes and
- * tombstones included, and keeps it until the erasure is done, whatever else fills the disk. -ENOSPC
- * says how much is needed and how much there is. */
+/* Before anything is noted or staged: the log gets room for an erasure of this many items,
+ * notes and tombstones included, and keeps it until the erasure is done, whatever else fills
+ * the disk. -ENOSPC says how much is needed and how much there is. */
 int erasure_room_take(const struct root *root, size_t items, struct reason *reason);
 
-/* How many items there is room for now; at least one, so that somebody is told when there is none. */
+/* How many items there is room for now; at least one, so that somebody is told when there is
+ * none. */
 size_t erasure_room_items(const struct root *root);

@@ -314,7 +314,7 @@ static int begin_check_disk(struct ingest *ingest, const struct ingest_request *
 	int r = objects_place_check(ingest->root, &reason);
 
 	if (r == 0)
-		r = ingest_room_check(ingest, age_stream_sealed_bytes(request->plain_bytes),
+		r = ingest_room_check(ingest->root, age_stream_sealed_bytes(request->plain_bytes),
 				request->promised_bytes, &reason);
 	if (r < 0)
 		notices_keep_problem(ingest->root->notices, "a recording cannot be sealed: %s",

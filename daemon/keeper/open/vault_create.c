@@ -162,9 +162,9 @@ static int create_remove_remains(struct vault *vault, struct reason *reason)
 	int r = root_main_remove(&vault->root, first);
 	if (r == -EEXIST)
 		return reason_set(reason, -RE_NO_ROOT,
-				"%s holds a root, but no database that goes with it: restore keeper.db from "
-				"a copy made after the last erasure. The file `creating` there is of no "
-				"use; nothing was removed",
+				"%s holds a root, but no database that goes with it: restore "
+				"keeper.db from a copy made after the last erasure. The file "
+				"`creating` there is of no use; nothing was removed",
 				vault->config->keeper_dir);
 	for (size_t i = 0; i < ELEMENTSOF(names) && r == 0; i++)
 		r = durable_unlink(vault->dir_fd, names[i]);

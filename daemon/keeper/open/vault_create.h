@@ -1,8 +1,8 @@
 /* Makes a new vault.
  *
- * While it is made there is a file `creating` in the keeper's directory: the mark. It holds a digest
- * of the vault's first root key, so that it proves of a root that it was made for this vault and
- * never used. What becomes of a directory with the mark:
+ * While it is made there is a file `creating` in the keeper's directory: the mark. It holds a
+ * digest of the vault's first root key, so that it proves of a root that it was made for this
+ * vault and never used. What becomes of a directory with the mark:
  *
  *     keeper.db says which vault it is    the vault is whole; the mark goes (vault_create_forget())
  *     a root that the mark does not know  refused: keeper.db is to be restored

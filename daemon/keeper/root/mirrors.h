@@ -30,8 +30,9 @@ int mirrors_open(struct root *root, bool adopt, struct reason *reason);
  * (which may be NULL). Without mirrors only the root file's presence is checked. */
 int mirrors_ready(struct root *root, struct reason *reason);
 
-/* The same now and then, without an epoch to come: without mirrors it reads the root as well. That one
- * copy stays in the set also when it is not at its path or cannot be read; why_away then says so. */
+/* The same now and then, without an epoch to come: without mirrors it reads the root as well.
+ * That one copy stays in the set also when it is not at its path or cannot be read; why_away
+ * then says so. */
 int mirrors_look(struct root *root, struct reason *reason);
 
 /* Checks whether the file of each copy is still at its path, and writes nothing: a copy that is not

@@ -29,14 +29,14 @@ static int place_look_at_witness(const struct root *root, struct reason *reason)
 		return used;
 	if (used > 0)
 		return reason_set(reason, -ENOMEDIUM,
-				"%s is not the folder with this vault's objects: there is no epoch-%" PRIu64
-				" file in it. Is its volume mounted? Nothing is sealed until it is; the keeper "
-				"finds it by itself",
+				"%s is not the folder with this vault's objects: there is no "
+				"epoch-%" PRIu64 " file in it. Is its volume mounted? Nothing is "
+				"sealed until it is; the keeper finds it by itself",
 				dir, root_epoch(root));
 	if (witnessed > root_epoch(root))
 		return reason_set(reason, -ENOMEDIUM,
-				"%s is not the folder with this vault's objects: it has seen epoch %" PRIu64
-				", and this vault is at epoch %" PRIu64,
+				"%s is not the folder with this vault's objects: it has seen "
+				"epoch %" PRIu64 ", and this vault is at epoch %" PRIu64,
 				dir, witnessed, root_epoch(root));
 	return 0;
 }
@@ -48,9 +48,9 @@ static int place_look(struct root *root, int checked, struct reason *reason)
 
 	if (r < 0)
 		return reason_set(reason, -ENOMEDIUM,
-				"%s is not the folder any more that it was, with this vault's objects (%s): was its "
-				"volume unmounted? Nothing is sealed until it is back; the keeper finds it by "
-				"itself",
+				"%s is not the folder any more that it was, with this vault's "
+				"objects (%s): was its volume unmounted? Nothing is sealed until "
+				"it is back; the keeper finds it by itself",
 				dir, r == -ENODATA ? "it has no epoch file" : error_text(r));
 	return place_look_at_witness(root, reason);
 }

@@ -43,7 +43,8 @@ struct root {
 	bool witness_owed; /* the object folder has not seen this epoch yet: no room, perhaps */
 };
 
-/* Whether the keeper must stop, and only a restart can go on: `stuck`, or the database is in doubt. */
+/* Whether the keeper must stop, and only a restart can go on: `stuck`, or the database is in
+ * doubt. */
 bool root_is_stuck(const struct root *root);
 
 /* Of the tree, which must be known. */

@@ -31,7 +31,8 @@ int root_main_open(struct root *root, bool adopt, struct root_provider **ret_pro
 /* After recovery: ends a move that was cut short; otherwise does nothing. */
 int root_main_settle(struct root *root, struct reason *reason);
 
-/* What the mark of a new vault (open/vault_create.h) says of its first root: a digest of the key. */
+/* What the mark of a new vault (open/vault_create.h) says of its first root: a digest of the
+ * key. */
 void root_main_digest(const uint8_t key[static ROOT_KEY_BYTES],
 		uint8_t ret_digest[static ROOT_DIGEST_BYTES]);
 
