@@ -99,8 +99,8 @@ static void doctor_check_copy(json_t *checks, struct vault *vault, size_t i)
 
 	if (r == 0 && *member->why_away.text)
 		doctor_change(checks, KEEPER, "root",
-				"put it back before anything is restarted: without its root the vault "
-				"does not open again",
+				"put it back before anything is restarted: without its root the "
+				"vault does not open again",
 				"%s (%s): %s", member->name, member->location,
 				member->why_away.text);
 	else if (r == 0)
