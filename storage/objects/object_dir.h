@@ -45,3 +45,8 @@ int object_dir_sweep(struct object_store *store, uint64_t since_ms, object_known
 		void *context, size_t *ret_set_aside);
 int object_dir_witness_get(struct object_store *store, uint64_t *ret_epoch);
 int object_dir_witness_put(struct object_store *store, uint64_t epoch);
+int object_dir_reminder_put(struct object_store *store, uint64_t epoch,
+		const uint8_t tag[static OBJECT_STORE_TAG_BYTES], const void *data, size_t len);
+int object_dir_reminder_each(
+		struct object_store *store, uint64_t epoch, object_reminder visit, void *context);
+int object_dir_reminder_expire(struct object_store *store, uint64_t epoch);

@@ -100,6 +100,21 @@ int object_store_sweep(struct object_store *store, uint64_t since_ms, object_kno
 int object_store_witness_get(struct object_store *store, uint64_t *ret_epoch);
 int object_store_witness_put(struct object_store *store, uint64_t epoch);
 
+/* Reminders: what must not be forgotten when keeper state of the same epoch is put back, such as
+ * an order to erase that waits. A few hundred bytes each, of one epoch, under a tag that says what
+ * it is about; the caller seals and checks them. put: durable on return; one that is there stays.
+ * each: visits those of one epoch (len 0: one that cannot
+ * be right) until visit() returns something else than 0, which is then the result. expire: removes
+ * those of epochs before this one. -errno. */
+#define OBJECT_STORE_TAG_BYTES    16
+#define OBJECT_STORE_REMINDER_MAX 8192
+typedef int (*object_reminder)(void *context, const uint8_t *data, size_t len);
+int object_store_reminder_put(struct object_store *store, uint64_t epoch,
+		const uint8_t tag[static OBJECT_STORE_TAG_BYTES], const void *data, size_t len);
+int object_store_reminder_each(
+		struct object_store *store, uint64_t epoch, object_reminder visit, void *context);
+int object_store_reminder_expire(struct object_store *store, uint64_t epoch);
+
 /* Room for objects; 0 where the store does not say. */
 int object_store_free_bytes(struct object_store *store, uint64_t *ret_free_bytes);
 

@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "daemon/keeper/erasure/erasure_notes.h"
 #include "daemon/keeper/erasure/erasure_room.h"
+#include "daemon/keeper/erasure/reminder.h"
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/root/epoch.h"
 #include "daemon/keeper/root/mirrors.h"
@@ -21,6 +22,7 @@ struct erasure_order {
 	size_t n;
 	int (*prepare)(void *context);
 	void *context;
+	bool epoch_only; /* without an epoch there is nothing to note */
 };
 
 /* Step 1. */
@@ -92,7 +94,7 @@ static int order_note_only(
 	struct db *db = eraser->root->db;
 	size_t refused = 0;
 
-	if (order->n == 0 && !order->prepare)
+	if (order->epoch_only || (order->n == 0 && !order->prepare))
 		return 0;
 	int r = db_begin(db);
 	if (r == 0)
@@ -311,6 +313,18 @@ static int erasure_carry_out(struct eraser *eraser, const struct root_record *ne
 	return r;
 }
 
+/* An order that waits is not to be forgotten with an older database. */
+static void order_remind(struct root *root, const struct erasure_order *order)
+{
+	int r = reminder_keep_orders(root, order->items, order->n);
+
+	if (r < 0)
+		notices_keep_problem(root->notices,
+				"the object folder cannot keep a reminder of an order that is pending: "
+				"%s",
+				error_text(r));
+}
+
 static int erasure_run_order(struct eraser *eraser, const struct erasure_order *order,
 		struct erasure_result *ret_result, struct reason *reason)
 {
@@ -329,6 +343,8 @@ static int erasure_run_order(struct eraser *eraser, const struct erasure_order *
 			erasure_explain_damage(root, reason);
 		notices_keep_problem(root->notices, "%s",
 				noted < 0 ? reason_text(reason, noted) : reason_text(&away, r));
+		if (noted == 0)
+			order_remind(root, order);
 		return noted < 0 ? noted : reason_set(reason, r, "%s", away.text);
 	}
 	r = erasure_stage(eraser, order, &victims, &next, &result.refused, reason);
@@ -341,6 +357,8 @@ static int erasure_run_order(struct eraser *eraser, const struct erasure_order *
 	erasure_notes_free(&victims);
 	if (r == 0)
 		*ret_result = result;
+	else if (!root->stuck)
+		order_remind(root, order);
 	return r;
 }
 
@@ -362,11 +380,34 @@ int erasure_run_with(struct eraser *eraser, int (*prepare)(void *context), void 
 	return erasure_run_order(eraser, &order, ret_result, reason ? reason : &unasked);
 }
 
+int erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *context), void *context,
+		struct reason *reason)
+{
+	const struct erasure_order order = {
+			.prepare = prepare, .context = context, .epoch_only = true};
+	struct erasure_result result;
+	struct reason unasked = {""};
+	int r = erasure_run_order(eraser, &order, &result, reason ? reason : &unasked);
+
+	return r == -RE_NOT_ERASED ? 0 : r; /* the epoch is made, and the alarm given */
+}
+
+/* 1 when places of the root changed in the present epoch. */
+static int erasure_epoch_is_owed(const struct root *root)
+{
+	uint64_t changed = 0;
+	int r = mirror_table_get_changed(root->db, &changed);
+
+	return r < 0 ? r : changed == root_epoch(root);
+}
+
 int erasure_retry(struct eraser *eraser, struct reason *reason)
 {
 	struct erasure_result result;
 	int any = erasure_notes_any(eraser->root->db);
 
+	if (any == 0)
+		any = erasure_epoch_is_owed(eraser->root);
 	return any <= 0 ? any : erasure_run(eraser, NULL, 0, &result, reason);
 }
 
@@ -390,6 +431,10 @@ int erasure_recover(struct eraser *eraser, const struct root_record *forward, st
 	int r = forward ? erasure_roll_forward(eraser, forward, reason) : 0;
 
 	if (r == 0)
+		r = reminder_restore(eraser->root);
+	if (r == 0)
 		r = erasure_retry(eraser, reason);
-	return r == -RE_AWAY ? 0 : r; /* it waits; the others must be served */
+	if (r == 0 || r == -RE_AWAY)
+		(void)reminder_keep_all(eraser->root); /* what is owed is tried again */
+	return r == -RE_AWAY ? 0 : r;                  /* it waits; the others must be served */
 }

@@ -50,10 +50,17 @@ int erasure_run(struct eraser *eraser, const struct erasure_item *items, size_t 
 int erasure_run_with(struct eraser *eraser, int (*prepare)(void *context), void *context,
 		struct erasure_result *ret_result, struct reason *reason);
 
+/* An epoch for a change of where the root is kept: what prepare (NULL: nothing) changes is in every
+ * database of the new epoch, and an older database is refused from then on. What is noted is carried
+ * out with it. Below 0: no epoch was made; what prepare changed may be in the database all the same. */
+int erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *context), void *context,
+		struct reason *reason);
+
 /* At start: finishes what a crash interrupted. forward is what epoch_recover() gave (NULL: nothing
  * past its erasure point). Then what is noted and was not carried out is carried out. */
 int erasure_recover(
 		struct eraser *eraser, const struct root_record *forward, struct reason *reason);
 
-/* Carries out what is noted but could not be done when it was asked for. */
+/* Carries out what is noted but could not be done when it was asked for, and makes the epoch that a
+ * change of mirrors still waits for (mirror_table_get_changed()). */
 int erasure_retry(struct eraser *eraser, struct reason *reason);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "daemon/keeper/erasure/bury.h"
 #include "daemon/keeper/erasure/erasure.h"
+#include "daemon/keeper/erasure/reminder.h"
 #include "daemon/keeper/root/epoch.h"
 #include "daemon/keeper/root/mirrors.h"
 #include "daemon/keeper/root/root_main.h"
@@ -18,6 +19,7 @@
 #define GROUPS_MAX   10000
 #define RETRY_TICKS  30
 #define MIRROR_TICKS 600
+#define AWAY_TICKS   10
 /* The pause for others between two strides of burial. */
 #define STRIDE_MS    50
 #define BURIAL_FAILS "what is left of destroyed recordings cannot be cleared away"
@@ -36,6 +38,7 @@ struct retention {
 	bool failing;             /* said once per spell */
 	int64_t wall_us, boot_us; /* at start */
 	bool told_jump;
+	bool back;          /* what was away: what waited for it is done now */
 	int64_t expired_us; /* boot time of the last expiry that left nothing due; 0: none yet */
 };
 
@@ -159,12 +162,14 @@ static void retention_note(
 static void retention_look_after_mirrors(struct retention *retention)
 {
 	struct root *root = retention_root(retention);
-	unsigned every = root_set_away(root->copies) ? RETRY_TICKS : MIRROR_TICKS;
+	bool away = root_set_away(root->copies);
+	unsigned every = away ? AWAY_TICKS : MIRROR_TICKS;
 	struct reason reason = {""};
 
 	if (retention->ticks % every != 0)
 		return;
 	int r = mirrors_ready(root, &reason);
+	retention->back = away && r == 0;
 	if (r < 0)
 		notices_keep_problem(root->notices, "%s", reason_text(&reason, r));
 }
@@ -256,9 +261,10 @@ static void retention_on_stride(uv_timer_t *timer)
 
 static int retention_turn(struct retention *retention, const char **ret_what, struct reason *reason)
 {
-	bool retry = retention->failing || retention->ticks % RETRY_TICKS == 0;
+	bool retry = retention->failing || retention->back || retention->ticks % RETRY_TICKS == 0;
 	int r = retention_clock_jumped(retention) ? 0 : retention_expire(retention, reason);
 
+	retention->back = false;
 	*ret_what = "an erasure does not succeed and stays pending";
 	if (r == 0 && retry)
 		r = erasure_retry(retention->setup.eraser, reason);
@@ -270,6 +276,8 @@ static int retention_turn(struct retention *retention, const char **ret_what, st
 	}
 	if (r == 0 && retention_root(retention)->witness_owed)
 		epoch_witness(retention_root(retention));
+	if (r == 0 && retention_root(retention)->reminders_owed)
+		(void)reminder_keep_all(retention_root(retention));
 	return r;
 }
 

@@ -1,6 +1,7 @@
 #include "daemon/keeper/root/mirrors.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,7 +229,21 @@ static int copy_bring_in_line(struct root *root, size_t i, const uint8_t *image)
 		r = root_set_put(root->copies, i, slot, image);
 	if (r == 0 && other != CONTENT_NONE)
 		r = root_set_clear(root->copies, i, 1 - slot);
+	if (r < 0)
+		root_set_note_failure(root->copies, i, clock_now_us(&root->clock));
 	return r;
+}
+
+/* A copy that refuses writes is not written to again and again. */
+static int copy_check_wait(struct root *root, size_t i, struct reason *reason)
+{
+	int64_t wait_s = root_set_waits_s(root->copies, i, clock_now_us(&root->clock));
+
+	return wait_s == 0 ? 0
+			   : reason_set(reason, -RE_AWAY,
+					     "it refused %u writes in a row; the next one is "
+					     "tried in %" PRId64 " s",
+					     root->copies->member[i].failures, wait_s);
 }
 
 static int copy_reopen(struct root *root, size_t i, struct reason *reason,
@@ -251,7 +266,7 @@ static int copy_reopen(struct root *root, size_t i, struct reason *reason,
 }
 
 /* A file that was removed can be written as long as it is open. It is no copy that lasts, though. */
-static int copy_check_there(struct root *root, size_t i, struct reason *reason)
+int mirrors_check_there(struct root *root, size_t i, struct reason *reason)
 {
 	const struct root_member *member = &root->copies->member[i];
 	struct mirror_row row;
@@ -284,8 +299,13 @@ static int copy_look_after(struct root *root, size_t i, const uint8_t *image)
 	struct reason reason = {""};
 	int r = 0;
 
+	r = copy_check_wait(root, i, &reason);
+	if (r < 0 && (root_set_present(set) > 1 || !set->member[i].provider))
+		root_set_lose(set, i, reason.text);
+	if (r < 0)
+		return r;
 	if (set->member[i].provider) {
-		r = copy_check_there(root, i, &reason);
+		r = mirrors_check_there(root, i, &reason);
 		if (r == 0)
 			r = copy_bring_in_line(root, i, image);
 		if (r == 0)
@@ -308,6 +328,13 @@ static int copy_look_after(struct root *root, size_t i, const uint8_t *image)
 	return r;
 }
 
+/* One that refuses writes counts as away from then on, though it is tried again now and then: else
+ * its time would never come to be given up. */
+static bool member_is_sound(const struct root_member *member)
+{
+	return member->provider && member->failures < 2;
+}
+
 static int away_store(struct root *root, const struct root_member *member)
 {
 	struct mirror_row row;
@@ -324,14 +351,16 @@ static int away_store(struct root *root, const struct root_member *member)
 
 static void away_tell(struct root *root, const struct root_member *member)
 {
-	if (member->provider)
+	if (member_is_sound(member))
 		notices_tell(root->notices, LOG_NOTICE, EVENT_PLAIN, NULL,
 				"the root mirror %s (%s) is back", member->name, member->location);
 	else
 		notices_tell(root->notices, LOG_ERR, EVENT_KEY_TROUBLE, NULL,
 				"the root mirror %s (%s) is away: %s; nothing is erased until it is back, "
 				"or given up by an officer",
-				member->name, member->location, member->why_away.text);
+				member->name, member->location,
+				*member->why_away.text ? member->why_away.text
+						       : "it refuses writes");
 }
 
 /* Since when each is away, on record. */
@@ -341,9 +370,9 @@ static int away_note(struct root *root)
 
 	for (size_t i = 0; i < root->copies->n && r == 0; i++) {
 		struct root_member *member = &root->copies->member[i];
-		if (!member->provider == (member->away_us != 0))
+		if (member_is_sound(member) == (member->away_us == 0))
 			continue;
-		member->away_us = member->provider ? 0 : clock_now_us(&root->clock);
+		member->away_us = member_is_sound(member) ? 0 : clock_now_us(&root->clock);
 		r = away_store(root, member);
 		away_tell(root, member);
 	}
@@ -359,7 +388,7 @@ static int away_note(struct root *root)
 static bool away_is_noted(const struct root_set *set)
 {
 	for (size_t i = 0; i < set->n; i++) {
-		if (!set->member[i].provider != (set->member[i].away_us != 0))
+		if (member_is_sound(&set->member[i]) != (set->member[i].away_us == 0))
 			return false;
 	}
 	return true;
@@ -394,7 +423,7 @@ static int main_alone_ready(struct root *root, struct reason *reason)
 {
 	struct reason why = {""};
 
-	if (copy_check_there(root, MIRROR_OF_OWN, &why) == 0)
+	if (mirrors_check_there(root, MIRROR_OF_OWN, &why) == 0)
 		return 0;
 	return reason_set(reason, -RE_AWAY,
 			"erasures wait for the root file: %s. Do not stop the keeper, which has it open: "
@@ -414,6 +443,8 @@ int mirrors_ready(struct root *root, struct reason *reason)
 	image = secret_new(ROOT_IMAGE_BYTES);
 	int r = image ? mirrors_image(root, image) : -RE_MLOCK;
 	for (size_t i = 0; i < root->copies->n && r == 0; i++) {
+		if (root->copies->member[i].left_out)
+			continue;
 		if (copy_look_after(root, i, image) == -RE_GONE)
 			root_provider_free(root_set_take(root->copies, i--));
 	}

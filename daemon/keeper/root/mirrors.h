@@ -26,8 +26,9 @@ int mirrors_create(struct root *root, struct reason *reason);
  * else -errno or -RE_*, with a sentence on errors. */
 int mirrors_open(struct root *root, bool adopt, struct reason *reason);
 
-/* Before an epoch, and now and then: looks at every member, takes back those that can be reached
- * again, and notes which cannot. 0 when all are there and hold the present root and no other, else
+/* Before an epoch, and now and then: looks at every member, brings those in line that can be reached
+ * again, and notes which cannot. A member that refuses writes is away for longer and longer spells
+ * (root_set_note_failure()). 0 when all are there and hold the present root and no other, else
  * -RE_AWAY, told of with vault_trouble(). A vault without mirrors is always ready. */
 int mirrors_ready(struct root *root, struct reason *reason);
 
@@ -37,23 +38,15 @@ void mirrors_explain_away(const struct root *root, struct reason *reason);
 /* An image of the present root in secret memory, from a member that holds it. */
 int mirrors_image(struct root *root, uint8_t ret_image[static ROOT_IMAGE_BYTES]);
 
-/* --- Changes, on an officer's order (mirror_change.c). All are durable on return, and in the audit
- * log. A sentence goes to why where they fail: -RE_REFUSED for what policy forbids, -ENOENT for no
- * such mirror, -errno or -RE_*. */
-
-struct mirror_order {
-	const char *name, *reason;
-	enum mirror_kind kind;
-	const char *place; /* NULL to drop, or to replace the keeper's own */
-	uid_t uid;
+/* What a look at a member finds. */
+struct mirrors_seen {
+	bool there;        /* reachable, and it holds the present root */
+	struct reason why; /* it is not: in words */
 };
 
-int mirror_add_new(struct root *root, const struct mirror_order *order, struct reason *reason);
+/* Looks at every member, and changes nothing: neither on a medium, nor in the database, nor in the
+ * set. What is away stays as the latest mirrors_ready() found it. (mirrors_look.c) */
+void mirrors_look(struct root *root, struct mirrors_seen ret_seen[static ROOT_MEMBERS_MAX]);
 
-/* Overwrites the mirror and forgets it; or, when it has been away for AwayLimit=, gives it up,
- * which stays on record until it is dropped again with the mirror back. */
-int mirror_drop(struct root *root, const struct mirror_order *order, struct reason *reason);
-
-/* A new place instead of the old one, under the same name. The keeper's own can be replaced only
- * when it is lost: away for AwayLimit=; the new one is where the configuration says (Root=). */
-int mirror_replace(struct root *root, const struct mirror_order *order, struct reason *reason);
+/* Whether the open file of a member is still the one at its location: 0, or -errno with words. */
+int mirrors_check_there(struct root *root, size_t i, struct reason *reason);

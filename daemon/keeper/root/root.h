@@ -36,7 +36,8 @@ struct root {
 	/* What slots and database hold, or whether they agree, only a restart can tell: the keeper
 	 * must stop. */
 	bool stuck;
-	bool witness_owed; /* the object folder has not seen this epoch yet: no room, perhaps */
+	bool reminders_owed; /* the object folder has not all reminders of this epoch (reminder.h) */
+	bool witness_owed;   /* the object folder has not seen this epoch yet: no room, perhaps */
 };
 
 /* Of the tree, which must be known. */

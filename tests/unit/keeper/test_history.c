@@ -93,7 +93,7 @@ struct step {
 };
 
 static int mirror_change(struct history *h,
-		int (*change)(struct root *root, const struct mirror_order *order,
+		int (*change)(struct eraser *eraser, const struct mirror_order *order,
 				struct reason *reason))
 {
 	char place[128];
@@ -102,7 +102,7 @@ static int mirror_change(struct history *h,
 			.name = "spare", .kind = MIRROR_FILE, .reason = "test", .place = place};
 
 	snprintf(place, sizeof(place), "%s/spare", h->f.dir);
-	int r = change(&h->f.vault->root, &order, &why);
+	int r = change(&h->f.vault->eraser, &order, &why);
 	if (r == -EEXIST)
 		history_wrong(h, "something is left where a mirror was");
 	return r;
@@ -129,9 +129,9 @@ static int carry_out(struct history *h, const struct step *step)
 		r = bury_rows(h->f.vault->db, 1 + step->name[0] % 7, &more, NULL);
 		return r < 0 ? r : bury_objects(h->f.vault->db, h->f.vault->store, 3, &more, NULL);
 	case ADD:
-		return mirror_change(h, mirror_add_new);
+		return mirror_change(h, mirror_change_add);
 	case DROP:
-		return mirror_change(h, mirror_drop);
+		return mirror_change(h, mirror_change_drop);
 	case ASSIGN:
 		break;
 	}
@@ -452,7 +452,7 @@ static const char *live_through(unsigned seed)
 	char place[128];
 	snprintf(place, sizeof(place), "%s/usb", h->f.dir);
 	order.place = place;
-	assert_int_equal(mirror_add_new(&h->f.vault->root, &order, &why), 0);
+	assert_int_equal(mirror_change_add(&h->f.vault->eraser, &order, &why), 0);
 	for (h->step = 0; h->step < STEPS && !h->wrong; h->step++) {
 		one_step(h);
 		history_check(h);

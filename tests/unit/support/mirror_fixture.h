@@ -2,7 +2,7 @@
  * mirror called usb in a folder of that name. */
 #pragma once
 
-#include "daemon/keeper/root/mirrors.h"
+#include "daemon/keeper/erasure/mirror_change.h"
 #include "tests/unit/support/vault_fixture.h"
 
 #define SCENE_KEEPER_FILE "keeper/root.slots"

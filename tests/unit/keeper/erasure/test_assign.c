@@ -423,7 +423,7 @@ static void test_damaged_and_a_mirror_is_away(void **state)
 	stray_make(vault, &stray);
 	vault_fixture_shell(vault, "mkdir -m 700 $D/usb");
 	snprintf(place, sizeof(place), "%s/usb", vault->dir);
-	assert_int_equal(mirror_add_new(&vault->vault->root, &order, NULL), 0);
+	assert_int_equal(mirror_change_add(&vault->vault->eraser, &order, NULL), 0);
 	assert_int_equal(sqlite3_exec(db_handle(vault->vault->db),
 					 "DELETE FROM node WHERE id = (SELECT max(id) - 1 FROM node"
 					 " WHERE id >> 56 = 5)",

@@ -78,7 +78,7 @@ static void test_replacing(void **state)
 	mirror_fixture_open(&s);
 	vault_fixture_shell(&s.f, "mkdir -m 700 $D/new");
 	struct mirror_order o = mirror_fixture_order(&s, "usb", "new");
-	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), 0);
+	assert_int_equal(mirror_change_replace(&s.f.vault->eraser, &o, &why), 0);
 	assert_int_equal(mirror_fixture_records(&s, SCENE_MIRROR_FILE, &record), -1);
 	assert_int_equal(mirror_fixture_records(&s, "new/root.slots", &record), 1);
 	mirror_fixture_reopen(&s);
@@ -197,7 +197,7 @@ static void test_lost_one_is_found_again(void **state)
 	assert_int_equal(mirrors_ready(&s.f.vault->root, NULL), -RE_AWAY);
 	s.f.now_us += 8 * SCENE_DAY_US;
 	struct mirror_order o = mirror_fixture_order(&s, "usb", "new");
-	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), 0);
+	assert_int_equal(mirror_change_replace(&s.f.vault->eraser, &o, &why), 0);
 	assert_int_equal(mirror_fixture_erase(&s), 0);
 	assert_true(is_given_up(&s, "usb"));
 	vault_fixture_shell(&s.f, "mv $D/away $D/usb");

@@ -69,10 +69,10 @@ static void test_the_own_place_is_lost(void **state)
 	vault_fixture_seal(&s.f, "carol", "carol/call", 10, 1, NULL);
 	assert_int_equal(mirror_fixture_erase(&s), -RE_AWAY);
 	struct mirror_order o = mirror_fixture_order(&s, MIRROR_MAIN, NULL);
-	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), -RE_REFUSED);
+	assert_int_equal(mirror_change_replace(&s.f.vault->eraser, &o, &why), -RE_REFUSED);
 	assert_non_null(strstr(why.text, "AwayLimit"));
 	s.f.now_us += 8 * SCENE_DAY_US;
-	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), 0);
+	assert_int_equal(mirror_change_replace(&s.f.vault->eraser, &o, &why), 0);
 	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
 	mirror_fixture_assert_destroyed(&s);
 	/* What was given up stays on record. */
@@ -80,7 +80,7 @@ static void test_the_own_place_is_lost(void **state)
 	assert_int_equal(mirror_table_find(s.f.vault->db, MIRROR_MAIN, MIRROR_GIVEN_UP, &row), 0);
 	assert_int_equal(row.given_up_epoch, 1);
 	/* A place that is there is not replaced so. */
-	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), -RE_REFUSED);
+	assert_int_equal(mirror_change_replace(&s.f.vault->eraser, &o, &why), -RE_REFUSED);
 	mirror_fixture_close(&s);
 }
 
@@ -115,7 +115,7 @@ static void test_the_only_file_is_removed(void **state)
 			-RE_AWAY); /* seen only now to be away */
 	s.f.now_us += 8 * SCENE_DAY_US;
 	struct mirror_order o = mirror_fixture_order(&s, MIRROR_MAIN, NULL);
-	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), 0);
+	assert_int_equal(mirror_change_replace(&s.f.vault->eraser, &o, &why), 0);
 	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
 	mirror_fixture_assert_destroyed(&s);
 	mirror_fixture_reopen(&s);
@@ -136,7 +136,7 @@ static void test_both_are_removed(void **state)
 	s.f.now_us += 30 * SCENE_DAY_US;
 	assert_int_equal(mirror_fixture_drop(&s, "usb", &why), -RE_REFUSED);
 	struct mirror_order o = mirror_fixture_order(&s, MIRROR_MAIN, NULL);
-	assert_true(mirror_replace(&s.f.vault->root, &o, &why) < 0);
+	assert_true(mirror_change_replace(&s.f.vault->eraser, &o, &why) < 0);
 	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), -RE_AWAY);
 	assert_int_equal(vault_epoch(s.f.vault), 1);
 	mirror_fixture_assert_plays(&s, s.bob);

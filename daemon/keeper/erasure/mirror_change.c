@@ -1,9 +1,9 @@
-/* Changes of the mirrors, on an officer's order: add, drop, replace, give up.
- *
- * Invariants: a medium is on record before it holds a root, and until it was overwritten or an officer
+/* Invariants: a medium is on record before it holds a root, and until it was overwritten or an officer
  * gave it up; each change of the record is one transaction with its audit record; and the set keeps one
  * copy that can be reached at all times. A change that is cut short is cleared up at the next start
  * (mirrors_open()). */
+#include "daemon/keeper/erasure/mirror_change_internal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,37 +17,43 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "daemon/common/config/config_name.h"
+#include "daemon/keeper/erasure/reminder.h"
 #include "daemon/keeper/root/mirror_medium.h"
-#include "daemon/keeper/root/mirrors.h"
-#include "daemon/keeper/root/root_main.h"
 
 /* One change of the table, and its record, in a transaction. */
 
-enum change { CHANGE_ADD, CHANGE_PUT, CHANGE_REMOVE };
-
-static int change_apply(struct root *root, struct mirror_row *row, enum change change)
+static int change_apply(struct root *root, struct mirror_row *row, enum mirror_change change)
 {
 	switch (change) {
-	case CHANGE_ADD:
+	case MIRROR_CHANGE_ADD:
 		return mirror_table_add(root->db, row);
-	case CHANGE_PUT:
+	case MIRROR_CHANGE_PUT:
 		return mirror_table_put(root->db, row);
-	case CHANGE_REMOVE:
+	case MIRROR_CHANGE_REMOVE:
 		break;
 	}
 	return mirror_table_remove(root->db, row->id);
 }
 
-static int change_record(struct root *root, struct mirror_row *row, enum change change,
+int mirror_change_write(struct root *root, struct mirror_row *row, enum mirror_change change,
 		const struct mirror_order *order, const char *action)
 {
 	const struct audit_actor actor = {order->uid, order->reason};
+	int r = change_apply(root, row, change);
+
+	return r < 0 ? r
+		     : audit_log_append(&root->audit, &actor, action, row->name, root_epoch(root));
+}
+
+static int change_record_owed(struct root *root, struct mirror_row *row, enum mirror_change change,
+		const struct mirror_order *order, const char *action, bool owed)
+{
 	int r = db_begin(root->db);
 
 	if (r == 0)
-		r = change_apply(root, row, change);
-	if (r == 0)
-		r = audit_log_append(&root->audit, &actor, action, row->name, root_epoch(root));
+		r = mirror_change_write(root, row, change, order, action);
+	if (r == 0 && owed)
+		r = mirror_table_set_changed(root->db, root_epoch(root));
 	if (r == 0)
 		r = db_commit(root->db);
 	if (r < 0) {
@@ -57,6 +63,20 @@ static int change_record(struct root *root, struct mirror_row *row, enum change 
 	notices_tell(root->notices, LOG_NOTICE, EVENT_PLAIN, NULL, "%s: %s (%s), by uid %u", action,
 			row->name, row->location, (unsigned)order->uid);
 	return 0;
+}
+
+static int change_record(struct root *root, struct mirror_row *row, enum mirror_change change,
+		const struct mirror_order *order, const char *action)
+{
+	return change_record_owed(root, row, change, order, action, false);
+}
+
+/* What was taken out of the set is of the past as soon as there is an epoch after it. Where there can
+ * be none now, it stays owed. */
+static void change_make_epoch(struct eraser *eraser)
+{
+	if (!eraser->root->stuck)
+		(void)erasure_retry(eraser, NULL);
 }
 
 static size_t copies_index_of(const struct root *root, int64_t id)
@@ -116,7 +136,7 @@ static int order_check_new(
 }
 
 /* The present root goes into the fresh place. */
-static int medium_put_root(struct root *root, struct root_provider *provider)
+int mirror_change_put_root(struct root *root, struct root_provider *provider)
 {
 	_cleanup_secret_ uint8_t *image = secret_new(ROOT_IMAGE_BYTES);
 	struct root_member member = {.assurance = provider->assurance, .provider = provider};
@@ -142,30 +162,73 @@ static bool medium_is_too_weak(const struct root *root, const struct root_provid
 	return required && root_assurance_rank(provider->assurance) < root_assurance_rank(required);
 }
 
+struct admission {
+	struct root *root;
+	struct mirror_row *row;
+};
+
+static int admission_note(void *context)
+{
+	struct admission *admission = context;
+
+	admission->row->state = MIRROR_UNSETTLED;
+	return mirror_table_put(admission->root->db, admission->row);
+}
+
+/* No epoch can be made. */
+static int change_admit_with_reminder(struct root *root, struct mirror_row *row)
+{
+	struct admission admission = {root, row};
+	int r = db_begin(root->db);
+
+	if (r == 0)
+		r = admission_note(&admission);
+	if (r == 0)
+		r = mirror_table_set_changed(root->db, root_epoch(root));
+	if (r == 0)
+		r = db_commit(root->db);
+	if (r < 0)
+		db_rollback(root->db);
+	return r < 0 ? r : reminder_keep_mirror(root, row);
+}
+
+/* From now on no database opens that does not know of the mirror; so it may hold the root. */
+static int change_admit(struct eraser *eraser, struct mirror_row *row)
+{
+	struct admission admission = {eraser->root, row};
+	int r = erasure_change_epoch(eraser, admission_note, &admission, NULL);
+
+	if (r == 0 || eraser->root->stuck)
+		return r;
+	return change_admit_with_reminder(eraser->root, row);
+}
+
 /* The place is made, filled and relied on; or it is gone again; or, where that failed, it is a
  * member that is away. */
-static int change_settle_new(struct root *root, struct mirror_row *row,
+static int change_settle_new(struct eraser *eraser, struct mirror_row *row,
 		const struct mirror_order *order, struct reason *reason)
 {
+	struct root *root = eraser->root;
 	struct reason why_left = {""};
 	struct root_provider *provider = NULL;
 	int r = mirror_medium_create(root, row, reason, &provider);
 
 	if (r < 0) {
-		(void)change_record(root, row, CHANGE_REMOVE, order, "root mirror not added");
+		(void)change_record(
+				root, row, MIRROR_CHANGE_REMOVE, order, "root mirror not added");
 		return r;
 	}
 	if (medium_is_too_weak(root, provider))
 		r = reason_set(reason, -RE_REFUSED, "its assurance is %s; RequireAssurance=%s",
 				provider->assurance, root->settings.require_assurance);
 	if (r == 0)
-		r = mirror_medium_note(root, row, MIRROR_UNSETTLED);
+		r = change_admit(eraser, row);
 	if (r == 0)
-		r = medium_put_root(root, provider);
+		r = mirror_change_put_root(root, provider);
 	if (r == 0) {
 		row->state = MIRROR_IN_USE;
 		snprintf(row->assurance, sizeof(row->assurance), "%s", provider->assurance);
-		r = change_record(root, row, CHANGE_PUT, order, "root mirror in use");
+		r = change_record(root, row, MIRROR_CHANGE_PUT, order, "root mirror in use");
 	}
 	if (r == 0)
 		r = copies_append(root, row, provider, &(struct reason){""});
@@ -173,14 +236,17 @@ static int change_settle_new(struct root *root, struct mirror_row *row,
 		return 0;
 	root_provider_free(provider);
 	if (mirror_medium_retire(root, row, &why_left) == 0)
-		(void)change_record(root, row, CHANGE_REMOVE, order, "root mirror not added");
+		(void)change_record(
+				root, row, MIRROR_CHANGE_REMOVE, order, "root mirror not added");
 	else if (row->state != MIRROR_EMPTY && copies_append(root, row, NULL, &why_left) < 0)
 		root->stuck = true;
 	return r;
 }
 
-int mirror_add_new(struct root *root, const struct mirror_order *order, struct reason *reason)
+int mirror_change_add(
+		struct eraser *eraser, const struct mirror_order *order, struct reason *reason)
 {
+	struct root *root = eraser->root;
 	struct mirror_row row = {.kind = order->kind,
 			.state = MIRROR_EMPTY,
 			.assurance = "file",
@@ -197,35 +263,41 @@ int mirror_add_new(struct root *root, const struct mirror_order *order, struct r
 		return r;
 	snprintf(row.name, sizeof(row.name), "%s", order->name);
 	snprintf(row.location, sizeof(row.location), "%s", order->place);
-	r = change_record(root, &row, CHANGE_ADD, order, "add root mirror");
+	r = change_record(root, &row, MIRROR_CHANGE_ADD, order, "add root mirror");
 	if (r == 0)
-		r = change_settle_new(root, &row, order, reason);
+		r = change_settle_new(eraser, &row, order, reason);
 	return r;
 }
 
 /* Dropping. */
 
 /* The mirror is there: on record as unsettled, overwritten, removed, forgotten. */
-static int change_overwrite(struct root *root, struct mirror_row *row,
+static int change_overwrite(struct eraser *eraser, struct mirror_row *row,
 		const struct mirror_order *order, struct reason *reason)
 {
+	struct root *root = eraser->root;
 	size_t i = copies_index_of(root, row->id);
 
 	row->state = MIRROR_UNSETTLED;
-	int r = change_record(root, row, CHANGE_PUT, order, "drop root mirror");
+	int r = change_record(root, row, MIRROR_CHANGE_PUT, order, "drop root mirror");
 	if (r < 0)
 		return r;
 	if (i < root->copies->n)
 		root_provider_free(root_set_take(root->copies, i));
 	r = mirror_medium_retire(root, row, reason);
 	if (r == 0)
-		return change_record(root, row, CHANGE_REMOVE, order, "root mirror overwritten");
+		r = change_record_owed(root, row, MIRROR_CHANGE_REMOVE, order,
+				"root mirror overwritten", true);
+	if (r == 0) {
+		change_make_epoch(eraser);
+		return 0;
+	}
 	if (row->state != MIRROR_EMPTY && copies_append(root, row, NULL, reason) < 0)
 		root->stuck = true;
 	return r;
 }
 
-static int away_check_limit(
+int mirror_change_check_limit(
 		const struct root *root, const struct root_member *member, struct reason *reason)
 {
 	int64_t limit_us = root->settings.away_limit_us;
@@ -239,25 +311,29 @@ static int away_check_limit(
 			member->name, member->why_away.text, left_us / (3600 * US_PER_S) + 1);
 }
 
-static int change_give_up(struct root *root, size_t i, struct mirror_row *row,
+static int change_give_up(struct eraser *eraser, size_t i, struct mirror_row *row,
 		const struct mirror_order *order, struct reason *reason)
 {
-	int r = away_check_limit(root, &root->copies->member[i], reason);
+	struct root *root = eraser->root;
+	int r = mirror_change_check_limit(root, &root->copies->member[i], reason);
 
 	if (r < 0)
 		return r;
 	row->state = MIRROR_GIVEN_UP;
 	row->given_up_us = clock_now_us(&root->clock);
 	row->given_up_epoch = root_epoch(root);
-	r = change_record(root, row, CHANGE_PUT, order, "give up root mirror");
-	if (r == 0)
-		(void)root_set_take(root->copies, i);
-	return r;
+	r = change_record_owed(root, row, MIRROR_CHANGE_PUT, order, "give up root mirror", true);
+	if (r < 0)
+		return r;
+	(void)root_set_take(root->copies, i);
+	change_make_epoch(eraser);
+	return 0;
 }
 
-static int change_drop(struct root *root, size_t i, const struct mirror_order *order,
+static int change_drop(struct eraser *eraser, size_t i, const struct mirror_order *order,
 		struct reason *reason)
 {
+	struct root *root = eraser->root;
 	const struct root_member *member = &root->copies->member[i];
 	struct mirror_row row;
 	int r = mirror_table_by_id(root->db, member->id, &row);
@@ -268,8 +344,8 @@ static int change_drop(struct root *root, size_t i, const struct mirror_order *o
 		return reason_set(reason, -RE_REFUSED,
 				"no other place of the root than %s can be reached", member->name);
 	if (!member->provider)
-		return change_give_up(root, i, &row, order, reason);
-	return change_overwrite(root, &row, order, reason);
+		return change_give_up(eraser, i, &row, order, reason);
+	return change_overwrite(eraser, &row, order, reason);
 }
 
 /* The oldest of that name: the other is what replaces it. */
@@ -322,8 +398,10 @@ static int given_up_find(struct root *root, const char *name, struct mirror_row 
 
 /* A copy that was given up and is back goes before one in use under the same name: that may have
  * replaced it, and must not be taken for it. */
-int mirror_drop(struct root *root, const struct mirror_order *order, struct reason *reason)
+int mirror_change_drop(
+		struct eraser *eraser, const struct mirror_order *order, struct reason *reason)
 {
+	struct root *root = eraser->root;
 	struct reason absent = {""};
 	struct mirror_row row;
 	bool back;
@@ -338,21 +416,23 @@ int mirror_drop(struct root *root, const struct mirror_order *order, struct reas
 	if (r < 0 && r != -ENOENT)
 		return r;
 	if (!back && i < root->copies->n)
-		return change_drop(root, i, order, reason);
+		return change_drop(eraser, i, order, reason);
 	if (!back)
 		return r < 0 ? reason_set(reason, r, "there is no root mirror %s", order->name)
 			     : reason_set(reason, -RE_REFUSED, "%s", absent.text);
 	r = mirror_medium_retire(root, &row, reason);
 	if (r == 0)
-		r = change_record(root, &row, CHANGE_REMOVE, order, "root mirror overwritten");
+		r = change_record(
+				root, &row, MIRROR_CHANGE_REMOVE, order, "root mirror overwritten");
 	return r;
 }
 
 /* Replacing. */
 
 static int change_replace_mirror(
-		struct root *root, const struct mirror_order *order, struct reason *reason)
+		struct eraser *eraser, const struct mirror_order *order, struct reason *reason)
 {
+	struct root *root = eraser->root;
 	size_t i = copies_find(root, order->name);
 	struct mirror_row row = {.kind = order->kind,
 			.state = MIRROR_EMPTY,
@@ -363,70 +443,23 @@ static int change_replace_mirror(
 		return reason_set(reason, -ENOENT, "there is no root mirror %s", order->name);
 	int r = root->copies->member[i].provider
 				? 0
-				: away_check_limit(root, &root->copies->member[i], reason);
+				: mirror_change_check_limit(root, &root->copies->member[i], reason);
 	if (r == 0)
 		r = order_check_new(root, order, reason);
 	if (r < 0)
 		return r;
 	snprintf(row.name, sizeof(row.name), "%s", order->name);
 	snprintf(row.location, sizeof(row.location), "%s", order->place);
-	r = change_record(root, &row, CHANGE_ADD, order, "replace root mirror");
+	r = change_record(root, &row, MIRROR_CHANGE_ADD, order, "replace root mirror");
 	if (r == 0)
-		r = change_settle_new(root, &row, order, reason);
-	return r < 0 ? r : change_drop(root, i, order, reason);
+		r = change_settle_new(eraser, &row, order, reason);
+	return r < 0 ? r : change_drop(eraser, i, order, reason);
 }
 
-/* It is on record that the keeper's own place was not overwritten. */
-static int main_give_up(struct root *root, const struct mirror_order *order)
+int mirror_change_replace(
+		struct eraser *eraser, const struct mirror_order *order, struct reason *reason)
 {
-	struct mirror_row row = {.name = MIRROR_MAIN,
-			.kind = root_main_is_file(root) ? MIRROR_FILE : MIRROR_TPM2,
-			.state = MIRROR_GIVEN_UP,
-			.added_us = clock_now_us(&root->clock),
-			.given_up_us = clock_now_us(&root->clock),
-			.given_up_epoch = root_epoch(root)};
-	struct mirror_row before;
-	int r = mirror_table_find(root->db, MIRROR_MAIN, MIRROR_GIVEN_UP, &before);
-
-	if (r == 0 && before.given_up_epoch == row.given_up_epoch)
-		return 0; /* an attempt that was cut short */
-	if (r < 0 && r != -ENOENT)
-		return r;
-	snprintf(row.location, sizeof(row.location), "%s", root->settings.keeper_dir);
-	snprintf(row.assurance, sizeof(row.assurance), "%s", root->copies->member[0].assurance);
-	return change_record(root, &row, CHANGE_ADD, order, "give up root");
-}
-
-static int main_replace(struct root *root, const struct mirror_order *order, struct reason *reason)
-{
-	struct root_provider *provider = NULL;
-
-	if (root->copies->member[0].provider)
-		return reason_set(reason, -RE_REFUSED,
-				"the keeper's own place is there; to move it, change Root= and run "
-				"recseal-keeper --move-root");
-	if (root_set_present(root->copies) == 0)
-		return reason_set(reason, -RE_REFUSED, "no place of the root can be reached");
-	int r = away_check_limit(root, &root->copies->member[0], reason);
-	if (r == 0)
-		r = main_give_up(root, order);
-	if (r == 0)
-		r = root_main_abandon(root);
-	if (r == 0)
-		r = root_main_create(root, &provider, reason);
-	if (r == 0)
-		r = medium_put_root(root, provider);
-	if (r < 0) {
-		root_provider_free(provider);
-		return r;
-	}
-	root_set_regain(root->copies, MIRROR_OF_OWN, provider);
-	(void)mirrors_ready(root, NULL); /* who is away shows below */
-	return 0;
-}
-
-int mirror_replace(struct root *root, const struct mirror_order *order, struct reason *reason)
-{
+	struct root *root = eraser->root;
 	bool own = strcmp(order->name, MIRROR_MAIN) == 0;
 
 	reason_clear(reason);
@@ -437,5 +470,6 @@ int mirror_replace(struct root *root, const struct mirror_order *order, struct r
 				"TpmDevice=)");
 	if (!own && !order->place)
 		return reason_set(reason, -RE_REFUSED, "say where the new place is");
-	return own ? main_replace(root, order, reason) : change_replace_mirror(root, order, reason);
+	return own ? mirror_change_replace_main(eraser, order, reason)
+		   : change_replace_mirror(eraser, order, reason);
 }
