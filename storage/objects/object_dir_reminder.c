@@ -26,7 +26,7 @@ static void reminder_name(uint64_t epoch, const uint8_t tag[static OBJECT_STORE_
 }
 
 /* Exactly a name that reminder_name() makes. */
-static bool reminder_parse(const char *name, uint64_t *ret_epoch)
+static bool reminder_read_name(const char *name, uint64_t *ret_epoch)
 {
 	uint8_t tag[OBJECT_STORE_TAG_BYTES];
 	char hex[TAG_CHARS + 1], expected[REMINDER_BYTES];
@@ -79,7 +79,7 @@ int object_dir_reminder_each(
 		return -errno;
 	while (r == 0 && (entry = readdir(entries))) {
 		uint64_t of;
-		if (reminder_parse(entry->d_name, &of) && of == epoch)
+		if (reminder_read_name(entry->d_name, &of) && of == epoch)
 			r = reminder_read(dir, entry->d_name, visit, context);
 	}
 	return r;
@@ -96,7 +96,7 @@ int object_dir_reminder_expire(struct object_store *store, uint64_t epoch)
 		return -errno;
 	while (r == 0 && (entry = readdir(entries))) {
 		uint64_t of;
-		if (reminder_parse(entry->d_name, &of) && of < epoch)
+		if (reminder_read_name(entry->d_name, &of) && of < epoch)
 			r = durable_unlink(dir->fd, entry->d_name);
 	}
 	return r;

@@ -7,6 +7,7 @@
 
 #define SCENE_KEEPER_FILE "keeper/root.slots"
 #define SCENE_MIRROR_FILE "usb/root.slots"
+#define SCENE_EPOCH       2 /* the mirror has made one */
 #define SCENE_DAY_US      (24 * 3600 * INT64_C(1000000))
 
 struct mirror_fixture {

@@ -17,7 +17,7 @@
 #include "base/error.h"
 #include "daemon/keeper/erasure/assign.h"
 #include "daemon/keeper/keys/keytree.h"
-#include "daemon/keeper/root/mirrors.h"
+#include "daemon/keeper/erasure/mirror_change.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/recordings.h"
 #include "storage/tables/db_internal.h"

@@ -44,7 +44,7 @@ static void test_away_and_back(void **state)
 	assert_int_equal(mirror_fixture_erase(&s), -RE_AWAY);
 	assert_int_equal(vault_fixture_state(&s.f, s.alice), RECORDING_PENDING);
 	assert_non_null(strstr(s.f.vault->notices.problem.text, "usb"));
-	assert_int_equal(vault_epoch(s.f.vault), 1);
+	assert_int_equal(vault_epoch(s.f.vault), SCENE_EPOCH);
 	/* Nothing changes while it is away, or over a restart. */
 	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), -RE_AWAY);
 	mirror_fixture_reopen(&s);
@@ -78,7 +78,7 @@ static void test_the_own_place_is_lost(void **state)
 	/* What was given up stays on record. */
 	struct mirror_row row;
 	assert_int_equal(mirror_table_find(s.f.vault->db, MIRROR_MAIN, MIRROR_GIVEN_UP, &row), 0);
-	assert_int_equal(row.given_up_epoch, 1);
+	assert_int_equal(row.given_up_epoch, SCENE_EPOCH);
 	/* A place that is there is not replaced so. */
 	assert_int_equal(mirror_change_replace(&s.f.vault->eraser, &o, &why), -RE_REFUSED);
 	mirror_fixture_close(&s);
@@ -138,7 +138,7 @@ static void test_both_are_removed(void **state)
 	struct mirror_order o = mirror_fixture_order(&s, MIRROR_MAIN, NULL);
 	assert_true(mirror_change_replace(&s.f.vault->eraser, &o, &why) < 0);
 	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), -RE_AWAY);
-	assert_int_equal(vault_epoch(s.f.vault), 1);
+	assert_int_equal(vault_epoch(s.f.vault), SCENE_EPOCH);
 	mirror_fixture_assert_plays(&s, s.bob);
 	vault_fixture_shell(&s.f, "mv $D/away $D/usb; mv $D/lost $D/keeper/root.slots");
 	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
