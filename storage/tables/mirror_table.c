@@ -170,6 +170,32 @@ int mirror_table_get_changed(struct db *db, uint64_t *ret_epoch)
 	return 0;
 }
 
+int mirror_table_any_given_up(struct db *db, uint64_t epoch)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT 1 FROM mirror WHERE state = ? AND given_up_epoch = ?",
+			"ii", (int64_t)MIRROR_GIVEN_UP, (int64_t)epoch);
+
+	return r < 0 ? r : db_next(db, q);
+}
+
+int mirror_table_postpone_given_up(struct db *db, uint64_t epoch)
+{
+	return db_run(db,
+			"UPDATE mirror SET given_up_epoch = ? WHERE state = ? AND given_up_epoch = ?",
+			"iii", (int64_t)epoch + 1, (int64_t)MIRROR_GIVEN_UP, (int64_t)epoch);
+}
+
+int mirror_table_close_groups(struct db *db)
+{
+	return db_run(db,
+			"INSERT INTO mirror_note(id, main_away_us, group_floor)"
+			" SELECT 1, 0, ifnull(max(seq), 0) FROM sqlite_sequence"
+			" WHERE name = 'expiry_group'"
+			" ON CONFLICT (id) DO UPDATE SET group_floor = excluded.group_floor",
+			"");
+}
+
 int mirror_table_set_void(struct db *db, const uint8_t *digest)
 {
 	return db_run(db,

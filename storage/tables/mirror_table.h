@@ -57,6 +57,14 @@ int mirror_table_set_main_away(struct db *db, int64_t away_us);
 int mirror_table_set_changed(struct db *db, uint64_t epoch);
 int mirror_table_get_changed(struct db *db, uint64_t *ret_epoch);
 
+/* Whether a copy was given up that holds the root of this epoch: 1, 0. */
+int mirror_table_any_given_up(struct db *db, uint64_t epoch);
+/* The fresh keys that keep it from what is sealed later could not be made: it counts as of the next
+ * epoch, which tries that again. */
+int mirror_table_postpone_given_up(struct db *db, uint64_t epoch);
+/* No expiry group that there is takes a new member any more. */
+int mirror_table_close_groups(struct db *db);
+
 /* The top digest (struct root_record) of a stage that was given up while a member was away: should
  * it come back with the root of that stage, that one is void. NULL: none. get: 1, or 0 for none. */
 int mirror_table_set_void(struct db *db, const uint8_t *digest);

@@ -106,7 +106,10 @@ static const char *const schema[] = {
 		"CREATE TABLE mirror_note(id INTEGER PRIMARY KEY CHECK (id = 1),"
 		" main_away_us INTEGER NOT NULL, void_top BLOB,"
 		/* The epoch in which places of the root changed last: the next one is owed. */
-		" changed_epoch INTEGER NOT NULL DEFAULT 0)",
+		" changed_epoch INTEGER NOT NULL DEFAULT 0,"
+		/* Groups up to this id take no new members: a copy of the root that was given up
+		 * opens their keys. */
+		" group_floor INTEGER NOT NULL DEFAULT 0)",
 
 		"CREATE TABLE former_place(account INTEGER NOT NULL, grp INTEGER NOT NULL,"
 		" recording INTEGER NOT NULL, PRIMARY KEY (account, grp, recording)) WITHOUT ROWID",

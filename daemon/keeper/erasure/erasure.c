@@ -45,8 +45,23 @@ static int order_note(struct eraser *eraser, const struct erasure_order *order, 
 	return r;
 }
 
+/* A copy of this root was given up. With the keys it opens it would open also what is sealed under them
+ * later, so every account gets a fresh key, and new groups for what comes; or, where a damaged key
+ * makes that impossible, the next epoch has to do it (all == false). */
+static int erasure_shut_out(struct root *root, bool all, struct victims *victims)
+{
+	int given_up = mirror_table_any_given_up(root->db, root_epoch(root));
+
+	if (given_up <= 0)
+		return given_up;
+	if (!all)
+		return mirror_table_postpone_given_up(root->db, root_epoch(root));
+	int r = erasure_notes_collect_accounts(root->db, victims);
+	return r < 0 ? r : mirror_table_close_groups(root->db);
+}
+
 /* One transaction: notes the new items, and stages the tree without all that is noted. */
-static int erasure_stage(struct eraser *eraser, const struct erasure_order *order,
+static int erasure_stage_once(struct eraser *eraser, const struct erasure_order *order, bool all,
 		struct victims *victims, struct root_record **ret_next, size_t *refused,
 		struct reason *reason)
 {
@@ -54,10 +69,14 @@ static int erasure_stage(struct eraser *eraser, const struct erasure_order *orde
 	struct root_record *next = NULL;
 	int r = db_begin(db);
 
+	*refused = 0;
+
 	if (r == 0)
 		r = order_note(eraser, order, refused, reason);
 	if (r == 0)
 		r = erasure_notes_collect(db, victims, reason);
+	if (r == 0)
+		r = erasure_shut_out(eraser->root, all, victims);
 	if (r == 0)
 		r = epoch_stage(eraser->root, victims->paths, victims->count, &next);
 	if (r == 0)
@@ -69,6 +88,53 @@ static int erasure_stage(struct eraser *eraser, const struct erasure_order *orde
 	}
 	*ret_next = next;
 	return 0;
+}
+
+/* What lies beside the victims has to be sealed again under fresh keys, so it must open. The erasure
+ * does not give it up: a copy of the database made since the last erasure may have it whole, and
+ * would be of no use after this one. */
+static void erasure_explain_damage(const struct root *root, struct reason *reason)
+{
+	uint64_t damaged;
+	enum keytree_damage damage = keytree_damaged(root->tree, &damaged);
+	char node[64];
+
+	key_path_node_describe(damaged, node, sizeof(node));
+	switch (damage) {
+	case KEYTREE_WHOLE:
+		reason_set(reason, 0, "the erasure cannot be staged: %s", error_text(-RE_CORRUPT));
+		break;
+	case KEYTREE_NODE:
+		reason_set(reason, 0,
+				"the key of %s in keeper.db is damaged: nothing beside it can be erased "
+				"until keeper.db is restored from a copy made after the last erasure",
+				node);
+		break;
+	case KEYTREE_CHILDREN:
+		reason_set(reason, 0,
+				"keys right below %s in keeper.db are damaged: nothing there can be erased "
+				"until keeper.db is restored from a copy made after the last erasure",
+				node);
+		break;
+	}
+}
+
+static int erasure_stage(struct eraser *eraser, const struct erasure_order *order,
+		struct victims *victims, struct root_record **ret_next, size_t *refused,
+		struct reason *reason)
+{
+	int r = erasure_stage_once(eraser, order, true, victims, ret_next, refused, reason);
+
+	if (r != -RE_CORRUPT || !victims->rekeys_all)
+		return r;
+	erasure_explain_damage(eraser->root, reason);
+	notices_keep_problem(eraser->root->notices,
+			"what is sealed from now on can still be opened with a copy of the root that was "
+			"given up: %s",
+			reason_text(reason, r));
+	reason_clear(reason);
+	erasure_notes_free(victims);
+	return erasure_stage_once(eraser, order, false, victims, ret_next, refused, reason);
 }
 
 /* The slots were not changed: the stage is void. The notes stay, and the erasure is tried again
@@ -104,35 +170,6 @@ static int order_note_only(
 	if (r < 0)
 		db_rollback(db);
 	return r;
-}
-
-/* What lies beside the victims has to be sealed again under fresh keys, so it must open. The erasure
- * does not give it up: a copy of the database made since the last erasure may have it whole, and
- * would be of no use after this one. */
-static void erasure_explain_damage(const struct root *root, struct reason *reason)
-{
-	uint64_t damaged;
-	enum keytree_damage damage = keytree_damaged(root->tree, &damaged);
-	char node[64];
-
-	key_path_node_describe(damaged, node, sizeof(node));
-	switch (damage) {
-	case KEYTREE_WHOLE:
-		reason_set(reason, 0, "the erasure cannot be staged: %s", error_text(-RE_CORRUPT));
-		break;
-	case KEYTREE_NODE:
-		reason_set(reason, 0,
-				"the key of %s in keeper.db is damaged: nothing beside it can be erased "
-				"until keeper.db is restored from a copy made after the last erasure",
-				node);
-		break;
-	case KEYTREE_CHILDREN:
-		reason_set(reason, 0,
-				"keys right below %s in keeper.db are damaged: nothing there can be erased "
-				"until keeper.db is restored from a copy made after the last erasure",
-				node);
-		break;
-	}
 }
 
 /* Step 5, and what is said about it. */

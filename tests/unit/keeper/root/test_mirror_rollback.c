@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "daemon/keeper/erasure/erasure.h"
+#include "daemon/keeper/erasure/reminder.h"
 
 #define SAVE    "rm -rf $D/save && mkdir $D/save && cp -a $D/keeper/keeper.db* $D/save/"
 #define RESTORE "rm -f $D/keeper/keeper.db* && cp -a $D/save/keeper.db* $D/keeper/"
@@ -159,6 +160,46 @@ static void order_while_away(struct mirror_fixture *s)
 	save(s);
 	assert_int_equal(mirror_fixture_erase(s), -RE_AWAY);
 	assert_int_equal(vault_fixture_state(&s->f, s->alice), RECORDING_PENDING);
+}
+
+/* Negative control: without its reminder each is forgotten. */
+static bool no_reminders;
+
+int __real_reminder_keep_orders(struct root *root, const struct erasure_item *items, size_t n);
+int __wrap_reminder_keep_orders(struct root *root, const struct erasure_item *items, size_t n);
+int __wrap_reminder_keep_orders(struct root *root, const struct erasure_item *items, size_t n)
+{
+	return no_reminders ? 0 : __real_reminder_keep_orders(root, items, n);
+}
+
+int __real_reminder_keep_mirror(struct root *root, const struct mirror_row *row);
+int __wrap_reminder_keep_mirror(struct root *root, const struct mirror_row *row);
+int __wrap_reminder_keep_mirror(struct root *root, const struct mirror_row *row)
+{
+	return no_reminders ? 0 : __real_reminder_keep_mirror(root, row);
+}
+
+static void test_without_reminders(void **state)
+{
+	struct mirror_fixture s;
+
+	no_reminders = true;
+	order_while_away(&s);
+	assert_int_equal(restore(&s, NULL), 0);
+	assert_int_equal(vault_fixture_state(&s.f, s.alice), RECORDING_SEALED);
+	mirror_fixture_close(&s);
+	mirror_fixture_open(&s);
+	vault_fixture_shell(&s.f, "mkdir -m 700 $D/second");
+	mirror_goes_away(&s);
+	save(&s);
+	assert_int_equal(add_second(&s), 0);
+	assert_int_equal(restore(&s, NULL), 0);
+	vault_fixture_shell(&s.f, "mv $D/away $D/usb");
+	assert_int_equal(mirror_fixture_erase(&s), 0);
+	mirror_fixture_assert_destroyed(&s);
+	assert_true(mirror_fixture_holds_old(&s, "second/root.slots"));
+	mirror_fixture_close(&s);
+	no_reminders = false;
 }
 
 static void test_an_order_that_waits_is_not_forgotten(void **state)
@@ -326,6 +367,7 @@ int main(void)
 			cmocka_unit_test(test_every_change_is_an_epoch),
 			cmocka_unit_test(test_the_newest_database_opens),
 			cmocka_unit_test(test_an_order_that_waits_is_not_forgotten),
+			cmocka_unit_test(test_without_reminders),
 			cmocka_unit_test(test_reminders_end_with_the_epoch),
 			cmocka_unit_test(test_an_order_about_what_is_not_there),
 			cmocka_unit_test(test_forged_and_damaged_reminders),
