@@ -118,7 +118,8 @@ static const char examples_shred_recording[] =
 
 static const char help_root_show[] =
 		"Looks at every place that holds the root, and shows it: the keeper's own (main),\n"
-		"its mirrors, and copies that were given up without being overwritten.\n";
+		"its mirrors, and copies that were given up without being overwritten. It only\n"
+		"looks: a mirror that is back is brought in line by the keeper within seconds.\n";
 static const char examples_root_show[] = "  recsealctl root show\n";
 
 static const char help_root_test[] =
@@ -148,8 +149,9 @@ static const char help_root_drop[] =
 		"\n"
 		"A mirror that cannot be reached is given up once it has been away for AwayLimit=\n"
 		"(7 days): its copy is not overwritten, every shred says so, and the mirror stays\n"
-		"on record. When it is back, drop it again: then its copy is overwritten. If a\n"
-		"mirror in use has the same name, the one that was given up goes first.\n";
+		"on record. It opens what was sealed until then, and nothing later. When it is\n"
+		"back, drop it again: then its copy is overwritten. If a mirror in use has the\n"
+		"same name, the one that was given up goes first.\n";
 static const char examples_root_drop[] = "  recsealctl root drop safe --reason 'disk is retired'\n";
 
 const struct command command_table[] = {
