@@ -34,7 +34,15 @@
 #define KILLED_AT 90 /* operations on the media, at most, before a process ends */
 
 /* The mutants: what the keeper forgets to do. */
-static enum mutant { SOUND, NO_FORMER_PLACE, NO_TALLY, NO_OVERWRITING, NO_RETIRING } mutant;
+static enum mutant {
+	SOUND,
+	NO_FORMER_PLACE,
+	NO_TALLY,
+	NO_OVERWRITING,
+	NO_RETIRING,
+	NO_REMINDERS,
+	NO_EPOCHS
+} mutant;
 
 int __real_former_node_add(struct db *db, const void *place);
 int __wrap_former_node_add(struct db *db, const void *place);
@@ -75,6 +83,32 @@ int __wrap_mirror_medium_retire(struct root *root, struct mirror_row *row, struc
 int __wrap_mirror_medium_retire(struct root *root, struct mirror_row *row, struct reason *reason)
 {
 	return mutant == NO_RETIRING ? 0 : __real_mirror_medium_retire(root, row, reason);
+}
+
+int __real_object_store_reminder_each(
+		struct object_store *store, uint64_t epoch, object_reminder visit, void *context);
+int __wrap_object_store_reminder_each(
+		struct object_store *store, uint64_t epoch, object_reminder visit, void *context);
+int __wrap_object_store_reminder_each(
+		struct object_store *store, uint64_t epoch, object_reminder visit, void *context)
+{
+	return mutant == NO_REMINDERS
+			       ? 0
+			       : __real_object_store_reminder_each(store, epoch, visit, context);
+}
+
+int __real_erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *context), void *context,
+		struct reason *reason);
+int __wrap_erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *context), void *context,
+		struct reason *reason);
+int __wrap_erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *context), void *context,
+		struct reason *reason)
+{
+	if (mutant != NO_EPOCHS)
+		return __real_erasure_change_epoch(eraser, prepare, context, reason);
+	assert_int_equal(db_begin(eraser->root->db), 0);
+	assert_int_equal(prepare(context), 0);
+	return db_commit(eraser->root->db);
 }
 
 static unsigned roll(struct history *h, unsigned n)
@@ -372,7 +406,7 @@ static void one_step(struct history *h)
 	const struct step retry = {.kind = RETRY},
 			  bury = {.kind = BURY, .name = {(char)roll(h, 100)}};
 
-	switch (roll(h, 13)) {
+	switch (roll(h, 15)) {
 	case 0:
 	case 1:
 	case 2:
@@ -402,6 +436,12 @@ static void one_step(struct history *h)
 		break;
 	case 11:
 		change_mirrors(h);
+		break;
+	case 12:
+		history_save(h);
+		break;
+	case 13:
+		history_put_back(h);
 		break;
 	default:
 		do_step(h, &bury);
@@ -479,7 +519,7 @@ static void test_random_histories(void **state)
 /* That the histories can tell. */
 static void test_mutants_are_seen(void **state)
 {
-	for (unsigned i = NO_FORMER_PLACE; i <= NO_RETIRING; i++) {
+	for (unsigned i = NO_FORMER_PLACE; i <= NO_EPOCHS; i++) {
 		unsigned seed = 1;
 		mutant = (enum mutant)i;
 		while (seed < 20 && !live_through(seed))
