@@ -13,9 +13,9 @@ int mirror_change_write(struct root *root, struct mirror_row *row, enum mirror_c
 int mirror_change_check_limit(
 		const struct root *root, const struct root_member *member, struct reason *reason);
 
-/* The present root goes into a place that is no member yet. */
+/* Writes the present root into a fresh medium. */
 int mirror_change_put_root(struct root *root, struct root_provider *provider);
 
-/* mirror_change_replace() of the keeper's own. */
+/* mirror_change_replace() of the main copy. */
 int mirror_change_replace_main(
 		struct eraser *eraser, const struct mirror_order *order, struct reason *reason);

@@ -1,4 +1,4 @@
-/* Replacing the keeper's own place of the root, when it is lost. */
+/* Replacing the main copy of the root, when it is lost. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "daemon/keeper/erasure/mirror_change_internal.h"
 #include "daemon/keeper/root/root_main.h"
 
-/* The giving up of the keeper's own place, to be noted in the transaction that stages the epoch. */
+/* The giving up of the main copy, to be noted in the transaction that stages the epoch. */
 struct giving_up {
 	struct root *root;
 	const struct mirror_order *order;
@@ -33,8 +33,8 @@ static int main_find_given_up(const struct root *root, uint64_t *ret_epoch)
 	return row.given_up_us >= root->copies->member[0].away_us;
 }
 
-/* An epoch without the keeper's own place, and with the record that it was not overwritten: only
- * then may another take its place. */
+/* An epoch without the main copy, and with the record that it was not overwritten: only then may
+ * another be made. */
 static int main_give_up(
 		struct eraser *eraser, const struct mirror_order *order, struct reason *reason)
 {
@@ -68,13 +68,15 @@ int mirror_change_replace_main(
 
 	if (root->copies->member[0].provider)
 		return reason_set(reason, -RE_REFUSED,
-				"the keeper's own place is there; to move it, change Root= and run "
+				"the main copy is there; to move it, change Root= and run "
 				"recseal-keeper --move-root");
 	if (root_set_present(root->copies) == 0)
-		return reason_set(reason, -RE_REFUSED, "no place of the root can be reached");
+		return reason_set(reason, -RE_REFUSED,
+				"no copy of the root can be reached: bring one back first");
 	int r = mirror_change_check_limit(root, &root->copies->member[0], reason);
 	if (r == 0)
 		r = main_give_up(eraser, order, reason);
+	/* Renamed, not removed: the files may help to find out what was lost. */
 	if (r == 0)
 		r = root_main_abandon(root);
 	if (r == 0)

@@ -275,7 +275,7 @@ static int change_usb(struct history *h, bool add)
 {
 	char place[128];
 	struct mirror_order order = {
-			.name = "usb", .kind = MIRROR_FILE, .reason = "test", .place = place};
+			.name = "usb", .kind = MIRROR_FILE, .reason = "test", .location = place};
 
 	snprintf(place, sizeof(place), "%s/usb", h->vault.dir);
 	return add ? mirror_change_add(&h->vault.vault->eraser, &order, NULL)
