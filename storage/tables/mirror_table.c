@@ -182,7 +182,8 @@ int mirror_table_any_given_up(struct db *db, uint64_t epoch)
 int mirror_table_postpone_given_up(struct db *db, uint64_t epoch)
 {
 	return db_run(db,
-			"UPDATE mirror SET given_up_epoch = ? WHERE state = ? AND given_up_epoch = ?",
+			"UPDATE mirror SET given_up_epoch = ?"
+			" WHERE state = ? AND given_up_epoch = ?",
 			"iii", (int64_t)epoch + 1, (int64_t)MIRROR_GIVEN_UP, (int64_t)epoch);
 }
 

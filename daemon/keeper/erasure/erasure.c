@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/secret.h"
+#include "daemon/keeper/erasure/erasure_damage.h"
 #include "daemon/keeper/erasure/erasure_notes.h"
 #include "daemon/keeper/erasure/erasure_room.h"
 #include "daemon/keeper/erasure/reminder.h"
@@ -46,9 +47,9 @@ static int order_note(struct eraser *eraser, const struct erasure_order *order, 
 	return r;
 }
 
-/* A copy of this root was given up. With the keys it opens it would open also what is sealed under them
- * later, so every account gets a fresh key, and new groups for what comes; or, where a damaged key
- * makes that impossible, the next epoch has to do it (all == false). */
+/* If a copy of this root was given up: the keys that it opens would also open what is sealed under
+ * them later. So every account gets a fresh key, and later recordings get new groups. Where a
+ * damaged key makes that impossible (all == false), the next epoch has to do it. */
 static int erasure_shut_out(struct root *root, bool all, struct victims *victims)
 {
 	int given_up = mirror_table_any_given_up(root->db, root_epoch(root));
@@ -92,37 +93,6 @@ static int erasure_stage_once(struct eraser *eraser, const struct erasure_order 
 	return 0;
 }
 
-/* The keys beside the victims have to be sealed again under fresh keys, so they must open. The
- * erasure does not give up a damaged one: a copy of the database made since the last erasure may
- * have it whole, and would be useless after this erasure. */
-static void erasure_explain_damage(const struct root *root, struct reason *reason)
-{
-	uint64_t damaged;
-	enum keytree_damage damage = keytree_damaged(root->tree, &damaged);
-	char node[64];
-
-	key_path_node_describe(damaged, node, sizeof(node));
-	switch (damage) {
-	case KEYTREE_WHOLE:
-		reason_set(reason, 0, "the erasure cannot be staged: %s", error_text(-RE_CORRUPT));
-		break;
-	case KEYTREE_NODE:
-		reason_set(reason, 0,
-				"the key of %s in keeper.db is damaged: nothing beside it can be "
-				"erased until keeper.db is restored from a copy made after the "
-				"last erasure",
-				node);
-		break;
-	case KEYTREE_CHILDREN:
-		reason_set(reason, 0,
-				"keys right below %s in keeper.db are damaged: nothing there can "
-				"be erased until keeper.db is restored from a copy made after the "
-				"last erasure",
-				node);
-		break;
-	}
-}
-
 static int erasure_stage(struct eraser *eraser, const struct erasure_order *order,
 		struct victims *victims, struct root_record **ret_next, size_t *refused,
 		struct reason *reason)
@@ -131,10 +101,10 @@ static int erasure_stage(struct eraser *eraser, const struct erasure_order *orde
 
 	if (r != -RE_CORRUPT || !victims->rekeys_all)
 		return r;
-	erasure_explain_damage(eraser->root, reason);
+	erasure_damage_explain(eraser->root, reason);
 	notices_keep_problem(eraser->root->notices,
-			"what is sealed from now on can still be opened with a copy of the root that was "
-			"given up: %s",
+			"what is sealed from now on can still be opened with a copy of the root "
+			"that was given up: %s",
 			reason_text(reason, r));
 	reason_clear(reason);
 	erasure_notes_free(victims);
@@ -158,7 +128,8 @@ static int erasure_unstage(struct eraser *eraser)
 	return r;
 }
 
-/* Only notes the items: a copy of the root is away, and until it is back nothing more can be done. */
+/* Only notes the items: a copy of the root is away, and until it is back nothing more can be
+ * done. */
 static int order_note_only(
 		struct eraser *eraser, const struct erasure_order *order, struct reason *reason)
 {
@@ -375,8 +346,8 @@ static void order_remind(struct root *root, const struct erasure_order *order)
 
 	if (r < 0)
 		notices_keep_problem(root->notices,
-				"the object folder cannot keep a reminder of an order that is pending: "
-				"%s",
+				"the object folder cannot keep a reminder of an order that is "
+				"pending: %s",
 				error_text(r));
 }
 
@@ -399,7 +370,7 @@ static int erasure_run_order(struct eraser *eraser, const struct erasure_order *
 		 * restart. */
 		int noted = order_note_only(eraser, order, reason);
 		if (noted == -RE_CORRUPT)
-			erasure_explain_damage(root, reason);
+			erasure_damage_explain(root, reason);
 		notices_keep_problem(root->notices, "%s",
 				noted < 0 ? reason_text(reason, noted) : reason_text(&away, r));
 		if (noted == 0)
@@ -409,7 +380,7 @@ static int erasure_run_order(struct eraser *eraser, const struct erasure_order *
 	/* Damage shows here, before any slot was written. */
 	r = erasure_stage(eraser, order, &victims, &next, &result.refused, reason);
 	if (r == -RE_CORRUPT) {
-		erasure_explain_damage(root, reason);
+		erasure_damage_explain(root, reason);
 		notices_keep_problem(root->notices, "%s", reason_text(reason, r));
 	}
 	if (r == 0)

@@ -51,8 +51,9 @@ int erasure_run_with(struct eraser *eraser, int (*prepare)(void *context), void 
 		struct erasure_result *ret_result, struct reason *reason);
 
 /* An epoch for a change of where the root is kept: what prepare (NULL: nothing) changes is in every
- * database of the new epoch, and an older database is refused from then on. What is noted is carried
- * out with it. Below 0: no epoch was made; what prepare changed may be in the database all the same. */
+ * database of the new epoch, and an older database is refused from then on. Everything that is
+ * noted is carried out with it. Below 0: no epoch was made; what prepare changed may be in the
+ * database all the same. */
 int erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *context), void *context,
 		struct reason *reason);
 

@@ -21,8 +21,8 @@ int erasure_notes_add(const struct audit_log *audit, const struct erasure_item *
 
 /* Collects everything that is noted. The caller frees victims, also on failure. */
 int erasure_notes_collect(struct db *db, struct victims *victims, struct reason *reason);
-/* Adds something that is not there below every account: nothing of it is erased, but every account and
- * all that is above gets a fresh key. */
+/* Adds something that is not there below every account: nothing is erased by it, but every account
+ * and all that is above gets a fresh key. */
 int erasure_notes_collect_accounts(struct db *db, struct victims *victims);
 void erasure_notes_free(struct victims *victims);
 

@@ -20,60 +20,8 @@
 #include "daemon/keeper/erasure/reminder.h"
 #include "daemon/keeper/root/mirror_medium.h"
 
-/* One change of the table, and its record, in a transaction. */
-
-static int change_apply(struct root *root, struct mirror_row *row, enum mirror_change change)
-{
-	switch (change) {
-	case MIRROR_CHANGE_ADD:
-		return mirror_table_add(root->db, row);
-	case MIRROR_CHANGE_PUT:
-		return mirror_table_put(root->db, row);
-	case MIRROR_CHANGE_REMOVE:
-		break;
-	}
-	return mirror_table_remove(root->db, row->id);
-}
-
-int mirror_change_write(struct root *root, struct mirror_row *row, enum mirror_change change,
-		const struct mirror_order *order, const char *action)
-{
-	const struct audit_actor actor = {order->uid, order->reason};
-	int r = change_apply(root, row, change);
-
-	return r < 0 ? r
-		     : audit_log_append(&root->audit, &actor, action, row->name, root_epoch(root));
-}
-
-static int change_record_owed(struct root *root, struct mirror_row *row, enum mirror_change change,
-		const struct mirror_order *order, const char *action, bool owed)
-{
-	int r = db_begin(root->db);
-
-	if (r == 0)
-		r = mirror_change_write(root, row, change, order, action);
-	if (r == 0 && owed)
-		r = mirror_table_set_changed(root->db, root_epoch(root));
-	if (r == 0)
-		r = db_commit(root->db);
-	if (r < 0) {
-		db_rollback(root->db);
-		return r;
-	}
-	/* After the commit: the journal does not report what may be rolled back. */
-	notices_tell(root->notices, LOG_NOTICE, EVENT_PLAIN, NULL, "%s: %s (%s), by uid %u", action,
-			row->name, row->location, (unsigned)order->uid);
-	return 0;
-}
-
-static int change_record(struct root *root, struct mirror_row *row, enum mirror_change change,
-		const struct mirror_order *order, const char *action)
-{
-	return change_record_owed(root, row, change, order, action, false);
-}
-
-/* What was taken out of the set is of the past as soon as there is an epoch after it. Where there can
- * be none now, it stays owed. */
+/* The next epoch makes a copy that was taken out of the set one of the past. Where no epoch can be
+ * made now, it stays owed. */
 static void change_make_epoch(struct eraser *eraser)
 {
 	if (!eraser->root->stuck)
@@ -229,7 +177,7 @@ static int change_settle_new(struct eraser *eraser, struct mirror_row *row,
 	int r = mirror_medium_create(root, row, reason, &provider);
 
 	if (r < 0) {
-		(void)change_record(
+		(void)mirror_change_record(
 				root, row, MIRROR_CHANGE_REMOVE, order, "root mirror not added");
 		return r;
 	}
@@ -247,7 +195,7 @@ static int change_settle_new(struct eraser *eraser, struct mirror_row *row,
 		/* Only a complete copy counts as in use: the vault may open with it. */
 		row->state = MIRROR_IN_USE;
 		snprintf(row->assurance, sizeof(row->assurance), "%s", provider->assurance);
-		r = change_record(root, row, MIRROR_CHANGE_PUT, order, "root mirror in use");
+		r = mirror_change_record(root, row, MIRROR_CHANGE_PUT, order, "root mirror in use");
 	}
 	if (r == 0)
 		r = copies_append(root, row, provider, &(struct reason){""});
@@ -256,7 +204,7 @@ static int change_settle_new(struct eraser *eraser, struct mirror_row *row,
 	/* Something failed: the root may be on the medium already, so it is overwritten. */
 	root_provider_free(provider);
 	if (mirror_medium_retire(root, row, &why_left) == 0)
-		(void)change_record(
+		(void)mirror_change_record(
 				root, row, MIRROR_CHANGE_REMOVE, order, "root mirror not added");
 	else if (row->state != MIRROR_EMPTY && copies_append(root, row, NULL, &why_left) < 0)
 		/* A copy that nobody knows of: only a restart reads the record again. */
@@ -285,7 +233,7 @@ int mirror_change_add(
 	snprintf(row.name, sizeof(row.name), "%s", order->name);
 	snprintf(row.location, sizeof(row.location), "%s", order->location);
 	/* On record first; a medium that nobody knows of must never hold a root. */
-	r = change_record(root, &row, MIRROR_CHANGE_ADD, order, "add root mirror");
+	r = mirror_change_record(root, &row, MIRROR_CHANGE_ADD, order, "add root mirror");
 	if (r == 0)
 		r = change_settle_new(eraser, &row, order, reason);
 	return r;
@@ -302,7 +250,7 @@ static int change_overwrite(struct eraser *eraser, struct mirror_row *row,
 
 	/* Noted first: if the keeper dies now, the next start goes on overwriting. */
 	row->state = MIRROR_UNSETTLED;
-	int r = change_record(root, row, MIRROR_CHANGE_PUT, order, "drop root mirror");
+	int r = mirror_change_record(root, row, MIRROR_CHANGE_PUT, order, "drop root mirror");
 	if (r < 0)
 		return r;
 	/* Out of the set, so that no epoch writes a root into it meanwhile. */
@@ -310,7 +258,7 @@ static int change_overwrite(struct eraser *eraser, struct mirror_row *row,
 		root_provider_free(root_set_take(root->copies, i));
 	r = mirror_medium_retire(root, row, reason);
 	if (r == 0)
-		r = change_record_owed(root, row, MIRROR_CHANGE_REMOVE, order,
+		r = mirror_change_record_owed(root, row, MIRROR_CHANGE_REMOVE, order,
 				"root mirror overwritten", true);
 	if (r == 0) {
 		change_make_epoch(eraser);
@@ -347,7 +295,8 @@ static int change_give_up(struct eraser *eraser, size_t i, struct mirror_row *ro
 	row->given_up_us = clock_now_us(&root->clock);
 	/* The epoch says which erasures this copy can undo. */
 	row->given_up_epoch = root_epoch(root);
-	r = change_record_owed(root, row, MIRROR_CHANGE_PUT, order, "give up root mirror", true);
+	r = mirror_change_record_owed(
+			root, row, MIRROR_CHANGE_PUT, order, "give up root mirror", true);
 	if (r < 0)
 		return r;
 	/* After the record: erasures stop waiting for it only when its loss is durable. */
@@ -455,7 +404,7 @@ int mirror_change_drop(
 			     : reason_set(reason, -RE_REFUSED, "%s", absent.text);
 	r = mirror_medium_retire(root, &row, reason);
 	if (r == 0)
-		r = change_record(
+		r = mirror_change_record(
 				root, &row, MIRROR_CHANGE_REMOVE, order, "root mirror overwritten");
 	return r;
 }
@@ -483,7 +432,7 @@ static int change_replace_mirror(
 		return r;
 	snprintf(row.name, sizeof(row.name), "%s", order->name);
 	snprintf(row.location, sizeof(row.location), "%s", order->location);
-	r = change_record(root, &row, MIRROR_CHANGE_ADD, order, "replace root mirror");
+	r = mirror_change_record(root, &row, MIRROR_CHANGE_ADD, order, "replace root mirror");
 	/* The new copy is complete before the old one goes: there is never one copy less. */
 	if (r == 0)
 		r = change_settle_new(eraser, &row, order, reason);

@@ -5,8 +5,8 @@
  *     add       the mirror is on record in the epoch whose root is the first it holds
  *     drop      the mirror is overwritten, then its record goes, then the epoch
  *     give up   the record says so, then the epoch: the lost copy is of the past from then on
- *     replace   an add, and a drop or a giving up. For the main copy: the giving up with its epoch, then
- *               the new copy
+ *     replace   an add, and a drop or a giving up. For the main copy: the giving up with its epoch,
+ *               then the new copy
  *
  * While another copy is away there can be no epoch. A mirror is then added with a reminder in the
  * object folder (reminder.h); a drop and a giving up need none, for a database that has forgotten

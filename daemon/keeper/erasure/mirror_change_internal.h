@@ -9,6 +9,13 @@ enum mirror_change { MIRROR_CHANGE_ADD, MIRROR_CHANGE_PUT, MIRROR_CHANGE_REMOVE 
 int mirror_change_write(struct root *root, struct mirror_row *row, enum mirror_change change,
 		const struct mirror_order *order, const char *action);
 
+/* The same in a transaction of its own, durable on return, and in the journal. */
+int mirror_change_record(struct root *root, struct mirror_row *row, enum mirror_change change,
+		const struct mirror_order *order, const char *action);
+/* And where owed, an epoch has to follow (mirror_table_set_changed()). */
+int mirror_change_record_owed(struct root *root, struct mirror_row *row, enum mirror_change change,
+		const struct mirror_order *order, const char *action, bool owed);
+
 /* 0 when the member has been away for AwayLimit=, else -RE_REFUSED. */
 int mirror_change_check_limit(
 		const struct root *root, const struct root_member *member, struct reason *reason);

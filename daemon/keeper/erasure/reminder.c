@@ -252,8 +252,8 @@ static int restore_order(struct root *root, const struct reminder *reminder)
 		account_handle_format(reminder->subject, subject);
 	r = order_note_again(root, &item, &reason);
 	notices_tell(root->notices, LOG_WARNING, EVENT_SHRED_PENDING, NULL,
-			"keeper.db was put back from a copy made before uid %u ordered to shred the %s "
-			"%s: %s",
+			"keeper.db was put back from a copy made before uid %u ordered to shred "
+			"the %s %s: %s",
 			(unsigned)item.uid, one ? "recording" : "account", subject,
 			r == 0 ? "the order is noted again" : reason_text(&reason, r));
 	return r == -RE_REFUSED ? 0 : r;
@@ -300,8 +300,8 @@ static int restore_mirror(struct root *root, const struct reminder *reminder)
 	member.assurance = root_assurance_label(row.assurance);
 	reason_set(&member.why_away, 0, "it was not looked at yet");
 	notices_tell(root->notices, LOG_WARNING, EVENT_KEY_TROUBLE, NULL,
-			"keeper.db was put back from a copy made before the root mirror %s (%s) was added: "
-			"it is on record again",
+			"keeper.db was put back from a copy made before the root mirror %s (%s) "
+			"was added: it is on record again",
 			row.name, row.location);
 	return root_set_add(root->copies, &member);
 }
@@ -330,8 +330,8 @@ static int restore_one(void *context, const uint8_t *data, size_t len)
 		return r;
 	notices_tell(root->notices, LOG_WARNING, EVENT_KEY_TROUBLE, NULL,
 			"a reminder of epoch %" PRIu64
-			" in %s is damaged: an order to erase that was pending, or a mirror, may be "
-			"forgotten if keeper.db is not the newest one",
+			" in %s is damaged: an order to erase that was pending, or a mirror, may "
+			"be forgotten if keeper.db is not the newest one",
 			root_epoch(root), root->settings.objects_dir);
 	return 0;
 }

@@ -1,5 +1,5 @@
-/* Looking at the members of the root: for `root show` and `root test`, which anybody may call as often
- * as they like. It reads, and writes nothing. */
+/* Looking at the copies of the root: for `root show` and `root test`, which anybody may call as
+ * often as they like. It reads, and writes nothing. */
 #include <errno.h>
 
 #include "base/error.h"

@@ -35,8 +35,9 @@ struct root {
 	struct keytree *tree;    /* NULL until the root is known */
 	/* Only a restart can tell whether slots and database agree: the keeper must stop. */
 	bool stuck;
-	bool reminders_owed; /* the object folder has not all reminders of this epoch (reminder.h) */
-	bool witness_owed;   /* the object folder has not seen this epoch yet: no room, perhaps */
+	/* The object folder has not all reminders of this epoch (reminder.h). */
+	bool reminders_owed;
+	bool witness_owed; /* the object folder has not seen this epoch yet: no room, perhaps */
 };
 
 /* Of the tree, which must be known. */
