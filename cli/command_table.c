@@ -118,7 +118,8 @@ static const char examples_shred_recording[] =
 
 static const char help_root_show[] =
 		"Checks every copy of the root, and shows them: the main copy (main), its\n"
-		"mirrors, and copies that were given up without being overwritten.\n";
+		"mirrors, and copies that were given up without being overwritten. It changes\n"
+		"nothing: the keeper uses a mirror that is back again within seconds.\n";
 static const char examples_root_show[] = "  recsealctl root show\n";
 
 static const char help_root_test[] =
@@ -149,8 +150,9 @@ static const char help_root_drop[] =
 		"\n"
 		"A mirror that cannot be reached is given up once it has been away for AwayLimit=\n"
 		"(7 days): its copy is not overwritten, every shred says so, and the mirror stays\n"
-		"on record. When it is back, drop it again: then its copy is overwritten. If a\n"
-		"mirror in use has the same name, the one that was given up goes first.\n";
+		"on record. It opens what was sealed until then, and nothing later. When it is\n"
+		"back, drop it again: then its copy is overwritten. If a mirror in use has the\n"
+		"same name, the one that was given up goes first.\n";
 static const char examples_root_drop[] = "  recsealctl root drop safe --reason 'disk is retired'\n";
 
 const struct command command_table[] = {

@@ -50,6 +50,7 @@ int key_seal_open_pack(const uint8_t parent_key[static NODE_KEY_BYTES],
 enum record_purpose {
 	RECORD_ACCOUNT_PROFILE = 1,
 	RECORD_RECORDING_PRIVATE = 2,
+	RECORD_REMINDER = 3, /* under the lookup key; bound: the epoch */
 };
 void key_seal_record(const uint8_t leaf_key[static NODE_KEY_BYTES], enum record_purpose purpose,
 		uint64_t bound, const void *plain, size_t len, uint8_t *ret_sealed);

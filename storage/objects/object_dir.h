@@ -48,3 +48,8 @@ int object_dir_witness_get(struct object_store *store, uint64_t *ret_epoch);
 int object_dir_check(struct object_store *store);
 int object_dir_follow(struct object_store *store);
 int object_dir_witness_put(struct object_store *store, uint64_t epoch);
+int object_dir_reminder_put(struct object_store *store, uint64_t epoch,
+		const uint8_t tag[static OBJECT_STORE_TAG_BYTES], const void *data, size_t len);
+int object_dir_reminder_each(
+		struct object_store *store, uint64_t epoch, object_reminder visit, void *context);
+int object_dir_reminder_expire(struct object_store *store, uint64_t epoch);

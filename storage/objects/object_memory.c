@@ -24,11 +24,20 @@ struct memory_object {
 	struct memory_object *next;
 };
 
+struct memory_reminder {
+	uint64_t epoch;
+	uint8_t tag[OBJECT_STORE_TAG_BYTES];
+	size_t len;
+	uint8_t data[OBJECT_STORE_REMINDER_MAX];
+	struct memory_reminder *next;
+};
+
 struct memory_store {
 	struct object_store store;
 	pthread_mutex_t lock; /* of all below */
 	struct memory_object *objects;
 	uint64_t witness;
+	struct memory_reminder *reminders;
 };
 
 static struct memory_store *memory_of(struct object_store *store)
@@ -211,6 +220,79 @@ static int memory_follow(struct object_store *store)
 	return 0;
 }
 
+/* Where the reminder's link is, or the end of the list. The lock is held. */
+static struct memory_reminder **memory_find_reminder(struct memory_store *memory, uint64_t epoch,
+		const uint8_t tag[static OBJECT_STORE_TAG_BYTES])
+{
+	struct memory_reminder **link = &memory->reminders;
+
+	while (*link && ((*link)->epoch != epoch ||
+					memcmp((*link)->tag, tag, OBJECT_STORE_TAG_BYTES) != 0))
+		link = &(*link)->next;
+	return link;
+}
+
+static void memory_drop_reminder(struct memory_reminder **link)
+{
+	struct memory_reminder *gone = *link;
+
+	*link = gone->next;
+	free(gone);
+}
+
+static int memory_reminder_put(struct object_store *store, uint64_t epoch,
+		const uint8_t tag[static OBJECT_STORE_TAG_BYTES], const void *data, size_t len)
+{
+	struct memory_store *memory = memory_of(store);
+	struct memory_reminder *fresh = calloc(1, sizeof(*fresh));
+
+	if (!fresh)
+		return -ENOMEM;
+	fresh->epoch = epoch;
+	memcpy(fresh->tag, tag, sizeof(fresh->tag));
+	memcpy(fresh->data, data, len);
+	fresh->len = len;
+	pthread_mutex_lock(&memory->lock);
+	struct memory_reminder **link = memory_find_reminder(memory, epoch, tag);
+	bool there = *link;
+	if (!there)
+		*link = fresh;
+	pthread_mutex_unlock(&memory->lock);
+	if (there)
+		free(fresh);
+	return 0;
+}
+
+static int memory_reminder_each(
+		struct object_store *store, uint64_t epoch, object_reminder visit, void *context)
+{
+	struct memory_store *memory = memory_of(store);
+	int r = 0;
+
+	pthread_mutex_lock(&memory->lock);
+	for (struct memory_reminder *one = memory->reminders; one && r == 0; one = one->next) {
+		if (one->epoch == epoch)
+			r = visit(context, one->data, one->len);
+	}
+	pthread_mutex_unlock(&memory->lock);
+	return r;
+}
+
+static int memory_reminder_expire(struct object_store *store, uint64_t epoch)
+{
+	struct memory_store *memory = memory_of(store);
+
+	pthread_mutex_lock(&memory->lock);
+	for (struct memory_reminder **link = &memory->reminders; *link;) {
+		if ((*link)->epoch < epoch)
+			memory_drop_reminder(link);
+		else
+			link = &(*link)->next;
+	}
+	pthread_mutex_unlock(&memory->lock);
+	return 0;
+}
+
 static int memory_free_bytes(struct object_store *store, uint64_t *ret_free_bytes)
 {
 	*ret_free_bytes = FREE_BYTES;
@@ -232,6 +314,8 @@ static void memory_close(struct object_store *store)
 
 	while (memory->objects)
 		memory_drop(&memory->objects);
+	while (memory->reminders)
+		memory_drop_reminder(&memory->reminders);
 	pthread_mutex_destroy(&memory->lock);
 	free(memory);
 }
@@ -251,6 +335,9 @@ static const struct object_store_ops memory_ops = {
 		.witness_put = memory_witness_put,
 		.check = memory_check,
 		.follow = memory_follow,
+		.reminder_put = memory_reminder_put,
+		.reminder_each = memory_reminder_each,
+		.reminder_expire = memory_reminder_expire,
 		.free_bytes = memory_free_bytes,
 		.describe = memory_describe,
 		.close = memory_close,

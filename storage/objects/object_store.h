@@ -108,6 +108,20 @@ int object_store_check(struct object_store *store);
  * witnessed there: an empty folder is no store of anybody's. -ENODATA when not, -errno; the
  * store is then as it was. Drafts that are open stay where they are. */
 int object_store_follow(struct object_store *store);
+/* Reminders: what must not be forgotten when keeper state of the same epoch is put back, such as
+ * an order to erase that waits. A few hundred bytes each, of one epoch, under a tag that says what
+ * it is about; the caller seals and checks them. put: durable on return; one that is there stays.
+ * each: visits those of one epoch (len 0: one that cannot
+ * be right) until visit() returns something else than 0, which is then the result. expire: removes
+ * those of epochs before this one. -errno. */
+#define OBJECT_STORE_TAG_BYTES    16
+#define OBJECT_STORE_REMINDER_MAX 8192
+typedef int (*object_reminder)(void *context, const uint8_t *data, size_t len);
+int object_store_reminder_put(struct object_store *store, uint64_t epoch,
+		const uint8_t tag[static OBJECT_STORE_TAG_BYTES], const void *data, size_t len);
+int object_store_reminder_each(
+		struct object_store *store, uint64_t epoch, object_reminder visit, void *context);
+int object_store_reminder_expire(struct object_store *store, uint64_t epoch);
 
 /* Room for objects; 0 where the store does not say. */
 int object_store_free_bytes(struct object_store *store, uint64_t *ret_free_bytes);

@@ -111,6 +111,25 @@ int object_store_follow(struct object_store *store)
 	return store->ops->follow(store);
 }
 
+int object_store_reminder_put(struct object_store *store, uint64_t epoch,
+		const uint8_t tag[static OBJECT_STORE_TAG_BYTES], const void *data, size_t len)
+{
+	return len == 0 || len > OBJECT_STORE_REMINDER_MAX
+			       ? -EINVAL
+			       : store->ops->reminder_put(store, epoch, tag, data, len);
+}
+
+int object_store_reminder_each(
+		struct object_store *store, uint64_t epoch, object_reminder visit, void *context)
+{
+	return store->ops->reminder_each(store, epoch, visit, context);
+}
+
+int object_store_reminder_expire(struct object_store *store, uint64_t epoch)
+{
+	return store->ops->reminder_expire(store, epoch);
+}
+
 int object_store_free_bytes(struct object_store *store, uint64_t *ret_free_bytes)
 {
 	return store->ops->free_bytes(store, ret_free_bytes);

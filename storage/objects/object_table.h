@@ -40,6 +40,12 @@ struct object_store_ops {
 	int (*witness_put)(struct object_store *store, uint64_t epoch);
 	int (*check)(struct object_store *store);
 	int (*follow)(struct object_store *store);
+	int (*reminder_put)(struct object_store *store, uint64_t epoch,
+			const uint8_t tag[static OBJECT_STORE_TAG_BYTES], const void *data,
+			size_t len);
+	int (*reminder_each)(struct object_store *store, uint64_t epoch, object_reminder visit,
+			void *context);
+	int (*reminder_expire)(struct object_store *store, uint64_t epoch);
 	int (*free_bytes)(struct object_store *store, uint64_t *ret_free_bytes);
 	void (*describe)(const struct object_store *store, const uint8_t ulid[static ULID_BYTES],
 			char *ret_text, size_t len);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/secret.h"
 
@@ -79,10 +80,43 @@ void root_set_regain(struct root_set *set, size_t i, struct root_provider *provi
 	reason_clear(&set->member[i].why_away);
 }
 
+static int64_t failures_wait_s(unsigned failures)
+{
+	int64_t wait_s = failures < 2 ? 0 : 60;
+
+	for (unsigned i = 2; i < failures && wait_s < ROOT_SET_WAIT_MAX_S; i++)
+		wait_s *= 2;
+	return wait_s < ROOT_SET_WAIT_MAX_S ? wait_s : ROOT_SET_WAIT_MAX_S;
+}
+
+void root_set_note_failure(struct root_set *set, size_t i, int64_t now_us)
+{
+	struct root_member *member = &set->member[i];
+
+	member->failures++;
+	member->retry_us = now_us + failures_wait_s(member->failures) * US_PER_S;
+}
+
+void root_set_note_success(struct root_set *set, size_t i)
+{
+	set->member[i].failures = 0;
+	set->member[i].retry_us = 0;
+}
+
+int64_t root_set_waits_s(const struct root_set *set, size_t i, int64_t now_us)
+{
+	const struct root_member *member = &set->member[i];
+	int64_t left_us = member->retry_us - now_us;
+
+	if (left_us <= 0 || left_us > failures_wait_s(member->failures) * US_PER_S)
+		return 0;
+	return (left_us + US_PER_S - 1) / US_PER_S;
+}
+
 const struct root_member *root_set_away(const struct root_set *set)
 {
 	for (size_t i = 0; i < set->n; i++) {
-		if (!set->member[i].provider)
+		if (!set->member[i].provider && !set->member[i].left_out)
 			return &set->member[i];
 	}
 	return NULL;

@@ -22,6 +22,9 @@ struct root_member {
 	const char *assurance;              /* last known; static storage */
 	int64_t away_us;                    /* since when it is away; 0: it is not */
 	struct root_provider *provider;     /* NULL: away */
+	bool left_out;                      /* given up: an epoch does not wait for it */
+	unsigned failures;                  /* writes refused, one after the other */
+	int64_t retry_us;                   /* not written to before then */
 	struct reason why_away;             /* "" when it is not */
 	struct reason why_failed;           /* its last operation; "" when it did not */
 };
@@ -49,7 +52,16 @@ void root_set_exchange(struct root_set *set, size_t i, struct root_provider *pro
 void root_set_lose(struct root_set *set, size_t i, const char *why);
 void root_set_regain(struct root_set *set, size_t i, struct root_provider *provider);
 
-/* The first member that is away, or NULL. How many are not. */
+/* A write to the member was refused, or succeeded. After the first refusal it is tried again at
+ * once, then after a minute, two, four, and so on up to an hour: a TPM wears with each write that
+ * another member's refusal makes useless. waits_s: for how many seconds it is not to be written to
+ * (0: it may be). A clock that is set back does not prolong that. */
+#define ROOT_SET_WAIT_MAX_S 3600
+void root_set_note_failure(struct root_set *set, size_t i, int64_t now_us);
+void root_set_note_success(struct root_set *set, size_t i);
+int64_t root_set_waits_s(const struct root_set *set, size_t i, int64_t now_us);
+
+/* The first member that is away and not left out, or NULL. How many are not away. */
 const struct root_member *root_set_away(const struct root_set *set);
 size_t root_set_present(const struct root_set *set);
 

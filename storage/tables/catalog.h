@@ -37,6 +37,10 @@ struct account_row {
 	size_t profile_bytes;
 };
 
+/* Visits the id of every account there is or was, in their order. */
+int catalog_account_each_id(
+		struct db *db, int (*visit)(void *context, int64_t account), void *context);
+
 /* Stores a new account and sets its id. -EEXIST when handle or lookup are taken. */
 int catalog_account_add(struct db *db, struct account_row *row);
 /* Makes the account a tombstone: deleted, its profile gone. 1 when there was nothing to delete. */

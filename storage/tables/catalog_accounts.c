@@ -128,3 +128,14 @@ int catalog_account_bury(struct db *db, int64_t id, int64_t now_us, uint64_t epo
 
 	return r < 0 ? r : db_changes(db) == 0;
 }
+
+int catalog_account_each_id(
+		struct db *db, int (*visit)(void *context, int64_t account), void *context)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT id FROM account ORDER BY id", "");
+
+	while (r == 0 && (r = db_next(db, q)) > 0)
+		r = visit(context, sqlite3_column_int64(q, 0));
+	return r;
+}

@@ -3,7 +3,9 @@
  *   1. A group's due time is the latest of its members', and only grows.
  *   2. A group that is noted for erasure, or whose account is being buried, takes no new member and
  *      does not fall due again (STANDS).
- *   3. members counts those that were not erased or moved by themselves. A group without members
+ *   3. A group from before a copy of the root was given up takes no new member either (group_floor:
+ *      mirror_table_close_groups()).
+ *   4. members counts those that were not erased or moved by themselves. A group without members
  *      stays until it falls due. */
 #include <errno.h>
 
@@ -30,7 +32,8 @@ static int find_open_group(struct db *db, int64_t account, int64_t bucket, int64
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
 			"SELECT id FROM expiry_group g WHERE account = ? AND bucket = ?"
-			" AND members < ? AND" STANDS " ORDER BY id DESC LIMIT 1",
+			" AND members < ? AND id > ifnull((SELECT group_floor FROM mirror_note), 0)"
+			" AND" STANDS " ORDER BY id DESC LIMIT 1",
 			"iii", account, bucket, (int64_t)GROUP_MEMBERS_MAX);
 
 	if (r == 0)

@@ -14,15 +14,26 @@
 int mirror_table_add(struct db *db, struct mirror_row *row)
 {
 	int r = db_run(db,
-			"INSERT INTO mirror(name, kind, place, state, assurance, added_us, away_us,"
-			" given_up_us, given_up_epoch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			"tititiiii", row->name, (int64_t)row->kind, row->location,
+			"INSERT INTO mirror(id, name, kind, place, state, assurance, added_us,"
+			" away_us, given_up_us, given_up_epoch)"
+			" VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			"itititiiii", row->id, row->name, (int64_t)row->kind, row->location,
 			(int64_t)row->state, row->assurance, row->added_us, row->away_us,
 			row->given_up_us, (int64_t)row->given_up_epoch);
 
 	if (r == 0)
 		row->id = db_last_id(db);
 	return r;
+}
+
+/* SQLite keeps the greatest id that was ever used (AUTOINCREMENT). */
+int mirror_table_knows(struct db *db, int64_t id)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT 1 FROM sqlite_sequence WHERE name = 'mirror' AND seq >= ?",
+			"i", id);
+
+	return r < 0 ? r : db_next(db, q);
 }
 
 int mirror_table_put(struct db *db, const struct mirror_row *row)
@@ -136,6 +147,54 @@ int mirror_table_set_main_away(struct db *db, int64_t away_us)
 			"INSERT INTO mirror_note(id, main_away_us) VALUES (1, ?1)"
 			" ON CONFLICT (id) DO UPDATE SET main_away_us = ?1",
 			"i", away_us);
+}
+
+int mirror_table_set_changed(struct db *db, uint64_t epoch)
+{
+	return db_run(db,
+			"INSERT INTO mirror_note(id, main_away_us, changed_epoch) VALUES (1, 0, ?1)"
+			" ON CONFLICT (id) DO UPDATE SET changed_epoch = ?1",
+			"i", (int64_t)epoch);
+}
+
+int mirror_table_get_changed(struct db *db, uint64_t *ret_epoch)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT changed_epoch FROM mirror_note", "");
+
+	if (r == 0)
+		r = db_next(db, q);
+	if (r < 0)
+		return r;
+	*ret_epoch = r > 0 ? (uint64_t)sqlite3_column_int64(q, 0) : 0;
+	return 0;
+}
+
+int mirror_table_any_given_up(struct db *db, uint64_t epoch)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT 1 FROM mirror WHERE state = ? AND given_up_epoch = ?",
+			"ii", (int64_t)MIRROR_GIVEN_UP, (int64_t)epoch);
+
+	return r < 0 ? r : db_next(db, q);
+}
+
+int mirror_table_postpone_given_up(struct db *db, uint64_t epoch)
+{
+	return db_run(db,
+			"UPDATE mirror SET given_up_epoch = ?"
+			" WHERE state = ? AND given_up_epoch = ?",
+			"iii", (int64_t)epoch + 1, (int64_t)MIRROR_GIVEN_UP, (int64_t)epoch);
+}
+
+int mirror_table_close_groups(struct db *db)
+{
+	return db_run(db,
+			"INSERT INTO mirror_note(id, main_away_us, group_floor)"
+			" SELECT 1, 0, ifnull(max(seq), 0) FROM sqlite_sequence"
+			" WHERE name = 'expiry_group'"
+			" ON CONFLICT (id) DO UPDATE SET group_floor = excluded.group_floor",
+			"");
 }
 
 int mirror_table_set_void(struct db *db, const uint8_t *digest)

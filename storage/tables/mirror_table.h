@@ -34,8 +34,11 @@ struct mirror_row {
 	uint64_t given_up_epoch;
 };
 
-/* Stores a new row, and sets its id. */
+/* Stores a new row, and sets its id; or, when it has one, under that, which mirror_table_knows()
+ * not. */
 int mirror_table_add(struct db *db, struct mirror_row *row);
+/* Whether a row with this id is there or ever was: 1, 0. */
+int mirror_table_knows(struct db *db, int64_t id);
 int mirror_table_put(struct db *db, const struct mirror_row *row);
 int mirror_table_remove(struct db *db, int64_t id);
 int mirror_table_by_id(struct db *db, int64_t id, struct mirror_row *ret_row);
@@ -48,6 +51,19 @@ int mirror_table_list(struct db *db, struct mirror_row **ret_rows, size_t *ret_c
 /* Since when the keeper's own root is away; 0: it is not. */
 int mirror_table_main_away(struct db *db, int64_t *ret_away_us);
 int mirror_table_set_main_away(struct db *db, int64_t away_us);
+
+/* The epoch in which the places of the root changed last, by the caller; 0: never. As long as it is
+ * the present one, an epoch is owed: with it, what was taken out of the set is of the past. */
+int mirror_table_set_changed(struct db *db, uint64_t epoch);
+int mirror_table_get_changed(struct db *db, uint64_t *ret_epoch);
+
+/* Whether a copy was given up that holds the root of this epoch: 1, 0. */
+int mirror_table_any_given_up(struct db *db, uint64_t epoch);
+/* The fresh keys that keep it from what is sealed later could not be made: it counts as of the next
+ * epoch, which tries that again. */
+int mirror_table_postpone_given_up(struct db *db, uint64_t epoch);
+/* No expiry group that there is takes a new member any more. */
+int mirror_table_close_groups(struct db *db);
 
 /* The top digest (struct root_record) of a stage that was given up while a member was away: should
  * it come back with the root of that stage, that one is void. NULL: none. get: 1, or 0 for none. */

@@ -3,7 +3,7 @@
 #pragma once
 
 #define DB_APPLICATION_ID 0x52534c31 /* "RSL1" */
-#define DB_FORMAT         3
+#define DB_FORMAT         4
 
 static const char *const schema[] = {
 		"CREATE TABLE vault(id INTEGER PRIMARY KEY CHECK (id = 1), vault_id BLOB NOT NULL,"
@@ -104,7 +104,12 @@ static const char *const schema[] = {
 		" assurance TEXT NOT NULL, added_us INTEGER NOT NULL, away_us INTEGER NOT NULL,"
 		" given_up_us INTEGER NOT NULL, given_up_epoch INTEGER NOT NULL)",
 		"CREATE TABLE mirror_note(id INTEGER PRIMARY KEY CHECK (id = 1),"
-		" main_away_us INTEGER NOT NULL, void_top BLOB)",
+		" main_away_us INTEGER NOT NULL, void_top BLOB,"
+		/* The epoch in which places of the root changed last: the next one is owed. */
+		" changed_epoch INTEGER NOT NULL DEFAULT 0,"
+		/* Groups up to this id take no new members: a copy of the root that was given up
+		 * opens their keys. */
+		" group_floor INTEGER NOT NULL DEFAULT 0)",
 
 		"CREATE TABLE former_place(account INTEGER NOT NULL, grp INTEGER NOT NULL,"
 		" recording INTEGER NOT NULL, PRIMARY KEY (account, grp, recording)) WITHOUT ROWID",

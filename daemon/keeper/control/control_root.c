@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/view.h"
-#include "daemon/keeper/erasure/erasure.h"
+#include "daemon/keeper/erasure/mirror_change.h"
 #include "daemon/keeper/root/mirror_medium.h"
 #include "daemon/keeper/root/mirrors.h"
 
@@ -24,15 +24,16 @@ static json_t *json_time_or_null(int64_t at_us)
 	return at_us > 0 ? view_time(at_us) : json_null();
 }
 
-static json_t *locations_member(const struct root_member *member, const struct mirror_row *row)
+static json_t *locations_member(const struct root_member *member, const struct mirror_row *row,
+		const struct mirrors_seen *seen)
 {
-	const char *state = row && row->state == MIRROR_UNSETTLED         ? "unsettled"
-			    : member->provider && !*member->why_away.text ? "in use"
-									  : "away";
+	const char *state = row && row->state == MIRROR_UNSETTLED    ? "unsettled"
+			    : seen->there && !*member->why_away.text ? "in use"
+								     : "away";
 
 	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:o}", "name", member->name, "place",
 			view_text(member->location), "assurance", member->assurance, "state", state,
-			"trouble", json_text_or_null(member->why_away.text), "added_at",
+			"trouble", json_text_or_null(seen->why.text), "added_at",
 			json_time_or_null(row ? row->added_us : 0), "away_since",
 			json_time_or_null(member->away_us));
 }
@@ -58,16 +59,19 @@ static const struct mirror_row *locations_row(const struct mirror_row *rows, siz
 static int locations_list(struct vault *vault, json_t **ret_copies)
 {
 	_cleanup_free_ struct mirror_row *rows = NULL;
+	struct mirrors_seen seen[ROOT_MEMBERS_MAX];
 	size_t n = 0;
 	int r = mirror_table_list(vault->db, &rows, &n);
 
 	if (r < 0)
 		return r;
+	mirrors_look(&vault->root, seen);
 	json_t *copies = json_array();
 	for (size_t i = 0; i < vault->root.copies->n; i++) {
 		const struct root_member *member = &vault->root.copies->member[i];
-		json_array_append_new(copies,
-				locations_member(member, locations_row(rows, n, member->id)));
+		json_array_append_new(
+				copies, locations_member(member, locations_row(rows, n, member->id),
+							&seen[i]));
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].state == MIRROR_GIVEN_UP)
@@ -93,11 +97,6 @@ static int root_answer(struct control_call *call, const char *note)
 int control_root_show(struct control_call *call)
 {
 	json_t *copies;
-
-	/* The copies below show what this check found. An erasure that waited for a copy which
-	 * is back now is carried out. */
-	if (!root_is_stuck(&call->vault->root) && mirrors_look(&call->vault->root, NULL) == 0)
-		(void)erasure_retry(&call->vault->eraser, NULL);
 	int r = locations_list(call->vault, &copies);
 	if (r < 0)
 		return r;
@@ -162,7 +161,7 @@ int control_root_add(struct control_call *call)
 
 	if (r != 0)
 		return r;
-	r = mirror_add_new(&call->vault->root, &order, &reason);
+	r = mirror_change_add(&call->vault->eraser, &order, &reason);
 	if (r < 0)
 		return root_fail(call, r, &reason);
 	/* Only a note: on a test system both may well share a filesystem. */
@@ -179,7 +178,7 @@ int control_root_replace(struct control_call *call)
 
 	if (r != 0)
 		return r;
-	r = mirror_replace(&call->vault->root, &order, &reason);
+	r = mirror_change_replace(&call->vault->eraser, &order, &reason);
 	if (r < 0)
 		return root_fail(call, r, &reason);
 	order_note_near(call->vault, &order, note, sizeof(note));
@@ -194,7 +193,7 @@ int control_root_drop(struct control_call *call)
 
 	if (r != 0)
 		return r;
-	r = mirror_drop(&call->vault->root, &order, &reason);
+	r = mirror_change_drop(&call->vault->eraser, &order, &reason);
 	return r < 0 ? root_fail(call, r, &reason) : root_answer(call, "");
 }
 
@@ -217,8 +216,8 @@ json_t *control_root_given_up(struct vault *vault)
 					json_sprintf("the copy of the root at %s, given up at "
 						     "epoch %" PRIu64
 						     " while it was away: whoever has it, and a "
-						     "copy of the storage from that time, can open "
-						     "what was sealed before",
+						     "copy of the storage from up to that epoch, "
+						     "can open what was sealed by then",
 							rows[i].location, rows[i].given_up_epoch));
 	}
 	return sentences;

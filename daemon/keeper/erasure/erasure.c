@@ -7,8 +7,11 @@
 
 #include "base/error.h"
 #include "base/secret.h"
+#include "daemon/keeper/erasure/erasure_announce.h"
+#include "daemon/keeper/erasure/erasure_damage.h"
 #include "daemon/keeper/erasure/erasure_notes.h"
 #include "daemon/keeper/erasure/erasure_room.h"
+#include "daemon/keeper/erasure/reminder.h"
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/root/epoch.h"
 #include "daemon/keeper/root/mirrors.h"
@@ -21,6 +24,7 @@ struct erasure_order {
 	size_t n;
 	int (*prepare)(void *context);
 	void *context;
+	bool epoch_only; /* without an epoch there is nothing to note */
 };
 
 /* Step 1. */
@@ -52,8 +56,23 @@ static int stage_clear(struct db *db)
 	return any <= 0 ? any : node_table_discard_staged(db);
 }
 
+/* If a copy of this root was given up: the keys that it opens would also open what is sealed under
+ * them later. So every account gets a fresh key, and later recordings get new groups. Where a
+ * damaged key makes that impossible (all == false), the next epoch has to do it. */
+static int erasure_shut_out(struct root *root, bool all, struct victims *victims)
+{
+	int given_up = mirror_table_any_given_up(root->db, root_epoch(root));
+
+	if (given_up <= 0)
+		return given_up;
+	if (!all)
+		return mirror_table_postpone_given_up(root->db, root_epoch(root));
+	int r = erasure_notes_collect_accounts(root->db, victims);
+	return r < 0 ? r : mirror_table_close_groups(root->db);
+}
+
 /* One transaction: notes the new items, and stages the tree without all that is noted. */
-static int erasure_stage(struct eraser *eraser, const struct erasure_order *order,
+static int erasure_stage_once(struct eraser *eraser, const struct erasure_order *order, bool all,
 		struct victims *victims, struct root_record **ret_next, size_t *refused,
 		struct reason *reason)
 {
@@ -62,6 +81,7 @@ static int erasure_stage(struct eraser *eraser, const struct erasure_order *orde
 	struct root_record *next = NULL;
 	int r = db_transaction_begin_for(&transaction, db, DB_ROOM_ERASING);
 
+	*refused = 0;
 	/* Notes and stage are one transaction: a crash leaves both or neither. */
 	if (r == 0)
 		r = stage_clear(db);
@@ -70,6 +90,8 @@ static int erasure_stage(struct eraser *eraser, const struct erasure_order *orde
 	/* Older notes come along: one epoch carries out everything that is pending. */
 	if (r == 0)
 		r = erasure_notes_collect(db, victims, reason);
+	if (r == 0)
+		r = erasure_shut_out(eraser->root, all, victims);
 	if (r == 0)
 		r = epoch_stage(eraser->root, victims->paths, victims->count, &next);
 	if (r == 0)
@@ -80,6 +102,24 @@ static int erasure_stage(struct eraser *eraser, const struct erasure_order *orde
 	}
 	*ret_next = next;
 	return 0;
+}
+
+static int erasure_stage(struct eraser *eraser, const struct erasure_order *order,
+		struct victims *victims, struct root_record **ret_next, size_t *refused,
+		struct reason *reason)
+{
+	int r = erasure_stage_once(eraser, order, true, victims, ret_next, refused, reason);
+
+	if (r != -RE_CORRUPT || !victims->rekeys_all)
+		return r;
+	erasure_damage_explain(eraser->root, reason);
+	notices_keep_problem(eraser->root->notices,
+			"what is sealed from now on can still be opened with a copy of the root "
+			"that was given up: %s",
+			reason_text(reason, r));
+	reason_clear(reason);
+	erasure_notes_free(victims);
+	return erasure_stage_once(eraser, order, false, victims, ret_next, refused, reason);
 }
 
 /* The slots were not changed: the stage is void. The notes stay, and the erasure is tried again
@@ -103,7 +143,7 @@ static int order_note_only(
 	_cleanup_transaction_ struct db_transaction transaction = {0};
 	size_t refused = 0;
 
-	if (order->n == 0 && !order->prepare)
+	if (order->epoch_only || (order->n == 0 && !order->prepare))
 		return 0;
 	int r = db_transaction_begin_for(&transaction, eraser->root->db, DB_ROOM_ERASING);
 	if (r == 0)
@@ -111,68 +151,7 @@ static int order_note_only(
 	return r < 0 ? r : db_transaction_commit(&transaction);
 }
 
-/* The keys beside the victims have to be sealed again under fresh keys, so they must open. The
- * erasure does not give up a damaged one: a copy of the database made since the last erasure may
- * have it whole, and would be useless after this erasure. */
-static void erasure_explain_damage(const struct root *root, struct reason *reason)
-{
-	uint64_t damaged;
-	enum keytree_damage damage = keytree_damaged(root->tree, &damaged);
-	char node[64];
-
-	key_path_node_describe(damaged, node, sizeof(node));
-	switch (damage) {
-	case KEYTREE_WHOLE:
-		reason_set(reason, 0, "the erasure cannot be staged: %s", error_text(-RE_CORRUPT));
-		break;
-	case KEYTREE_NODE:
-		reason_set(reason, 0,
-				"the key of %s in keeper.db is damaged: nothing beside it can be "
-				"erased until keeper.db is restored from a copy made after the "
-				"last erasure",
-				node);
-		break;
-	case KEYTREE_CHILDREN:
-		reason_set(reason, 0,
-				"keys right below %s in keeper.db are damaged: nothing there can "
-				"be erased until keeper.db is restored from a copy made after the "
-				"last erasure",
-				node);
-		break;
-	}
-}
-
 /* Step 5, and the notices about it. */
-
-static void erasure_announce(const struct eraser *eraser, const struct erasure_result *result,
-		const struct erasure_done *done, size_t n)
-{
-	const struct root *root = eraser->root;
-	struct event_fields fields = {.epoch = (int64_t)result->epoch_after};
-
-	/* A move destroys nothing, and must not be reported as a destruction. */
-	if (result->only_moves) {
-		notices_tell(root->notices, LOG_NOTICE, EVENT_PLAIN, &fields,
-				"keys replaced: epoch %" PRIu64 " overwrote epoch %" PRIu64
-				" (assurance %s)",
-				result->epoch_after, result->epoch_before, root->copies->assurance);
-		return;
-	}
-	notices_tell(root->notices, LOG_NOTICE, EVENT_DESTROYED, &fields,
-			"keys of %" PRId64 " recording(s) destroyed: epoch %" PRIu64
-			" overwrote epoch %" PRIu64 " (assurance %s)",
-			result->recordings, result->epoch_after, result->epoch_before,
-			root->copies->assurance);
-	for (size_t i = 0; i < n; i++) {
-		bool one = done[i].kind == ERASE_RECORDING;
-		fields.recording = one ? done[i].subject : NULL;
-		fields.account = one ? NULL : done[i].subject;
-		notices_tell(root->notices, LOG_NOTICE, EVENT_DESTROYED, &fields,
-				"%s %s was shredded by order of uid %u",
-				one ? "recording" : "account", done[i].subject,
-				(unsigned)done[i].uid);
-	}
-}
 
 /* One transaction; then the tree goes on with the new root. */
 static int erasure_finish_epoch(struct eraser *eraser, const struct root_record *next,
@@ -210,7 +189,7 @@ static int erasure_finish_epoch(struct eraser *eraser, const struct root_record 
 		r = epoch_enter(root, next);
 	/* Last: nobody may read "destroyed" before a restart would say the same. */
 	if (r == 0)
-		erasure_announce(eraser, result, done, n_done);
+		erasure_announce_done(eraser->root, result, done, n_done);
 	free(done);
 	return r;
 }
@@ -325,7 +304,7 @@ static int erasure_carry_out(struct eraser *eraser, const struct root_record *ne
 	reason_set(reason, 0, "%s", erasure_copies_problem(root, r));
 	erasure_pend(eraser, r, reason);
 	/* With a stage that cannot be discarded the next epoch would start from wrong rows. */
-	if (!root->stuck && erasure_unstage(eraser) < 0)
+	if (!root_is_stuck(root) && erasure_unstage(eraser) < 0)
 		root->stuck = true;
 	return root_is_stuck(root) ? reason_set(reason, -RE_UNKNOWN, "%s", error_text(-RE_UNKNOWN))
 				   : r;
@@ -350,6 +329,18 @@ static bool order_is_expiry(const struct erasure_order *order)
 	return order->n > 0 && order->items[0].cause == CAUSE_EXPIRY;
 }
 
+/* An order that waits is not to be forgotten with an older database. */
+static void order_remind(struct root *root, const struct erasure_order *order)
+{
+	int r = reminder_keep_orders(root, order->items, order->n);
+
+	if (r < 0)
+		notices_keep_problem(root->notices,
+				"the object folder cannot keep a reminder of an order that is "
+				"pending: %s",
+				error_text(r));
+}
+
 /* Now it cannot be carried out: why. The order is noted, and carried out later. */
 static int erasure_put_off(struct eraser *eraser, const struct erasure_order *order, int r,
 		const struct reason *why, struct reason *reason)
@@ -359,11 +350,13 @@ static int erasure_put_off(struct eraser *eraser, const struct erasure_order *or
 	int noted = note ? order_note_only(eraser, order, reason) : 0;
 
 	if (noted == -RE_CORRUPT)
-		erasure_explain_damage(eraser->root, reason);
+		erasure_damage_explain(eraser->root, reason);
 	if (noted < 0) {
 		notices_keep_problem(eraser->root->notices, "%s", reason_text(reason, noted));
 		return noted;
 	}
+	if (note)
+		order_remind(eraser->root, order);
 	reason_set(reason, r, "%s", reason_text(why, r));
 	notices_keep_problem(eraser->root->notices, "%s", reason->text);
 	if (r != -RE_AWAY && order->n > 0 && note)
@@ -390,7 +383,7 @@ static int erasure_run_order(struct eraser *eraser, const struct erasure_order *
 	/* Damage shows here, before any slot was written. */
 	r = erasure_stage(eraser, order, &victims, &next, &result.refused, reason);
 	if (r == -RE_CORRUPT) {
-		erasure_explain_damage(root, reason);
+		erasure_damage_explain(root, reason);
 		notices_keep_problem(root->notices, "%s", reason_text(reason, r));
 	}
 	if (r == 0)
@@ -398,6 +391,8 @@ static int erasure_run_order(struct eraser *eraser, const struct erasure_order *
 	erasure_notes_free(&victims);
 	if (r == 0)
 		*ret_result = result;
+	else if (!root_is_stuck(root))
+		order_remind(root, order);
 	return r;
 }
 
@@ -419,11 +414,34 @@ int erasure_run_with(struct eraser *eraser, int (*prepare)(void *context), void 
 	return erasure_run_order(eraser, &order, ret_result, reason ? reason : &unasked);
 }
 
+int erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *context), void *context,
+		struct reason *reason)
+{
+	const struct erasure_order order = {
+			.prepare = prepare, .context = context, .epoch_only = true};
+	struct erasure_result result;
+	struct reason unasked = {""};
+	int r = erasure_run_order(eraser, &order, &result, reason ? reason : &unasked);
+
+	return r == -RE_NOT_ERASED ? 0 : r; /* the epoch is made, and the alarm given */
+}
+
+/* 1 when places of the root changed in the present epoch. */
+static int erasure_epoch_is_owed(const struct root *root)
+{
+	uint64_t changed = 0;
+	int r = mirror_table_get_changed(root->db, &changed);
+
+	return r < 0 ? r : changed == root_epoch(root);
+}
+
 int erasure_retry(struct eraser *eraser, struct reason *reason)
 {
 	struct erasure_result result;
 	int any = erasure_notes_any(eraser->root->db);
 
+	if (any == 0)
+		any = erasure_epoch_is_owed(eraser->root);
 	return any <= 0 ? any : erasure_run(eraser, NULL, 0, &result, reason);
 }
 
@@ -453,11 +471,15 @@ int erasure_recover(struct eraser *eraser, const struct root_record *forward, st
 
 	/* An order may have been noted without any epoch: its note alone asks for one. */
 	if (r == 0)
+		r = reminder_restore(eraser->root);
+	if (r == 0)
 		r = erasure_notes_any(eraser->root->db); /* altered rows are no order */
 	if (r <= 0)
 		return r;
 	r = erasure_retry(eraser, &pending);
-	if (r < 0 && r != -RE_AWAY) /* which the mirrors tell about */
+	if (r == 0 || r == -RE_AWAY)
+		(void)reminder_keep_all(eraser->root); /* what is owed is tried again */
+	if (r < 0 && r != -RE_AWAY)                    /* which the mirrors tell about */
 		notices_tell(eraser->root->notices, LOG_ERR, EVENT_SHRED_PENDING, NULL,
 				"an erasure is pending and cannot be carried out yet: %s",
 				reason_text(&pending, r));

@@ -15,6 +15,7 @@
  * objects of what was destroyed, unreadable by then, are cleared away afterwards (bury.h). */
 #pragma once
 
+#include "daemon/keeper/erasure/erasure_result.h"
 #include "daemon/keeper/root/root.h"
 #include "daemon/keeper/vault/predecessors.h"
 #include "storage/tables/erasure_table.h"
@@ -23,14 +24,6 @@
 struct eraser {
 	struct root *root;
 	struct predecessors *predecessors;
-};
-
-struct erasure_result {
-	int64_t recordings, plain_bytes;
-	uint64_t epoch_before, epoch_after;
-	int64_t destroyed_us;
-	bool only_moves; /* nothing was destroyed: keys only left the paths they had before */
-	size_t refused;  /* items that the gate did not let pass; only of expiries */
 };
 
 /* Erases n items in one epoch. Returns only when the erasure point is passed, and the catalog
@@ -50,12 +43,21 @@ int erasure_run(struct eraser *eraser, const struct erasure_item *items, size_t 
 int erasure_run_with(struct eraser *eraser, int (*prepare)(void *context), void *context,
 		struct erasure_result *ret_result, struct reason *reason);
 
+/* An epoch for a change of where the root is kept: what prepare (NULL: nothing) changes is in every
+ * database of the new epoch, and an older database is refused from then on. Everything that is
+ * noted is carried out with it. Below 0: no epoch was made; what prepare changed may be in the
+ * database all the same. */
+int erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *context), void *context,
+		struct reason *reason);
+
 /* At start: finishes an erasure that a crash interrupted. forward is the root that epoch_recover()
- * gave (NULL: no epoch was past its erasure point). Then carries out what is noted and pending. If
- * that fails it stays pending, which is reported, and the vault opens: undamaged recordings must be
- * served. Fails only if nothing can be served, because the tree has no root. */
+ * gave (NULL: no epoch was past its erasure point). Puts back what reminders say and the database
+ * has forgotten (reminder.h). Then carries out what is noted and pending. If that fails it stays
+ * pending, which is reported, and the vault opens: undamaged recordings must be served. Fails only
+ * if nothing can be served, because the tree has no root. */
 int erasure_recover(
 		struct eraser *eraser, const struct root_record *forward, struct reason *reason);
 
-/* Carries out erasures that are noted but could not be done when they were ordered. */
+/* Carries out erasures that are noted but could not be done when they were ordered, and makes the
+ * epoch that a change of the mirrors still waits for (mirror_table_get_changed()). */
 int erasure_retry(struct eraser *eraser, struct reason *reason);

@@ -67,6 +67,20 @@ int erasure_notes_collect(struct db *db, struct victims *victims, struct reason 
 	return r < 0 ? r : former_node_each(db, collect_former, &collecting);
 }
 
+/* There is no such group: what is above it gets fresh keys, and nothing is erased. */
+#define NO_GROUP 0
+
+static int collect_account(void *context, int64_t account)
+{
+	return victims_add(context, key_path_group(account, NO_GROUP));
+}
+
+int erasure_notes_collect_accounts(struct db *db, struct victims *victims)
+{
+	victims->rekeys_all = true;
+	return catalog_account_each_id(db, collect_account, victims);
+}
+
 void erasure_notes_free(struct victims *victims)
 {
 	free(victims->paths);

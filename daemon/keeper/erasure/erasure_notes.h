@@ -11,7 +11,8 @@
 struct victims {
 	struct key_path *paths;
 	size_t count, room;
-	bool destroys; /* not only keys that a move left behind */
+	bool destroys;   /* not only keys that a move left behind */
+	bool rekeys_all; /* erasure_notes_collect_accounts() */
 };
 
 /* Notes one item and records the order, if the gate lets it pass. 0; -RE_REFUSED; -errno, -RE_*. */
@@ -20,6 +21,9 @@ int erasure_notes_add(const struct audit_log *audit, const struct erasure_item *
 
 /* Collects everything that is noted. The caller frees victims, also on failure. */
 int erasure_notes_collect(struct db *db, struct victims *victims, struct reason *reason);
+/* Adds something that is not there below every account: nothing is erased by it, but every account
+ * and all that is above gets a fresh key. */
+int erasure_notes_collect_accounts(struct db *db, struct victims *victims);
 void erasure_notes_free(struct victims *victims);
 
 /* How many items are noted. */

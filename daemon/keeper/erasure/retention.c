@@ -11,6 +11,7 @@
 #include "daemon/keeper/erasure/bury.h"
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/erasure/erasure_room.h"
+#include "daemon/keeper/erasure/reminder.h"
 #include "daemon/keeper/root/epoch.h"
 #include "daemon/keeper/root/mirrors.h"
 #include "daemon/keeper/root/objects_place.h"
@@ -20,6 +21,7 @@
 #define GROUPS_MAX   10000
 #define RETRY_TICKS  30
 #define MIRROR_TICKS 600
+#define AWAY_TICKS   10
 /* The pause for others between two strides of burial. */
 #define STRIDE_MS    50
 #define BURIAL_FAILS "what is left of destroyed recordings cannot be cleared away"
@@ -38,6 +40,7 @@ struct retention {
 	bool failing;             /* said once per spell */
 	int64_t wall_us, boot_us; /* at start */
 	bool told_jump;
+	bool back;          /* what was away: what waited for it is done now */
 	int64_t expired_us; /* boot time of the last expiry that left nothing due; 0: none yet */
 };
 
@@ -168,15 +171,17 @@ static void retention_note(
 static void retention_look_after_mirrors(struct retention *retention)
 {
 	struct root *root = retention_root(retention);
-	unsigned every = root_set_away(root->copies) || root_main_is_file(root) ||
-							 *root->copies->member[0].why_away.text
+	bool away = root_set_away(root->copies);
+	unsigned every = away ? AWAY_TICKS
+			 : root_main_is_file(root) || *root->copies->member[0].why_away.text
 					 ? RETRY_TICKS
 					 : MIRROR_TICKS;
 	struct reason reason = {""};
 
 	if (retention->ticks % every != 0)
 		return;
-	int r = mirrors_look(root, &reason);
+	int r = mirrors_watch(root, &reason);
+	retention->back = away && r == 0;
 	if (r < 0)
 		notices_keep_problem(root->notices, "%s", reason_text(&reason, r));
 }
@@ -272,9 +277,10 @@ static int retention_turn(struct retention *retention, const char **ret_what, st
 {
 	/* An erasure that fails is not tried every second: each attempt writes to the root's
 	 * medium. */
-	bool retry = retention->failing || retention->ticks % RETRY_TICKS == 0;
+	bool retry = retention->failing || retention->back || retention->ticks % RETRY_TICKS == 0;
 	int r = retention_clock_jumped(retention) ? 0 : retention_expire(retention, reason);
 
+	retention->back = false;
 	*ret_what = "an erasure does not succeed and stays pending";
 	if (r == 0 && retry)
 		r = erasure_retry(retention->setup.eraser, reason);
@@ -287,6 +293,8 @@ static int retention_turn(struct retention *retention, const char **ret_what, st
 	}
 	if (r == 0 && retention_root(retention)->witness_owed)
 		epoch_witness(retention_root(retention));
+	if (r == 0 && retention_root(retention)->reminders_owed)
+		(void)reminder_keep_all(retention_root(retention));
 	return r;
 }
 

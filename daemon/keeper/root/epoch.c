@@ -71,29 +71,49 @@ static int slot_check_written(
 	return keytree_check_top(root->db, true, back->key, back->top_digest);
 }
 
-static int slots_write_new(struct root *root, unsigned slot, const struct root_record *next)
+/* Files come first: what one of them refuses has then cost a TPM no write, of which it has only so
+ * many. ret_order: the members that are there; how many. */
+static size_t members_in_order(const struct root *root, size_t ret_order[static ROOT_MEMBERS_MAX])
+{
+	size_t n = 0;
+
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < root->copies->n; i++) {
+			bool file = root_assurance_rank(root->copies->member[i].assurance) == 0;
+			if (file == (pass == 0) && epoch_slot_there(root, i))
+				ret_order[n++] = i;
+		}
+	}
+	return n;
+}
+
+/* *ret_touched: the first so many of the order may hold the new root afterwards. */
+static int slots_write_new(struct root *root, unsigned slot, const struct root_record *next,
+		const size_t *order, size_t n, size_t *ret_touched)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < root->copies->n && r == 0; i++) {
-		if (!epoch_slot_there(root, i))
-			continue;
-		r = epoch_slot_put(root, i, slot, next);
+	for (size_t k = 0; k < n && r == 0; k++) {
+		r = epoch_slot_put(root, order[k], slot, next);
 		/* Before the next copy, and before any old root goes: a root that opens nothing
 		 * would be fatal. */
 		if (r == 0)
-			r = slot_check_written(root, i, slot, next);
+			r = slot_check_written(root, order[k], slot, next);
+		if (r < 0)
+			root_set_note_failure(root->copies, order[k], clock_now_us(&root->clock));
+		*ret_touched = k + 1;
 	}
 	return r;
 }
 
 /* Nothing has been overwritten yet, so the present root stays valid. False when a slot could not be
  * cleared. */
-static bool slots_take_back(struct root *root, unsigned slot)
+static bool slots_take_back(struct root *root, unsigned slot, const size_t *order, size_t n)
 {
 	bool ok = true;
 
-	for (size_t i = 0; i < root->copies->n; i++) {
+	for (size_t k = 0; k < n; k++) {
+		size_t i = order[k];
 		int r = epoch_slot_there(root, i) ? root_set_clear(root->copies, i, slot) : 0;
 		/* A copy that is away is checked again when it is back; the last one cannot be
 		 * spared. */
@@ -110,14 +130,19 @@ static bool slots_overwrite_old(struct root *root, unsigned slot)
 	bool all = true;
 
 	for (size_t i = 0; i < root->copies->n; i++) {
+		if (root->copies->member[i].left_out)
+			continue;
 		int r = epoch_slot_there(root, i) ? root_set_clear(root->copies, i, slot)
 						  : -RE_AWAY;
 		if (r < 0 && epoch_slot_there(root, i))
 			r = root_set_clear(root->copies, i, slot); /* once more */
 		/* All the others are overwritten even if one fails: fewer old roots are left. */
-		if (r == 0)
+		if (r == 0) {
+			root_set_note_success(root->copies, i);
 			continue;
+		}
 		all = false;
+		root_set_note_failure(root->copies, i, clock_now_us(&root->clock));
 		if (epoch_slot_there(root, i))
 			epoch_slot_lose(root, i, r);
 	}
@@ -127,13 +152,14 @@ static bool slots_overwrite_old(struct root *root, unsigned slot)
 int epoch_write(struct root *root, const struct root_record *next, bool *ret_stuck)
 {
 	unsigned active = root->slot, inactive = 1 - active;
-	int r = root_set_away(root->copies) ? -RE_AWAY : slots_write_new(root, inactive, next);
+	size_t order[ROOT_MEMBERS_MAX], n = members_in_order(root, order), touched = 0;
 
-	if (r == -RE_AWAY)
-		return r; /* nothing is begun without all of them */
+	if (root_set_away(root->copies))
+		return -RE_AWAY; /* nothing is begun without all of them */
+	int r = slots_write_new(root, inactive, next, order, n, &touched);
 	if (r < 0) {
 		/* A new root may be left beside the old one: recovery must choose. */
-		if (!slots_take_back(root, inactive))
+		if (!slots_take_back(root, inactive, order, touched))
 			*ret_stuck = true;
 		return r;
 	}
@@ -178,6 +204,10 @@ void epoch_witness(struct root *root)
 
 	if (r == 0)
 		r = object_store_witness_put(root->store, root_epoch(root));
+	/* Reminders of epochs before this one are out of date: what they say is in every database
+	 * of this epoch, or was carried out. */
+	if (r == 0)
+		r = object_store_reminder_expire(root->store, root_epoch(root));
 	root->witness_owed = r < 0;
 	if (r < 0)
 		notices_keep_problem(root->notices,

@@ -1,6 +1,7 @@
 #include "daemon/keeper/root/mirrors.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,7 +237,21 @@ static int copy_bring_in_line(struct root *root, size_t i, const uint8_t *image)
 		r = root_set_put(root->copies, i, slot, image);
 	if (r == 0 && other != CONTENT_NONE)
 		r = root_set_clear(root->copies, i, 1 - slot);
+	if (r < 0)
+		root_set_note_failure(root->copies, i, clock_now_us(&root->clock));
 	return r;
+}
+
+/* A copy that refuses writes is not written to again and again. */
+static int copy_check_wait(struct root *root, size_t i, struct reason *reason)
+{
+	int64_t wait_s = root_set_waits_s(root->copies, i, clock_now_us(&root->clock));
+
+	return wait_s == 0 ? 0
+			   : reason_set(reason, -RE_AWAY,
+					     "it refused %u writes in a row; the next one is "
+					     "tried in %" PRId64 " s",
+					     root->copies->member[i].failures, wait_s);
 }
 
 static int copy_reopen(struct root *root, size_t i, struct reason *reason,
@@ -261,7 +276,7 @@ static int copy_reopen(struct root *root, size_t i, struct reason *reason,
 
 /* A removed file can still be written while it is open, but that copy does not last: it counts as
  * missing. */
-static int copy_check_there(struct root *root, size_t i, struct reason *reason)
+int mirrors_check_there(struct root *root, size_t i, struct reason *reason)
 {
 	const struct root_member *member = &root->copies->member[i];
 	struct mirror_row row;
@@ -294,9 +309,14 @@ static int copy_look_after(struct root *root, size_t i, const uint8_t *image)
 	struct reason reason = {""};
 	int r = 0;
 
+	r = copy_check_wait(root, i, &reason);
+	if (r < 0 && (root_set_present(set) > 1 || !set->member[i].provider))
+		root_set_lose(set, i, reason.text);
+	if (r < 0)
+		return r;
 	if (set->member[i].provider) {
 		/* Checked by name: an open file whose name is gone does not survive the keeper. */
-		r = copy_check_there(root, i, &reason);
+		r = mirrors_check_there(root, i, &reason);
 		/* It may have missed the end of a commit while it was away. */
 		if (r == 0)
 			r = copy_bring_in_line(root, i, image);
@@ -321,6 +341,13 @@ static int copy_look_after(struct root *root, size_t i, const uint8_t *image)
 	return r;
 }
 
+/* One that refuses writes counts as away from then on, though it is tried again now and then: else
+ * its time would never come to be given up. */
+static bool member_is_sound(const struct root_member *member)
+{
+	return member->provider && member->failures < 2;
+}
+
 static int away_store(struct root *root, const struct root_member *member)
 {
 	struct mirror_row row;
@@ -337,14 +364,16 @@ static int away_store(struct root *root, const struct root_member *member)
 
 static void away_tell(struct root *root, const struct root_member *member)
 {
-	if (member->provider)
+	if (member_is_sound(member))
 		notices_tell(root->notices, LOG_NOTICE, EVENT_PLAIN, NULL,
 				"the root mirror %s (%s) is back", member->name, member->location);
 	else
 		notices_tell(root->notices, LOG_ERR, EVENT_KEY_TROUBLE, NULL,
 				"the root mirror %s (%s) is away: %s; nothing is erased until it "
 				"is back, or given up by an officer",
-				member->name, member->location, member->why_away.text);
+				member->name, member->location,
+				*member->why_away.text ? member->why_away.text
+						       : "it refuses writes");
 }
 
 /* Notes on record since when each copy is away. */
@@ -356,9 +385,9 @@ static int away_note(struct root *root)
 	for (size_t i = 0; i < root->copies->n && r == 0; i++) {
 		struct root_member *member = &root->copies->member[i];
 		/* The time counts from the first notice, so that AwayLimit= cannot be stretched. */
-		if (!member->provider == (member->away_us != 0))
+		if (member_is_sound(member) == (member->away_us == 0))
 			continue;
-		member->away_us = member->provider ? 0 : clock_now_us(&root->clock);
+		member->away_us = member_is_sound(member) ? 0 : clock_now_us(&root->clock);
 		r = away_store(root, member);
 		away_tell(root, member);
 	}
@@ -371,7 +400,7 @@ static int away_note(struct root *root)
 static bool away_is_noted(const struct root_set *set)
 {
 	for (size_t i = 0; i < set->n; i++) {
-		if (!set->member[i].provider != (set->member[i].away_us != 0))
+		if (member_is_sound(&set->member[i]) != (set->member[i].away_us == 0))
 			return false;
 	}
 	return true;
@@ -401,73 +430,24 @@ static void copies_reopen_any(struct root *root)
 	}
 }
 
-/* By its path, and by a real read: a TPM has no path, and a disk may not answer. */
-static int main_alone_check(struct root *root, bool read, struct reason *reason)
-{
-	_cleanup_secret_ uint8_t *image = secret_new(ROOT_IMAGE_BYTES);
-	int r = image ? copy_check_there(root, MIRROR_OF_OWN, reason) : -RE_MLOCK;
-
-	if (r < 0 || !read)
-		return r;
-	r = mirrors_image(root, image);
-	return r < 0 ? reason_set(reason, -EIO, "it cannot be read: %s",
-				       root_set_reason(root->copies, MIRROR_OF_OWN, r))
-		     : 0;
-}
-
-/* Told once, until it is well again. */
-static void main_alone_trouble(struct root *root, const struct reason *why)
-{
-	struct root_member *own = &root->copies->member[MIRROR_OF_OWN];
-	bool was_well = !*own->why_away.text;
-
-	own->why_away = *why;
-	if (was_well)
-		notices_tell(root->notices, LOG_ERR, EVENT_KEY_TROUBLE, NULL,
-				"the root (%s): %s; nothing is erased until that is put right",
-				own->location, own->why_away.text);
-}
-
 void mirrors_check_paths(struct root *root)
 {
 	for (size_t i = 0; i < root->copies->n; i++) {
 		struct root_member *member = &root->copies->member[i];
 		struct reason why = {""};
-		if (!member->provider || copy_check_there(root, i, &why) == 0)
+		if (!member->provider || mirrors_check_there(root, i, &why) == 0)
 			continue;
 		if (root_set_present(root->copies) > 1)
 			root_set_lose(root->copies, i, why.text);
 		else if (i == MIRROR_OF_OWN)
-			main_alone_trouble(root, &why);
+			mirrors_alone_tell(root, &why);
 	}
 }
 
-/* Without mirrors the open file is the last copy of the root, even when its name was removed. */
-static int main_alone_ready(struct root *root, bool read, struct reason *reason)
-{
-	struct root_member *own = &root->copies->member[MIRROR_OF_OWN];
-	struct reason why = {""};
-	int r = main_alone_check(root, read, &why);
-
-	if (r == 0 && read)
-		reason_clear(&own->why_away);
-	if (r == 0)
-		return 0;
-	if (!*why.text)
-		reason_set(&why, 0, "%s", error_text(r));
-	main_alone_trouble(root, &why);
-	if (r == -EIO)
-		return reason_set(reason, -RE_AWAY, "erasures wait for the root: %s", why.text);
-	return reason_set(reason, -RE_AWAY,
-			"erasures wait for the root file: %s. Do not stop the keeper, which has it "
-			"open: put the file back, or add a mirror first (recsealctl root add)",
-			why.text);
-}
-
-int mirrors_look(struct root *root, struct reason *reason)
+int mirrors_watch(struct root *root, struct reason *reason)
 {
 	return root->copies->n == 1 && !root_set_away(root->copies)
-			       ? main_alone_ready(root, true, reason)
+			       ? mirrors_alone_ready(root, true, reason)
 			       : mirrors_ready(root, reason);
 }
 
@@ -477,13 +457,15 @@ int mirrors_ready(struct root *root, struct reason *reason)
 	struct reason away = {""};
 
 	if (root->copies->n == 1 && !root_set_away(root->copies))
-		return main_alone_ready(root, false, reason);
+		return mirrors_alone_ready(root, false, reason);
 	/* Someone must hold the present root, else there is no image to compare with. */
 	if (root_set_present(root->copies) == 0)
 		copies_reopen_any(root);
 	image = secret_new(ROOT_IMAGE_BYTES);
 	int r = image ? mirrors_image(root, image) : -RE_MLOCK;
 	for (size_t i = 0; i < root->copies->n && r == 0; i++) {
+		if (root->copies->member[i].left_out)
+			continue;
 		/* -RE_GONE: an unsettled mirror was cleared up and is no copy any more. */
 		if (copy_look_after(root, i, image) == -RE_GONE)
 			root_provider_free(root_set_take(root->copies, i--));

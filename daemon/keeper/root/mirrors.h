@@ -25,15 +25,17 @@ int mirrors_create(struct root *root, struct reason *reason);
  * or -RE_*, with a reason. */
 int mirrors_open(struct root *root, bool adopt, struct reason *reason);
 
-/* Before an epoch: checks every copy, takes back those that can be reached again, and notes which
- * cannot. 0 when all are there and hold the present root and no other, else -RE_AWAY with a reason
- * (which may be NULL). Without mirrors only the root file's presence is checked. */
+/* Before an epoch, and now and then: checks every copy, brings those in line that can be reached
+ * again, and notes which cannot. A copy that refuses writes is away for longer and longer spells
+ * (root_set_note_failure()). 0 when all are there and hold the present root and no other, else
+ * -RE_AWAY with a reason (which may be NULL). Without mirrors only the root file's presence is
+ * checked. */
 int mirrors_ready(struct root *root, struct reason *reason);
 
 /* The same now and then, without an epoch to come: without mirrors it reads the root as well.
  * That one copy stays in the set also when it is not at its path or cannot be read; why_away
  * then says so. */
-int mirrors_look(struct root *root, struct reason *reason);
+int mirrors_watch(struct root *root, struct reason *reason);
 
 /* Checks whether the file of each copy is still at its path, and writes nothing: a copy that is not
  * there gets a why_away, or is away where others are left. Cheap. */
@@ -45,24 +47,20 @@ void mirrors_explain_away(const struct root *root, struct reason *reason);
 /* Copies an image of the present root, into secret memory, from a copy that holds it. */
 int mirrors_image(struct root *root, uint8_t ret_image[static ROOT_IMAGE_BYTES]);
 
-/* --- Changes, on an officer's order (mirror_change.c). All are durable on return, and in the audit
- * log. Where they fail the reason says why: -RE_REFUSED for what policy forbids, -ENOENT for no
- * such mirror, -errno or -RE_*. */
-
-struct mirror_order {
-	const char *name, *reason;
-	enum mirror_kind kind;
-	const char *location; /* NULL to drop, or to replace the main copy */
-	uid_t uid;
+/* What a look at a copy finds. */
+struct mirrors_seen {
+	bool there;        /* reachable, and it holds the present root */
+	struct reason why; /* it is not: in words */
 };
 
-int mirror_add_new(struct root *root, const struct mirror_order *order, struct reason *reason);
+/* Looks at every copy, and changes nothing: neither on a medium, nor in the database, nor in the
+ * set. What is away stays as the latest mirrors_ready() found it. (mirrors_look.c) */
+void mirrors_look(struct root *root, struct mirrors_seen ret_seen[static ROOT_MEMBERS_MAX]);
 
-/* Overwrites the mirror and forgets it. A mirror that has been away for AwayLimit= is given up
- * instead; it stays on record until it is back and is dropped once more. */
-int mirror_drop(struct root *root, const struct mirror_order *order, struct reason *reason);
+/* Whether the open file of a copy is still the one at its location: 0, or -errno with words. */
+int mirrors_check_there(struct root *root, size_t i, struct reason *reason);
 
-/* Makes a new copy at another location, under the same name, and drops the old one. The main copy
- * can be replaced only when it is lost, that is, away for AwayLimit=; the new one is made where the
- * configuration says (Root=). */
-int mirror_replace(struct root *root, const struct mirror_order *order, struct reason *reason);
+/* For mirrors*.c: the one copy there is, without mirrors. read: with a real read of it. Its problem
+ * is told once per spell. */
+int mirrors_alone_ready(struct root *root, bool read, struct reason *reason);
+void mirrors_alone_tell(struct root *root, const struct reason *why);

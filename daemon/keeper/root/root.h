@@ -40,6 +40,8 @@ struct root {
 	 * root_is_stuck(). */
 	bool stuck;
 	enum objects_state objects;
+	/* The object folder has not all reminders of this epoch (reminder.h). */
+	bool reminders_owed;
 	bool witness_owed; /* the object folder has not seen this epoch yet: no room, perhaps */
 };
 

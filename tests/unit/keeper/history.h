@@ -31,14 +31,22 @@ struct history {
 	size_t roots;
 	uint64_t dead_epoch; /* the last that made a recording's end final */
 	unsigned seed, step;
-	bool faulty;       /* since it was opened: the medium */
-	const char *away;  /* the command that brings it back; NULL: none is away */
-	const char *wrong; /* the first thing that is not true */
+	bool faulty;      /* since it was opened: the medium */
+	const char *away; /* the command that brings it back; NULL: none is away */
+	/* The database as it was saved: what was known then, and of which epoch (0: none). */
+	struct known saved[RECORDINGS];
+	size_t saved_n;
+	uint64_t saved_epoch;
+	unsigned refusals, restores; /* of older databases */
+	const char *wrong;           /* the first thing that is not true */
 };
 
 /* Something is not true: the first is kept. */
 void history_wrong(struct history *h, const char *what);
 /* After a step; whoever made it has said whom it doomed. */
 void history_check(struct history *h);
+/* Saves the database; and puts back the one that was saved. (history_restore.c) */
+void history_save(struct history *h);
+void history_put_back(struct history *h);
 /* The first column of the first row. */
 int64_t history_ask(struct history *h, const char *query);

@@ -20,6 +20,8 @@
 #include "base/cleanup.h"
 #include "base/durable.h"
 #include "base/error.h"
+#include "daemon/keeper/erasure/erasure_notes.h"
+#include "daemon/keeper/erasure/mirror_change.h"
 #include "daemon/keeper/keys/keytree.h"
 
 /* The search. */
@@ -229,11 +231,195 @@ static void test_an_ancestor_that_keeps_its_key(void **state)
 	}
 }
 
+/* Mirrors. The holder of one that was given up, or that the database has forgotten. */
+
+/* The mutants. */
+static enum { SOUND, NO_EPOCHS, NO_FRESH_KEYS, NO_NEW_GROUPS } mutant;
+
+int __real_erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *context), void *context,
+		struct reason *reason);
+int __wrap_erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *context), void *context,
+		struct reason *reason);
+int __wrap_erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *context), void *context,
+		struct reason *reason)
+{
+	if (mutant != NO_EPOCHS)
+		return __real_erasure_change_epoch(eraser, prepare, context, reason);
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	assert_int_equal(db_transaction_begin(&transaction, eraser->root->db), 0);
+	assert_int_equal(prepare(context), 0);
+	return db_transaction_commit(&transaction);
+}
+
+int __real_erasure_retry(struct eraser *eraser, struct reason *reason);
+int __wrap_erasure_retry(struct eraser *eraser, struct reason *reason);
+int __wrap_erasure_retry(struct eraser *eraser, struct reason *reason)
+{
+	return mutant == NO_EPOCHS ? 0 : __real_erasure_retry(eraser, reason);
+}
+
+int __real_erasure_notes_collect_accounts(struct db *db, struct victims *victims);
+int __wrap_erasure_notes_collect_accounts(struct db *db, struct victims *victims);
+int __wrap_erasure_notes_collect_accounts(struct db *db, struct victims *victims)
+{
+	return mutant == NO_FRESH_KEYS ? 0 : __real_erasure_notes_collect_accounts(db, victims);
+}
+
+int __real_mirror_table_close_groups(struct db *db);
+int __wrap_mirror_table_close_groups(struct db *db);
+int __wrap_mirror_table_close_groups(struct db *db)
+{
+	return mutant == NO_NEW_GROUPS ? 0 : __real_mirror_table_close_groups(db);
+}
+
+static int change_usb(struct history *h, bool add)
+{
+	char place[128];
+	struct mirror_order order = {
+			.name = "usb", .kind = MIRROR_FILE, .reason = "test", .location = place};
+
+	snprintf(place, sizeof(place), "%s/usb", h->vault.dir);
+	return add ? mirror_change_add(&h->vault.vault->eraser, &order, NULL)
+		   : mirror_change_drop(&h->vault.vault->eraser, &order, NULL);
+}
+
+/* All roots in a file, by whoever holds it. */
+static void learn_roots_of(struct history *h, const char *name)
+{
+	uint8_t bytes[3 * 4096];
+	struct root_record record;
+	char path[128];
+	size_t n, found = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", h->vault.dir, name);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(io_pread_full(fd, bytes, sizeof(bytes), 0, &n), 0);
+	for (size_t at = 0; at < sizeof(bytes); at += 4096) {
+		if (root_record_decode(bytes + at, &record) < 0)
+			continue;
+		adversary_learn(&h->adversary, record.key);
+		found++;
+	}
+	assert_int_equal(found, 1);
+}
+
+static void seal_and_note(struct history *h, const char *account, vault_fixture_id *ret_id)
+{
+	vault_fixture_seal(&h->vault, account, "a call", 5, 1, ret_id);
+	history_note_recording(h, *ret_id, 0);
+	adversary_look(&h->adversary, h->keeper_dir);
+}
+
+/* How a copy of the root is lost and given up. */
+static void give_up_usb(struct history *h)
+{
+	vault_fixture_shell(&h->vault, "mv $D/usb $D/lost");
+	assert_int_equal(mirrors_ready(&h->vault.vault->root, NULL), -RE_AWAY);
+	h->vault.now_us += 30 * US_PER_DAY;
+	assert_int_equal(change_usb(h, false), 0);
+	/* So that what comes falls into the very groups of what was there, if it may. */
+	h->vault.now_us -= 30 * US_PER_DAY;
+}
+
+static void give_up_main(struct history *h)
+{
+	struct mirror_order order = {.name = MIRROR_MAIN, .reason = "test"};
+
+	vault_fixture_shell(&h->vault, "mkdir $D/lost; mv $D/keeper/root.slots $D/lost/");
+	assert_int_equal(vault_fixture_reopen(&h->vault, 0, NULL), 0);
+	h->vault.now_us += 30 * US_PER_DAY;
+	assert_int_equal(mirror_change_replace(&h->vault.vault->eraser, &order, NULL), 0);
+	h->vault.now_us -= 30 * US_PER_DAY;
+}
+
+/* Recordings are sealed before and after a copy of the root was given up, into old accounts and new
+ * ones, then all are shredded. Whether the holder of the copy opens any of the later ones. The
+ * earlier ones open: every receipt says so. */
+static bool holder_of_a_given_up_copy_opens(void (*give_up)(struct history *h))
+{
+	static const char *const later[] = {"ada", "bob", "eve", "fay"};
+	struct history *h = history_open(3);
+	vault_fixture_id id[6];
+	bool opens = false;
+
+	vault_fixture_shell(&h->vault, "mkdir -m 700 $D/usb");
+	assert_int_equal(change_usb(h, true), 0);
+	seal_and_note(h, "ada", &id[0]);
+	seal_and_note(h, "bob", &id[1]);
+	give_up(h);
+	for (size_t i = 0; i < ELEMENTSOF(later); i++)
+		seal_and_note(h, later[i], &id[2 + i]);
+	assert_int_equal(vault_fixture_erase(&h->vault, ERASE_RECORDING, id[2]), 0);
+	for (size_t i = 0; i < ELEMENTSOF(id); i++) {
+		adversary_look(&h->adversary, h->keeper_dir);
+		if (vault_fixture_state(&h->vault, id[i]) == RECORDING_SEALED)
+			assert_int_equal(vault_fixture_erase(&h->vault, ERASE_ACCOUNT, id[i]), 0);
+	}
+	learn_roots_of(h, "lost/root.slots");
+	learn_live_root(h);
+	try_recordings(h);
+	for (size_t i = 0; i < ELEMENTSOF(id); i++) {
+		if (i < 2)
+			assert_true(h->sealed[i].file_key_opens); /* control */
+		else
+			opens |= h->sealed[i].private_opens || h->sealed[i].file_key_opens;
+	}
+	history_close(h);
+	return opens;
+}
+
+/* The database is put back from before usb was added; where that opens, a recording is shredded.
+ * Whether the holder of usb opens what is said to be destroyed. */
+static bool holder_of_a_forgotten_mirror_opens(void)
+{
+	struct history *h = history_open(4);
+	vault_fixture_id id;
+
+	seal_and_note(h, "ada", &id);
+	vault_fixture_shut(&h->vault);
+	vault_fixture_shell(&h->vault,
+			"mkdir -m 700 $D/usb; mkdir $D/old; cp -a $D/keeper/keeper.db* $D/old/");
+	assert_int_equal(vault_fixture_reopen(&h->vault, 0, NULL), 0);
+	assert_int_equal(change_usb(h, true), 0);
+	vault_fixture_shut(&h->vault);
+	vault_fixture_shell(&h->vault, "rm $D/keeper/keeper.db*; cp -a $D/old/. $D/keeper/");
+	int r = vault_fixture_reopen(&h->vault, 0, NULL);
+	assert_int_equal(r, mutant == NO_EPOCHS ? 0 : -RE_EPOCH);
+	if (r == 0) /* it is said to be destroyed */
+		assert_int_equal(vault_fixture_erase(&h->vault, ERASE_ACCOUNT, id), 0);
+	adversary_look(&h->adversary, h->keeper_dir);
+	learn_roots_of(h, "usb/root.slots");
+	try_recordings(h);
+	bool opens = r == 0 && h->sealed[0].file_key_opens;
+	history_close(h);
+	return opens;
+}
+
+static void test_mirrors_out_of_reach(void **state)
+{
+	assert_false(holder_of_a_given_up_copy_opens(give_up_usb));
+	assert_false(holder_of_a_given_up_copy_opens(give_up_main));
+	assert_false(holder_of_a_forgotten_mirror_opens());
+}
+
+/* Negative control. */
+static void test_mutants_of_changes(void **state)
+{
+	for (mutant = NO_EPOCHS; mutant <= NO_NEW_GROUPS; mutant++)
+		assert_true(holder_of_a_given_up_copy_opens(give_up_usb));
+	mutant = NO_EPOCHS;
+	assert_true(holder_of_a_forgotten_mirror_opens());
+	mutant = SOUND;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(test_everything_tried_on_everything),
 			cmocka_unit_test(test_an_ancestor_that_keeps_its_key),
+			cmocka_unit_test(test_mirrors_out_of_reach),
+			cmocka_unit_test(test_mutants_of_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,15 @@
 #define KILLED_AT 90 /* operations on the media, at most, before a process ends */
 
 /* The mutants: what the keeper forgets to do. */
-static enum mutant { SOUND, NO_FORMER_PLACE, NO_TALLY, NO_OVERWRITING, NO_RETIRING } mutant;
+static enum mutant {
+	SOUND,
+	NO_FORMER_PLACE,
+	NO_TALLY,
+	NO_OVERWRITING,
+	NO_RETIRING,
+	NO_REMINDERS,
+	NO_EPOCHS
+} mutant;
 
 int __real_former_node_add(struct db *db, const void *place);
 int __wrap_former_node_add(struct db *db, const void *place);
@@ -77,6 +85,33 @@ int __wrap_mirror_medium_retire(struct root *root, struct mirror_row *row, struc
 	return mutant == NO_RETIRING ? 0 : __real_mirror_medium_retire(root, row, reason);
 }
 
+int __real_object_store_reminder_each(
+		struct object_store *store, uint64_t epoch, object_reminder visit, void *context);
+int __wrap_object_store_reminder_each(
+		struct object_store *store, uint64_t epoch, object_reminder visit, void *context);
+int __wrap_object_store_reminder_each(
+		struct object_store *store, uint64_t epoch, object_reminder visit, void *context)
+{
+	return mutant == NO_REMINDERS
+			       ? 0
+			       : __real_object_store_reminder_each(store, epoch, visit, context);
+}
+
+int __real_erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *context), void *context,
+		struct reason *reason);
+int __wrap_erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *context), void *context,
+		struct reason *reason);
+int __wrap_erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *context), void *context,
+		struct reason *reason)
+{
+	if (mutant != NO_EPOCHS)
+		return __real_erasure_change_epoch(eraser, prepare, context, reason);
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	assert_int_equal(db_transaction_begin(&transaction, eraser->root->db), 0);
+	assert_int_equal(prepare(context), 0);
+	return db_transaction_commit(&transaction);
+}
+
 static unsigned roll(struct history *h, unsigned n)
 {
 	h->seed = h->seed * 1103515245u + 12345u;
@@ -93,7 +128,7 @@ struct step {
 };
 
 static int mirror_change(struct history *h,
-		int (*change)(struct root *root, const struct mirror_order *order,
+		int (*change)(struct eraser *eraser, const struct mirror_order *order,
 				struct reason *reason))
 {
 	char place[128];
@@ -102,7 +137,7 @@ static int mirror_change(struct history *h,
 			.name = "spare", .kind = MIRROR_FILE, .reason = "test", .location = place};
 
 	snprintf(place, sizeof(place), "%s/spare", h->f.dir);
-	int r = change(&h->f.vault->root, &order, &why);
+	int r = change(&h->f.vault->eraser, &order, &why);
 	if (r == -EEXIST)
 		history_wrong(h, "something is left where a mirror was");
 	return r;
@@ -129,9 +164,9 @@ static int carry_out(struct history *h, const struct step *step)
 		r = bury_rows(h->f.vault->db, 1 + step->name[0] % 7, &more, NULL);
 		return r < 0 ? r : bury_objects(h->f.vault->db, h->f.vault->store, 3, &more, NULL);
 	case ADD:
-		return mirror_change(h, mirror_add_new);
+		return mirror_change(h, mirror_change_add);
 	case DROP:
-		return mirror_change(h, mirror_drop);
+		return mirror_change(h, mirror_change_drop);
 	case ASSIGN:
 		break;
 	}
@@ -372,7 +407,7 @@ static void one_step(struct history *h)
 	const struct step retry = {.kind = RETRY},
 			  bury = {.kind = BURY, .name = {(char)roll(h, 100)}};
 
-	switch (roll(h, 13)) {
+	switch (roll(h, 15)) {
 	case 0:
 	case 1:
 	case 2:
@@ -402,6 +437,12 @@ static void one_step(struct history *h)
 		break;
 	case 11:
 		change_mirrors(h);
+		break;
+	case 12:
+		history_save(h);
+		break;
+	case 13:
+		history_put_back(h);
 		break;
 	default:
 		do_step(h, &bury);
@@ -452,7 +493,7 @@ static const char *live_through(unsigned seed)
 	char place[128];
 	snprintf(place, sizeof(place), "%s/usb", h->f.dir);
 	order.location = place;
-	assert_int_equal(mirror_add_new(&h->f.vault->root, &order, &why), 0);
+	assert_int_equal(mirror_change_add(&h->f.vault->eraser, &order, &why), 0);
 	for (h->step = 0; h->step < STEPS && !h->wrong; h->step++) {
 		one_step(h);
 		history_check(h);
@@ -479,7 +520,7 @@ static void test_random_histories(void **state)
 /* That the histories can tell. */
 static void test_mutants_are_seen(void **state)
 {
-	for (unsigned i = NO_FORMER_PLACE; i <= NO_RETIRING; i++) {
+	for (unsigned i = NO_FORMER_PLACE; i <= NO_EPOCHS; i++) {
 		unsigned seed = 1;
 		mutant = (enum mutant)i;
 		while (seed < 20 && !live_through(seed))

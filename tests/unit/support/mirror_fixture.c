@@ -68,14 +68,14 @@ int mirror_fixture_add(struct mirror_fixture *s, const char *name, const char *f
 {
 	struct mirror_order o = mirror_fixture_order(s, name, folder);
 
-	return mirror_add_new(&s->f.vault->root, &o, reason);
+	return mirror_change_add(&s->f.vault->eraser, &o, reason);
 }
 
 int mirror_fixture_drop(struct mirror_fixture *s, const char *name, struct reason *reason)
 {
 	struct mirror_order o = mirror_fixture_order(s, name, NULL);
 
-	return mirror_drop(&s->f.vault->root, &o, reason);
+	return mirror_change_drop(&s->f.vault->eraser, &o, reason);
 }
 
 void mirror_fixture_open(struct mirror_fixture *s)

@@ -2,11 +2,12 @@
  * mirror called usb in a folder of that name. */
 #pragma once
 
-#include "daemon/keeper/root/mirrors.h"
+#include "daemon/keeper/erasure/mirror_change.h"
 #include "tests/unit/support/vault_fixture.h"
 
 #define SCENE_KEEPER_FILE "keeper/root.slots"
 #define SCENE_MIRROR_FILE "usb/root.slots"
+#define SCENE_EPOCH       2 /* the mirror has made one */
 #define SCENE_DAY_US      (24 * 3600 * INT64_C(1000000))
 
 struct mirror_fixture {

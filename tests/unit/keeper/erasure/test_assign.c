@@ -16,8 +16,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/keeper/erasure/assign.h"
+#include "daemon/keeper/erasure/mirror_change.h"
 #include "daemon/keeper/keys/keytree.h"
-#include "daemon/keeper/root/mirrors.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/recordings.h"
 #include "storage/tables/db_internal.h"
@@ -424,7 +424,7 @@ static void test_damaged_and_a_mirror_is_away(void **state)
 	stray_make(vault, &stray);
 	vault_fixture_shell(vault, "mkdir -m 700 $D/usb");
 	snprintf(place, sizeof(place), "%s/usb", vault->dir);
-	assert_int_equal(mirror_add_new(&vault->vault->root, &order, NULL), 0);
+	assert_int_equal(mirror_change_add(&vault->vault->eraser, &order, NULL), 0);
 	assert_int_equal(sqlite3_exec(db_handle(vault->vault->db),
 					 "DELETE FROM node WHERE id = (SELECT max(id) - 1 FROM node"
 					 " WHERE id >> 56 = 5)",

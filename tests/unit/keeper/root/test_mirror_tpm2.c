@@ -32,8 +32,8 @@ static int change(struct mirror_fixture *s, bool add)
 			.location = add ? tpm.tcti : NULL,
 			.reason = "test"};
 
-	return add ? mirror_add_new(&s->f.vault->root, &order, &why)
-		   : mirror_drop(&s->f.vault->root, &order, &why);
+	return add ? mirror_change_add(&s->f.vault->eraser, &order, &why)
+		   : mirror_change_drop(&s->f.vault->eraser, &order, &why);
 }
 
 static bool in_use(struct mirror_fixture *s)

@@ -44,7 +44,7 @@ static void test_away_and_back(void **state)
 	assert_int_equal(mirror_fixture_erase(&s), -RE_AWAY);
 	assert_int_equal(vault_fixture_state(&s.f, s.alice), RECORDING_PENDING);
 	assert_non_null(strstr(s.f.vault->notices.problem.text, "usb"));
-	assert_int_equal(vault_epoch(s.f.vault), 1);
+	assert_int_equal(vault_epoch(s.f.vault), SCENE_EPOCH);
 	/* Nothing changes while it is away, or over a restart. */
 	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), -RE_AWAY);
 	mirror_fixture_reopen(&s);
@@ -69,18 +69,18 @@ static void test_the_own_place_is_lost(void **state)
 	vault_fixture_seal(&s.f, "carol", "carol/call", 10, 1, NULL);
 	assert_int_equal(mirror_fixture_erase(&s), -RE_AWAY);
 	struct mirror_order o = mirror_fixture_order(&s, MIRROR_MAIN, NULL);
-	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), -RE_REFUSED);
+	assert_int_equal(mirror_change_replace(&s.f.vault->eraser, &o, &why), -RE_REFUSED);
 	assert_non_null(strstr(why.text, "AwayLimit"));
 	s.f.now_us += 8 * SCENE_DAY_US;
-	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), 0);
+	assert_int_equal(mirror_change_replace(&s.f.vault->eraser, &o, &why), 0);
 	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
 	mirror_fixture_assert_destroyed(&s);
 	/* What was given up stays on record. */
 	struct mirror_row row;
 	assert_int_equal(mirror_table_find(s.f.vault->db, MIRROR_MAIN, MIRROR_GIVEN_UP, &row), 0);
-	assert_int_equal(row.given_up_epoch, 1);
+	assert_int_equal(row.given_up_epoch, SCENE_EPOCH);
 	/* A place that is there is not replaced so. */
-	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), -RE_REFUSED);
+	assert_int_equal(mirror_change_replace(&s.f.vault->eraser, &o, &why), -RE_REFUSED);
 	mirror_fixture_close(&s);
 }
 
@@ -115,7 +115,7 @@ static void test_the_only_file_is_removed(void **state)
 			-RE_AWAY); /* seen only now to be away */
 	s.f.now_us += 8 * SCENE_DAY_US;
 	struct mirror_order o = mirror_fixture_order(&s, MIRROR_MAIN, NULL);
-	assert_int_equal(mirror_replace(&s.f.vault->root, &o, &why), 0);
+	assert_int_equal(mirror_change_replace(&s.f.vault->eraser, &o, &why), 0);
 	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
 	mirror_fixture_assert_destroyed(&s);
 	mirror_fixture_reopen(&s);
@@ -136,9 +136,9 @@ static void test_both_are_removed(void **state)
 	s.f.now_us += 30 * SCENE_DAY_US;
 	assert_int_equal(mirror_fixture_drop(&s, "usb", &why), -RE_REFUSED);
 	struct mirror_order o = mirror_fixture_order(&s, MIRROR_MAIN, NULL);
-	assert_true(mirror_replace(&s.f.vault->root, &o, &why) < 0);
+	assert_true(mirror_change_replace(&s.f.vault->eraser, &o, &why) < 0);
 	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), -RE_AWAY);
-	assert_int_equal(vault_epoch(s.f.vault), 1);
+	assert_int_equal(vault_epoch(s.f.vault), SCENE_EPOCH);
 	mirror_fixture_assert_plays(&s, s.bob);
 	vault_fixture_shell(&s.f, "mv $D/away $D/usb; mv $D/lost $D/keeper/root.slots");
 	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
@@ -328,6 +328,129 @@ static void test_an_old_state_is_refused(void **state)
 	mirror_fixture_close(&s);
 }
 
+/* --- A mirror that can be read but not written --- */
+
+static struct {
+	bool usb_refuses;
+	unsigned main, usb; /* writes asked for */
+} writes;
+
+static bool is_refused(const struct root_set *set, size_t i)
+{
+	bool usb = strcmp(set->member[i].name, "usb") == 0;
+
+	writes.usb += usb;
+	writes.main += !usb;
+	return usb && writes.usb_refuses;
+}
+
+int __real_root_set_put(struct root_set *set, size_t i, unsigned slot, const uint8_t *image);
+int __wrap_root_set_put(struct root_set *set, size_t i, unsigned slot, const uint8_t *image);
+int __wrap_root_set_put(struct root_set *set, size_t i, unsigned slot, const uint8_t *image)
+{
+	return is_refused(set, i) ? -EIO : __real_root_set_put(set, i, slot, image);
+}
+
+int __real_root_set_clear(struct root_set *set, size_t i, unsigned slot);
+int __wrap_root_set_clear(struct root_set *set, size_t i, unsigned slot);
+int __wrap_root_set_clear(struct root_set *set, size_t i, unsigned slot)
+{
+	return is_refused(set, i) ? -EIO : __real_root_set_clear(set, i, slot);
+}
+
+/* Ten hours of retention's retries, every 30 s. */
+static void retry_for_hours(struct mirror_fixture *s)
+{
+	for (unsigned i = 0; i < 10 * 120; i++) {
+		s->f.now_us += 30 * US_PER_S;
+		assert_true(erasure_retry(&s->f.vault->eraser, NULL) < 0);
+	}
+}
+
+/* Which of the two is in the TPM. */
+static void label(struct mirror_fixture *s, size_t tpm)
+{
+	s->f.vault->root.copies->member[tpm].assurance = "hw-tpm";
+}
+
+#define ATTEMPTS_MAX 18 /* in ten hours: 2 at once, after 1, 2, 4, ... 32 minutes, and every hour */
+
+static void test_refused_writes_wear_no_tpm(void **state)
+{
+	struct mirror_fixture s;
+
+	mirror_fixture_open(&s);
+	label(&s, 0);
+	writes.usb_refuses = true;
+	writes.main = writes.usb = 0;
+	assert_true(mirror_fixture_erase(&s) < 0);
+	retry_for_hours(&s);
+	/* The file is written first: the TPM not at all. Each attempt is a write and taking it back. */
+	assert_int_equal(writes.main, 0);
+	assert_true(writes.usb > 4 && writes.usb <= 2 * ATTEMPTS_MAX);
+	/* It counts as away, so that it can be given up. */
+	assert_true(s.f.vault->root.copies->member[1].away_us != 0);
+	writes.usb_refuses = false;
+	s.f.now_us += ROOT_SET_WAIT_MAX_S * US_PER_S;
+	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
+	mirror_fixture_assert_destroyed(&s);
+	assert_int_equal(mirrors_ready(&s.f.vault->root, NULL), 0);
+	assert_true(s.f.vault->root.copies->member[1].away_us == 0);
+	mirror_fixture_close(&s);
+}
+
+/* Where what refuses comes last, the others are spared by the pauses. */
+static void test_refused_writes_become_rare(void **state)
+{
+	struct mirror_fixture s;
+
+	mirror_fixture_open(&s);
+	label(&s, 1);
+	writes.usb_refuses = true;
+	writes.main = writes.usb = 0;
+	assert_true(mirror_fixture_erase(&s) < 0);
+	retry_for_hours(&s);
+	assert_true(writes.main > 4 && writes.main <= 2 * ATTEMPTS_MAX);
+	writes.usb_refuses = false;
+	mirror_fixture_close(&s);
+}
+
+/* An order while usb is away, and usb is back. */
+static void order_away(struct mirror_fixture *s)
+{
+	mirror_fixture_open(s);
+	vault_fixture_shell(&s->f, "mv $D/usb $D/away");
+	assert_int_equal(mirror_fixture_erase(s), -RE_AWAY);
+	vault_fixture_shell(&s->f, "mv $D/away $D/usb");
+}
+
+/* Whatever there is to bring in line: a look leaves it alone. */
+static void test_looking_writes_nothing(void **state)
+{
+	struct mirrors_seen seen[ROOT_MEMBERS_MAX];
+	struct mirror_fixture s;
+
+	order_away(&s);
+	writes.main = writes.usb = 0;
+	for (unsigned i = 0; i < 50; i++)
+		mirrors_look(&s.f.vault->root, seen);
+	assert_true(seen[0].there && !seen[1].there);
+	assert_non_null(strstr(seen[1].why.text, "usb"));
+	assert_int_equal(writes.main + writes.usb, 0);
+	assert_int_equal(vault_fixture_state(&s.f, s.alice), RECORDING_PENDING);
+	assert_non_null(root_set_away(s.f.vault->root.copies));
+	/* Control: bringing it in line does write. */
+	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
+	assert_true(writes.main > 0 && writes.usb > 0);
+	mirrors_look(&s.f.vault->root, seen);
+	assert_true(seen[0].there && seen[1].there);
+	/* A file that was removed under the running keeper. */
+	vault_fixture_shell(&s.f, "mv $D/keeper/root.slots $D/aside");
+	mirrors_look(&s.f.vault->root, seen);
+	assert_false(seen[0].there);
+	mirror_fixture_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +465,9 @@ int main(void)
 			cmocka_unit_test(test_a_crash_and_one_is_away),
 			cmocka_unit_test(test_every_fault_of_one_member),
 			cmocka_unit_test(test_an_old_state_is_refused),
+			cmocka_unit_test(test_refused_writes_wear_no_tpm),
+			cmocka_unit_test(test_refused_writes_become_rare),
+			cmocka_unit_test(test_looking_writes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

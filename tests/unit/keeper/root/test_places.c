@@ -145,16 +145,16 @@ static void test_the_root_is_moved_away(void **state)
 	erasure_fixture_open(&scene);
 	struct root *root = &vault->vault->root;
 	const struct root_member *own = &root->copies->member[0];
-	assert_int_equal(mirrors_look(root, &reason), 0);
+	assert_int_equal(mirrors_watch(root, &reason), 0);
 	vault_fixture_shell(vault, "mv $D/keeper/root.slots $D/elsewhere");
 	mirrors_check_paths(root);
 	assert_non_null(strstr(own->why_away.text, "missing"));
-	assert_int_equal(mirrors_look(root, &reason), -RE_AWAY);
+	assert_int_equal(mirrors_watch(root, &reason), -RE_AWAY);
 	assert_int_equal(erasure_fixture_erase(&scene), -RE_AWAY);
 	vault_fixture_shell(vault, "cp $D/elsewhere $D/keeper/root.slots");
-	assert_int_equal(mirrors_look(root, &reason), -RE_AWAY);
+	assert_int_equal(mirrors_watch(root, &reason), -RE_AWAY);
 	vault_fixture_shell(vault, "mv $D/elsewhere $D/keeper/root.slots");
-	assert_int_equal(mirrors_look(root, &reason), 0);
+	assert_int_equal(mirrors_watch(root, &reason), 0);
 	assert_string_equal(own->why_away.text, "");
 	assert_int_equal(erasure_retry(&vault->vault->eraser, NULL), 0);
 	assert_true(erasure_fixture_recovers(&scene));
@@ -173,11 +173,11 @@ static void test_the_root_does_not_answer(void **state)
 		struct root *root = &scene.vault.vault->root;
 		faults_on_root(scene.vault.vault);
 		faults_arm(deaths[i], 0, FAULTS_ALWAYS);
-		assert_int_equal(mirrors_look(root, &reason), -RE_AWAY);
+		assert_int_equal(mirrors_watch(root, &reason), -RE_AWAY);
 		assert_non_null(strstr(reason.text, "cannot be read"));
 		assert_string_not_equal(root->copies->member[0].why_away.text, "");
 		faults_disarm();
-		assert_int_equal(mirrors_look(root, &reason), 0);
+		assert_int_equal(mirrors_watch(root, &reason), 0);
 		assert_string_equal(root->copies->member[0].why_away.text, "");
 		erasure_fixture_close(&scene);
 	}

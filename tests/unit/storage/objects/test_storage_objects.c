@@ -272,6 +272,51 @@ static void test_the_witness_only_grows(void **state)
 	assert_null(object_store_close(store));
 }
 
+static int count_reminders(void *context, const uint8_t *data, size_t len)
+{
+	unsigned *sum = context;
+
+	*sum += len == 3 ? data[0] : 1000;
+	return 0;
+}
+
+static unsigned reminders_of(struct object_store *store, uint64_t epoch)
+{
+	unsigned sum = 0;
+
+	assert_int_equal(object_store_reminder_each(store, epoch, count_reminders, &sum), 0);
+	return sum;
+}
+
+static void test_reminders(void **state)
+{
+	struct folder *f = *state;
+	struct object_store *store = opened(f);
+	uint8_t tag[2][OBJECT_STORE_TAG_BYTES] = {{1}, {2}};
+	static uint8_t much[OBJECT_STORE_REMINDER_MAX + 1];
+
+	assert_int_equal(reminders_of(store, 7), 0);
+	assert_int_equal(object_store_reminder_put(store, 7, tag[0], "\1ab", 3), 0);
+	assert_int_equal(object_store_reminder_put(store, 7, tag[1], "\2ab", 3), 0);
+	assert_int_equal(object_store_reminder_put(store, 8, tag[0], "\4ab", 3), 0);
+	/* One that is there stays as it is. */
+	assert_int_equal(object_store_reminder_put(store, 7, tag[0], "\10ab", 3), 0);
+	assert_int_equal(object_store_reminder_put(store, 7, tag[0], much, sizeof(much)), -EINVAL);
+	assert_int_equal(object_store_reminder_put(store, 7, tag[0], "", 0), -EINVAL);
+	assert_int_equal(reminders_of(store, 7), 3);
+	assert_int_equal(reminders_of(store, 8), 4);
+	assert_null(object_store_close(store));
+	if (in_memory)
+		return;
+	store = opened(f);
+	assert_int_equal(reminders_of(store, 7), 3);
+	assert_int_equal(object_store_reminder_expire(store, 8), 0);
+	assert_int_equal(reminders_of(store, 7), 0);
+	assert_int_equal(reminders_of(store, 8), 4);
+	assert_named(f, 1);
+	assert_null(object_store_close(store));
+}
+
 static void test_old_witnesses_go(void **state)
 {
 	struct folder *f = *state;
@@ -523,6 +568,7 @@ int main(void)
 			of_each(test_sweep_sets_aside_only_the_unknown_and_young),
 			of_folder(test_sweep_removes_unnamed_leftovers),
 			of_each(test_the_witness_only_grows),
+			of_each(test_reminders),
 			of_folder(test_old_witnesses_go),
 			of_folder(test_names_that_are_no_witness),
 			of_each(test_free_space),

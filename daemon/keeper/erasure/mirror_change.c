@@ -1,9 +1,9 @@
-/* Changes of the root's mirrors, on an officer's order: add, drop, replace, give up.
- *
- * Invariants: a medium is on record before it holds a root, and until it was overwritten or an
+/* Invariants: a medium is on record before it holds a root, and until it was overwritten or an
  * officer gave it up; each change of the record is one transaction with its audit record; and the
  * set keeps one copy that can be reached at all times. A change that is cut short is cleared up at
  * the next start (mirrors_open()). */
+#include "daemon/keeper/erasure/mirror_change_internal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,47 +17,15 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "daemon/common/config/config_name.h"
+#include "daemon/keeper/erasure/reminder.h"
 #include "daemon/keeper/root/mirror_medium.h"
-#include "daemon/keeper/root/mirrors.h"
-#include "daemon/keeper/root/root_main.h"
 
-/* One change of the table, and its record, in a transaction. */
-
-enum change { CHANGE_ADD, CHANGE_PUT, CHANGE_REMOVE };
-
-static int change_apply(struct root *root, struct mirror_row *row, enum change change)
+/* The next epoch makes a copy that was taken out of the set one of the past. Where no epoch can be
+ * made now, it stays owed. */
+static void change_make_epoch(struct eraser *eraser)
 {
-	switch (change) {
-	case CHANGE_ADD:
-		return mirror_table_add(root->db, row);
-	case CHANGE_PUT:
-		return mirror_table_put(root->db, row);
-	case CHANGE_REMOVE:
-		break;
-	}
-	return mirror_table_remove(root->db, row->id);
-}
-
-static int change_record(struct root *root, struct mirror_row *row, enum change change,
-		const struct mirror_order *order, const char *action)
-{
-	const struct audit_actor actor = {order->uid, order->reason};
-	_cleanup_transaction_ struct db_transaction transaction = {0};
-	int r = db_transaction_begin(&transaction, root->db);
-
-	if (r == 0)
-		r = change_apply(root, row, change);
-	/* One transaction: no change of the copies is without its record. */
-	if (r == 0)
-		r = audit_log_append(&root->audit, &actor, action, row->name, root_epoch(root));
-	if (r == 0)
-		r = db_transaction_commit(&transaction);
-	if (r < 0)
-		return r;
-	/* After the commit: the journal does not report what may be rolled back. */
-	notices_tell(root->notices, LOG_NOTICE, EVENT_PLAIN, NULL, "%s: %s (%s), by uid %u", action,
-			row->name, row->location, (unsigned)order->uid);
-	return 0;
+	if (!root_is_stuck(eraser->root))
+		(void)erasure_retry(eraser, NULL);
 }
 
 static size_t copies_index_of(const struct root *root, int64_t id)
@@ -127,7 +95,7 @@ static int order_check_new(
 }
 
 /* Writes the present root into a fresh medium. */
-static int medium_put_root(struct root *root, struct root_provider *provider)
+int mirror_change_put_root(struct root *root, struct root_provider *provider)
 {
 	_cleanup_secret_ uint8_t *image = secret_new(ROOT_IMAGE_BYTES);
 	struct root_member member = {.assurance = provider->assurance, .provider = provider};
@@ -155,11 +123,52 @@ static bool medium_is_too_weak(const struct root *root, const struct root_provid
 	return required && root_assurance_rank(provider->assurance) < root_assurance_rank(required);
 }
 
+struct admission {
+	struct root *root;
+	struct mirror_row *row;
+};
+
+static int admission_note(void *context)
+{
+	struct admission *admission = context;
+
+	admission->row->state = MIRROR_UNSETTLED;
+	return mirror_table_put(admission->root->db, admission->row);
+}
+
+/* No epoch can be made now: a reminder in the object folder takes its place. */
+static int change_admit_with_reminder(struct root *root, struct mirror_row *row)
+{
+	struct admission admission = {root, row};
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	int r = db_transaction_begin_for(&transaction, root->db, DB_ROOM_ERASING);
+
+	if (r == 0)
+		r = admission_note(&admission);
+	if (r == 0)
+		r = mirror_table_set_changed(root->db, root_epoch(root));
+	if (r == 0)
+		r = db_transaction_commit(&transaction);
+	return r < 0 ? r : reminder_keep_mirror(root, row);
+}
+
+/* From now on no database opens that does not know of the mirror; so it may hold the root. */
+static int change_admit(struct eraser *eraser, struct mirror_row *row)
+{
+	struct admission admission = {eraser->root, row};
+	int r = erasure_change_epoch(eraser, admission_note, &admission, NULL);
+
+	if (r == 0 || root_is_stuck(eraser->root))
+		return r;
+	return change_admit_with_reminder(eraser->root, row);
+}
+
 /* Makes the medium, writes the root and takes it into use. On failure the medium is removed again;
  * if even that fails, it stays on record as a copy that is away. */
-static int change_settle_new(struct root *root, struct mirror_row *row,
+static int change_settle_new(struct eraser *eraser, struct mirror_row *row,
 		const struct mirror_order *order, struct reason *reason)
 {
+	struct root *root = eraser->root;
 	struct reason why_left = {""};
 	struct root_provider *provider = NULL;
 	/* It is on record as empty already: a crash from here on is cleared up at the next
@@ -167,7 +176,8 @@ static int change_settle_new(struct root *root, struct mirror_row *row,
 	int r = mirror_medium_create(root, row, reason, &provider);
 
 	if (r < 0) {
-		(void)change_record(root, row, CHANGE_REMOVE, order, "root mirror not added");
+		(void)mirror_change_record(
+				root, row, MIRROR_CHANGE_REMOVE, order, "root mirror not added");
 		return r;
 	}
 	if (medium_is_too_weak(root, provider))
@@ -177,14 +187,14 @@ static int change_settle_new(struct root *root, struct mirror_row *row,
 				provider->assurance, root->settings.require_assurance);
 	/* Before the root is written: from now on the medium has to be overwritten. */
 	if (r == 0)
-		r = mirror_medium_note(root, row, MIRROR_UNSETTLED);
+		r = change_admit(eraser, row);
 	if (r == 0)
-		r = medium_put_root(root, provider);
+		r = mirror_change_put_root(root, provider);
 	if (r == 0) {
 		/* Only a complete copy counts as in use: the vault may open with it. */
 		row->state = MIRROR_IN_USE;
 		snprintf(row->assurance, sizeof(row->assurance), "%s", provider->assurance);
-		r = change_record(root, row, CHANGE_PUT, order, "root mirror in use");
+		r = mirror_change_record(root, row, MIRROR_CHANGE_PUT, order, "root mirror in use");
 	}
 	if (r == 0)
 		r = copies_append(root, row, provider, &(struct reason){""});
@@ -193,15 +203,18 @@ static int change_settle_new(struct root *root, struct mirror_row *row,
 	/* Something failed: the root may be on the medium already, so it is overwritten. */
 	root_provider_free(provider);
 	if (mirror_medium_retire(root, row, &why_left) == 0)
-		(void)change_record(root, row, CHANGE_REMOVE, order, "root mirror not added");
+		(void)mirror_change_record(
+				root, row, MIRROR_CHANGE_REMOVE, order, "root mirror not added");
 	else if (row->state != MIRROR_EMPTY && copies_append(root, row, NULL, &why_left) < 0)
 		/* A copy that nobody knows of: only a restart reads the record again. */
 		root->stuck = true;
 	return r;
 }
 
-int mirror_add_new(struct root *root, const struct mirror_order *order, struct reason *reason)
+int mirror_change_add(
+		struct eraser *eraser, const struct mirror_order *order, struct reason *reason)
 {
+	struct root *root = eraser->root;
 	struct mirror_row row = {.kind = order->kind,
 			.state = MIRROR_EMPTY,
 			.assurance = "file",
@@ -219,23 +232,24 @@ int mirror_add_new(struct root *root, const struct mirror_order *order, struct r
 	snprintf(row.name, sizeof(row.name), "%s", order->name);
 	snprintf(row.location, sizeof(row.location), "%s", order->location);
 	/* On record first; a medium that nobody knows of must never hold a root. */
-	r = change_record(root, &row, CHANGE_ADD, order, "add root mirror");
+	r = mirror_change_record(root, &row, MIRROR_CHANGE_ADD, order, "add root mirror");
 	if (r == 0)
-		r = change_settle_new(root, &row, order, reason);
+		r = change_settle_new(eraser, &row, order, reason);
 	return r;
 }
 
 /* Dropping. */
 
 /* The mirror can be reached: it is noted as unsettled, overwritten, removed, and forgotten. */
-static int change_overwrite(struct root *root, struct mirror_row *row,
+static int change_overwrite(struct eraser *eraser, struct mirror_row *row,
 		const struct mirror_order *order, struct reason *reason)
 {
+	struct root *root = eraser->root;
 	size_t i = copies_index_of(root, row->id);
 
 	/* Noted first: if the keeper dies now, the next start goes on overwriting. */
 	row->state = MIRROR_UNSETTLED;
-	int r = change_record(root, row, CHANGE_PUT, order, "drop root mirror");
+	int r = mirror_change_record(root, row, MIRROR_CHANGE_PUT, order, "drop root mirror");
 	if (r < 0)
 		return r;
 	/* Out of the set, so that no epoch writes a root into it meanwhile. */
@@ -243,13 +257,18 @@ static int change_overwrite(struct root *root, struct mirror_row *row,
 		root_provider_free(root_set_take(root->copies, i));
 	r = mirror_medium_retire(root, row, reason);
 	if (r == 0)
-		return change_record(root, row, CHANGE_REMOVE, order, "root mirror overwritten");
+		r = mirror_change_record_owed(root, row, MIRROR_CHANGE_REMOVE, order,
+				"root mirror overwritten", true);
+	if (r == 0) {
+		change_make_epoch(eraser);
+		return 0;
+	}
 	if (row->state != MIRROR_EMPTY && copies_append(root, row, NULL, reason) < 0)
 		root->stuck = true;
 	return r;
 }
 
-static int away_check_limit(
+int mirror_change_check_limit(
 		const struct root *root, const struct root_member *member, struct reason *reason)
 {
 	int64_t limit_us = root->settings.away_limit_us;
@@ -263,10 +282,11 @@ static int away_check_limit(
 			member->name, member->why_away.text, left_us / (3600 * US_PER_S) + 1);
 }
 
-static int change_give_up(struct root *root, size_t i, struct mirror_row *row,
+static int change_give_up(struct eraser *eraser, size_t i, struct mirror_row *row,
 		const struct mirror_order *order, struct reason *reason)
 {
-	int r = away_check_limit(root, &root->copies->member[i], reason);
+	struct root *root = eraser->root;
+	int r = mirror_change_check_limit(root, &root->copies->member[i], reason);
 
 	if (r < 0)
 		return r;
@@ -274,16 +294,20 @@ static int change_give_up(struct root *root, size_t i, struct mirror_row *row,
 	row->given_up_us = clock_now_us(&root->clock);
 	/* The epoch says which erasures this copy can undo. */
 	row->given_up_epoch = root_epoch(root);
-	r = change_record(root, row, CHANGE_PUT, order, "give up root mirror");
+	r = mirror_change_record_owed(
+			root, row, MIRROR_CHANGE_PUT, order, "give up root mirror", true);
+	if (r < 0)
+		return r;
 	/* After the record: erasures stop waiting for it only when its loss is durable. */
-	if (r == 0)
-		(void)root_set_take(root->copies, i);
-	return r;
+	(void)root_set_take(root->copies, i);
+	change_make_epoch(eraser);
+	return 0;
 }
 
-static int change_drop(struct root *root, size_t i, const struct mirror_order *order,
+static int change_drop(struct eraser *eraser, size_t i, const struct mirror_order *order,
 		struct reason *reason)
 {
+	struct root *root = eraser->root;
 	const struct root_member *member = &root->copies->member[i];
 	struct mirror_row row;
 	int r = mirror_table_by_id(root->db, member->id, &row);
@@ -297,8 +321,8 @@ static int change_drop(struct root *root, size_t i, const struct mirror_order *o
 				"another copy back first",
 				member->name);
 	if (!member->provider)
-		return change_give_up(root, i, &row, order, reason);
-	return change_overwrite(root, &row, order, reason);
+		return change_give_up(eraser, i, &row, order, reason);
+	return change_overwrite(eraser, &row, order, reason);
 }
 
 /* The oldest copy of that name: while a mirror is being replaced, the new one has the same name. */
@@ -353,8 +377,10 @@ static int given_up_find(struct root *root, const char *name, struct mirror_row 
 
 /* A copy that was given up and is back is dropped before a copy in use of the same name: the latter
  * may have replaced it, and the order cannot mean that. */
-int mirror_drop(struct root *root, const struct mirror_order *order, struct reason *reason)
+int mirror_change_drop(
+		struct eraser *eraser, const struct mirror_order *order, struct reason *reason)
 {
+	struct root *root = eraser->root;
 	struct reason absent = {""};
 	struct mirror_row row;
 	bool back;
@@ -371,21 +397,23 @@ int mirror_drop(struct root *root, const struct mirror_order *order, struct reas
 		return r;
 	/* No old copy has turned up, so the order means the one in use. */
 	if (!back && i < root->copies->n)
-		return change_drop(root, i, order, reason);
+		return change_drop(eraser, i, order, reason);
 	if (!back)
 		return r < 0 ? reason_set(reason, r, "there is no root mirror %s", order->name)
 			     : reason_set(reason, -RE_REFUSED, "%s", absent.text);
 	r = mirror_medium_retire(root, &row, reason);
 	if (r == 0)
-		r = change_record(root, &row, CHANGE_REMOVE, order, "root mirror overwritten");
+		r = mirror_change_record(
+				root, &row, MIRROR_CHANGE_REMOVE, order, "root mirror overwritten");
 	return r;
 }
 
 /* Replacing. */
 
 static int change_replace_mirror(
-		struct root *root, const struct mirror_order *order, struct reason *reason)
+		struct eraser *eraser, const struct mirror_order *order, struct reason *reason)
 {
+	struct root *root = eraser->root;
 	size_t i = copies_find(root, order->name);
 	struct mirror_row row = {.kind = order->kind,
 			.state = MIRROR_EMPTY,
@@ -396,75 +424,24 @@ static int change_replace_mirror(
 		return reason_set(reason, -ENOENT, "there is no root mirror %s", order->name);
 	int r = root->copies->member[i].provider
 				? 0
-				: away_check_limit(root, &root->copies->member[i], reason);
+				: mirror_change_check_limit(root, &root->copies->member[i], reason);
 	if (r == 0)
 		r = order_check_new(root, order, reason);
 	if (r < 0)
 		return r;
 	snprintf(row.name, sizeof(row.name), "%s", order->name);
 	snprintf(row.location, sizeof(row.location), "%s", order->location);
-	r = change_record(root, &row, CHANGE_ADD, order, "replace root mirror");
+	r = mirror_change_record(root, &row, MIRROR_CHANGE_ADD, order, "replace root mirror");
 	/* The new copy is complete before the old one goes: there is never one copy less. */
 	if (r == 0)
-		r = change_settle_new(root, &row, order, reason);
-	return r < 0 ? r : change_drop(root, i, order, reason);
+		r = change_settle_new(eraser, &row, order, reason);
+	return r < 0 ? r : change_drop(eraser, i, order, reason);
 }
 
-/* Notes on record that the main copy was given up and not overwritten. */
-static int main_give_up(struct root *root, const struct mirror_order *order)
+int mirror_change_replace(
+		struct eraser *eraser, const struct mirror_order *order, struct reason *reason)
 {
-	struct mirror_row row = {.name = MIRROR_MAIN,
-			.kind = root_main_is_file(root) ? MIRROR_FILE : MIRROR_TPM2,
-			.state = MIRROR_GIVEN_UP,
-			.added_us = clock_now_us(&root->clock),
-			.given_up_us = clock_now_us(&root->clock),
-			.given_up_epoch = root_epoch(root)};
-	struct mirror_row before;
-	/* Repeating the order must not add a second row for the same loss. */
-	int r = mirror_table_find(root->db, MIRROR_MAIN, MIRROR_GIVEN_UP, &before);
-
-	if (r == 0 && before.given_up_epoch == row.given_up_epoch)
-		return 0; /* an attempt that was cut short */
-	if (r < 0 && r != -ENOENT)
-		return r;
-	snprintf(row.location, sizeof(row.location), "%s", root->settings.keeper_dir);
-	snprintf(row.assurance, sizeof(row.assurance), "%s", root->copies->member[0].assurance);
-	return change_record(root, &row, CHANGE_ADD, order, "give up root");
-}
-
-static int main_replace(struct root *root, const struct mirror_order *order, struct reason *reason)
-{
-	struct root_provider *provider = NULL;
-
-	if (root->copies->member[0].provider)
-		return reason_set(reason, -RE_REFUSED,
-				"the main copy is there; to move it, change Root= and run "
-				"recseal-keeper --move-root");
-	if (root_set_present(root->copies) == 0)
-		return reason_set(reason, -RE_REFUSED,
-				"no copy of the root can be reached: bring one back first");
-	int r = away_check_limit(root, &root->copies->member[0], reason);
-	if (r == 0)
-		r = main_give_up(root, order);
-	/* Renamed, not removed: the files may help to find out what was lost. */
-	if (r == 0)
-		r = root_main_abandon(root);
-	/* After the record: a crash in between is repeated with the same order. */
-	if (r == 0)
-		r = root_main_create(root, &provider, reason);
-	if (r == 0)
-		r = medium_put_root(root, provider);
-	if (r < 0) {
-		root_provider_free(provider);
-		return r;
-	}
-	root_set_regain(root->copies, MIRROR_OF_OWN, provider);
-	(void)mirrors_ready(root, NULL); /* who is away shows below */
-	return 0;
-}
-
-int mirror_replace(struct root *root, const struct mirror_order *order, struct reason *reason)
-{
+	struct root *root = eraser->root;
 	bool own = strcmp(order->name, MIRROR_MAIN) == 0;
 
 	reason_clear(reason);
@@ -476,5 +453,6 @@ int mirror_replace(struct root *root, const struct mirror_order *order, struct r
 	if (!own && !order->location)
 		return reason_set(reason, -RE_REFUSED,
 				"say where the new copy is to be: --file DIRECTORY or --tpm2 TCTI");
-	return own ? main_replace(root, order, reason) : change_replace_mirror(root, order, reason);
+	return own ? mirror_change_replace_main(eraser, order, reason)
+		   : change_replace_mirror(eraser, order, reason);
 }
