@@ -15,7 +15,7 @@
  * objects of what was destroyed, unreadable by then, are cleared away afterwards (bury.h). */
 #pragma once
 
-#include "daemon/keeper/erasure/erasure_result.h"
+#include "daemon/keeper/erasure/outcome.h"
 #include "daemon/keeper/root/root.h"
 #include "daemon/keeper/vault/predecessors.h"
 #include "storage/tables/erasure_table.h"

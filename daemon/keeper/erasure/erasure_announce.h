@@ -2,7 +2,7 @@
 #pragma once
 
 #include "daemon/keeper/erasure/erasure_notes.h"
-#include "daemon/keeper/erasure/erasure_result.h"
+#include "daemon/keeper/erasure/outcome.h"
 #include "daemon/keeper/root/root.h"
 
 void erasure_announce_done(const struct root *root, const struct erasure_result *result,
