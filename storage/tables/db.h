@@ -54,7 +54,7 @@ enum db_room {
 };
 
 /* db_transaction_begin() is for DB_ROOM_ORDINARY. -ENOSPC: the reserve would not be left.
- * -RE_UNKNOWN: the database is in doubt. */
+ * -EAGAIN: the database is in doubt. */
 int db_transaction_begin(struct db_transaction *transaction, struct db *db);
 int db_transaction_begin_for(struct db_transaction *transaction, struct db *db, enum db_room room);
 
