@@ -92,6 +92,9 @@ bool db_in_doubt(const struct db *db);
  * -errno. */
 int db_room_take(struct db *db, uint64_t bytes);
 
+/* How much of the log is in use. */
+uint64_t db_room_used(const struct db *db);
+
 /* What the log has room for as it is, and what it could be made longer by. */
 uint64_t db_room_left(const struct db *db);
 uint64_t db_room_free(const struct db *db);
