@@ -54,7 +54,7 @@ enum db_room {
 };
 
 /* db_transaction_begin() is for DB_ROOM_ORDINARY. -ENOSPC: the reserve would not be left.
- * -RE_UNKNOWN: the database is in doubt. */
+ * -EAGAIN: the database is in doubt. */
 int db_transaction_begin(struct db_transaction *transaction, struct db *db);
 int db_transaction_begin_for(struct db_transaction *transaction, struct db *db, enum db_room room);
 
@@ -91,6 +91,9 @@ bool db_in_doubt(const struct db *db);
 /* Makes sure that the log has room for this much, and makes it longer if need be. -ENOSPC,
  * -errno. */
 int db_room_take(struct db *db, uint64_t bytes);
+
+/* How much of the log is in use. */
+uint64_t db_room_used(const struct db *db);
 
 /* What the log has room for as it is, and what it could be made longer by. */
 uint64_t db_room_left(const struct db *db);

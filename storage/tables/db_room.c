@@ -31,14 +31,14 @@
 /* Kept behind the end of the database, so that copying the log there can succeed on a full disk. */
 #define GROWTH_BYTES (UINT64_C(1) << 20)
 
-static uint64_t log_used(const struct db *db)
+uint64_t db_room_used(const struct db *db)
 {
 	return db->log_frames == 0 ? 0 : LOG_HEADER_BYTES + db->log_frames * FRAME_BYTES;
 }
 
 uint64_t db_room_left(const struct db *db)
 {
-	uint64_t used = log_used(db);
+	uint64_t used = db_room_used(db);
 
 	return db->log_bytes > used ? db->log_bytes - used : 0;
 }
@@ -79,8 +79,8 @@ static int log_on_commit(void *context, sqlite3 *handle, const char *name, int f
 	struct db *db = context;
 
 	db->log_frames = (uint64_t)frames;
-	if (log_used(db) > db->log_bytes)
-		db->log_bytes = log_used(db);
+	if (db_room_used(db) > db->log_bytes)
+		db->log_bytes = db_room_used(db);
 	if (frames >= FRAMES_MAX)
 		(void)log_copy(db);
 	return SQLITE_OK;
@@ -100,7 +100,7 @@ static int log_grow(struct db *db, uint64_t bytes)
 
 static int log_extend(struct db *db, uint64_t bytes)
 {
-	uint64_t needed = log_used(db) + bytes;
+	uint64_t needed = db_room_used(db) + bytes;
 	uint64_t rounded = (needed + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES;
 	int r = log_grow(db, rounded);
 

@@ -23,7 +23,7 @@ static void transaction_end(struct db *db)
 
 int db_transaction_begin_for(struct db_transaction *transaction, struct db *db, enum db_room room)
 {
-	int r = db->in_doubt ? -RE_UNKNOWN : db_room_take(db, left_by[room]);
+	int r = db->in_doubt ? -EAGAIN : db_room_take(db, left_by[room]);
 
 	if (r == 0)
 		r = transaction_execute(db, "BEGIN IMMEDIATE");

@@ -282,32 +282,46 @@ static const char *erasure_copies_problem(const struct root *root, int r)
 	return away ? away->why_away.text : root_set_reason(root->copies, 0, r);
 }
 
-/* Steps 2 to 5 on what is staged. */
-static int erasure_carry_out(struct eraser *eraser, const struct root_record *next,
-		const struct victims *victims, struct erasure_result *result, struct reason *reason)
+static int erasure_not_known(struct reason *reason)
+{
+	return reason_set(reason, -RE_UNKNOWN, "%s", error_text(-RE_UNKNOWN));
+}
+
+/* The old root is still valid, unless the keeper is stuck now; the order stays noted. */
+static int erasure_give_up_stage(struct eraser *eraser, int r, struct reason *reason)
 {
 	struct root *root = eraser->root;
-	int r = epoch_write(root, next, &root->stuck);
 
+	erasure_pend(eraser, r, reason);
+	/* With a stage that cannot be discarded the next epoch would start from wrong rows. */
+	if (!root->stuck && erasure_unstage(eraser) < 0)
+		root->stuck = true;
+	return root_is_stuck(root) ? erasure_not_known(reason) : r;
+}
+
+/* Steps 2 to 5 on what is staged, which took this much of the log. */
+static int erasure_carry_out(struct eraser *eraser, const struct root_record *next,
+		const struct victims *victims, uint64_t staged, struct erasure_result *result,
+		struct reason *reason)
+{
+	struct root *root = eraser->root;
+	int r = erasure_room_take_rest(root, staged, reason);
+
+	if (r < 0)
+		return erasure_give_up_stage(eraser, r, reason);
 	/* From here on the slots change: without room for step 5 it must not begin. */
+	r = epoch_write(root, next, &root->stuck);
 	if (r == 0)
 		return erasure_complete(eraser, next, victims, result);
 	if (r == EPOCH_ENTERED) {
 		r = erasure_enter(eraser, next);
 		if (r < 0)
-			return r;
+			return erasure_not_known(reason);
 		reason_set(reason, 0, "an old root could not be overwritten");
 		return erasure_pend(eraser, -EIO, reason);
 	}
-	/* Unless the keeper is stuck now, the old root is still valid, and the order stays
-	 * noted. */
 	reason_set(reason, 0, "%s", erasure_copies_problem(root, r));
-	erasure_pend(eraser, r, reason);
-	/* With a stage that cannot be discarded the next epoch would start from wrong rows. */
-	if (!root_is_stuck(root) && erasure_unstage(eraser) < 0)
-		root->stuck = true;
-	return root_is_stuck(root) ? reason_set(reason, -RE_UNKNOWN, "%s", error_text(-RE_UNKNOWN))
-				   : r;
+	return erasure_give_up_stage(eraser, r, reason);
 }
 
 /* Everything that the erasure needs and that may not be there. */
@@ -378,16 +392,22 @@ static int erasure_run_order(struct eraser *eraser, const struct erasure_order *
 	if (root_is_stuck(root))
 		return reason_set(reason, -RE_BUSY, "the keeper is about to restart: try again");
 	int r = erasure_prepare(eraser, order, &why);
-	if (r < 0)
+	if (r == -RE_AWAY || r == -ENOSPC)
 		return erasure_put_off(eraser, order, r, &why, reason);
+	if (r < 0)
+		return r;
+	uint64_t used = db_room_used(root->db);
 	/* Damage shows here, before any slot was written. */
 	r = erasure_stage(eraser, order, &victims, &next, &result.refused, reason);
+	uint64_t after = db_room_used(root->db);
 	if (r == -RE_CORRUPT) {
 		erasure_damage_explain(root, reason);
 		notices_keep_problem(root->notices, "%s", reason_text(reason, r));
 	}
 	if (r == 0)
-		r = erasure_carry_out(eraser, next, &victims, &result, reason);
+		/* The log may have begun anew meanwhile. */
+		r = erasure_carry_out(eraser, next, &victims, after > used ? after - used : after,
+				&result, reason);
 	erasure_notes_free(&victims);
 	if (r == 0)
 		*ret_result = result;

@@ -35,9 +35,8 @@ static uint64_t room_needed(const struct root *root, size_t items)
 	return ROOM_FIXED + (needed < whole ? needed : whole);
 }
 
-int erasure_room_take(const struct root *root, size_t items, struct reason *reason)
+static int room_take(const struct root *root, uint64_t needed, struct reason *reason)
 {
-	uint64_t needed = room_needed(root, items);
 	int r = db_room_take(root->db, needed);
 
 	if (r != -ENOSPC)
@@ -49,6 +48,16 @@ int erasure_room_take(const struct root *root, size_t items, struct reason *reas
 			"on that filesystem; the keeper then goes on by itself",
 			(double)needed / MIB, root->settings.keeper_dir, (double)there / MIB,
 			(double)(missing + (1 << 20)) / MIB);
+}
+
+int erasure_room_take(const struct root *root, size_t items, struct reason *reason)
+{
+	return room_take(root, room_needed(root, items), reason);
+}
+
+int erasure_room_take_rest(const struct root *root, uint64_t staged, struct reason *reason)
+{
+	return room_take(root, 2 * staged + ROOM_FIXED / 2, reason);
 }
 
 size_t erasure_room_items(const struct root *root)

@@ -200,7 +200,8 @@ int epoch_apply(struct root *root, const struct root_record *next)
  * The keeper tries again later, and `doctor` shows that the witness is owed. */
 void epoch_witness(struct root *root)
 {
-	int r = objects_place_check(root, NULL);
+	struct reason reason = {""};
+	int r = objects_place_check(root, &reason);
 
 	if (r == 0)
 		r = object_store_witness_put(root->store, root_epoch(root));
@@ -209,7 +210,9 @@ void epoch_witness(struct root *root)
 	if (r == 0)
 		r = object_store_reminder_expire(root->store, root_epoch(root));
 	root->witness_owed = r < 0;
-	if (r < 0)
+	if (r < 0 && *reason.text)
+		notices_keep_problem(root->notices, "%s", reason.text);
+	else if (r < 0)
 		notices_keep_problem(root->notices,
 				"the object folder cannot keep a note of the epoch: %s. Check that "
 				"it is writable and has free space; the keeper tries again",

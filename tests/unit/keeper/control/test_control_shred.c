@@ -1,7 +1,9 @@
 /* Shred, and who may call what, on a real vault. */
+#include <errno.h>
 #include <grp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -57,6 +59,49 @@ static void test_shred_a_recording(void **state)
 			NULL);
 	json_decref(call(f, "OpenRecording", open_parameters(ids[1], "play", "why")));
 	assert_audit(f, "play", ids[1], "why");
+}
+
+/* SQLite's syncs come by here. */
+static bool syncs_fail;
+
+int fdatasync(int fd)
+{
+	if (!syncs_fail)
+		return (int)syscall(SYS_fdatasync, fd);
+	errno = EIO;
+	return -1;
+}
+
+int fsync(int fd)
+{
+	return fdatasync(fd);
+}
+
+/* A commit whose sync fails may be there after all: nobody is told that the order failed, and nothing
+ * else is begun until the keeper has restarted. So it is with every order that is written. */
+static void test_an_order_whose_fate_is_not_known(void **state)
+{
+	static const char *const methods[] = {"Shred", "OpenRecording", "AddRootMirror"};
+
+	for (size_t i = 0; i < ELEMENTSOF(methods); i++) {
+		void *own = NULL;
+		assert_int_equal(control_fixture_setup(&own), 0);
+		struct fixture *f = own;
+		id_text id;
+		vault_fixture_seal(&f->state, "alice", "alice/a.wav", 10, 1, &id);
+		json_t *parameters[] = {shred_parameters("recording", id, "asked"),
+				open_parameters(id, "play", "why"),
+				json_pack("{s:s, s:s, s:s, s:s}", "name", "usb", "kind", "file",
+						"place", "/var/tmp", "reason", "why")};
+		syncs_fail = true;
+		refute(f, methods[i], json_incref(parameters[i]), INTERFACE "NotKnown", NULL, NULL);
+		syncs_fail = false;
+		assert_true(root_is_stuck(&f->state.vault->root));
+		refute(f, methods[i], json_incref(parameters[i]), INTERFACE "Failed", NULL, NULL);
+		for (size_t j = 0; j < ELEMENTSOF(parameters); j++)
+			json_decref(parameters[j]);
+		assert_int_equal(control_fixture_teardown(&own), 0);
+	}
 }
 
 /* "Failed" would be a lie: it is carried out as soon as the root can be written. */
@@ -314,6 +359,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			WITH_VAULT(test_shred_a_recording),
 			WITH_VAULT(test_a_shred_that_has_to_wait),
+			cmocka_unit_test(test_an_order_whose_fate_is_not_known),
 			WITH_VAULT(test_a_shred_beside_damage),
 			WITH_VAULT(test_shred_an_account),
 			WITH_VAULT(test_gone_names_the_epoch),

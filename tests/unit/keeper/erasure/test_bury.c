@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "daemon/keeper/erasure/bury.h"
 #include "daemon/keeper/erasure/erasure.h"
+#include "daemon/keeper/erasure/erasure_room.h"
 #include "daemon/keeper/erasure/retention.h"
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/vault/accounts.h"
@@ -439,6 +440,38 @@ static void test_room_for_many_notes(void **state)
 	erasure_fixture_close(&scene);
 }
 
+int __real_erasure_room_take_rest(const struct root *root, uint64_t staged, struct reason *reason);
+int __wrap_erasure_room_take_rest(const struct root *root, uint64_t staged, struct reason *reason);
+
+static bool no_rest;
+
+int __wrap_erasure_room_take_rest(const struct root *root, uint64_t staged, struct reason *reason)
+{
+	assert_in_range(staged, 4096, 1 << 20);
+	return no_rest ? -ENOSPC : __real_erasure_room_take_rest(root, staged, reason);
+}
+
+/* The stage shows that it will take more than was thought, and there is no room for that: no slot is
+ * touched, the order is pending, and it is carried out when there is room. */
+static void test_no_room_for_the_rest(void **state)
+{
+	uint8_t root[NODE_KEY_BYTES];
+	struct erasure_fixture scene;
+	uint64_t epoch = 0;
+
+	erasure_fixture_open(&scene);
+	no_rest = true;
+	assert_int_equal(erasure_fixture_erase(&scene), -ENOSPC);
+	no_rest = false;
+	assert_int_equal(vault_fixture_state(&scene.vault, scene.id[0]), RECORDING_PENDING);
+	assert_int_equal(erasure_fixture_slots(&scene, root, &epoch), 1);
+	assert_memory_equal(root, scene.old_root, sizeof(root));
+	assert_int_equal(node_table_any_staged(scene.vault.vault->db), 0);
+	assert_int_equal(erasure_retry(&scene.vault.vault->eraser, NULL), 0);
+	assert_true(erasure_fixture_recovers(&scene));
+	erasure_fixture_close(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +480,7 @@ int main(void)
 			IN_LARGE(test_one_erasure_after_the_other),
 			IN_LARGE(test_the_loop_goes_on),
 			cmocka_unit_test(test_room_for_many_notes),
+			cmocka_unit_test(test_no_room_for_the_rest),
 			cmocka_unit_test(test_a_crash_at_every_operation),
 	};
 

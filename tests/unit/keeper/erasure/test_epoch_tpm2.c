@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "daemon/keeper/root/mirrors.h"
 #include "storage/tpm2/root_tpm2.h"
 
 #define OPERATIONS 8 /* more reads, and more writes, than an erasure has */
@@ -189,6 +190,28 @@ static void test_a_state_put_back(void **state)
 	close_scene(&s);
 }
 
+/* A TPM has no path to look at: it is read now and then, and found dead without any erasure. */
+static void test_a_dead_tpm_is_found(void **state)
+{
+	struct reason reason = {""};
+	struct erasure_fixture s;
+
+	open_scene(&s);
+	struct root *root = &s.vault.vault->root;
+	assert_int_equal(mirrors_look(root, &reason), 0);
+	swtpm_stop(&tpm);
+	assert_int_equal(mirrors_look(root, &reason), -RE_AWAY);
+	assert_non_null(strstr(reason.text, "cannot be read"));
+	assert_string_not_equal(root->copies->member[0].why_away.text, "");
+	assert_int_equal(vault_fixture_state(&s.vault, s.alice), RECORDING_SEALED);
+	swtpm_start(&tpm);
+	assert_int_equal(mirrors_look(root, &reason), 0);
+	assert_string_equal(root->copies->member[0].why_away.text, "");
+	assert_int_equal(vault_fixture_erase(&s.vault, ERASE_ACCOUNT, s.alice), 0);
+	assert_true(check(&s));
+	close_scene(&s);
+}
+
 static int start(void **state)
 {
 	struct root_tpm2_options options = {.tcti = NULL};
@@ -206,6 +229,7 @@ int main(void)
 			cmocka_unit_test(test_an_erasure),
 			cmocka_unit_test(test_a_tpm_that_dies_writing),
 			cmocka_unit_test(test_a_tpm_that_dies_reading),
+			cmocka_unit_test(test_a_dead_tpm_is_found),
 			cmocka_unit_test(test_a_state_put_back),
 	};
 

@@ -195,7 +195,7 @@ static void test_sync_of_commit_fails(void **state)
 	db_close(after);
 
 	/* This connection still reads, and writes nothing more. */
-	assert_int_equal(db_transaction_begin(&transaction, s->db), -RE_UNKNOWN);
+	assert_int_equal(db_transaction_begin(&transaction, s->db), -EAGAIN);
 	assert_int_equal(transaction.state, DB_TRANSACTION_NONE);
 	/* The next one finds out, and goes on. */
 	s->db = db_close(s->db);
