@@ -36,6 +36,16 @@ void history_save(struct history *h)
 	h->saved_n = h->n;
 }
 
+static bool is_due(struct history *h, const struct known *known)
+{
+	struct recording_row row;
+
+	vault_fixture_row(&h->f, known->id, &row);
+	bool due = !recording_is_live(row.state) && row.expires_us <= h->f.now_us;
+	catalog_recording_clear(&row);
+	return due;
+}
+
 static bool is_live_still(struct history *h, const struct known *known)
 {
 	return recording_is_live(vault_fixture_state(&h->f, known->id));
@@ -55,6 +65,7 @@ static void model_go_back(struct history *h)
 		bool moved = was.paths != now->paths;
 		if (now->doomed && !was.doomed)
 			was.doomed = moved ? !is_live_still(h, &was) : true;
+		was.doomed |= is_due(h, &was);
 		h->known[i] = was;
 	}
 	memset(&h->known[h->saved_n], 0, (RECORDINGS - h->saved_n) * sizeof(h->known[0]));
