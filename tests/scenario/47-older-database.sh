@@ -71,7 +71,7 @@ expect 0 ctl root add usb --file "$vault/media/one" --reason 'second place'
 before=$(ctl status --json | jq .epoch)
 save older
 mv "$vault/media/one" "$vault/media/lost"
-wait_until $PATIENCE_S sh -c "! '$BUILD/recsealctl' --socket '$state/run/control' root test"
+wait_until $PATIENCE_S sh -c "! '$BUILD/recsealctl' --socket '$state/run/control' root test >/dev/null 2>&1"
 expect 0 ctl root drop usb --reason 'lost on the train'
 status_holds ".epoch > $before" || fail "giving up is no epoch: $(cat "$vault/status.json")"
 older_is_refused 'give up'
@@ -128,8 +128,24 @@ mv "$vault/media/away" "$vault/media/three"
 wait_until $PATIENCE_S ctl root test
 older_is_refused 'add while away'
 
+# --- Two lost ones are given up one after the other: the first answer says what it waits for ---
+save older
+mv "$vault/media/one" "$vault/media/gone1"
+mv "$vault/media/three" "$vault/media/gone3"
+wait_until $PATIENCE_S sh -c "! '$BUILD/recsealctl' --socket '$state/run/control' root test >/dev/null 2>&1"
+before=$(ctl status --json | jq .epoch)
+expect 0 ctl root drop late --reason 'lost as well'
+cat "$vault/out" "$vault/err" >"$vault/said"
+says "$vault/said" 'waits until every copy'
+status_holds ".epoch == $before" || fail "an epoch without all copies"
+expect 0 ctl root drop usb --reason 'lost as well'
+status_holds ".epoch > $before" || fail "the epoch that was owed is not made"
+older_is_refused 'give up two'
+
 # --- Looking changes nothing ---
-sum() { cat "$state/keeper/root.slots" "$vault/media/three/root.slots" "$keeper_db"* | sha256sum; }
+mkdir -m 700 "$vault/media/four"
+expect 0 ctl root add four --file "$vault/media/four" --reason 'the last one'
+sum() { cat "$state/keeper/root.slots" "$vault/media/four/root.slots" "$keeper_db"* | sha256sum; }
 sum >"$vault/sum"
 for _ in $(seq 50); do ctl root show >/dev/null; done
 ctl doctor >/dev/null

@@ -185,6 +185,17 @@ int control_root_replace(struct control_call *call)
 	return root_answer(call, note);
 }
 
+/* The change is noted, but a copy is away that the epoch needs. */
+static const char *order_note_owed(struct vault *vault)
+{
+	uint64_t changed = 0;
+
+	if (mirror_table_get_changed(vault->db, &changed) < 0 || changed != vault_epoch(vault))
+		return "";
+	return "the epoch after this change waits until every copy of the root can be reached: "
+	       "what is sealed until then opens with a copy that was given up";
+}
+
 int control_root_drop(struct control_call *call)
 {
 	struct reason reason = {""};
@@ -194,7 +205,8 @@ int control_root_drop(struct control_call *call)
 	if (r != 0)
 		return r;
 	r = mirror_change_drop(&call->vault->eraser, &order, &reason);
-	return r < 0 ? root_fail(call, r, &reason) : root_answer(call, "");
+	return r < 0 ? root_fail(call, r, &reason)
+		     : root_answer(call, order_note_owed(call->vault));
 }
 
 json_t *control_root_given_up(struct vault *vault)

@@ -4,10 +4,12 @@
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 
 #include "base/bytes.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/secret.h"
 #include "daemon/keeper/erasure/erasure_notes.h"
@@ -258,13 +260,31 @@ static int restore_order(struct root *root, const struct reminder *reminder)
 	return r == -RE_REFUSED ? 0 : r;
 }
 
-static int mirror_put_back(struct root *root, struct mirror_row *row)
+/* Whether a mirror in use is at the very location: one that was dropped there, and made again, is
+ * one copy. 1, 0. */
+static int mirror_is_there(struct root *root, const struct mirror_row *row)
+{
+	_cleanup_free_ struct mirror_row *rows = NULL;
+	size_t n = 0;
+	bool there = false;
+	int r = mirror_table_list(root->db, &rows, &n);
+
+	for (size_t i = 0; r == 0 && i < n && row->kind == MIRROR_FILE; i++)
+		there |= rows[i].kind == MIRROR_FILE && rows[i].state == MIRROR_IN_USE &&
+			 strcmp(rows[i].location, row->location) == 0;
+	return r < 0 ? r : there;
+}
+
+/* Where the copy is on record already, only the id is used up: the reminder is not asked again. */
+static int mirror_put_back(struct root *root, struct mirror_row *row, bool there)
 {
 	_cleanup_transaction_ struct db_transaction transaction = {0};
 	int r = db_transaction_begin_for(&transaction, root->db, DB_ROOM_ERASING);
 
 	if (r == 0)
 		r = mirror_table_add(root->db, row);
+	if (r == 0 && there)
+		r = mirror_table_remove(root->db, row->id);
 	if (r == 0)
 		r = mirror_table_set_changed(root->db, root_epoch(root));
 	if (r == 0)
@@ -290,8 +310,11 @@ static int restore_mirror(struct root *root, const struct reminder *reminder)
 		return -RE_CORRUPT;
 	memcpy(row.name, reminder->text, name);
 	memcpy(row.location, reminder->text + name, reminder->text_len - name);
-	int r = mirror_put_back(root, &row);
-	if (r < 0)
+	int there = mirror_is_there(root, &row);
+	if (there < 0)
+		return there;
+	int r = mirror_put_back(root, &row, there);
+	if (r < 0 || there)
 		return r;
 	snprintf(member.name, sizeof(member.name), "%s", row.name);
 	snprintf(member.location, sizeof(member.location), "%s", row.location);

@@ -36,6 +36,16 @@ void history_save(struct history *h)
 	h->saved_n = h->n;
 }
 
+static bool is_due(struct history *h, const struct known *known)
+{
+	struct recording_row row;
+
+	vault_fixture_row(&h->f, known->id, &row);
+	bool due = !recording_is_live(row.state) && row.expires_us <= h->f.now_us;
+	catalog_recording_clear(&row);
+	return due;
+}
+
 static bool is_live_still(struct history *h, const struct known *known)
 {
 	return recording_is_live(vault_fixture_state(&h->f, known->id));
@@ -55,6 +65,7 @@ static void model_go_back(struct history *h)
 		bool moved = was.paths != now->paths;
 		if (now->doomed && !was.doomed)
 			was.doomed = moved ? !is_live_still(h, &was) : true;
+		was.doomed |= is_due(h, &was);
 		h->known[i] = was;
 	}
 	memset(&h->known[h->saved_n], 0, (RECORDINGS - h->saved_n) * sizeof(h->known[0]));
@@ -82,6 +93,10 @@ static void give_up_spare(struct history *h)
 void history_put_back(struct history *h)
 {
 	uint64_t epoch = vault_epoch(h->f.vault);
+	uint8_t void_top[ROOT_DIGEST_BYTES];
+	/* A copy that was away may hold the root of a stage that was given up, which only the newer
+	 * database knows to be void. */
+	bool voided = mirror_table_get_void(h->f.vault->db, void_top) > 0;
 	char *text = NULL;
 
 	if (h->saved_epoch == 0)
@@ -92,7 +107,7 @@ void history_put_back(struct history *h)
 			" cp -a $D/save/keeper.db* $D/keeper/");
 	int r = vault_fixture_reopen(&h->f, 0, &text);
 	h->faulty = false;
-	if (h->saved_epoch < epoch) {
+	if (h->saved_epoch < epoch || (voided && r == -RE_EPOCH)) {
 		free(text);
 		if (r != -RE_EPOCH)
 			history_wrong(h, "a database from before an epoch opens");

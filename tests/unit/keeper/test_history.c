@@ -458,9 +458,12 @@ static void end(struct history *h)
 	if (h->away)
 		move_away_or_back(h);
 	reopen(h);
-	if (mirrors_ready(&h->f.vault->root, NULL) < 0 ||
-			erasure_retry(&h->f.vault->eraser, NULL) < 0)
+	struct reason why = {""};
+	if (mirrors_ready(&h->f.vault->root, &why) < 0 ||
+			erasure_retry(&h->f.vault->eraser, &why) < 0) {
+		print_message("%s\n", why.text);
 		history_wrong(h, "what was pending is not done when all is well");
+	}
 	while (more && !h->wrong) {
 		history_check(h);
 		assert_int_equal(bury_rows(h->f.vault->db, 5, &more, NULL), 0);

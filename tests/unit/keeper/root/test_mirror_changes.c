@@ -17,6 +17,8 @@
 #include "base/durable.h"
 #include "base/error.h"
 #include "daemon/keeper/erasure/erasure.h"
+#include "daemon/keeper/keys/key_path.h"
+#include "storage/tables/db_internal.h"
 
 static void test_dropping(void **state)
 {
@@ -125,6 +127,38 @@ static void give_up_usb(struct mirror_fixture *s)
 	s->f.now_us += 8 * SCENE_DAY_US;
 	assert_int_equal(mirror_fixture_drop(s, "usb", &why), 0);
 	assert_true(mirror_fixture_holds_old(s, "away/root.slots"));
+}
+
+/* The key of one account is damaged, so that it cannot be given a fresh one: the copy is given up all
+ * the same, and counts as of the next epoch, until an epoch succeeds for every account. */
+static void test_giving_up_beside_a_damaged_key(void **state)
+{
+	struct recording_row alice;
+	struct mirror_row row;
+	struct mirror_fixture s;
+
+	mirror_fixture_open(&s);
+	vault_fixture_row(&s.f, s.alice, &alice);
+	assert_int_equal(
+			db_run(s.f.vault->db,
+					"UPDATE node SET sealed = zeroblob(length(sealed)) WHERE id = ?",
+					"i",
+					(int64_t)key_path_node_id(NODE_KIND_ACCOUNT,
+							(uint64_t)alice.account)),
+			0);
+	catalog_recording_clear(&alice);
+	give_up_usb(&s);
+	assert_int_equal(vault_epoch(s.f.vault), SCENE_EPOCH + 1);
+	assert_int_equal(mirror_table_find(s.f.vault->db, "usb", MIRROR_GIVEN_UP, &row), 0);
+	assert_int_equal(row.given_up_epoch, SCENE_EPOCH + 1);
+	assert_non_null(strstr(s.f.vault->notices.problem.text, "given up"));
+	mirror_fixture_assert_plays(&s, s.bob);
+	/* Not again and again: the next epoch comes when there is something to erase. */
+	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
+	assert_int_equal(vault_epoch(s.f.vault), SCENE_EPOCH + 1);
+	mirror_fixture_reopen(&s);
+	mirror_fixture_assert_plays(&s, s.bob);
+	mirror_fixture_close(&s);
 }
 
 static bool is_given_up(struct mirror_fixture *s, const char *name)
@@ -259,6 +293,7 @@ int main(void)
 			cmocka_unit_test(test_giving_up),
 			cmocka_unit_test(test_replacing),
 			cmocka_unit_test(test_what_is_not_added),
+			cmocka_unit_test(test_giving_up_beside_a_damaged_key),
 			cmocka_unit_test(test_medium_is_not_mounted),
 			cmocka_unit_test(test_another_medium_is_there),
 			cmocka_unit_test(test_lost_one_is_found_again),
