@@ -36,20 +36,15 @@
 
 /* ---- The candidate goes back to its queue, or out of it ---- */
 
-static struct spool *candidate_home(const struct look *look, const struct candidate *candidate)
-{
-	return &look->spools[candidate->spool];
-}
-
 static void candidate_drop(const struct look *look, struct candidate *candidate)
 {
-	queue_drop(candidate_home(look, candidate)->queue, candidate);
+	queue_drop(look->spool->queue, candidate);
 }
 
 static void candidate_return_in(
 		const struct look *look, struct candidate *candidate, int64_t wait_us)
 {
-	queue_return(candidate_home(look, candidate)->queue, candidate, monotonic_us() + wait_us);
+	queue_return(look->spool->queue, candidate, monotonic_us() + wait_us);
 }
 
 /* Some files fail for good. They may fill half of the queue; a candidate that is dropped then is
@@ -60,9 +55,9 @@ static void candidate_try_later(
 	unsigned shift = candidate->failures < 6 ? candidate->failures : 6;
 	int64_t wait_us = RETRY_FIRST_US << shift;
 
-	spool_sealing_failed(candidate_home(look, candidate), why);
+	spool_sealing_failed(look->spool, why);
 	candidate->failures++;
-	if (queue_crowded(candidate_home(look, candidate)->queue))
+	if (queue_crowded(look->spool->queue))
 		candidate_drop(look, candidate);
 	else
 		candidate_return_in(
@@ -74,7 +69,7 @@ static void candidate_has_writer(
 {
 	/* The writer's close is an event, which makes the file a candidate again. */
 	if (candidate->writers >= WRITER_LOOKS) {
-		spool_in_progress(candidate_home(look, candidate), source, false);
+		spool_in_progress(look->spool, source, false);
 		candidate_drop(look, candidate);
 		return;
 	}
@@ -216,7 +211,7 @@ static void finding_fill_order(struct finding *finding, const struct spool *spoo
 static int candidate_examine(
 		const struct look *look, struct candidate *candidate, struct finding *finding)
 {
-	struct spool *spool = candidate_home(look, candidate);
+	struct spool *spool = look->spool;
 	struct source *source = &finding->source;
 	int64_t now_us = clock_now_us(look->clock);
 	struct pattern_match match;
@@ -244,7 +239,7 @@ static int candidate_examine(
 	if (marks == MARKS_DISCARDED && spool_discards(spool, "leave"))
 		return FINDING_LEFT;
 	/* Before the claim: a file that has to wait must not hold a lease meanwhile. */
-	if (!jobs_room_for_size(look->jobs, source->identity.size))
+	if (source->identity.size >= JOBS_LARGE_BYTES && !look->large_room)
 		return FINDING_LARGE;
 	r = finding_claim(finding, spool, now_us);
 	if (r != 0)
@@ -266,7 +261,7 @@ static bool error_is_general(int r)
 static void candidate_leave(const struct look *look, struct candidate *candidate, int r,
 		const struct source *source)
 {
-	struct spool *spool = candidate_home(look, candidate);
+	struct spool *spool = look->spool;
 
 	if (r >= SOURCE_SYMLINK && r < SOURCE_OUTCOMES)
 		spool_refuse(spool, source->identity.inode, (enum source_outcome)r);
@@ -279,14 +274,15 @@ static void candidate_leave(const struct look *look, struct candidate *candidate
 	candidate_drop(look, candidate);
 }
 
-void look_at(const struct look *look, struct candidate *candidate)
+struct job *look_at(const struct look *look, struct candidate *candidate)
 {
-	struct spool *spool = candidate_home(look, candidate);
+	struct spool *spool = look->spool;
 	struct finding finding = {.source = SOURCE_NONE};
+	struct job *job = NULL;
 	int r = spool->root_fd < 0 ? SOURCE_GONE : candidate_examine(look, candidate, &finding);
 
-	if (r == 0)
-		r = jobs_start(look->jobs, &finding.order, &finding.source);
+	if (r == 0 && !(job = job_new(&finding.order, &finding.source)))
+		r = -ENOMEM;
 	if (r < 0) {
 		if (error_is_general(r))
 			brake_failed(&spool->brake, monotonic_us());
@@ -307,44 +303,48 @@ void look_at(const struct look *look, struct candidate *candidate)
 	/* Both are empty when a job has taken them. */
 	source_close(&finding.source);
 	bundle_free(finding.order.bundle);
+	return job;
 }
 
 /* ---- After the job ---- */
 
 /* The keeper does not want the file as it is, for a reason of its own: it is not asked again until
  * the file changes. */
-static void candidate_park(const struct look *look, const struct job_outcome *outcome)
+static void candidate_park(const struct look *look, const struct job *job)
 {
-	seen_add(look->parked, outcome->hash, SOURCE_HASH_BYTES);
-	spool_refused_by_keeper(candidate_home(look, outcome->candidate), outcome->inode,
-			outcome->reason->text);
+	seen_add(look->parked, job->order.hash, SOURCE_HASH_BYTES);
+	spool_refused_by_keeper(look->spool, job->source.identity.inode, job->reason.text);
 }
 
-void look_after(const struct look *look, const struct job_outcome *outcome, bool stopping)
+void look_after(const struct look *look, const struct job *job, bool stopping)
 {
-	struct candidate *candidate = outcome->candidate;
-	struct spool *spool = candidate_home(look, candidate);
+	struct candidate *candidate = job->order.candidate;
+	struct spool *spool = look->spool;
 	int64_t settle_us = spool->config->settle_us;
 
 	candidate->writers = 0;
-	if (outcome->end == JOB_FAILED && !stopping) {
-		if (outcome->general)
+	if (job->end == JOB_FAILED && !stopping) {
+		if (job->general)
 			brake_failed(&spool->brake, monotonic_us());
-		candidate_try_later(look, candidate, outcome->reason->text);
+		candidate_try_later(look, candidate, job->reason.text);
 		return;
 	}
-	if (outcome->end == JOB_DONE) {
+	if (job->end == JOB_DEFERRED) {
+		queue_defer(spool->queue, candidate);
+		return;
+	}
+	if (job->end == JOB_DONE) {
 		candidate->failures = 0;
 		brake_succeeded(&spool->brake);
 		spool_sealing_works(spool);
 	}
-	if (outcome->end == JOB_REFUSED)
-		candidate_park(look, outcome);
+	if (job->end == JOB_REFUSED)
+		candidate_park(look, job);
 	/* A file that was touched meanwhile has to settle again; one that was sealed may be
 	 * followed by another of the same name. */
-	if (outcome->end == JOB_CHANGED || candidate->touched)
+	if (job->end == JOB_CHANGED || candidate->touched)
 		candidate_return_in(look, candidate, settle_us > 0 ? settle_us : SHORT_WAIT_US);
-	else if (outcome->end == JOB_DONE || outcome->end == JOB_REFUSED)
+	else if (job->end == JOB_DONE || job->end == JOB_REFUSED)
 		candidate_drop(look, candidate);
 	else
 		candidate_return_in(look, candidate, 0);

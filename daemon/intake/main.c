@@ -177,10 +177,6 @@ static int recseald_run(const struct config *config, struct reason *reason)
 /* Before any thread exists. */
 static int recseald_prepare_process(struct reason *reason)
 {
-	/* Before the first use of libuv's pool. More than there are processors: sealing waits for
-	 * disks more than for processors. */
-	if (setenv("UV_THREADPOOL_SIZE", "8", 0) < 0)
-		return reason_set_error(reason, -errno, "setting UV_THREADPOOL_SIZE");
 	/* Descriptors that whoever started us left open are not for the probe, which would refuse
 	 * to run with them. */
 	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);

@@ -173,6 +173,8 @@ int source_claim(struct source *source)
 	source->fd = fd;
 	/* Elsewhere a lease would be worse than none: it would be believed. */
 	if (source_leases_are_sound(fd)) {
+		/* The kernel would send SIGIO to this thread, and to no other. */
+		fcntl(fd, F_SETOWN, getpid());
 		source->leased = fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
 		if (!source->leased && errno == EAGAIN)
 			return SOURCE_WRITER;

@@ -66,7 +66,7 @@ int source_find(int root_fd, const char *path, struct source *ret_source);
  * SOURCE_WRITER; SOURCE_CHANGED since it was found; SOURCE_UNREADABLE; or -errno.
  *
  * While the lease is held, another process's open for writing blocks until source_release(), and we
- * get SIGIO. Call from the thread that is the process's first, to which the signal goes. */
+ * get SIGIO. May block for as long as the filesystem does; any thread. */
 int source_claim(struct source *source);
 
 /* Whether a lease on this filesystem keeps every writer out: only where this kernel sees every

@@ -82,6 +82,7 @@ static int seal_copy(struct seal *seal, const uint8_t *key, struct buffers *b)
 		int r = io_pread_full(seal->source_fd, b->memory.plain, want, (off_t)offset, &got);
 		if (r < 0)
 			return r;
+		atomic_fetch_add(&seal->progress, 1);
 		/* It was cut short meanwhile. */
 		if (got != want)
 			return SEAL_CHANGED;
