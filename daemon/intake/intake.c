@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/monotonic.h"
+#include "daemon/common/config/config.h"
 #include "daemon/common/event.h"
 #include "daemon/intake/descriptors.h"
 #include "daemon/intake/lane.h"
@@ -124,12 +125,13 @@ static void intake_log_notice(void *context, const struct notice *notice)
 static json_t *intake_lane_report(struct intake *intake, size_t i)
 {
 	struct lane *lane = &intake->lanes[i];
-	int64_t silent_us = lane_silent_us(lane), since_us;
+	int64_t made_us, since_us;
 	size_t hung = sealers_hung(intake->sealers, i, &since_us);
-	json_t *report = json_copy(lane_report(lane));
+	json_t *report = json_copy(lane_report(lane, &made_us));
 
-	if (report && silent_us > 0)
-		json_object_set_new(report, "silent_us", json_integer(silent_us));
+	if (report)
+		json_object_set_new(
+				report, "looked_ago_us", json_integer(monotonic_us() - made_us));
 	if (report && hung > 0)
 		json_object_set_new(report, "hung_threads", json_integer((json_int_t)hung));
 	return report;

@@ -14,7 +14,8 @@
 
 #include "base/clock.h"
 #include "base/reason.h"
-#include "daemon/common/config/config.h"
+
+struct config;
 
 struct intake_setup {
 	uv_loop_t *loop;

@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/monotonic.h"
-#include "daemon/intake/lane_thread.h"
 #include "daemon/intake/spool/report.h"
 
 /* Signals are for the intake's thread: with all blocked, none is delivered in this one. */
@@ -32,6 +31,7 @@ int lane_start(struct lane *lane, const struct lane_setup *setup, struct reason 
 	STAILQ_INIT(&lane->shared.in);
 	STAILQ_INIT(&lane->shared.out);
 	atomic_store(&lane->heard_us, monotonic_us());
+	lane->latest_us = monotonic_us();
 	int r = lane_thread_prepare(lane, reason);
 	if (r < 0)
 		return r;
@@ -72,13 +72,15 @@ struct job *lane_take(struct lane *lane)
 	return job;
 }
 
-json_t *lane_report(struct lane *lane)
+json_t *lane_report(struct lane *lane, int64_t *ret_made_us)
 {
 	const struct config *config = lane->setup.config;
 
 	pthread_mutex_lock(&lane->shared.lock);
 	json_t *report = lane->shared.report;
 	lane->shared.report = NULL;
+	if (report)
+		lane->latest_us = lane->shared.report_us;
 	pthread_mutex_unlock(&lane->shared.lock);
 	if (report) {
 		json_decref(lane->latest);
@@ -86,6 +88,7 @@ json_t *lane_report(struct lane *lane)
 	}
 	if (!lane->latest)
 		lane->latest = report_unknown(&config->spools[lane->setup.index], config->n_spools);
+	*ret_made_us = lane->latest_us;
 	return lane->latest;
 }
 

@@ -64,7 +64,8 @@ struct lane {
 	uv_thread_t thread;
 	bool prepared, running;
 	json_t *latest; /* report */
-	bool silent;    /* was reported to hang */
+	int64_t latest_us;
+	bool silent; /* was reported to hang */
 
 	struct {
 		pthread_mutex_t lock;
@@ -73,6 +74,7 @@ struct lane {
 		size_t room;
 		bool large_room, winding_down, stop, ended;
 		json_t *report;
+		int64_t report_us; /* monotonic: when it was made */
 	} shared;
 	_Atomic int64_t heard_us; /* monotonic: when the thread was last seen to get on */
 };
@@ -90,9 +92,9 @@ void lane_give(struct lane *lane, struct job *job);
 /* The next job that the thread hands over, JOB_NEW or JOB_REMOVING; NULL when there is none. */
 struct job *lane_take(struct lane *lane);
 
-/* The latest report of the thread, borrowed: its `looked_us` says how old it is. NULL when out of
- * memory. */
-json_t *lane_report(struct lane *lane);
+/* The latest report of the thread, borrowed, and when it was made (monotonic; for one that has made
+ * none yet: when it was started). NULL when out of memory. */
+json_t *lane_report(struct lane *lane, int64_t *ret_made_us);
 
 /* How long the thread has not been heard of, if that is longer than LANE_SILENT_US; else 0. */
 int64_t lane_silent_us(const struct lane *lane);
@@ -108,3 +110,14 @@ bool lane_ended(struct lane *lane);
 
 /* After the thread has ended. One that hangs keeps its memory, to the end of the process. */
 void lane_free(struct lane *lane);
+
+/* ---- The inside (lane_thread.c): what runs in the spool's thread ---- */
+
+/* Prepares loop, watch and spool; still in the caller's thread. -errno, -RE_CONFIG. */
+int lane_thread_prepare(struct lane *lane, struct reason *reason);
+
+/* The thread. */
+void lane_thread_run(void *lane);
+
+/* Frees what lane_thread_prepare() has made, when the thread has ended, or never begun. */
+void lane_thread_free(struct lane *lane);

@@ -1,5 +1,5 @@
 /* What runs in the thread of a spool: a turn of its loop does a little of everything. */
-#include "daemon/intake/lane_thread.h"
+#include "daemon/intake/lane.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -206,6 +206,7 @@ static void on_lane_housekeeping(uv_timer_t *timer)
 	pthread_mutex_lock(&lane->shared.lock);
 	json_t *before = lane->shared.report;
 	lane->shared.report = report;
+	lane->shared.report_us = monotonic_us();
 	pthread_mutex_unlock(&lane->shared.lock);
 	json_decref(before);
 	lane_heard(lane);

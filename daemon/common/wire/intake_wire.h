@@ -25,8 +25,10 @@
  *        The plaintext is gone (for the exposure figures).
  *   {"op":"report","spools":[{"name":S,"path":S,"waiting":N,"refused":N,"oldest_finished_us":N?,
  *    "stale":N?,"stale_since_us":N?,"last_error":S?,"free_percent":N?,"low_space":bool?,
- *    "facts":{...}}]}
- *        Every few seconds.
+ *    "looked_ago_us":N?,"hung_threads":N?,"facts":{...}}]}
+ *        Every few seconds, whatever the spools do. looked_ago_us: how old what is said of this
+ *        spool is; it grows while its filesystem does not answer. hung_threads: so many threads wait
+ *        for its filesystem in the middle of a recording.
  *
  * keeper -> intake
  *   {"op":"hello","version":2}

@@ -21,8 +21,8 @@ int probe_client_start(uv_loop_t *loop, const char *program, int64_t timeout_us,
 		struct probe_client **ret_client);
 
 /* Asks what is in the file. fd (open for reading; O_PATH will not do) is borrowed until done is
- * called, or the client is stopped. There is no duplicate: to close one may hang with the filesystem
- * of the file. The probe reads with pread(2) only: the shared file position does not move.
+ * called, or the client is stopped. There is no duplicate: to close one may hang with the file's
+ * filesystem. The probe reads with pread(2) only: the shared file position does not move.
  *
  * done is called exactly once, later, from the loop, never from within this call; it may submit
  * again or stop the client. The result is valid during the call only; its job field is the client's

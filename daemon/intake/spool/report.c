@@ -4,7 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "daemon/common/config/config.h"
+#include "daemon/common/config/config_spool.h"
 #include "daemon/intake/spool/facts.h"
 
 /* Of all spools together: a report that does not fit into one message would break the connection
@@ -57,7 +57,6 @@ json_t *report_spool(const struct spool *spool, size_t n_spools)
 	if (!o)
 		return NULL;
 	queue_count(spool->queue, spool->index, &waiting, &oldest_us);
-	json_object_set_new(o, "looked_us", json_integer(clock_now_us(spool->tools->clock)));
 	json_object_set_new(o, "waiting", json_integer((json_int_t)waiting));
 	json_object_set_new(o, "refused", json_integer(spool->refusals.count));
 	if (oldest_us > 0)

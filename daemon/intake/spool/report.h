@@ -6,8 +6,8 @@
 
 #include "daemon/intake/spool/spool.h"
 
-/* One spool of n_spools, as it is now. `waiting` counts the candidates in the queue: with more files
- * than it holds, a lower bound. In the spool's thread. NULL when out of memory. */
+/* One spool of n_spools, as it is now. `waiting` counts the candidates in the queue: a lower bound,
+ * with more files than it holds. In the spool's thread. NULL when out of memory. */
 json_t *report_spool(const struct spool *spool, size_t n_spools);
 
 /* What is known of a spool whose thread has not reported yet. NULL when out of memory. */

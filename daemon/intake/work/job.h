@@ -30,8 +30,8 @@
  *      by its hash. source_unlink() has two other callers: sidecar_remove(), called from
  *      job_remove() once the recording is gone, and look.c for a recording that its bridge has
  *      discarded and that the operator wants removed unsealed (Discarded=delete).
- *   2. While `busy` is set, the probe or another thread holds a pointer to the job: it may end (`over`),
- *      but its memory and descriptors stay until `busy` is cleared.
+ *   2. While `busy` is set, the probe or another thread holds a pointer to the job: it may end
+ *      (`over`), but its memory and descriptors stay until `busy` is cleared.
  *   3. tools->ended() is called exactly once for each job, by whichever comes last of the two.
  *   4. The lease on the source is held until the job ends, or until somebody wants to write.
  *   5. Nothing here that may hang with the filesystem of the spool runs on the loop: the source is

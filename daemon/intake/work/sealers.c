@@ -75,6 +75,14 @@ static bool bench_may_run(const struct sealers *sealers, const struct bench *ben
 	       (bench->running < own_max && sealers_counted(sealers) < SEALERS_THREADS);
 }
 
+/* Whoever has the fewest threads, then whoever has waited longest. */
+static bool bench_comes_before(const struct bench *a, const struct bench *b)
+{
+	return a->running != b->running ? a->running < b->running
+					: STAILQ_FIRST(&a->waiting)->since_us <
+							  STAILQ_FIRST(&b->waiting)->since_us;
+}
+
 static struct bench *sealers_next(const struct sealers *sealers)
 {
 	int64_t now_us = monotonic_us();
@@ -83,11 +91,7 @@ static struct bench *sealers_next(const struct sealers *sealers)
 	for (size_t i = 0; sealers->n_waiting > 0 && i < sealers->n_spools; i++) {
 		struct bench *bench = &sealers->benches[i];
 		if (bench_may_run(sealers, bench, now_us) &&
-				(!next || bench->running < next->running ||
-						(bench->running == next->running &&
-								STAILQ_FIRST(&bench->waiting)->since_us <
-										STAILQ_FIRST(&next->waiting)
-												->since_us)))
+				(!next || bench_comes_before(bench, next)))
 			next = bench;
 	}
 	return next;

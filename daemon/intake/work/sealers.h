@@ -1,7 +1,7 @@
-/* The threads that seal: any thread seals for any spool, and no spool takes the threads that another
- * one needs.
+/* The threads that seal: any thread seals for any spool, and no spool takes the threads that
+ * another one needs.
  *
- *     given --sealers_give--> waiting --a thread takes it--> running --its end--> done(), on the loop
+ *     given --sealers_give--> waiting --a thread takes it--> running --ends--> done(), on the loop
  *
  * Invariants:
  *

@@ -144,7 +144,7 @@ static void test_all_are_told_of_at_once(void **state)
 	size_t bytes = json_dumpb(report, NULL, 0, JSON_COMPACT);
 	assert_in_range(bytes, 1, INTAKE_MESSAGE_MAX);
 	json_decref(report);
-	/* One that is not too long is told of as it is. */
+	/* One that is not too long is reported as it is. */
 	report = report_spool(&spool, 1);
 	assert_string_equal(text(report, "path"), folder.path);
 	json_decref(report);
