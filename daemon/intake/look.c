@@ -31,6 +31,10 @@
  * of audio to fill, so the file must have been quiet for much longer than that. */
 #define UNLEASED_SETTLE_US (60 * US_PER_S)
 
+/* The longest that a file which changes again and again is left alone. */
+#define REST_MAX_US  (15 * 60 * US_PER_S)
+#define CHANGES_TOLD 3 /* a file that changes so often is reported */
+
 #define SHORT_WAIT_US (10 * INT64_C(1000))
 #define TICK_US       (10 * INT64_C(1000)) /* of a kernel with HZ=100, the slowest */
 
@@ -45,6 +49,16 @@ static void candidate_return_in(
 		const struct look *look, struct candidate *candidate, int64_t wait_us)
 {
 	queue_return(look->spool->queue, candidate, monotonic_us() + wait_us);
+}
+
+/* It waits for a slot, in the queue or, when enough large ones are there, where it lies: the next
+ * scan finds it. */
+static void candidate_defer(const struct look *look, struct candidate *candidate)
+{
+	if (queue_defer(look->spool->queue, candidate))
+		return;
+	look->spool->large_left = true;
+	candidate_drop(look, candidate);
 }
 
 /* Some files fail for good. They may fill half of the queue; a candidate that is dropped then is
@@ -64,10 +78,29 @@ static void candidate_try_later(
 				look, candidate, wait_us < RETRY_MAX_US ? wait_us : RETRY_MAX_US);
 }
 
+/* The file changed while it was being sealed, and that work is lost: each time it is left alone for
+ * twice as long, whatever its events say. */
+static void candidate_rest(const struct look *look, struct candidate *candidate)
+{
+	unsigned shift = candidate->changes < 12 ? candidate->changes : 12;
+	int64_t settle_us = look->spool->config->settle_us;
+	int64_t wait_us = (settle_us > SHORT_WAIT_US ? settle_us : SHORT_WAIT_US) << shift;
+
+	wait_us = wait_us < REST_MAX_US ? wait_us : REST_MAX_US;
+	candidate->rest_until_us = monotonic_us() + wait_us;
+	candidate_return_in(look, candidate, wait_us);
+}
+
 static void candidate_has_writer(
 		const struct look *look, struct candidate *candidate, const struct source *source)
 {
-	/* The writer's close is an event, which makes the file a candidate again. */
+	/* The writer's close is an event, which makes the file a candidate again. One that is
+	 * touched again and again is kept, or each touch would begin its pauses from the start. */
+	if (candidate->writers >= WRITER_LOOKS && candidate->changes > 0) {
+		candidate->writers = 0;
+		candidate_rest(look, candidate);
+		return;
+	}
 	if (candidate->writers >= WRITER_LOOKS) {
 		spool_in_progress(look->spool, source, false);
 		candidate_drop(look, candidate);
@@ -288,7 +321,7 @@ struct job *look_at(const struct look *look, struct candidate *candidate)
 			brake_failed(&spool->brake, monotonic_us());
 		candidate_try_later(look, candidate, error_text(r));
 	} else if (r == FINDING_LARGE) {
-		queue_defer(spool->queue, candidate);
+		candidate_defer(look, candidate);
 	} else if (r == FINDING_NO_MAP) {
 		candidate_try_later(look, candidate, "its AccountMap= cannot be read");
 	} else if (r == SOURCE_WRITER) {
@@ -316,6 +349,15 @@ static void candidate_park(const struct look *look, const struct job *job)
 	spool_refused_by_keeper(look->spool, job->source.identity.inode, job->reason.text);
 }
 
+static void candidate_changed(const struct look *look, const struct job *job)
+{
+	struct candidate *candidate = job->order.candidate;
+
+	candidate_rest(look, candidate);
+	if (++candidate->changes >= CHANGES_TOLD)
+		spool_keeps_changing(look->spool, &job->source);
+}
+
 void look_after(const struct look *look, const struct job *job, bool stopping)
 {
 	struct candidate *candidate = job->order.candidate;
@@ -330,19 +372,24 @@ void look_after(const struct look *look, const struct job *job, bool stopping)
 		return;
 	}
 	if (job->end == JOB_DEFERRED) {
-		queue_defer(spool->queue, candidate);
+		candidate_defer(look, candidate);
 		return;
 	}
 	if (job->end == JOB_DONE) {
-		candidate->failures = 0;
+		candidate->failures = candidate->changes = 0;
+		candidate->rest_until_us = 0;
 		brake_succeeded(&spool->brake);
 		spool_sealing_works(spool);
 	}
 	if (job->end == JOB_REFUSED)
 		candidate_park(look, job);
+	if (job->end == JOB_CHANGED) {
+		candidate_changed(look, job);
+		return;
+	}
 	/* A file that was touched meanwhile has to settle again; one that was sealed may be
 	 * followed by another of the same name. */
-	if (job->end == JOB_CHANGED || candidate->touched)
+	if (candidate->touched)
 		candidate_return_in(look, candidate, settle_us > 0 ? settle_us : SHORT_WAIT_US);
 	else if (job->end == JOB_DONE || job->end == JOB_REFUSED)
 		candidate_drop(look, candidate);

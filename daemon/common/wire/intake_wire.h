@@ -26,7 +26,7 @@
  *   {"op":"report","spools":[{"name":S,"path":S,"waiting":N,"refused":N,"oldest_finished_us":N?,
  *    "stale":N?,"stale_since_us":N?,"last_error":S?,"free_percent":N?,"low_space":bool?,
  *    "looked_ago_us":N?,"hung_threads":N?,"facts":{...}}]}
- *        Every few seconds, whatever the spools do. looked_ago_us: how old what is said of this
+ *        Every few seconds, whatever the spools do. looked_ago_us: how old the facts about this
  *        spool is; it grows while its filesystem does not answer. hung_threads: so many threads wait
  *        for its filesystem in the middle of a recording.
  *
@@ -48,7 +48,7 @@
  *   {"there":B,"uid":N,"gid":N,"mode":N,"filesystem":S?,"leases":"honoured|unsound|not allowed",
  *    "no_access":S?,"free_bytes":N?,"total_bytes":N?,   these only if it is there
  *    "profile":S,"class":S,"settle_us":N,"unleased":B,"watches":N,"watches_max":N,"unwatched":N}
- * unleased: a file without a lease was met. watches: of all spools; watches_max 0: not known.
+ * unleased: a file without a lease was met. watches: of this spool; watches_max 0: not known.
  * unwatched: directories for which there was no watch.
  *
  * The intake writes header || nonce || STREAM chunks into the object, syncs it, and asks to commit.

@@ -117,6 +117,35 @@ void spool_refused_by_keeper(struct spool *spool, uint64_t inode, const char *wh
 	spool_report_refusal(spool, inode, REFUSAL_BY_KEEPER, reason.text);
 }
 
+/* Whether to report this of the file: it was not reported before, and not too many were. */
+static bool spool_is_news(struct spool *spool, const struct source *source, unsigned kind,
+		const char **ret_more)
+{
+	const struct refusal about = {.spool = spool->index,
+			.inode = source->identity.inode,
+			.kind = kind,
+			.birth = (uint64_t)stale_birth_us(source)};
+	enum refusals_verdict verdict = refusals_note(
+			&spool->refusals, spool->tools->reported, &about, monotonic_us());
+
+	*ret_more = verdict == REFUSALS_REPORT_LAST ? "; no more of these within the hour" : "";
+	return verdict == REFUSALS_REPORT || verdict == REFUSALS_REPORT_LAST;
+}
+
+void spool_keeps_changing(struct spool *spool, const struct source *source)
+{
+	uint64_t inode = source->identity.inode;
+	const char *more;
+
+	if (spool_is_news(spool, source, REFUSAL_CHANGING, &more))
+		spool_notify(spool, LOG_WARNING, EVENT_STALE,
+				"spool %s: inode %" PRIu64
+				" is changed each time while it is being sealed: it is tried less "
+				"and less often, and lies in plaintext (find %s -inum %" PRIu64
+				")%s",
+				spool->config->name, inode, spool->config->path, inode, more);
+}
+
 /* A number of seconds, minutes or hours, for the journal. */
 static const char *span_text(int64_t span_us, char text[static 32])
 {
@@ -136,19 +165,23 @@ void spool_in_progress(struct spool *spool, const struct source *source, bool un
 	int64_t now_us = clock_now_us(spool->tools->clock);
 	int64_t since_us = stale_since_us(source, now_us);
 	uint64_t inode = source->identity.inode;
+	const char *more;
 	char age[32];
 
-	if (now_us - since_us < spool->config->stale_after_us ||
-			!stale_meet(&spool->stale, inode, since_us, spool->round))
+	if (now_us - since_us < spool->config->stale_after_us)
+		return;
+	/* Counted as long as it is met, but reported once, however often it goes and comes. */
+	stale_meet(&spool->stale, inode, since_us, spool->round);
+	if (!spool_is_news(spool, source, REFUSAL_STALE, &more))
 		return;
 	spool_notify(spool, LOG_WARNING, EVENT_STALE,
 			"spool %s: inode %" PRIu64
 			" was begun %s ago and %s: it lies in plaintext (find %s -inum %" PRIu64
-			")",
+			")%s",
 			spool->config->name, inode, span_text(now_us - since_us, age),
 			unfinished ? "its bridge has not said that it is finished"
 				   : "is still open for writing",
-			spool->config->path, inode);
+			spool->config->path, inode, more);
 }
 
 void spool_sealing_failed(struct spool *spool, const char *why)

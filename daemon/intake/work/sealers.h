@@ -11,8 +11,8 @@
  *   3. A thread that has made no progress for SEALERS_HUNG_US hangs. Another one takes its place,
  *      for at most SEALERS_THREADS of them: no more threads are ever made than
  *      2 * SEALERS_THREADS + one for each spool.
- *   4. The order within a spool is the order of sealers_give(); among spools, whoever has the fewest
- *      threads comes first. */
+ *   4. The order within a spool is the order of sealers_give(); among spools, the one with the
+ *      fewest threads comes first. */
 #pragma once
 
 #include <stdatomic.h>

@@ -19,6 +19,7 @@ struct report {
 	json_t *checks;
 	const struct vault *vault;
 	const json_t *spool, *facts;
+	int64_t watches; /* of all spools */
 	char where[96];
 };
 
@@ -94,8 +95,7 @@ static void spool_check_leases(const struct report *r)
 
 static void spool_check_watches(const struct report *r)
 {
-	int64_t watches = fact_number(r->facts, "watches"),
-		max = fact_number(r->facts, "watches_max");
+	int64_t watches = r->watches, max = fact_number(r->facts, "watches_max");
 	int64_t unwatched = fact_number(r->facts, "unwatched");
 	const char *advice = "raise fs.inotify.max_user_watches (sysctl.d)";
 
@@ -171,12 +171,14 @@ static bool spool_is_silent(const json_t *spool)
 	       fact_number(spool, "hung_threads") > 0;
 }
 
-static void spool_check_all(json_t *checks, const struct vault *vault, const json_t *spool)
+static void spool_check_all(
+		json_t *checks, const struct vault *vault, const json_t *spool, int64_t watches)
 {
 	struct report r = {.checks = checks,
 			.vault = vault,
 			.spool = spool,
-			.facts = json_object_get(spool, "facts")};
+			.facts = json_object_get(spool, "facts"),
+			.watches = watches};
 
 	snprintf(r.where, sizeof(r.where), "spool %.64s", fact_text(spool, "name", "?"));
 	if (spool_is_silent(spool))
@@ -198,6 +200,19 @@ static void spool_check_all(json_t *checks, const struct vault *vault, const jso
 		spool_check_there(&r);
 }
 
+/* The kernel's limit is for all watches of a user. */
+static int64_t spools_watches(const json_t *spools)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < json_array_size(spools); i++) {
+		const json_t *facts = json_object_get(json_array_get(spools, i), "facts");
+		int64_t watches = fact_number(facts, "watches");
+		sum = watches < NUMBER_MAX - sum ? sum + watches : NUMBER_MAX;
+	}
+	return sum;
+}
+
 void doctor_spools(json_t *checks, const struct vault *vault, const json_t *spools_or_null)
 {
 	if (!spools_or_null) {
@@ -210,6 +225,7 @@ void doctor_spools(json_t *checks, const struct vault *vault, const json_t *spoo
 	if (json_array_size(spools_or_null) == 0)
 		doctor_change(checks, "intake", "spools",
 				"add a [spool NAME] section with Path=", "there is none");
+	int64_t watches = spools_watches(spools_or_null);
 	for (size_t i = 0; i < json_array_size(spools_or_null); i++)
-		spool_check_all(checks, vault, json_array_get(spools_or_null, i));
+		spool_check_all(checks, vault, json_array_get(spools_or_null, i), watches);
 }
