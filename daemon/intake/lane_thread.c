@@ -234,6 +234,7 @@ static void on_lane_mail(uv_async_t *async)
 		lane_heard(lane);
 		if (job->state == JOB_REMOVING && !job->over) {
 			job_remove(job);
+			spool_report_wipe(&lane->spool, &job->source);
 			lane_post(lane, job);
 		} else {
 			lane->under_way--;

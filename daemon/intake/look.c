@@ -236,6 +236,7 @@ static void finding_fill_order(struct finding *finding, const struct spool *spoo
 	order->finished_us = candidate->since_us =
 			candidate_finished_us(candidate, identity, now_us);
 	order->recorded_us = finding_recorded_us(identity, now_us);
+	finding->source.wipe = spool->config->wipe;
 	source_hash_of(&finding->source, spool->config->name, order->hash);
 }
 

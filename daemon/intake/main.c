@@ -1,10 +1,13 @@
 /* recseald: takes finished recordings out of the spools and seals them. See recseald(8). */
 #include <errno.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <linux/close_range.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <syslog.h>
 #include <unistd.h>
 #include <uv.h>
@@ -174,6 +177,14 @@ static int recseald_run(const struct config *config, struct reason *reason)
 	return r;
 }
 
+/* Frees what JSON was made in. The messages have sidecars, which say who spoke with whom. */
+static void recseald_free_wiped(void *memory)
+{
+	if (memory)
+		explicit_bzero(memory, malloc_usable_size(memory));
+	free(memory);
+}
+
 /* Before any thread exists. */
 static int recseald_prepare_process(struct reason *reason)
 {
@@ -183,6 +194,7 @@ static int recseald_prepare_process(struct reason *reason)
 	/* source.c opens what it has checked by way of it. */
 	if (access("/proc/self/fd", F_OK) < 0)
 		return reason_set_error(reason, -errno, "/proc/self/fd is needed (mount /proc)");
+	json_set_alloc_funcs(malloc, recseald_free_wiped);
 	int r = secret_process_init();
 	return r < 0 ? reason_set_error(reason, r, "protecting the memory of keys") : 0;
 }

@@ -46,6 +46,8 @@
  *
  * A spool's facts are for `recsealctl doctor`:
  *   {"there":B,"uid":N,"gid":N,"mode":N,"filesystem":S?,"leases":"honoured|unsound|not allowed",
+ *    "at_rest":"memory|dm-crypt|fscrypt|plain|not known",
+ *    "wipe":"yes|no|fails|does not help|would not help",
  *    "no_access":S?,"free_bytes":N?,"total_bytes":N?,   these only if it is there
  *    "profile":S,"class":S,"settle_us":N,"unleased":B,"watches":N,"watches_max":N,"unwatched":N}
  * unleased: a file without a lease was met. watches: of this spool; watches_max 0: not known.

@@ -15,6 +15,7 @@
 #include "base/durable.h"
 #include "daemon/intake/source/aside.h"
 #include "daemon/intake/source/beneath.h"
+#include "daemon/intake/source/wipe.h"
 
 const char *source_refusal(enum source_outcome outcome)
 {
@@ -247,6 +248,15 @@ static bool source_unchanged_except_ctime(const struct source *source)
 	return source_same(&source->identity, &now);
 }
 
+/* All checks have passed: overwrites the file, if that is wanted, and removes the name. A file that
+ * cannot be overwritten goes all the same: left in place it would be all of the plaintext. */
+static int source_remove(struct source *source, const char *name)
+{
+	source->wiped = wipe_source(source, name);
+	return source->wiped == SOURCE_CHANGED ? SOURCE_CHANGED
+					       : durable_unlink(source->parent_fd, name);
+}
+
 /* Under the private name lies the sealed file, or another one that somebody has put under its name
  * since it was checked. The other one gets its name back; if that is in use again, a scan will find
  * the file where it is. A sealed file that cannot be removed stays there too: under its own name
@@ -255,8 +265,11 @@ static int source_unlink_aside(struct source *source, const char *aside)
 {
 	int r = source_check_name(source, aside);
 
-	if (r == 0 && source_unchanged_except_ctime(source) && !source_wanted(source))
-		return durable_unlink(source->parent_fd, aside);
+	if (r == 0 && source_unchanged_except_ctime(source) && !source_wanted(source)) {
+		r = source_remove(source, aside);
+		if (r != SOURCE_CHANGED)
+			return r;
+	}
 	durable_rename_at_once(source->parent_fd, aside, source->name);
 	return r < 0 ? r : SOURCE_CHANGED;
 }
@@ -273,7 +286,7 @@ int source_unlink(struct source *source)
 		return SOURCE_CHANGED;
 	/* Left by a crash under its private name, which nobody else uses. */
 	if (aside_read(source->name, &aside))
-		return durable_unlink(source->parent_fd, source->name);
+		return source_remove(source, source->name);
 	aside_make(source->name, source->identity.ctime_ns, name);
 	r = durable_rename_at_once(source->parent_fd, source->name, name);
 	if (r == 0)
@@ -284,7 +297,7 @@ int source_unlink(struct source *source)
 	/* The filesystem cannot rename like that, or has no room for one more name. Between the
 	 * check and this removal the name may come to mean another file: a moment, and unavoidable.
 	 */
-	return durable_unlink(source->parent_fd, source->name);
+	return source_remove(source, source->name);
 }
 
 void source_close(struct source *source)

@@ -24,6 +24,8 @@ struct source {
 	struct source_identity identity;
 	bool leased;
 	bool yielded; /* the lease was given up to a writer: the file may change any moment */
+	bool wipe;    /* overwrite it before it is removed (wipe.h) */
+	int wiped;    /* a wipe_outcome, once that was tried */
 };
 
 #define SOURCE_NONE                                                                                \

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/monotonic.h"
 #include "daemon/common/config/config_spool.h"
+#include "daemon/intake/source/wipe.h"
 
 #define NOTICE_BYTES (PATH_MAX + 512) /* a notice may name the spool's path */
 
@@ -182,6 +183,21 @@ void spool_in_progress(struct spool *spool, const struct source *source, bool un
 			unfinished ? "its bridge has not said that it is finished"
 				   : "is still open for writing",
 			spool->config->path, inode, more);
+}
+
+void spool_report_wipe(struct spool *spool, const struct source *source)
+{
+	if (source->wiped == WIPE_DONE)
+		outage_over(&spool->wiping);
+	if (source->wiped <= WIPE_DONE)
+		return;
+	unsigned failures = outage_failed(&spool->wiping, monotonic_us());
+	if (failures > 0)
+		spool_notify(spool, LOG_WARNING, EVENT_SPOOL_TROUBLE,
+				"spool %s: %u recording%s removed without being overwritten "
+				"(Wipe=yes): %s",
+				spool->config->name, failures, failures > 1 ? "s were" : " was",
+				wipe_refusal(source->wiped));
 }
 
 void spool_sealing_failed(struct spool *spool, const char *why)

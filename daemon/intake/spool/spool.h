@@ -86,7 +86,7 @@ struct spool {
 
 	/* For the report; "": none. Short, because one message carries it for every spool. */
 	char last_error[200];
-	struct outage missing, watching, sealing, markers, mapping;
+	struct outage missing, watching, sealing, markers, mapping, wiping;
 
 	struct watermark mark;
 	double free_percent; /* of its filesystem, of space or inodes, whichever is scarcer; <0: not
@@ -157,6 +157,9 @@ void spool_in_progress(struct spool *spool, const struct source *source, bool un
 
 /* A recording was changed each time while it was being sealed: reports it once. */
 void spool_keeps_changing(struct spool *spool, const struct source *source);
+
+/* After a recording was removed: reports one that was to be overwritten, and was not. */
+void spool_report_wipe(struct spool *spool, const struct source *source);
 
 /* A recording could not be sealed, and will be tried again; or one was sealed. */
 void spool_sealing_failed(struct spool *spool, const char *why);

@@ -93,6 +93,46 @@ static void spool_check_leases(const struct report *r)
 	}
 }
 
+/* What lies in the spool before it is sealed, and in free blocks after it was removed. Destroying a
+ * key does nothing about it. */
+static void spool_check_plaintext(const struct report *r)
+{
+	const char *at_rest = fact_text(r->facts, "at_rest", "not known");
+	const char *wipe = fact_text(r->facts, "wipe", "no");
+	bool fails = strcmp(wipe, "fails") == 0;
+
+	if (fails || strcmp(wipe, "does not help") == 0)
+		doctor_change(r->checks, r->where, "plaintext",
+				fails ? "journalctl -u recseald says why; recseald needs write "
+					"permission on the recordings"
+				      : "put the spool on tmpfs, ext4 or xfs, or on an encrypted "
+					"disk, and remove Wipe=",
+				"Wipe=yes %s here: removed recordings stay in free blocks of the "
+				"disk",
+				wipe);
+	else if (strcmp(at_rest, "memory") == 0)
+		doctor_fine(r->checks, r->where, "plaintext",
+				"lies in memory (tmpfs): in no block of a disk, unless it is "
+				"swapped out");
+	else if (strcmp(at_rest, "dm-crypt") == 0 || strcmp(at_rest, "fscrypt") == 0)
+		doctor_fine(r->checks, r->where, "plaintext",
+				"lies encrypted (%s): removed recordings stay in free blocks, "
+				"under that key",
+				at_rest);
+	else if (strcmp(wipe, "yes") == 0)
+		doctor_fine(r->checks, r->where, "plaintext",
+				"is overwritten before it is removed (Wipe=yes); flash and "
+				"journals may keep old blocks");
+	else
+		doctor_fine(r->checks, r->where, "plaintext",
+				"%s: removed recordings stay in free blocks of the disk, also "
+				"after a shred; put the spool on tmpfs, on LUKS (cryptsetup) or "
+				"into an fscrypt folder%s",
+				strcmp(at_rest, "plain") == 0 ? "not encrypted"
+							      : "not known to be encrypted",
+				strcmp(wipe, "no") == 0 ? ", or set Wipe=yes" : "");
+}
+
 static void spool_check_watches(const struct report *r)
 {
 	int64_t watches = r->watches, max = fact_number(r->facts, "watches_max");
@@ -156,6 +196,7 @@ static void spool_check_there(const struct report *r)
 	spool_check_owner(r);
 	spool_check_access(r);
 	spool_check_leases(r);
+	spool_check_plaintext(r);
 	spool_check_watches(r);
 	if (fact_number(r->facts, "total_bytes") > 0)
 		doctor_space(r->checks, r->where, "the spool",
