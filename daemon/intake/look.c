@@ -32,7 +32,7 @@
 #define UNLEASED_SETTLE_US (60 * US_PER_S)
 
 /* The longest that a file which changes again and again is left alone. */
-#define REST_MAX_US  (15 * 60 * US_PER_S)
+#define REST_MAX_US  (5 * 60 * US_PER_S)
 #define CHANGES_TOLD 3 /* a file that changes so often is reported */
 
 #define SHORT_WAIT_US (10 * INT64_C(1000))
