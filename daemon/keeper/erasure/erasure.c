@@ -236,7 +236,7 @@ static void erasure_alarm(const struct root *root, int proof)
 	notices_keep_problem(root->notices, "%s after epoch %" PRIu64 ": %s", what,
 			root_epoch(root), error_text(proof));
 	notices_tell(root->notices, LOG_ALERT, EVENT_KEY_TROUBLE, &fields,
-			"%s: do not rely on this erasure; see recseal-keeper(8)", what);
+			"%s: do not rely on this erasure", what);
 }
 
 /* From the erasure point on: the proof, and step 5. */
