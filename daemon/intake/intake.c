@@ -330,7 +330,10 @@ static int start_probe(struct intake *intake, const struct config *config, struc
 						    : probe_program_find(buf, sizeof(buf));
 	int r = probe_client_start(intake->loop, program, config->probe_timeout_us, &intake->probe);
 
-	return r < 0 ? reason_set_error(reason, r, "starting the probe %s", program) : 0;
+	if (r < 0)
+		return reason_set_error(reason, r, "starting the probe %s", program);
+	probe_client_prepare(intake->probe);
+	return 0;
 }
 
 static int start_link(struct intake *intake, const char *socket_dir, struct reason *reason)

@@ -313,6 +313,13 @@ int probe_client_start(uv_loop_t *loop, const char *program, int64_t timeout_us,
 	return 0;
 }
 
+void probe_client_prepare(struct probe_client *client)
+{
+	/* One that cannot be started is tried again with the first file, which is told why. */
+	if (!client->process)
+		(void)client_start_process(client);
+}
+
 int probe_client_submit(struct probe_client *client, int fd, probe_done done, void *context)
 {
 	if (fcntl(fd, F_GETFD) < 0)
