@@ -72,6 +72,7 @@ int retention_run(struct eraser *eraser, size_t max, bool *ret_more, struct reas
 				.group = groups[i].group,
 				.reason = "retention time is over"};
 	if (n > 0)
+		/* One epoch for all of them: the root is written once. */
 		r = erasure_run(eraser, items, n, &result, reason);
 	if (r == 0)
 		*ret_more = n == max;
@@ -85,6 +86,8 @@ static bool retention_clock_jumped(struct retention *retention)
 {
 	const struct root *root = retention_root(retention);
 	int64_t wall_us = clock_now_us(&retention_root(retention)->clock) - retention->wall_us;
+	/* The boot clock cannot be set, so the difference shows that somebody set the wall
+	 * clock. */
 	bool jumped = wall_us - (retention_boot_us() - retention->boot_us) > US_PER_DAY;
 
 	if (jumped && !retention->told_jump)
@@ -95,8 +98,8 @@ static bool retention_clock_jumped(struct retention *retention)
 				wall_us / US_PER_DAY);
 	if (jumped)
 		notices_keep_problem(root->notices,
-				"the clock jumped ahead: nothing expires until recseal-keeper is restarted "
-				"with the clock right");
+				"the clock jumped ahead: nothing expires until recseal-keeper is "
+				"restarted with the clock right");
 	retention->told_jump = jumped;
 	return jumped;
 }
@@ -109,8 +112,8 @@ static int64_t retention_interval_us(const struct retention *retention)
 	return root_main_is_file(retention_root(retention)) ? 0 : 3600 * US_PER_S;
 }
 
-/* While a place of the root is away what falls due is only noted, and what is noted already has to
- * be passed over to find it: that may be much by and by. */
+/* While a copy of the root is away, groups that fall due are only noted. Finding the next one means
+ * passing over all that are noted already, so it is done less often. */
 static bool retention_may_note(const struct retention *retention)
 {
 	return !root_set_away(retention_root(retention)->copies) ||
@@ -126,6 +129,7 @@ static int retention_expire(struct retention *retention, struct reason *reason)
 
 	if (!retention_may_note(retention))
 		return 0;
+	/* Only expiry waits for the interval; a shred is carried out at once. */
 	if (retention->expired_us > 0 && retention_boot_us() - retention->expired_us <
 							 retention_interval_us(retention))
 		return 0;
@@ -136,6 +140,7 @@ static int retention_expire(struct retention *retention, struct reason *reason)
 	if (due_us > clock_now_us(&root->clock))
 		return 0;
 	r = retention_run(retention->setup.eraser, GROUPS_MAX, &more, reason);
+	/* While there is more, the interval does not begin. */
 	if (r == 0 && !more)
 		retention->expired_us = retention_boot_us();
 	return r;
@@ -248,6 +253,7 @@ static void retention_on_stride(uv_timer_t *timer)
 	struct retention *retention = timer->data;
 	struct reason reason = {""};
 
+	/* The tick goes on with it when it is well again. */
 	if (retention_root(retention)->stuck || retention->failing)
 		return;
 	int r = retention_bury(retention, &reason);
@@ -256,6 +262,8 @@ static void retention_on_stride(uv_timer_t *timer)
 
 static int retention_turn(struct retention *retention, const char **ret_what, struct reason *reason)
 {
+	/* An erasure that fails is not tried every second: each attempt writes to the root's
+	 * medium. */
 	bool retry = retention->failing || retention->ticks % RETRY_TICKS == 0;
 	int r = retention_clock_jumped(retention) ? 0 : retention_expire(retention, reason);
 
@@ -266,6 +274,7 @@ static int retention_turn(struct retention *retention, const char **ret_what, st
 		r = 0; /* it waits for a mirror, which the mirrors tell about; the rest does not */
 	if (r == 0) {
 		*ret_what = BURIAL_FAILS;
+		/* Cleaning up can wait: a failing erasure is reported first. */
 		r = retention_bury(retention, reason);
 	}
 	if (r == 0 && retention_root(retention)->witness_owed)
@@ -287,6 +296,7 @@ static void retention_on_tick(uv_timer_t *timer)
 		int r = retention_turn(retention, &what, &reason);
 		retention_note(retention, r, &reason, what);
 	}
+	/* Checked at the end: the work above may have found it out. */
 	if (root->stuck)
 		retention->setup.stuck(retention->setup.context);
 }
@@ -300,6 +310,7 @@ int retention_start(uv_loop_t *loop, const struct retention_setup *setup,
 		return -ENOMEM;
 	retention->setup = *setup;
 	retention->wall_us = clock_now_us(&setup->clock->clock);
+	/* With the clock behind, catching up is no jump ahead. */
 	if (retention->wall_us < setup->clock->latest_us)
 		retention->wall_us = setup->clock->latest_us;
 	retention->boot_us = retention_boot_us();
@@ -326,6 +337,7 @@ struct retention *retention_stop(struct retention *retention)
 {
 	if (!retention)
 		return NULL;
+	/* The struct is freed when the loop has closed both timers. */
 	uv_close((uv_handle_t *)&retention->timer, retention_on_close);
 	uv_close((uv_handle_t *)&retention->stride, retention_on_close);
 	return NULL;

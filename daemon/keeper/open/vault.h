@@ -1,5 +1,5 @@
-/* An open vault: what its parts are, for the floors that show all of it (control/) and for main.c. The
- * floors below each get the part they need, never the vault.
+/* An open vault: what its parts are, for the floors that show all of it (control/) and for main.c.
+ * The floors below each get the part they need, never the vault.
  *
  * Nothing in it is thread-safe; all of it runs on the loop's thread. */
 #pragma once

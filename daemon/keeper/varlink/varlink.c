@@ -310,6 +310,8 @@ static int seats_find(struct varlink_server *server, uid_t uid)
 	if (server->n_connections < server->limits.connections)
 		return 0;
 	struct connection *worst = seats_least_deserving(server);
+	/* Whoever holds most seats makes room; a newcomer cannot push out
+	 * a smaller holder. */
 	if (!worst || peer_count_seats(server, uid) >= peer_count_seats(server, worst->uid))
 		return -EBUSY;
 	connection_close(worst);
@@ -360,6 +362,7 @@ static int server_accept_one(struct varlink_server *server)
 	struct peer peer;
 
 	if (fd < 0)
+		/* The peer gave up; the next one may be waiting. */
 		return errno == EINTR || errno == ECONNABORTED ? 1 : -errno;
 	if (socket_peer(fd, &peer) == 0 && seats_find(server, peer.uid) == 0 &&
 			connection_new(server, fd, peer.uid) == 0)

@@ -15,8 +15,8 @@ int accounts_find(struct keytree *tree, const void *name, size_t len, struct acc
  * it). */
 int accounts_find_typed(struct keytree *tree, const char *text, struct account_row *ret_row);
 
-/* Makes a new, open account with its keys and sealed profile, as of now_us; its own transaction, durable on
- * return. */
+/* Makes a new, open account with its keys and sealed profile, as of now_us; its own transaction,
+ * durable on return. */
 int accounts_create(struct keytree *tree, int64_t now_us, const void *name, size_t len,
 		struct account_row *ret_row);
 /* The same in the caller's transaction. */
