@@ -147,8 +147,7 @@ static int stride_bound(struct db *db, const struct recording_filter *filter, in
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int64_t far = filter->after_id + RECORDING_STRIDE;
-	int r = filter->account
-				? db_start(db, &q,
+	int r = filter->account ? db_start(db, &q,
 						  "SELECT id FROM recording WHERE account = ? AND"
 						  " id > ? ORDER BY id LIMIT 1 OFFSET ?",
 						  "iii", filter->account, filter->after_id,

@@ -1,15 +1,16 @@
 /* From when to when an account has recordings.
  *
- * They lie in the index recording_alive by time. The first in it is the oldest, and the last the newest,
- * but for rows that an erasure of their group or account destroyed and that are not buried yet: those
- * are passed over, a bounded number at a time. */
+ * They lie in the index recording_alive by time. The first in it is the oldest, and the last the
+ * newest, but for rows that an erasure of their group or account destroyed and that are not
+ * buried yet: those are passed over, a bounded number at a time. */
 #include <errno.h>
 
 #include "base/error.h"
 #include "storage/tables/catalog.h"
 #include "storage/tables/db_internal.h"
 
-/* Rows of one account, from a place in the index on: first those of the same time, then the others. */
+/* Rows of one account, from a place in the index on: first those of the same time, then the
+ * others. */
 #define ROWS                                                                                       \
 	"SELECT id, recorded_us, EXISTS (SELECT 1 FROM burial WHERE kind = 2 AND id = r.grp)"      \
 	" OR EXISTS (SELECT 1 FROM burial WHERE kind = 1 AND id = r.account) FROM recording r"     \

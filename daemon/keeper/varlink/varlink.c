@@ -16,6 +16,7 @@
 #define DEFAULT_CONNECTIONS   64
 #define DEFAULT_PATIENCE_MS   (5 * 60 * 1000)
 #define DEFAULT_TURN_US       3000
+#define SEND_BUFFER_BYTES     (32 * 1024)
 
 const struct varlink_limits varlink_limits_default = {
 		.request_bytes = DEFAULT_REQUEST_BYTES,
@@ -124,8 +125,8 @@ static int connection_advance(struct connection *c)
 static void connection_on_event(uv_poll_t *poll, int status, int events);
 static void server_on_turn(uv_idle_t *idle);
 
-/* Waits for a step while there is something to do, for room in the socket while a reply is left, and
- * only else for another request: a peer that does not read its replies is not read either. */
+/* Waits for a step while there is something to do, for room in the socket while a reply is left,
+ * and only else for another request: a peer that does not read its replies is not read either. */
 static int connection_wait(struct connection *c)
 {
 	c->ready = connection_is_ready(c);
@@ -165,7 +166,8 @@ static void connection_on_event(uv_poll_t *poll, int status, int events)
 	}
 }
 
-/* A call under way is given up when its peer is gone; one that only sends nothing more still reads. */
+/* A call under way is given up when its peer is gone; one that only sends nothing more still
+ * reads. */
 static bool connection_is_deserted(const struct connection *c)
 {
 	struct pollfd p = {.fd = c->io.fd};
@@ -343,6 +345,8 @@ static int connection_new(struct varlink_server *server, int fd, uid_t uid)
 	c->io.request_bytes = server->limits.request_bytes;
 	c->uid = uid;
 	c->lane = server_lane_of(server, fd);
+	/* What was sent and not read yet may be out of date; and it is memory, too. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER_BYTES}, sizeof(int));
 	c->served = server->served;
 	c->seen_ms = uv_now(server->loop);
 	c->next = server->connections;

@@ -38,10 +38,11 @@ void varlink_call_invalid_parameter(struct varlink_call *call, const char *param
 void varlink_call_method_not_found(struct varlink_call *call);
 void varlink_call_expected_more(struct varlink_call *call);
 
-/* A call with `more`, answered in pieces. next() is called in a later turn of the loop, and again until
- * it has made the last piece, each time the socket has taken the piece before. It takes one bounded look
- * and makes no piece or one: varlink_call_continue(), or the last one with varlink_call_reply() or
- * varlink_call_error(). free() is called once, at the end or when the peer is gone. */
+/* A call with `more`, answered in pieces. next() is called in a later turn of the loop, and again
+ * until it has made the last piece, each time the socket has taken the piece before. It takes one
+ * bounded look and makes no piece or one: varlink_call_continue(), or the last one with
+ * varlink_call_reply() or varlink_call_error(). free() is called once, at the end or when the
+ * peer is gone. */
 struct varlink_stream {
 	void (*next)(struct varlink_call *call, void *state);
 	void (*free)(void *state);
