@@ -17,10 +17,10 @@
 /* One stride, in a transaction of its own: about max rows. *ret_more: there is more to bury. */
 int bury_rows(struct db *db, int64_t max, bool *ret_more, struct reason *reason);
 
-/* Objects of what is buried, in three steps, since removing them waits for the store: which ones
- * are to go, on the loop; their removal, durable on return, in any thread that is the store's
- * only burier (object_store.h); and the note that they are gone, on the loop. A batch that is
- * removed and not noted, after a crash, is removed once more, which is no error. */
+/* Objects of what is buried, in three steps, as removing them waits for the store: which ones are
+ * to go, on the loop; their removal, durable on return, in any thread that is the store's only
+ * burier (object_store.h); and the note that they are gone, on the loop. A batch that is removed
+ * and not noted, after a crash, is removed once more, which is no error. */
 struct bury_objects {
 	uint8_t (*ulids)[ULID_BYTES];
 	size_t n;
