@@ -100,6 +100,7 @@ int catalog_recording_by_ulid(struct db *db, const uint8_t ulid[static ULID_BYTE
 		struct recording_row *ret_row);
 int catalog_recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES],
 		struct recording_row *ret_row);
+int catalog_recording_exists(struct db *db, const uint8_t ulid[static ULID_BYTES]); /* 1, 0 */
 int catalog_recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES]);
 /* The id of the newest recording; -ENOENT when there is none. */
 int catalog_recording_newest(struct db *db, uint8_t ret_ulid[static ULID_BYTES]);

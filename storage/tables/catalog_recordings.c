@@ -117,6 +117,15 @@ int catalog_recording_by_source(struct db *db, const uint8_t source[static CATAL
 	return r < 0 ? r : step_recording(db, q, ret_row);
 }
 
+int catalog_recording_exists(struct db *db, const uint8_t ulid[static ULID_BYTES])
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT 1 FROM recording WHERE ulid = ?", "b", ulid,
+			(size_t)ULID_BYTES);
+
+	return r < 0 ? r : db_next(db, q);
+}
+
 int catalog_recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES])
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;

@@ -257,9 +257,9 @@ static void control_on_call(void *context, struct varlink_call *varlink)
 		return;
 	}
 	int r = peer_identify(control, varlink_call_socket(varlink), &call.uid, &call.roles);
+	/* Before the parameters: a caller without a role learns nothing about what they should
+	 * be. */
 	if (r == 0)
-		/* Before the parameters: a caller without a role learns nothing about what they
-		 * should be. */
 		r = caller_check_role(&call);
 	if (r == 0)
 		r = method_check_more(&call);

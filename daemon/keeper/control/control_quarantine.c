@@ -16,13 +16,12 @@ static int assign_check_account(struct control_call *call, const struct account_
 	case ACCOUNT_RESTRICTED:
 		break;
 	case ACCOUNT_CLOSED:
-		return control_answer_refused(call, "the account is closed: it gets no recordings");
+		return control_answer_refused(call, "the account is closed");
 	case ACCOUNT_DELETED:
 		return control_answer_gone(call, "account", control_text(call, "account"),
 				account->deleted_epoch);
 	case ACCOUNT_QUARANTINE:
-		return control_answer_refused(call, "the quarantine is not an account: name "
-						    "another one");
+		return control_answer_refused(call, "the quarantine is not an account");
 	}
 	/* A recording given to it now would outlive the shred, or be destroyed by it unasked. */
 	int noted = erasure_table_account_is_noted(call->vault->db, account->id);

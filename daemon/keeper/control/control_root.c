@@ -123,9 +123,8 @@ static int order_read(struct control_call *call, struct mirror_order *ret_order)
 			.uid = call->uid};
 
 	if (!kind != !order.location)
-		return control_answer_invalid(call, "place",
-				"give kind and place together, or "
-				"neither");
+		return control_answer_invalid(
+				call, "place", "give kind and place together, or neither");
 	if (kind && strcmp(kind, "file") == 0)
 		order.kind = MIRROR_FILE;
 	else if (kind && strcmp(kind, "tpm2") == 0)

@@ -108,8 +108,8 @@ static int target_find(struct control_call *call, struct target *target)
 		return control_answer_invalid(
 				call, "account", "give either an account or a recording");
 	int r = account ? target_set_account(call, target) : target_set_recording(call, target);
+	/* Asked for the plan too, so that it does not promise what the shred refuses. */
 	if (r == 0)
-		/* Asked for the plan too, so that it does not promise what the shred refuses. */
 		r = gate_check_item(call->vault->db, &target->item, &reason);
 	return r == -RE_REFUSED ? control_answer_refused(call, "%s", reason_text(&reason, r)) : r;
 }

@@ -1,5 +1,5 @@
-/* Rows as the control interface shows them: private data opened where its keys live, absent where
- * they are gone. All text is printable. */
+/* Rows as the control interface shows them. Private data is opened while its keys live, and absent
+ * when they are gone. All text is printable. */
 #pragma once
 
 #include <jansson.h>

@@ -88,8 +88,8 @@ static int assign_move(void *context)
 	struct key_path to = key_path_recording(a->order->account->id, group, row->id);
 	struct former_node left = assign_former(row);
 	r = keytree_add(tree, &to, key, NULL);
+	/* In the same transaction, so that the key's former path is never forgotten. */
 	if (r == 0)
-		/* In the same transaction, so that the key's former path is never forgotten. */
 		r = former_node_add(db, &left);
 	return r < 0 ? r : assign_record(a);
 }

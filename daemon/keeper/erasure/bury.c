@@ -95,6 +95,7 @@ int bury_objects_take(
 	struct bury_objects batch = {.ulids = calloc(max, sizeof(*batch.ulids))};
 	int r = batch.ulids ? erasure_table_list_removals(db, batch.ulids, max, &batch.n) : -ENOMEM;
 
+	/* All are checked before the first is removed: an altered database removes nothing. */
 	for (size_t i = 0; i < batch.n && r == 0; i++)
 		r = gate_check_object(db, batch.ulids[i], reason);
 	if (r < 0) {
@@ -112,6 +113,8 @@ int bury_objects_remove(struct object_store *store, const struct bury_objects *b
 
 	for (size_t i = 0; i < batch->n && r == 0; i++)
 		r = object_store_remove(store, batch->ulids[i]);
+	/* Durable before the list forgets them: else an object could come back, and nobody would
+	 * remove it. */
 	return r == 0 && batch->n > 0 ? object_store_sync_removed(store) : r;
 }
 

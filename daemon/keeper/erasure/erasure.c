@@ -53,11 +53,11 @@ static int erasure_stage(struct eraser *eraser, const struct erasure_order *orde
 	struct root_record *next = NULL;
 	int r = db_begin(db);
 
+	/* Notes and stage are one transaction: a crash leaves both or neither. */
 	if (r == 0)
-		/* Notes and stage are one transaction: a crash leaves both or neither. */
 		r = order_note(eraser, order, refused, reason);
+	/* Older notes come along: one epoch carries out everything that is pending. */
 	if (r == 0)
-		/* Older notes come along: one epoch carries out everything that is pending. */
 		r = erasure_notes_collect(db, victims, reason);
 	if (r == 0)
 		r = epoch_stage(eraser->root, victims->paths, victims->count, &next);
@@ -79,8 +79,8 @@ static int erasure_unstage(struct eraser *eraser)
 	struct db *db = eraser->root->db;
 	int r = db_begin(db);
 
+	/* Staged rows that stayed would be mixed with those of the next epoch. */
 	if (r == 0)
-		/* Staged rows that stayed would be mixed with those of the next epoch. */
 		r = epoch_discard(eraser->root);
 	if (r == 0)
 		r = db_commit(db);
@@ -185,12 +185,11 @@ static int erasure_finish_epoch(struct eraser *eraser, const struct root_record 
 	result->epoch_before = next->epoch - 1;
 	result->epoch_after = next->epoch;
 	result->destroyed_us = clock_now_us(&root->clock);
+	/* The rows of the new root, the records and the tombstones become valid together. */
 	if (r == 0)
-		/* The rows of the new root, the records and the tombstones become valid
-		 * together. */
 		r = epoch_apply(root, next);
+	/* Before erasure_table_finish(), which clears the notes. */
 	if (r == 0)
-		/* Before erasure_table_finish(), which clears the notes. */
 		r = erasure_notes_record_done(&root->audit, next->epoch, &done, &n_done);
 	if (r == 0)
 		r = erasure_table_finish(root->db, result->destroyed_us, next->epoch,
@@ -205,12 +204,11 @@ static int erasure_finish_epoch(struct eraser *eraser, const struct root_record 
 		r = db_commit(root->db);
 	if (r < 0)
 		db_rollback(root->db);
+	/* Only after the commit: the old root may be forgotten once the rows do not need it. */
 	if (r == 0)
-		/* Only after the commit: the old root may be forgotten once the rows do not need
-		 * it. */
 		r = epoch_enter(root, next);
+	/* Last: nobody may read "destroyed" before a restart would say the same. */
 	if (r == 0)
-		/* Last: nobody may read "destroyed" before a restart would say the same. */
 		erasure_announce(eraser, result, done, n_done);
 	free(done);
 	return r;
@@ -238,7 +236,7 @@ static void erasure_alarm(const struct root *root, int proof)
 	notices_keep_problem(root->notices, "%s after epoch %" PRIu64 ": %s", what,
 			root_epoch(root), error_text(proof));
 	notices_tell(root->notices, LOG_ALERT, EVENT_KEY_TROUBLE, &fields,
-			"%s: do not rely on this erasure; see recseal-keeper(8)", what);
+			"%s: do not rely on this erasure", what);
 }
 
 /* From the erasure point on: the proof, and step 5. */
@@ -270,8 +268,8 @@ static int erasure_enter(struct eraser *eraser, const struct root_record *next)
 	struct root *root = eraser->root;
 	int r = db_begin(root->db);
 
+	/* The notes are left in their table, so erasure_retry() goes on with them. */
 	if (r == 0)
-		/* The notes are left in their table, so erasure_retry() goes on with them. */
 		r = epoch_apply(root, next);
 	if (r == 0)
 		r = db_commit(root->db);
@@ -311,8 +309,8 @@ static int erasure_carry_out(struct eraser *eraser, const struct root_record *ne
 	struct root *root = eraser->root;
 	int r = erasure_room_check(root->dir_fd, victims->count);
 
+	/* From here on the slots change: without room for step 5 it must not begin. */
 	if (r == 0)
-		/* From here on the slots change: without room for step 5 it must not begin. */
 		r = epoch_write(root, next, &root->stuck);
 	if (r == 0)
 		return erasure_complete(eraser, next, victims, result);
@@ -418,8 +416,8 @@ int erasure_recover(struct eraser *eraser, const struct root_record *forward, st
 {
 	int r = forward ? erasure_roll_forward(eraser, forward, reason) : 0;
 
+	/* An order may have been noted without any epoch: its note alone asks for one. */
 	if (r == 0)
-		/* An order may have been noted without any epoch: its note alone asks for one. */
 		r = erasure_retry(eraser, reason);
 	return r == -RE_AWAY ? 0 : r; /* it waits; the others must be served */
 }

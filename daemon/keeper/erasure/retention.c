@@ -71,8 +71,8 @@ int retention_run(struct eraser *eraser, size_t max, bool *ret_more, struct reas
 				.account = groups[i].account,
 				.group = groups[i].group,
 				.reason = "retention time is over"};
+	/* One epoch for all of them: the root is written once. */
 	if (n > 0)
-		/* One epoch for all of them: the root is written once. */
 		r = erasure_run(eraser, items, n, &result, reason);
 	if (r == 0)
 		*ret_more = n == max;

@@ -36,8 +36,8 @@ int root_move(struct eraser *eraser, struct reason *reason)
 	if (root_main_is_file(root) != (strcmp(root->settings.kind, "tpm2") == 0))
 		return 0;
 	int r = root_main_create(root, &fresh, reason);
+	/* From here on both locations are one provider, and the epoch writes to both. */
 	if (r == 0)
-		/* From here on both locations are one provider, and the epoch writes to both. */
 		r = move_pair_with(root, fresh);
 	if (r < 0) {
 		root_provider_free(fresh);

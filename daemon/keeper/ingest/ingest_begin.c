@@ -230,8 +230,8 @@ static int job_fill(
 	fill_row(ingest, job, request);
 	ulid_new(job->row.sealed_us, job->row.ulid);
 	r = fill_private(job, request, quarantine);
+	/* Needs the complete row: the tag is derived from it. */
 	if (r == 0)
-		/* Needs the complete row: the tag is derived from it. */
 		r = make_header(job);
 	if (r == 0)
 		r = object_store_create(ingest->root->store, job->row.ulid, &job->draft);

@@ -97,8 +97,8 @@ static int catalogue_one(struct ingest *ingest, struct ingest_job *job)
 		return r;
 	struct key_path path = key_path_recording(row->account, row->group, row->id);
 	r = keytree_add(ingest->root->tree, &path, job->keys->recording, NULL);
+	/* Before the private data is sealed, which says what the recording follows. */
 	if (r == 0)
-		/* Before the private data is sealed, which says what the recording follows. */
 		r = predecessors_take(ingest->predecessors, ingest->root->tree, row, &job->private);
 	if (r == 0)
 		r = recordings_seal_private(&job->private, job->keys->recording, row->id,

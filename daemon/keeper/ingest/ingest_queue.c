@@ -280,8 +280,8 @@ void ingest_queue_leave(struct ingest_queue *queue, const void *context)
 	struct entry *next;
 
 	for (size_t i = 0; i < queue->batch.n; i++) {
+		/* It is committed all the same; only nobody hears of it. */
 		if (queue->batch.entries[i]->order.context == context)
-			/* It is committed all the same; only nobody hears of it. */
 			queue->batch.entries[i]->order.committed = NULL;
 	}
 	for (struct entry *e = queue->first; e; e = next) {

@@ -166,8 +166,8 @@ int intake_request_read(const json_t *message, struct intake_request *ret_reques
 	if (r == 0)
 		r = intake_wire_bytes(message, "path", PATH_BYTES_MAX, &request.path,
 				&request.ingest.path_len);
+	/* A NUL would cut the path where it is shown. */
 	if (r == 0)
-		/* A NUL would cut the path where it is shown. */
 		r = request.ingest.path_len > 0 && !memchr(request.path, 0, request.ingest.path_len)
 				    ? 0
 				    : -RE_PROTOCOL;

@@ -44,8 +44,8 @@ int epoch_stage(struct root *root, struct key_path *victims, size_t n,
 		next->epoch = keytree_epoch(root->tree) + 1;
 		r = keytree_stage(root->tree, victims, n, next->key, next->top_digest);
 	}
+	/* In the caller's transaction, so the head includes the order itself. */
 	if (r == 0)
-		/* In the caller's transaction, so the head includes the order itself. */
 		r = anchor_compute(root, next->epoch, next->anchor);
 	if (r < 0) {
 		secret_free(next);
@@ -78,9 +78,9 @@ static int slots_write_new(struct root *root, unsigned slot, const struct root_r
 		if (!epoch_slot_there(root, i))
 			continue;
 		r = epoch_slot_put(root, i, slot, next);
+		/* Before the next copy, and before any old root goes: a root that opens nothing
+		 * would be fatal. */
 		if (r == 0)
-			/* Before the next copy, and before any old root goes: a root that opens
-			 * nothing would be fatal. */
 			r = slot_check_written(root, i, slot, next);
 	}
 	return r;
@@ -205,8 +205,8 @@ int epoch_first(struct root *root, const uint8_t key[static ROOT_KEY_BYTES],
 	int r = keytree_top_digest(root->db, false, ret_record->top_digest);
 	if (r == 0)
 		r = anchor_compute(root, 1, ret_record->anchor);
+	/* Still inside the transaction: if it fails, the vault does not exist. */
 	if (r == 0)
-		/* Still inside the transaction: if it fails, the vault does not exist. */
 		r = epoch_slot_put(root, 0, 0, ret_record);
 	if (r == 0)
 		root->slot = 0;

@@ -46,8 +46,8 @@ static int change_record(struct root *root, struct mirror_row *row, enum change 
 
 	if (r == 0)
 		r = change_apply(root, row, change);
+	/* One transaction: no change of the copies is without its record. */
 	if (r == 0)
-		/* One transaction: no change of the copies is without its record. */
 		r = audit_log_append(&root->audit, &actor, action, row->name, root_epoch(root));
 	if (r == 0)
 		r = db_commit(root->db);
@@ -100,8 +100,8 @@ static int order_check_new(
 				order->name);
 	if (root->copies->n == ROOT_MEMBERS_MAX)
 		return reason_set(reason, -RE_REFUSED,
-				"there are %d copies of the root already, "
-				"the most there can be; drop one first",
+				"there are %d copies of the root already, the most there can be; "
+				"drop one first",
 				ROOT_MEMBERS_MAX);
 	if (order->kind == MIRROR_TPM2)
 		return 0;
@@ -112,18 +112,17 @@ static int order_check_new(
 				required);
 	if (*order->location != '/')
 		return reason_set(reason, -RE_REFUSED,
-				"the directory %.120s must be an absolute "
-				"path, one that begins with /",
+				"the directory %.120s must be an absolute path, one that begins "
+				"with /",
 				order->location);
 	snprintf(path, sizeof(path), "%s/root.slots", order->location);
 	/* Checked before the mirror is on record: a root.slots that is there already is not ours,
 	 * and a mirror on record may be overwritten. */
 	return lstat(path, &st) == 0
 			       ? reason_set(reason, -EEXIST,
-						 "there is a root.slots in %s already: "
-						 "give another directory, or remove the file if no "
-						 "vault "
-						 "uses it",
+						 "there is a root.slots in %s already: give "
+						 "another directory, or remove the file if no "
+						 "vault uses it",
 						 order->location)
 			       : 0;
 }
@@ -138,11 +137,11 @@ static int medium_put_root(struct root *root, struct root_provider *provider)
 
 	if (r == 0)
 		r = root_set_add(alone, &member);
+	/* Through a set of its own, so that it is read back as in an epoch. */
 	if (r == 0)
-		/* Through a set of its own, so that it is read back as in an epoch. */
 		r = root_set_put(alone, 0, root->slot, image);
+	/* A medium may hold anything before; the inactive slot must hold no root. */
 	if (r == 0)
-		/* A medium may hold anything before; the inactive slot must hold no root. */
 		r = root_set_clear(alone, 0, 1 - root->slot);
 	if (alone && alone->n > 0)
 		(void)root_set_take(alone, 0); /* it stays the caller's */
@@ -174,11 +173,11 @@ static int change_settle_new(struct root *root, struct mirror_row *row,
 	}
 	if (medium_is_too_weak(root, provider))
 		r = reason_set(reason, -RE_REFUSED,
-				"the assurance of this mirror is %s, which is "
-				"below RequireAssurance=%s",
+				"the assurance of this mirror is %s, which is below "
+				"RequireAssurance=%s",
 				provider->assurance, root->settings.require_assurance);
+	/* Before the root is written: from now on the medium has to be overwritten. */
 	if (r == 0)
-		/* Before the root is written: from now on the medium has to be overwritten. */
 		r = mirror_medium_note(root, row, MIRROR_UNSETTLED);
 	if (r == 0)
 		r = medium_put_root(root, provider);
@@ -240,8 +239,8 @@ static int change_overwrite(struct root *root, struct mirror_row *row,
 	int r = change_record(root, row, CHANGE_PUT, order, "drop root mirror");
 	if (r < 0)
 		return r;
+	/* Out of the set, so that no epoch writes a root into it meanwhile. */
 	if (i < root->copies->n)
-		/* Out of the set, so that no epoch writes a root into it meanwhile. */
 		root_provider_free(root_set_take(root->copies, i));
 	r = mirror_medium_retire(root, row, reason);
 	if (r == 0)
@@ -277,8 +276,8 @@ static int change_give_up(struct root *root, size_t i, struct mirror_row *row,
 	/* The epoch says which erasures this copy can undo. */
 	row->given_up_epoch = root_epoch(root);
 	r = change_record(root, row, CHANGE_PUT, order, "give up root mirror");
+	/* After the record: erasures stop waiting for it only when its loss is durable. */
 	if (r == 0)
-		/* After the record: erasures stop waiting for it only when its loss is durable. */
 		(void)root_set_take(root->copies, i);
 	return r;
 }
@@ -406,9 +405,8 @@ static int change_replace_mirror(
 	snprintf(row.name, sizeof(row.name), "%s", order->name);
 	snprintf(row.location, sizeof(row.location), "%s", order->location);
 	r = change_record(root, &row, CHANGE_ADD, order, "replace root mirror");
+	/* The new copy is complete before the old one goes: there is never one copy less. */
 	if (r == 0)
-		/* The new copy is complete before the old one goes: there is never one copy
-		 * less. */
 		r = change_settle_new(root, &row, order, reason);
 	return r < 0 ? r : change_drop(root, i, order, reason);
 }
@@ -445,16 +443,15 @@ static int main_replace(struct root *root, const struct mirror_order *order, str
 				"recseal-keeper --move-root");
 	if (root_set_present(root->copies) == 0)
 		return reason_set(reason, -RE_REFUSED,
-				"no copy of the root can be reached: bring "
-				"one back first");
+				"no copy of the root can be reached: bring one back first");
 	int r = away_check_limit(root, &root->copies->member[0], reason);
 	if (r == 0)
 		r = main_give_up(root, order);
+	/* Renamed, not removed: the files may help to find out what was lost. */
 	if (r == 0)
-		/* Renamed, not removed: the files may help to find out what was lost. */
 		r = root_main_abandon(root);
+	/* After the record: a crash in between is repeated with the same order. */
 	if (r == 0)
-		/* After the record: a crash in between is repeated with the same order. */
 		r = root_main_create(root, &provider, reason);
 	if (r == 0)
 		r = medium_put_root(root, provider);
@@ -479,7 +476,6 @@ int mirror_replace(struct root *root, const struct mirror_order *order, struct r
 				"TpmDevice=): omit --file and --tpm2");
 	if (!own && !order->location)
 		return reason_set(reason, -RE_REFUSED,
-				"say where the new copy is to be: --file "
-				"DIRECTORY or --tpm2 TCTI");
+				"say where the new copy is to be: --file DIRECTORY or --tpm2 TCTI");
 	return own ? main_replace(root, order, reason) : change_replace_mirror(root, order, reason);
 }

@@ -30,8 +30,8 @@ static int medium_open_folder(
 	int fd;
 
 	medium_folder_name(row, name);
+	/* O_NOFOLLOW: a link here could lead the root to another medium. */
 	if (row->kind == MIRROR_FILE)
-		/* O_NOFOLLOW: a link here could lead the root to another medium. */
 		fd = open(row->location, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	else
 		fd = openat(root->dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -49,19 +49,15 @@ static int medium_check_folder(
 	struct stat st, own;
 
 	if (fstat(fd, &st) < 0 || fstat(root->dir_fd, &own) < 0)
-		return reason_set(reason, -errno,
-				"cannot examine %s: "
-				"%s",
-				location, error_text(-errno));
+		return reason_set(reason, -errno, "cannot examine %s: %s", location,
+				error_text(-errno));
 	if (st.st_dev == own.st_dev && st.st_ino == own.st_ino)
 		return reason_set(reason, -RE_REFUSED,
-				"%s is the keeper's own directory: a mirror "
-				"belongs on other media",
+				"%s is the keeper's own directory: a mirror belongs on other media",
 				location);
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return reason_set(reason, -RE_REFUSED,
-				"others than its owner can write to %s: run chmod go-w on it "
-				"first",
+				"others than its owner can write to %s: run chmod go-w on it first",
 				location);
 	return 0;
 }
@@ -70,18 +66,17 @@ static int medium_explain_file(int r, const char *location, struct reason *reaso
 {
 	if (r == -RE_MOVED)
 		return reason_set(reason, r,
-				"%s/" FILE_NAME " is a copy, not the file that was made there: put "
-				"the original back",
+				"%s/" FILE_NAME
+				" is a copy, not the file that was made there: put the original "
+				"back",
 				location);
 	if (r == -ENOENT)
 		return reason_set(reason, r,
-				"there is no " FILE_NAME " in %s: is the medium "
-				"mounted?",
+				"there is no " FILE_NAME " in %s: is the medium mounted?",
 				location);
 	if (r == -EEXIST)
 		return reason_set(reason, r,
-				"there is a " FILE_NAME " in %s already: give another "
-				"directory",
+				"there is a " FILE_NAME " in %s already: give another directory",
 				location);
 	return r < 0 ? reason_set(reason, r, "%s/" FILE_NAME ": %s", location, error_text(r)) : r;
 }
@@ -108,8 +103,8 @@ static int medium_overwrite(struct root_provider *provider)
 	struct root_member member = {.assurance = provider->assurance, .provider = provider};
 	int r = alone ? root_set_add(alone, &member) : -ENOMEM;
 
+	/* Each slot is read back: a medium that ignores writes is not overwritten. */
 	for (unsigned slot = 0; slot < ROOT_SLOTS && r == 0; slot++)
-		/* Each slot is read back: a medium that ignores writes is not overwritten. */
 		r = root_set_clear(alone, 0, slot);
 	if (alone)
 		root_set_free(alone);
@@ -261,9 +256,9 @@ int mirror_medium_retire(struct root *root, struct mirror_row *row, struct reaso
 		if (r < 0)
 			return r;
 		r = medium_overwrite(provider);
+		/* Noted between overwriting and removing: a file that is gone by then is no
+		 * loss. */
 		if (r == 0)
-			/* Noted between overwriting and removing: a file that is gone by then is
-			 * no loss. */
 			r = mirror_medium_note(root, row, MIRROR_EMPTY);
 		if (r < 0)
 			reason_set(reason, r, "%s: %s", row->location, error_text(r));

@@ -136,9 +136,9 @@ static int copies_add_mirror(struct root *root, struct mirror_row *row)
 	/* A change that was cut short: its medium is overwritten now, if it is there. */
 	if (row->state != MIRROR_IN_USE && mirror_clear_up(root, row, &member.why_away) == 0)
 		return 0;
+	/* It stays in the set as away: erasures wait for it. */
 	if (row->state == MIRROR_IN_USE &&
 			mirror_medium_open(root, row, &member.why_away, &member.provider) < 0)
-		/* It stays in the set as away: erasures wait for it. */
 		member.provider = NULL;
 	snprintf(member.name, sizeof(member.name), "%s", row->name);
 	snprintf(member.location, sizeof(member.location), "%s", row->location);
@@ -161,8 +161,8 @@ int mirrors_open(struct root *root, bool adopt, struct reason *reason)
 	/* Last, when every copy was tried. */
 	if (r == 0 && root_set_present(root->copies) == 0)
 		r = reason_set(reason, -RE_NO_ROOT,
-				"no copy of the root can be reached: %s. Bring "
-				"the main copy or a mirror back; see recseal-keeper(8)",
+				"no copy of the root can be reached: %s. Bring the main copy or a "
+				"mirror back; see recseal-keeper(8)",
 				root->copies->member[0].why_away.text);
 	return r;
 }
@@ -234,8 +234,8 @@ static int copy_bring_in_line(struct root *root, size_t i, const uint8_t *image)
 	/* Nothing is overwritten: the database, not the copy, may be wrong. */
 	if (active == CONTENT_FOREIGN || other == CONTENT_FOREIGN)
 		return -RE_EPOCH;
+	/* The present root first: the copy holds at least one good root at any time. */
 	if (active != CONTENT_PRESENT)
-		/* The present root first: the copy holds at least one good root at any time. */
 		r = root_set_put(root->copies, i, slot, image);
 	if (r == 0 && other != CONTENT_NONE)
 		r = root_set_clear(root->copies, i, 1 - slot);
@@ -254,8 +254,8 @@ static int copy_reopen(struct root *root, size_t i, struct reason *reason,
 		return r;
 	}
 	int r = mirror_table_by_id(root->db, root->copies->member[i].id, &row);
+	/* Unsettled ones below are not opened but cleared up. */
 	if (r == 0 && row.state == MIRROR_IN_USE)
-		/* Unsettled ones below are not opened but cleared up. */
 		return mirror_medium_open(root, &row, reason, ret_provider);
 	if (r == 0)
 		r = mirror_clear_up(root, &row, reason);
@@ -300,8 +300,8 @@ static int copy_look_after(struct root *root, size_t i, const uint8_t *image)
 	if (set->member[i].provider) {
 		/* Checked by name: an open file whose name is gone does not survive the keeper. */
 		r = copy_check_there(root, i, &reason);
+		/* It may have missed the end of a commit while it was away. */
 		if (r == 0)
-			/* It may have missed the end of a commit while it was away. */
 			r = copy_bring_in_line(root, i, image);
 		if (r == 0)
 			return 0;
@@ -427,8 +427,8 @@ int mirrors_ready(struct root *root, struct reason *reason)
 
 	if (root->copies->n == 1 && !root_set_away(root->copies))
 		return main_alone_ready(root, reason);
+	/* Someone must hold the present root, else there is no image to compare with. */
 	if (root_set_present(root->copies) == 0)
-		/* Someone must hold the present root, else there is no image to compare with. */
 		copies_reopen_any(root);
 	image = secret_new(ROOT_IMAGE_BYTES);
 	int r = image ? mirrors_image(root, image) : -RE_MLOCK;

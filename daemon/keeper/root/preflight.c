@@ -67,8 +67,8 @@ static void check_swap(struct preflight *p)
 		return;
 	for (char *line; (line = strtok_r(NULL, "\n", &rest));)
 		p->swap |= strncmp(line, "/dev/zram", 9) != 0;
+	/* A warning only: recordings must be sealed all the same. */
 	if (p->swap && !swap_is_denied(p))
-		/* A warning only: recordings must be sealed all the same. */
 		p->warn(p->context,
 				"swap is on and this service may use it: keys are locked in "
 				"memory, but what was computed with them may be written there. Set "

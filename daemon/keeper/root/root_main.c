@@ -95,8 +95,7 @@ static int main_open_file(
 		reason_set(reason, r,
 				"%s holds keeper.db but no root.slots: without it no recording can "
 				"be opened. Restore root.slots from a copy made after the last "
-				"erasure. The keeper makes no new root: see "
-				"recseal-keeper(8)",
+				"erasure. The keeper makes no new root: see recseal-keeper(8)",
 				dir);
 	else if (r == -RE_CORRUPT)
 		reason_set(reason, r,

@@ -365,8 +365,8 @@ static int server_accept_one(struct varlink_server *server)
 			accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct peer peer;
 
+	/* The peer gave up; the next one may be waiting. */
 	if (fd < 0)
-		/* The peer gave up; the next one may be waiting. */
 		return errno == EINTR || errno == ECONNABORTED ? 1 : -errno;
 	if (socket_peer(fd, &peer) == 0 && seats_find(server, peer.uid) == 0 &&
 			connection_new(server, fd, peer.uid) == 0)

@@ -202,8 +202,8 @@ int accounts_name(struct keytree *tree, const struct account_row *row, char **re
 	if (r == 0)
 		r = key_seal_open_record(key, RECORD_ACCOUNT_PROFILE, (uint64_t)row->id,
 				row->profile, row->profile_bytes, plain);
+	/* The key was erased with the account; the row stays as its tombstone. */
 	if (r < 0)
-		/* The key was erased with the account; the row stays as its tombstone. */
 		return r == -ENOENT ? -RE_GONE : r;
 	if (plain[0] != PROFILE_VERSION)
 		return -RE_CORRUPT;

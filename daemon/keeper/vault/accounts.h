@@ -23,7 +23,8 @@ int accounts_create(struct keytree *tree, int64_t now_us, const void *name, size
 int accounts_add(struct keytree *tree, int64_t now_us, const void *name, size_t len,
 		struct account_row *ret_row);
 
-/* The vault's quarantine: made with the vault, in the caller's transaction; and found again. */
+/* The vault's quarantine, an account of its own: made with the vault, in the caller's transaction;
+ * and found again at each start. */
 int accounts_create_quarantine(struct keytree *tree, int64_t now_us, int64_t *ret_id);
 int accounts_find_quarantine(struct keytree *tree, int64_t *ret_id);
 

@@ -255,8 +255,8 @@ static int recording_open_header(const struct recordings *from, const struct rec
 
 	if (r == 0)
 		r = recording_unwrap(from, row, &stanza, keys);
+	/* Before the payload key is handed out: a forged header gets no key. */
 	if (r == 0)
-		/* Before the payload key is handed out: a forged header gets no key. */
 		r = age_header_verify(header, bytes, keys);
 	if (r == 0)
 		r = io_pread_full(object_fd, nonce, sizeof(nonce), (off_t)header->header_bytes, &n);
