@@ -321,9 +321,7 @@ static int open_recover(struct vault *vault, struct reason *reason)
 		(void)mirrors_ready(&vault->root, NULL); /* reports the copies that are away */
 	if (r == -RE_CORRUPT)
 		return open_explain_database(vault, r, reason);
-	return r < 0 ? open_explain(reason, r, "cannot compare catalog and",
-				       vault->config->objects_dir)
-		     : 0;
+	return r < 0 ? open_explain(reason, r, "cannot read the catalog in", dir) : 0;
 }
 
 static int open_or_create(struct vault *vault, uint64_t accept_restored, struct reason *reason)
