@@ -25,6 +25,7 @@
 
 struct dir_draft {
 	struct object_draft draft;
+	struct dir_draft *next; /* in object_dir.drafts */
 	int shard_fd;
 	char temporary[DURABLE_TEMPORARY_BYTES];
 };
@@ -114,10 +115,48 @@ static int dir_sync_removed(struct object_store *store)
 
 /* ---- Drafts ---- */
 
+/* Under the lock also while the file is made: a sweep that sees its name finds the draft. */
+static int drafts_make(struct object_dir *dir, struct dir_draft *own)
+{
+	pthread_mutex_lock(&dir->drafts_lock);
+	own->draft.fd = durable_unnamed(own->shard_fd, OBJECT_MODE, own->temporary);
+	own->next = dir->drafts;
+	dir->drafts = own;
+	pthread_mutex_unlock(&dir->drafts_lock);
+	return own->draft.fd;
+}
+
+static void drafts_drop(struct object_dir *dir, const struct dir_draft *own)
+{
+	pthread_mutex_lock(&dir->drafts_lock);
+	for (struct dir_draft **link = &dir->drafts; *link; link = &(*link)->next) {
+		if (*link == own) {
+			*link = own->next;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&dir->drafts_lock);
+}
+
+bool object_dir_is_drafted(struct object_dir *dir, const char *file)
+{
+	struct object_name name;
+	bool drafted = false;
+
+	pthread_mutex_lock(&dir->drafts_lock);
+	for (const struct dir_draft *own = dir->drafts; own && !drafted; own = own->next) {
+		object_name_format(own->draft.ulid, &name);
+		drafted = strcmp(file, own->temporary) == 0 || strcmp(file, name.file) == 0;
+	}
+	pthread_mutex_unlock(&dir->drafts_lock);
+	return drafted;
+}
+
 static void dir_draft_free(struct object_draft *draft)
 {
 	struct dir_draft *own = dir_draft_of(draft);
 
+	drafts_drop(object_dir_of(draft->store), own);
 	if (draft->fd >= 0) {
 		durable_forget(own->shard_fd, own->temporary);
 		close(draft->fd);
@@ -139,9 +178,7 @@ static int dir_create(struct object_store *store, const uint8_t ulid[static ULID
 	memcpy(own->draft.ulid, ulid, ULID_BYTES);
 	object_name_format(ulid, &name);
 	own->shard_fd = durable_mkdir_open(object_dir_of(store)->fd, name.shard, SHARD_MODE);
-	if (own->shard_fd >= 0)
-		own->draft.fd = durable_unnamed(own->shard_fd, OBJECT_MODE, own->temporary);
-	int r = own->shard_fd < 0 ? own->shard_fd : own->draft.fd;
+	int r = own->shard_fd < 0 ? own->shard_fd : drafts_make(object_dir_of(store), own);
 	if (r < 0) {
 		dir_draft_free(&own->draft);
 		return r;
@@ -204,9 +241,12 @@ static int dir_publish(struct object_draft *draft)
 	if (r < 0)
 		return r;
 	r = durable_link(draft->fd, own->shard_fd, own->temporary, name.file);
-	if (r == 0)
-		own->temporary[0] = '\0';
-	return r;
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&dir->drafts_lock);
+	own->temporary[0] = '\0';
+	pthread_mutex_unlock(&dir->drafts_lock);
+	return 0;
 }
 
 /* ---- Objects ---- */
@@ -293,6 +333,7 @@ static void dir_close(struct object_store *store)
 	pthread_mutex_destroy(&dir->published.lock);
 	pthread_mutex_destroy(&dir->removed.lock);
 	pthread_mutex_destroy(&dir->witness_lock);
+	pthread_mutex_destroy(&dir->drafts_lock);
 	close(dir->fd);
 	free(dir);
 }
@@ -307,7 +348,9 @@ static const struct object_store_ops dir_ops = {
 		.read = dir_read,
 		.remove = dir_remove,
 		.sync_removed = dir_sync_removed,
-		.sweep = object_dir_sweep,
+		.sweep_begin = object_dir_sweep_begin,
+		.sweep_stride = object_dir_sweep_stride,
+		.sweep_end = object_dir_sweep_end,
 		.witness_get = object_dir_witness_get,
 		.witness_put = object_dir_witness_put,
 		.free_bytes = dir_free_bytes,
@@ -332,6 +375,7 @@ int object_dir_open(const char *location, struct object_store **ret_store)
 	pthread_mutex_init(&dir->published.lock, NULL);
 	pthread_mutex_init(&dir->removed.lock, NULL);
 	pthread_mutex_init(&dir->witness_lock, NULL);
+	pthread_mutex_init(&dir->drafts_lock, NULL);
 	*ret_store = &dir->store;
 	return 0;
 }

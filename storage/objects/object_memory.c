@@ -20,7 +20,8 @@
 struct memory_object {
 	uint8_t ulid[ULID_BYTES];
 	int fd;
-	bool aside; /* set aside by a sweep */
+	bool aside;   /* set aside by a sweep */
+	bool drafted; /* its draft is still open */
 	struct memory_object *next;
 };
 
@@ -86,6 +87,7 @@ static int memory_publish(struct object_draft *draft)
 	}
 	memcpy(object->ulid, draft->ulid, ULID_BYTES);
 	object->fd = fd;
+	object->drafted = true;
 	pthread_mutex_lock(&memory->lock);
 	struct memory_object **link = memory_find(memory, draft->ulid);
 	int r = *link ? -EEXIST : 0;
@@ -101,6 +103,13 @@ static int memory_publish(struct object_draft *draft)
 
 static void memory_draft_free(struct object_draft *draft)
 {
+	struct memory_store *memory = memory_of(draft->store);
+
+	pthread_mutex_lock(&memory->lock);
+	struct memory_object *object = *memory_find(memory, draft->ulid);
+	if (object)
+		object->drafted = false;
+	pthread_mutex_unlock(&memory->lock);
 	close(draft->fd);
 	free(draft);
 }
@@ -158,26 +167,34 @@ static int memory_remove(struct object_store *store, const uint8_t ulid[static U
 	return 0;
 }
 
-static int memory_sweep(struct object_store *store, uint64_t since_ms, object_known known,
-		void *context, size_t *ret_set_aside)
+static int memory_sweep_begin(
+		struct object_store *store, uint64_t since_ms, struct object_sweep **ret_sweep)
 {
-	struct memory_store *memory = memory_of(store);
-	size_t set_aside = 0;
+	*ret_sweep = calloc(1, sizeof(**ret_sweep));
+	return *ret_sweep ? 0 : -ENOMEM;
+}
+
+static void memory_sweep_end(struct object_sweep *sweep)
+{
+	free(sweep);
+}
+
+/* There are few: all in one stride. */
+static int memory_sweep_stride(struct object_sweep *sweep, size_t max, size_t *set_aside)
+{
+	struct memory_store *memory = memory_of(sweep->store);
 	int r = 0;
 
 	pthread_mutex_lock(&memory->lock);
 	for (struct memory_object *o = memory->objects; o && r >= 0; o = o->next) {
-		if (o->aside || object_name_ms(o->ulid) < since_ms)
+		if (o->aside || o->drafted || object_name_ms(o->ulid) < sweep->since_ms)
 			continue;
-		r = known(context, o->ulid);
+		r = sweep->known(sweep->context, o->ulid);
 		o->aside = r == 0;
-		set_aside += o->aside;
+		*set_aside += o->aside;
 	}
 	pthread_mutex_unlock(&memory->lock);
-	if (r < 0)
-		return r;
-	*ret_set_aside = set_aside;
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 static int memory_witness_get(struct object_store *store, uint64_t *ret_epoch)
@@ -236,7 +253,9 @@ static const struct object_store_ops memory_ops = {
 		.read = memory_read,
 		.remove = memory_remove,
 		.sync_removed = memory_sync,
-		.sweep = memory_sweep,
+		.sweep_begin = memory_sweep_begin,
+		.sweep_stride = memory_sweep_stride,
+		.sweep_end = memory_sweep_end,
 		.witness_get = memory_witness_get,
 		.witness_put = memory_witness_put,
 		.free_bytes = memory_free_bytes,

@@ -34,8 +34,11 @@ struct object_store_ops {
 			uint64_t offset, void *buffer, size_t len, size_t *ret_len);
 	int (*remove)(struct object_store *store, const uint8_t ulid[static ULID_BYTES]);
 	int (*sync_removed)(struct object_store *store);
-	int (*sweep)(struct object_store *store, uint64_t since_ms, object_known known,
-			void *context, size_t *ret_set_aside);
+	/* Makes a record of the kind's own, whose first member the table fills in. */
+	int (*sweep_begin)(struct object_store *store, uint64_t since_ms,
+			struct object_sweep **ret_sweep);
+	int (*sweep_stride)(struct object_sweep *sweep, size_t max, size_t *set_aside);
+	void (*sweep_end)(struct object_sweep *sweep);
 	int (*witness_get)(struct object_store *store, uint64_t *ret_epoch);
 	int (*witness_put)(struct object_store *store, uint64_t epoch);
 	int (*free_bytes)(struct object_store *store, uint64_t *ret_free_bytes);
@@ -44,9 +47,16 @@ struct object_store_ops {
 	void (*close)(struct object_store *store);
 };
 
-/* Both are the first member of the kind's own records. */
+/* All three are the first member of the kind's own records. */
 struct object_store {
 	const struct object_store_ops *ops;
+};
+
+struct object_sweep {
+	struct object_store *store;
+	uint64_t since_ms;
+	object_known known;
+	void *context;
 };
 
 struct object_draft {

@@ -13,7 +13,10 @@
 #include "storage/tables/db_internal.h"
 #include "storage/tables/schema.h"
 
-#define STATEMENTS_MAX 128
+#define STATEMENTS_MAX     128
+#define TEXT_OF(value)     #value
+#define NUMBER_TEXT(value) TEXT_OF(value)
+#define DB_CACHE_TEXT      NUMBER_TEXT(DB_CACHE_KIB)
 
 struct db {
 	sqlite3 *handle;
@@ -79,7 +82,7 @@ static int configure_connection(struct db *db)
 			"PRAGMA trusted_schema=OFF",
 			"PRAGMA cell_size_check=ON",
 			"PRAGMA temp_store=MEMORY",
-			"PRAGMA cache_size=-65536", /* KiB */
+			"PRAGMA cache_size=-" DB_CACHE_TEXT,
 			/* Pages that every epoch writes go to the database once for many epochs. */
 			"PRAGMA wal_autocheckpoint=4000",
 	};

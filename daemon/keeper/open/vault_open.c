@@ -25,9 +25,6 @@
 
 /* This file is there while a new vault is being made: nothing beside it was used yet. */
 #define CREATING "creating"
-/* Objects younger than the newest catalogued one by less than this may have been in progress at a
- * crash. */
-#define SWEEP_BACK_MS (24 * 3600 * UINT64_C(1000))
 
 static int open_explain(struct reason *reason, int r, const char *what, const char *path)
 {
@@ -276,45 +273,6 @@ static int open_files(struct vault *vault, uint64_t accept_restored, struct reas
 	return mirrors_open(&vault->root, accept_restored != 0, reason);
 }
 
-static int sweep_known(void *context, const uint8_t ulid[static ULID_BYTES])
-{
-	struct vault *vault = context;
-	struct recording_row row;
-	int r = catalog_recording_by_ulid(vault->db, ulid, &row);
-
-	if (r == 0)
-		/* Only its existence counts: a destroyed recording's object is the burial's, not
-		 * the sweep's. */
-		catalog_recording_clear(&row);
-	return r == -ENOENT ? 0 : r < 0 ? r : 1;
-}
-
-/* Sets aside objects that are in no catalog. A crash leaves some, and their plaintext is still in
- * its spool. Others show up when an older catalog was put back. */
-static int open_sweep(struct vault *vault)
-{
-	uint8_t newest[ULID_BYTES];
-	uint64_t ms = 0;
-	size_t set_aside = 0;
-	int r = catalog_recording_newest(vault->db, newest);
-
-	for (int i = 0; r == 0 && i < 6; i++)
-		ms = ms << 8 | newest[i];
-	if (r < 0 && r != -ENOENT)
-		return r;
-	/* Objects in progress at the crash may be older than the newest catalogued one. */
-	ms = ms > SWEEP_BACK_MS ? ms - SWEEP_BACK_MS : 0;
-	r = object_store_sweep(vault->store, ms, sweep_known, vault, &set_aside);
-	if (set_aside > 0)
-		notices_tell(&vault->notices, LOG_WARNING, EVENT_PLAIN, NULL,
-				"%zu sealed objects in %s are in no catalog: set aside as "
-				"*.uncatalogued. After a crash this is normal, and their "
-				"recordings are still in the spool. If an older keeper.db was put "
-				"back, restore the right one: the objects are then taken back",
-				set_aside, vault->config->objects_dir);
-	return r;
-}
-
 static int open_find_latest(struct vault *vault)
 {
 	uint8_t newest[ULID_BYTES];
@@ -361,13 +319,9 @@ static int open_recover(struct vault *vault, struct reason *reason)
 		r = open_find_latest(vault);
 	if (r == 0)
 		(void)mirrors_ready(&vault->root, NULL); /* reports the copies that are away */
-	if (r == 0)
-		r = open_sweep(vault);
 	if (r == -RE_CORRUPT)
 		return open_explain_database(vault, r, reason);
-	return r < 0 ? open_explain(reason, r, "cannot compare catalog and",
-				       vault->config->objects_dir)
-		     : 0;
+	return r < 0 ? open_explain(reason, r, "cannot read the catalog in", dir) : 0;
 }
 
 static int open_or_create(struct vault *vault, uint64_t accept_restored, struct reason *reason)
