@@ -19,14 +19,24 @@
 #include "base/cleanup.h"
 #include "base/durable.h"
 #include "base/error.h"
+#include "storage/objects/object_own.h"
 
 #define OBJECT_MODE 0440
 #define SHARD_MODE  02750 /* the group may read: who may play may also open the object by name */
+
+/* A file in a shard's folder that has no name yet, or a temporary one. */
+struct dir_file {
+	int fd; /* -1: none */
+	char temporary[DURABLE_TEMPORARY_BYTES];
+};
 
 struct dir_draft {
 	struct object_draft draft;
 	int shard_fd;
 	char temporary[DURABLE_TEMPORARY_BYTES];
+	bool owned;           /* nobody can write to it any more */
+	struct dir_file copy; /* takes the draft's place if that cannot be had otherwise */
+	uint64_t copied;      /* bytes of it */
 };
 
 static struct dir_draft *dir_draft_of(struct object_draft *draft)
@@ -114,14 +124,23 @@ static int dir_sync_removed(struct object_store *store)
 
 /* ---- Drafts ---- */
 
+static void dir_file_forget(int shard_fd, struct dir_file *file)
+{
+	if (file->fd < 0)
+		return;
+	durable_forget(shard_fd, file->temporary);
+	close(file->fd);
+	file->fd = -1;
+}
+
 static void dir_draft_free(struct object_draft *draft)
 {
 	struct dir_draft *own = dir_draft_of(draft);
 
-	if (draft->fd >= 0) {
-		durable_forget(own->shard_fd, own->temporary);
-		close(draft->fd);
-	}
+	durable_forget(own->shard_fd, own->temporary);
+	close_p(&draft->given_fd);
+	close_p(&draft->fd);
+	dir_file_forget(own->shard_fd, &own->copy);
 	if (own->shard_fd >= 0)
 		close(own->shard_fd);
 	free(own);
@@ -135,19 +154,58 @@ static int dir_create(struct object_store *store, const uint8_t ulid[static ULID
 
 	if (!own)
 		return -ENOMEM;
-	own->draft = (struct object_draft){.store = store, .fd = -1};
+	own->draft = (struct object_draft){.store = store, .fd = -1, .given_fd = -1};
+	own->copy.fd = -1;
 	memcpy(own->draft.ulid, ulid, ULID_BYTES);
 	object_name_format(ulid, &name);
 	own->shard_fd = durable_mkdir_open(object_dir_of(store)->fd, name.shard, SHARD_MODE);
 	if (own->shard_fd >= 0)
-		own->draft.fd = durable_unnamed(own->shard_fd, OBJECT_MODE, own->temporary);
-	int r = own->shard_fd < 0 ? own->shard_fd : own->draft.fd;
+		own->draft.given_fd = durable_unnamed(own->shard_fd, OBJECT_MODE, own->temporary);
+	int r = own->shard_fd < 0 ? own->shard_fd : own->draft.given_fd;
+	/* Held from the beginning: while we read, nobody can have a write lease, on which our later
+	 * opens would wait. */
+	if (r >= 0)
+		r = own->draft.fd = object_own_reader(own->draft.given_fd);
 	if (r < 0) {
 		dir_draft_free(&own->draft);
 		return r;
 	}
 	*ret_draft = &own->draft;
 	return 0;
+}
+
+/* The copy is complete: it takes the place of the draft, which is forgotten. */
+static int dir_adopt_copy(struct dir_draft *own)
+{
+	int r = durable_sync(own->copy.fd), reader = r < 0 ? r : object_own_reader(own->copy.fd);
+
+	if (reader < 0)
+		return reader;
+	durable_forget(own->shard_fd, own->temporary);
+	close(own->draft.fd);
+	own->draft.fd = reader;
+	memcpy(own->temporary, own->copy.temporary, sizeof(own->temporary));
+	close_p(&own->copy.fd);
+	own->copy.fd = -1;
+	own->owned = true;
+	return 0;
+}
+
+static int dir_own(struct object_draft *draft)
+{
+	struct dir_draft *own = dir_draft_of(draft);
+	int r = 0;
+
+	if (own->owned || (own->copy.fd < 0 && object_own_is_sole(draft->fd))) {
+		own->owned = true;
+		return 0;
+	}
+	if (own->copy.fd < 0)
+		r = own->copy.fd = durable_unnamed(
+				    own->shard_fd, OBJECT_MODE, own->copy.temporary);
+	if (r >= 0)
+		r = object_own_copy(draft->fd, own->copy.fd, &own->copied);
+	return r == 0 ? dir_adopt_copy(own) : r;
 }
 
 /* An open file of its own: the mode must not change under the intake's hands. */
@@ -299,6 +357,7 @@ static void dir_close(struct object_store *store)
 
 static const struct object_store_ops dir_ops = {
 		.create = dir_create,
+		.own = dir_own,
 		.read_back = dir_read_back,
 		.publish = dir_publish,
 		.draft_free = dir_draft_free,

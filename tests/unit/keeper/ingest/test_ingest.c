@@ -114,24 +114,24 @@ static void test_the_same_source_again(void **state)
 	memcpy(id, ingest_recording_id(job), sizeof(id));
 	assert_int_equal(commit_one(vault, job), 0);
 	vault_fixture_shell(vault, "cd $D/objects/*/ && ls *.age >$D/name");
-	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &second, existing), 1);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &second), 1);
 	assert_memory_equal(existing, id, sizeof(id));
 	assert_null(second);
 	assert_int_equal(vault_fixture_reopen(vault, 0, NULL), 0);
-	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &second, existing), 1);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &second), 1);
 	/* With its object gone or damaged, the plaintext is the last copy there is. */
 	vault_fixture_shell(vault, "cd $D/objects/*/ && mv *.age ../gone");
-	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &second, existing),
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &second),
 			-RE_PAYLOAD);
 	vault_fixture_shell(vault, "cd $D/objects/*/ && head -c -1 ../gone >$(cat ../../name)");
-	assert_true(ingest_begin(&vault->vault->ingest, &request, &second, existing) < 0);
+	assert_true(ingest_begin(&vault->vault->ingest, &request, &second) < 0);
 	vault_fixture_shell(
 			vault, "cd $D/objects/*/ && rm -f *.age && mv ../gone $(cat ../../name)");
-	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &second, existing), 1);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &second), 1);
 	/* Nor does its plaintext bring it back after a shred. */
 	ulid_format(id, text);
 	assert_int_equal(vault_fixture_erase(vault, ERASE_ACCOUNT, text), 0);
-	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &second, existing), 1);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &second), 1);
 	assert_memory_equal(existing, id, sizeof(id));
 	assert_null(second);
 }
@@ -200,11 +200,11 @@ static void test_absurd_sizes_and_times(void **state)
 	uint8_t existing[ULID_BYTES];
 
 	request.plain_bytes = INT64_MAX;
-	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing), -EFBIG);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job), -EFBIG);
 	request.plain_bytes = 1;
 	request.recorded_us = INT64_MAX;
 	request.class = "no such class"; /* "default" in its place could be too short */
-	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing), -RE_CONFIG);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job), -RE_CONFIG);
 	request.class = "default";
 	assert_int_equal(commit_one(vault, vault_fixture_begin(vault, &request)), 0);
 }
@@ -218,13 +218,13 @@ static void test_no_room_for_it(void **state)
 	uint8_t existing[ULID_BYTES];
 
 	request.plain_bytes = INT64_MAX / 2;
-	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing), -ENOSPC);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job), -ENOSPC);
 	request.plain_bytes = 1000;
 	request.promised_bytes = INT64_MAX / 2; /* to those that have begun before it */
-	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing), -ENOSPC);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job), -ENOSPC);
 	request.promised_bytes = 0;
 	struct ingest_start start;
-	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing), 0);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job), 0);
 	assert_in_range(ingest_unwritten_bytes(job), 1000, 1100);
 	ingest_start(job, &start);
 	vault_fixture_write(&start, 1000);
@@ -232,7 +232,7 @@ static void test_no_room_for_it(void **state)
 	assert_int_equal(commit_one(vault, job), 0);
 	/* What is sealed already needs no room. */
 	request.promised_bytes = INT64_MAX / 2;
-	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing), 1);
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job), 1);
 }
 
 /* What an intake may get wrong in an object of 70000 bytes, two chunks. */
@@ -509,7 +509,7 @@ static void commit_with_fault(enum fault fault, unsigned at, bool *ret_reached)
 	vault_fixture_shut(&vault);
 	vault_fixture_shell(&vault, "rm -r $D/keeper && mv $D/then $D/keeper");
 	assert_int_equal(vault_fixture_reopen(&vault, 1, NULL), 0);
-	int r = ingest_begin(&vault.vault->ingest, &request, &job, existing);
+	int r = ingest_begin(&vault.vault->ingest, &request, &job);
 	if (result == 0)
 		assert_int_equal(r, 1);
 	if (r == 1) {

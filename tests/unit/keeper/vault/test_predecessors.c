@@ -243,18 +243,18 @@ static void test_sidecars_are_sealed(void **state)
 	vault_fixture_shell(vault, "! grep -qa cGFydGljaXBhbnRz $D/keeper/keeper.db*");
 	vault_fixture_shell(vault, "grep -qa default $D/keeper/keeper.db*");
 	/* The very file again: its sidecars may go when they are these. */
-	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing),
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job),
 			INGEST_EXISTS);
 	request.sidecars = none;
-	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing),
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job),
 			INGEST_EXISTS);
 	json_t *other = sidecar_list("written since");
 	request.sidecars = other;
-	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing),
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job),
 			INGEST_OTHER_SIDECARS);
 	/* What was shredded does not come back, nor what lay beside it. */
 	assert_int_equal(vault_fixture_erase(vault, ERASE_RECORDING, id), 0);
-	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job, existing),
+	assert_int_equal(ingest_begin(&vault->vault->ingest, &request, &job),
 			INGEST_EXISTS);
 	json_decref(sidecars);
 	json_decref(none);
