@@ -123,7 +123,8 @@ static void on_intake_turn(uv_idle_t *idle)
 
 static void intake_log_notice(void *context, const struct notice *notice)
 {
-	const struct event_fields fields = {.spool = notice->spool};
+	const struct event_fields fields = {
+			.spool = notice->spool, .recording = notice->recording};
 
 	event_log(notice->priority, notice->event, &fields, "%s", notice->text);
 }
@@ -450,8 +451,9 @@ int intake_start(
 	intake->clock = intake->look.clock = setup->clock;
 	intake->reported = seen_new(REMEMBERED);
 	intake->look.parked = seen_new(REMEMBERED);
+	intake->look.settled = seen_new(REMEMBERED);
 	int r = -ENOMEM;
-	if (!intake->reported || !intake->look.parked)
+	if (!intake->reported || !intake->look.parked || !intake->look.settled)
 		goto fail;
 	start_handles(intake, setup->config->rescan_us);
 	r = start_parts(intake, setup->config, reason);
@@ -481,6 +483,7 @@ struct intake *intake_free(struct intake *intake)
 	free(intake->spools);
 	seen_free(intake->reported);
 	seen_free(intake->look.parked);
+	seen_free(intake->look.settled);
 	free(intake);
 	return NULL;
 }

@@ -25,6 +25,8 @@
 
 #define RETRY_FIRST_US US_PER_S
 #define RETRY_MAX_US   (60 * US_PER_S)
+/* To seal a file that is sealed already once more, only to find that it cannot be removed. */
+#define RESEAL_MAX_US (3600 * US_PER_S)
 
 /* Without a lease nothing tells whether a writer has the file open, not even a close that was seen:
  * some bridges close a file and open it again. Bridges write through buffers that take some seconds
@@ -54,10 +56,10 @@ static void candidate_return_in(
 
 /* Some files fail for good. They may fill half of the queue; a candidate that is dropped then is
  * found again by the next scan. */
-static void candidate_try_later(
-		const struct look *look, struct candidate *candidate, const char *why)
+static void candidate_try_within(const struct look *look, struct candidate *candidate,
+		const char *why, int64_t max_us)
 {
-	unsigned shift = candidate->failures < 6 ? candidate->failures : 6;
+	unsigned shift = candidate->failures < 16 ? candidate->failures : 16;
 	int64_t wait_us = RETRY_FIRST_US << shift;
 
 	spool_sealing_failed(candidate_home(look, candidate), why);
@@ -65,8 +67,13 @@ static void candidate_try_later(
 	if (queue_crowded(candidate_home(look, candidate)->queue))
 		candidate_drop(look, candidate);
 	else
-		candidate_return_in(
-				look, candidate, wait_us < RETRY_MAX_US ? wait_us : RETRY_MAX_US);
+		candidate_return_in(look, candidate, wait_us < max_us ? wait_us : max_us);
+}
+
+static void candidate_try_later(
+		const struct look *look, struct candidate *candidate, const char *why)
+{
+	candidate_try_within(look, candidate, why, RETRY_MAX_US);
 }
 
 static void candidate_has_writer(
@@ -96,6 +103,7 @@ enum {
 	FINDING_REMOVED,    /* discarded by its bridge, and removed */
 	FINDING_NO_MAP,     /* the map of accounts cannot be read */
 	FINDING_LARGE,      /* no slot is free for a file of its size */
+	FINDING_UNREMOVABLE, /* sealed, and its folder does not let it be removed yet */
 };
 
 /* When the file was finished, as far as is known: its last change by its own times, or, when
@@ -123,7 +131,7 @@ static int64_t finding_recorded_us(const struct source_identity *identity, int64
 }
 
 /* How long until the file has settled. Within one tick of the filesystem's clock, two files after
- * each other in one inode look alike (source_hash): none is taken before its tick is over. Some
+ * each other in one inode look alike (source_same()): none is taken before its tick is over. Some
  * filesystems keep whole seconds. */
 static int64_t finding_unsettled_us(const struct job_order *order,
 		const struct source_identity *identity, int64_t settle_us, int64_t now_us)
@@ -208,7 +216,18 @@ static void finding_fill_order(struct finding *finding, const struct spool *spoo
 	order->finished_us = candidate->since_us =
 			candidate_finished_us(candidate, identity, now_us);
 	order->recorded_us = finding_recorded_us(identity, now_us);
-	source_hash_of(&finding->source, spool->config->name, order->hash);
+}
+
+static int finding_fill_origin(struct finding *finding, const struct spool *spool)
+{
+	struct origin origin;
+	int r = origin_find(finding->source.fd, &origin);
+
+	if (r < 0)
+		return r;
+	origin_hash(&origin, spool->config->name, finding->order.hash);
+	finding->order.firm = origin.firm;
+	return 0;
 }
 
 /* Finds the candidate and claims it if it is finished. 0 with a claimed source; a source_outcome or
@@ -230,8 +249,11 @@ static int candidate_examine(
 	if (profile_classify(spool->profile, path, &match) != PROFILE_RECORDING)
 		return SOURCE_GONE;
 	finding_fill_order(finding, spool, candidate, now_us);
-	if (seen_has(look->parked, finding->order.hash, sizeof(finding->order.hash)))
+	const struct source_identity *identity = &source->identity;
+	if (seen_has(look->parked, identity, sizeof(*identity)))
 		return FINDING_PARKED;
+	if (seen_has(look->settled, identity, sizeof(*identity)) && !source_is_removable(source))
+		return FINDING_UNREMOVABLE;
 	finding->wait_us = finding_unsettled_us(&finding->order, &source->identity,
 			spool_settle_us(spool->config, candidate->arrived), now_us);
 	if (finding->wait_us > 0)
@@ -247,6 +269,8 @@ static int candidate_examine(
 	if (!jobs_room_for_size(look->jobs, source->identity.size))
 		return FINDING_LARGE;
 	r = finding_claim(finding, spool, now_us);
+	if (r == 0)
+		r = finding_fill_origin(finding, spool);
 	if (r != 0)
 		return r;
 	const struct bundle_recording recording = {.path = path,
@@ -293,6 +317,8 @@ void look_at(const struct look *look, struct candidate *candidate)
 		candidate_try_later(look, candidate, error_text(r));
 	} else if (r == FINDING_LARGE) {
 		queue_defer(spool->queue, candidate);
+	} else if (r == FINDING_UNREMOVABLE) {
+		candidate_try_later(look, candidate, "its folder does not let it be removed");
 	} else if (r == FINDING_NO_MAP) {
 		candidate_try_later(look, candidate, "its AccountMap= cannot be read");
 	} else if (r == SOURCE_WRITER) {
@@ -315,8 +341,8 @@ void look_at(const struct look *look, struct candidate *candidate)
  * the file changes. */
 static void candidate_park(const struct look *look, const struct job_outcome *outcome)
 {
-	seen_add(look->parked, outcome->hash, SOURCE_HASH_BYTES);
-	spool_refused_by_keeper(candidate_home(look, outcome->candidate), outcome->inode,
+	seen_add(look->parked, &outcome->identity, sizeof(outcome->identity));
+	spool_refused_by_keeper(candidate_home(look, outcome->candidate), outcome->identity.inode,
 			outcome->reason->text);
 }
 
@@ -330,13 +356,19 @@ void look_after(const struct look *look, const struct job_outcome *outcome, bool
 	if (outcome->end == JOB_FAILED && !stopping) {
 		if (outcome->general)
 			brake_failed(&spool->brake, monotonic_us());
-		candidate_try_later(look, candidate, outcome->reason->text);
+		if (outcome->settled)
+			seen_add(look->settled, &outcome->identity, sizeof(outcome->identity));
+		candidate_try_within(look, candidate, outcome->reason->text,
+				outcome->settled ? RESEAL_MAX_US : RETRY_MAX_US);
 		return;
 	}
 	if (outcome->end == JOB_DONE) {
 		candidate->failures = 0;
 		brake_succeeded(&spool->brake);
 		spool_sealing_works(spool);
+		if (outcome->already)
+			spool_report_already(spool, outcome->identity.inode,
+					outcome->identity.size, outcome->already);
 	}
 	if (outcome->end == JOB_REFUSED)
 		candidate_park(look, outcome);

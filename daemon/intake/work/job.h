@@ -7,7 +7,7 @@
  *     PROBED      the same                                   the same
  *     BEGINNING   plaintext, perhaps an unnamed object       the same; the object has no name
  *     SEALING     plaintext, part of an unnamed object       the same
- *     COMMITTING  plaintext, perhaps a committed object      the same; `already`, then unlinked
+ *     COMMITTING  plaintext, perhaps a committed object      sealed again, `already`, unlinked
  *      (its end)  plaintext aside (aside.h), committed object    the same
  *     ended       committed object
  *
@@ -17,14 +17,14 @@
  *     BEGINNING to SEALING    job_receive() of `begun`: a thread of the pool seals
  *     SEALING to COMMITTING   the end of that thread
  *     COMMITTING to ended     job_receive() of `committed`
- *     BEGINNING to ended      job_receive() of `already`: sealed before, and never unlinked
+ *     COMMITTING to ended     job_receive() of `already`: sealed before, and never unlinked
  *     any to ended            job_finish(), job_abort()
  *
  * Invariants:
  *
  *   1. The plaintext of a recording that was to be sealed is unlinked by one function,
- *      job_unlink(), and only after the keeper has said `committed` or `already` of this very file,
- *      by its hash. source_unlink() has two other callers: sidecar_remove(), called from
+ *      job_unlink(), and only after this job has sealed it, and the keeper has said of the object
+ *      that it is catalogued (`committed`) or that it holds what is catalogued (`already`). source_unlink() has two other callers: sidecar_remove(), called from
  *      job_unlink() once the recording is gone, and look.c for a recording that its bridge has
  *      discarded and that the operator wants removed unsealed (Discarded=delete).
  *   2. While `busy` is set, the probe or a thread holds a pointer to the job: it may end (`over`),
@@ -41,6 +41,7 @@
 #include "base/clock.h"
 #include "base/reason.h"
 #include "base/socket.h"
+#include "base/ulid.h"
 #include "daemon/common/wire/probe_wire.h"
 #include "daemon/intake/peers/keeper_link.h"
 #include "daemon/intake/source/source.h"
@@ -89,6 +90,8 @@ struct job {
 	uv_work_t work;
 	int sealed;           /* seal_run()'s result */
 	bool sidecars_sealed; /* the keeper has these very sidecars */
+	bool settled;         /* the keeper has its content: only the removal is left */
+	char already[ULID_TEXT_CHARS + 1]; /* the recording that has it, by `already`; or "" */
 	bool busy;            /* the probe or a thread still holds this job */
 	bool over;            /* ended, perhaps still busy */
 	enum job_end end;

@@ -149,8 +149,9 @@ static void jobs_bury(void *owner, struct job *job)
 			.end = job->end,
 			.reason = &job->reason,
 			.general = job->general,
-			.inode = job->source.identity.inode,
-			.hash = job->order.hash,
+			.identity = job->source.identity,
+			.settled = job->settled,
+			.already = job->already[0] ? job->already : NULL,
 	};
 
 	/* First out of the books, which look at the source, then closed; and all of it before the

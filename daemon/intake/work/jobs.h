@@ -25,8 +25,9 @@ struct job_outcome {
 	enum job_end end;
 	const struct reason *reason; /* with JOB_FAILED and JOB_REFUSED */
 	bool general; /* with JOB_FAILED: not this file's fault, other files would fail as well */
-	uint64_t inode;
-	const uint8_t *hash; /* SOURCE_HASH_BYTES: source_hash() */
+	struct source_identity identity; /* of the file */
+	bool settled;        /* the keeper has what was in the file; JOB_FAILED: but it is there */
+	const char *already; /* the recording it was sealed as before; NULL: sealed now, or not */
 };
 
 struct jobs_setup {

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -56,6 +57,11 @@ static int earlier_open(
 		return r;
 	_cleanup_close_ int key_fd = opened.key_fd;
 	_cleanup_close_ int object_fd = opened.object_fd;
+	struct stat st;
+	if (fstat(object_fd, &st) < 0)
+		return -errno;
+	if (st.st_size != row->sealed_bytes)
+		return -RE_PAYLOAD;
 	r = earlier_lend_key(ingest, job, row, key_fd);
 	if (r < 0)
 		return r;
@@ -103,6 +109,9 @@ void ingest_find_earlier(struct ingest *ingest, struct ingest_job *job)
 
 	if (catalog_recording_by_source(ingest->root->db, job->source, &row) < 0)
 		return;
+	/* Its account may have been made since it began. */
+	if (job->row.account == 0)
+		(void)ingest_account_admits(ingest, job);
 	job->earlier.id = row.id;
 	memcpy(job->earlier.ulid, row.ulid, ULID_BYTES);
 	int r = earlier_may_be_same(ingest, job, &row) ? earlier_open(ingest, job, &row) : 0;
