@@ -113,10 +113,8 @@ int age_stream_same_chunk(const uint8_t key_a[static AGE_PAYLOAD_KEY_BYTES],
 		uint32_t block = 1 + (uint32_t)(at / BLOCK_OF_CHACHA20);
 		n = len - at < COMPARED_BYTES ? len - at : COMPARED_BYTES;
 		memset(difference, 0, n);
-		crypto_stream_chacha20_ietf_xor_ic(
-				difference, difference, n, nonce, block, key_a);
-		crypto_stream_chacha20_ietf_xor_ic(
-				difference, difference, n, nonce, block, key_b);
+		crypto_stream_chacha20_ietf_xor_ic(difference, difference, n, nonce, block, key_a);
+		crypto_stream_chacha20_ietf_xor_ic(difference, difference, n, nonce, block, key_b);
 		for (size_t i = 0; i < n; i++)
 			difference[i] ^= sealed_a[at + i];
 		same = memcmp(difference, sealed_b + at, n) == 0;

@@ -123,8 +123,7 @@ static void on_intake_turn(uv_idle_t *idle)
 
 static void intake_log_notice(void *context, const struct notice *notice)
 {
-	const struct event_fields fields = {
-			.spool = notice->spool, .recording = notice->recording};
+	const struct event_fields fields = {.spool = notice->spool, .recording = notice->recording};
 
 	event_log(notice->priority, notice->event, &fields, "%s", notice->text);
 }

@@ -97,12 +97,12 @@ struct finding {
 };
 enum {
 	FINDING_UNSETTLED = SOURCE_OUTCOMES,
-	FINDING_PARKED,     /* the keeper has refused this very state of the file */
-	FINDING_UNFINISHED, /* its bridge says so */
-	FINDING_LEFT,       /* discarded by its bridge, and to be left to it */
-	FINDING_REMOVED,    /* discarded by its bridge, and removed */
-	FINDING_NO_MAP,     /* the map of accounts cannot be read */
-	FINDING_LARGE,      /* no slot is free for a file of its size */
+	FINDING_PARKED,      /* the keeper has refused this very state of the file */
+	FINDING_UNFINISHED,  /* its bridge says so */
+	FINDING_LEFT,        /* discarded by its bridge, and to be left to it */
+	FINDING_REMOVED,     /* discarded by its bridge, and removed */
+	FINDING_NO_MAP,      /* the map of accounts cannot be read */
+	FINDING_LARGE,       /* no slot is free for a file of its size */
 	FINDING_UNREMOVABLE, /* sealed, and its folder does not let it be removed yet */
 };
 
@@ -367,8 +367,8 @@ void look_after(const struct look *look, const struct job_outcome *outcome, bool
 		brake_succeeded(&spool->brake);
 		spool_sealing_works(spool);
 		if (outcome->already)
-			spool_report_already(spool, outcome->identity.inode,
-					outcome->identity.size, outcome->already);
+			spool_report_already(spool, outcome->identity.inode, outcome->identity.size,
+					outcome->already);
 	}
 	if (outcome->end == JOB_REFUSED)
 		candidate_park(look, outcome);

@@ -14,8 +14,8 @@ struct look {
 	const struct clock *clock;
 	struct spool *spools;
 	struct jobs *jobs;
-	struct seen *parked;  /* states of files that the keeper does not want */
-	struct seen *settled; /* states of files that the keeper has, and that could not be removed */
+	/* States of files that the keeper does not want; that it has, and that could not be removed. */
+	struct seen *parked, *settled;
 };
 
 /* Looks at a taken candidate: starts a job with it, returns it to the queue for later, or drops it.

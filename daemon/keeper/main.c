@@ -326,7 +326,7 @@ int main(int argc, char **argv)
 	if (r != 0)
 		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 	event_init("recseal-keeper");
-	/* Of a lease that is held for an instant (object_own.h): its default is to end the process. */
+	/* It may come of a lease (object_own.h), and would end the process. */
 	signal(SIGIO, SIG_IGN);
 	r = secret_process_init();
 	if (r < 0) {

@@ -201,8 +201,7 @@ static int dir_own(struct object_draft *draft)
 		return 0;
 	}
 	if (own->copy.fd < 0)
-		r = own->copy.fd = durable_unnamed(
-				    own->shard_fd, OBJECT_MODE, own->copy.temporary);
+		r = own->copy.fd = durable_unnamed(own->shard_fd, OBJECT_MODE, own->copy.temporary);
 	if (r >= 0)
 		r = object_own_copy(draft->fd, own->copy.fd, &own->copied);
 	return r == 0 ? dir_adopt_copy(own) : r;

@@ -6,9 +6,9 @@
  * Nobody else uses the private name, so the file that is checked there is the file that is removed
  * (qmail and Maildir rely on unique names as well). Of a name that is too long, the end is kept.
  *
- * After a crash in between, the name says that the file was on its way out, and what its own name
- * was, for the catalog. It says nothing that is believed: whoever may write to a spool can make such
- * names. The file is looked at like every other, and sealed once more if need be. */
+ * After a crash in between, the name tells the file's own name, for the catalog. It tells nothing
+ * else that is believed: whoever may write to a spool can make such names. The file is looked at
+ * like every other, and sealed once more. */
 #pragma once
 
 #include <limits.h>
@@ -21,7 +21,7 @@ struct aside {
 
 #define ASIDE_NAME_BYTES (NAME_MAX + 1)
 
-/* Makes a private name that no other file has, of a file's own name or of an earlier private one. */
+/* Makes a private name that no other file has, from the own name or from an earlier private one. */
 void aside_make(const char *name, char ret_name[static ASIDE_NAME_BYTES]);
 
 /* Whether a file name (not a path) is a private one, and what it holds. */

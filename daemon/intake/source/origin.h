@@ -6,9 +6,9 @@
  * Whether two files are one is decided by their content, by the keeper. Where these numbers change
  * without need, a file is sealed once more.
  *
- *     filesystem  type and UUID (FS_IOC_GETFSUUID, Linux 6.9), and statfs(2)'s f_fsid, which on btrfs
- *                 tells subvolumes apart; the device number, which may change with a reboot, only
- *                 where there is neither
+ *     filesystem  type and UUID (FS_IOC_GETFSUUID, Linux 6.9), and f_fsid of statfs(2), by which
+ *                 btrfs tells its subvolumes apart; the device number, which may change with a
+ *                 reboot, only where there is neither
  *     file        inode and size
  *     birth       statx(2)'s stx_btime, which nobody can set, and which neither chmod nor rename
  *                 changes; mtime and ctime where there is none

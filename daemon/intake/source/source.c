@@ -265,7 +265,7 @@ int source_unlink(struct source *source)
 		return r;
 	if (!source_unchanged(source->fd, &source->identity) || source_wanted(source))
 		return SOURCE_CHANGED;
-	/* Also one that a crash has left under such a name: anybody can make a file of that name. */
+	/* Also a file that has a private name already: anybody can make a file of such a name. */
 	aside_make(source->name, name);
 	r = durable_rename_at_once(source->parent_fd, source->name, name);
 	if (r == 0)

@@ -24,9 +24,10 @@
  *
  *   1. The plaintext of a recording that was to be sealed is unlinked by one function,
  *      job_unlink(), and only after this job has sealed it, and the keeper has said of the object
- *      that it is catalogued (`committed`) or that it holds what is catalogued (`already`). source_unlink() has two other callers: sidecar_remove(), called from
- *      job_unlink() once the recording is gone, and look.c for a recording that its bridge has
- *      discarded and that the operator wants removed unsealed (Discarded=delete).
+ *      that it is catalogued (`committed`) or that it holds what is catalogued (`already`).
+ *      source_unlink() has two other callers: sidecar_remove(), called from job_unlink() once the
+ *      recording is gone, and look.c for a recording that its bridge has discarded and that the
+ *      operator wants removed unsealed (Discarded=delete).
  *   2. While `busy` is set, the probe or a thread holds a pointer to the job: it may end (`over`),
  *      but its memory and descriptors stay until `busy` is cleared.
  *   3. tools->ended() is called exactly once for each job, by whichever comes last of the two.
@@ -92,8 +93,8 @@ struct job {
 	bool sidecars_sealed; /* the keeper has these very sidecars */
 	bool settled;         /* the keeper has its content: only the removal is left */
 	char already[ULID_TEXT_CHARS + 1]; /* the recording that has it, by `already`; or "" */
-	bool busy;            /* the probe or a thread still holds this job */
-	bool over;            /* ended, perhaps still busy */
+	bool busy;                         /* the probe or a thread still holds this job */
+	bool over;                         /* ended, perhaps still busy */
 	enum job_end end;
 	int64_t probed_since_us; /* monotonic */
 

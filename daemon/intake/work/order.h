@@ -15,7 +15,7 @@ struct job_order {
 	const struct profile *profile;
 	struct candidate *candidate; /* the caller's, until the job has ended */
 	struct bundle *bundle;       /* becomes the job's together with the source; NULL: none */
-	uint8_t hash[ORIGIN_HASH_BYTES]; /* origin_hash() */
-	bool firm;                       /* of the origin */
+	uint8_t hash[ORIGIN_HASH_BYTES];  /* origin_hash() */
+	bool firm;                        /* of the origin */
 	int64_t recorded_us, finished_us; /* wall clock */
 };

@@ -125,9 +125,11 @@ void ingest_name(struct ingest_job *const *jobs, size_t n, int *results);
 /* Catalogues those jobs whose results are 0 in one transaction. results[i] stays 0 (durable; the
  * plaintext may go) or becomes negative (keep it). INGEST_EXISTS: the same bytes are catalogued
  * already, as ingest_earlier_id(), in an object that was read to its end, and the plaintext may go;
- * INGEST_OTHER_SIDECARS: they are, but not with these sidecars. Whatever fails for one only concerns that one;
- * what fails for the transaction concerns all, and sets root->stuck when only a restart can tell
- * what is durable. True: ingest_unname() has something to do. */
+ * INGEST_OTHER_SIDECARS: they are, but not with these sidecars.
+ *
+ * Whatever fails for one only concerns that one; what fails for the transaction concerns all, and
+ * sets root->stuck when only a restart can tell what is durable. True: ingest_unname() has
+ * something to do. */
 enum { INGEST_EXISTS = 1, INGEST_OTHER_SIDECARS };
 bool ingest_catalogue(
 		struct ingest *ingest, struct ingest_job *const *jobs, size_t n, int *results);

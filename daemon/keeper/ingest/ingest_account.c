@@ -122,8 +122,7 @@ static int place_by_name(struct ingest *ingest, struct ingest_job *job,
 		const struct ingest_request *request, const char **ret_why)
 {
 	struct account_row row;
-	int r = accounts_find(
-			ingest->root->tree, request->account, request->account_len, &row);
+	int r = accounts_find(ingest->root->tree, request->account, request->account_len, &row);
 
 	if (r == -ENOENT)
 		return place_in_new(ingest, job, request);
@@ -134,7 +133,7 @@ static int place_by_name(struct ingest *ingest, struct ingest_job *job,
 	return r;
 }
 
-int ingest_place(struct ingest *ingest, struct ingest_job *job,
+int ingest_account_place(struct ingest *ingest, struct ingest_job *job,
 		const struct ingest_request *request, char ret_why[static INGEST_WHY_BYTES])
 {
 	const char *why = NULL;
@@ -161,8 +160,7 @@ static int account_of_job(
 {
 	if (!job->new_account)
 		return catalog_account_by_id(ingest->root->db, job->row.account, ret_row);
-	int r = accounts_find(
-			ingest->root->tree, job->new_account, job->new_account_len, ret_row);
+	int r = accounts_find(ingest->root->tree, job->new_account, job->new_account_len, ret_row);
 	return r == -ENOENT ? 1 : r;
 }
 

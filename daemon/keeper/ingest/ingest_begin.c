@@ -82,9 +82,10 @@ static int fill_private(struct ingest_job *job, const struct ingest_request *req
 	memcpy(private->path, request->path, request->path_len);
 	private->path[request->path_len] = '\0';
 	private->path_len = request->path_len;
-	private->recoverable_bytes = (int64_t)(request->probe.recoverable_bytes > request->plain_bytes
-							       ? request->plain_bytes
-							       : request->probe.recoverable_bytes);
+	private->recoverable_bytes =
+			(int64_t)(request->probe.recoverable_bytes > request->plain_bytes
+							? request->plain_bytes
+							: request->probe.recoverable_bytes);
 	if (*request->probe.damage && !(private->damage = strdup(request->probe.damage)))
 		return -ENOMEM;
 	if (*quarantine && !(private->quarantine_reason = strdup(quarantine)))
@@ -170,7 +171,7 @@ static int job_fill(
 		struct ingest *ingest, struct ingest_job *job, const struct ingest_request *request)
 {
 	char quarantine[INGEST_WHY_BYTES];
-	int r = ingest_place(ingest, job, request, quarantine);
+	int r = ingest_account_place(ingest, job, request, quarantine);
 
 	if (r < 0)
 		return r;

@@ -49,7 +49,7 @@ static int source_is_new(
 						       sizeof(jobs[i]->source)) == 0)
 			return -EEXIST;
 	}
-	return ingest_source_admits(ingest, jobs[i]);
+	return ingest_earlier_admits(ingest, jobs[i]);
 }
 
 static int catalogue_one(struct ingest *ingest, struct ingest_job *job)
@@ -110,7 +110,7 @@ static int catalogue_checked(
 		struct ingest *ingest, struct ingest_job *const *jobs, size_t i, int *results)
 {
 	if (jobs[i]->earlier.same) {
-		results[i] = ingest_recognise(ingest, jobs[i]);
+		results[i] = ingest_earlier_recognise(ingest, jobs[i]);
 		return 0;
 	}
 	results[i] = ingest_account_admits(ingest, jobs[i]);

@@ -70,8 +70,8 @@ static int earlier_open(
 	return 0;
 }
 
-static bool earlier_has_path(
-		struct ingest *ingest, const struct ingest_job *job, const struct recording_row *row)
+static bool earlier_has_path(struct ingest *ingest, const struct ingest_job *job,
+		const struct recording_row *row)
 {
 	struct recording_private private = {0};
 
@@ -84,8 +84,8 @@ static bool earlier_has_path(
 }
 
 /* Whether only the content is left to tell the two apart. */
-static bool earlier_may_be_same(
-		struct ingest *ingest, const struct ingest_job *job, const struct recording_row *row)
+static bool earlier_may_be_same(struct ingest *ingest, const struct ingest_job *job,
+		const struct recording_row *row)
 {
 	return recording_is_live(row->state) && row->account == job->row.account &&
 	       row->plain_bytes == job->row.plain_bytes &&
@@ -122,7 +122,8 @@ void ingest_find_earlier(struct ingest *ingest, struct ingest_job *job)
 
 /* ---- The comparison ---- */
 
-static int read_chunk(int fd, off_t payload_offset, uint64_t number, uint8_t *ret_sealed, size_t len)
+static int read_chunk(
+		int fd, off_t payload_offset, uint64_t number, uint8_t *ret_sealed, size_t len)
 {
 	size_t n;
 	int r = io_pread_full(fd, ret_sealed, len,
@@ -149,7 +150,8 @@ static int compare_chunk(struct ingest_job *job, uint64_t number, uint8_t *seale
 	const uint8_t *key = key_loan_lock(earlier->loan);
 	if (!key)
 		return -RE_GONE;
-	r = age_stream_same_chunk(key, sealed[0], job->keys->payload, sealed[1], number, final, len);
+	r = age_stream_same_chunk(
+			key, sealed[0], job->keys->payload, sealed[1], number, final, len);
 	key_loan_unlock(earlier->loan);
 	return r;
 }
@@ -162,7 +164,7 @@ static void compare_end(struct ingest_earlier *earlier, int result)
 	earlier->object_fd = -1; /* the key goes with the job: this may be any thread */
 }
 
-int ingest_compare(struct ingest_job *job)
+int ingest_earlier_compare(struct ingest_job *job)
 {
 	struct ingest_earlier *earlier = &job->earlier;
 	uint64_t plain = (uint64_t)job->row.plain_bytes;
@@ -206,7 +208,7 @@ static int compare_sidecars(struct ingest *ingest, const struct recording_row *r
 	return r;
 }
 
-int ingest_recognise(struct ingest *ingest, const struct ingest_job *job)
+int ingest_earlier_recognise(struct ingest *ingest, const struct ingest_job *job)
 {
 	struct recording_row row;
 	int r = catalog_recording_by_source(ingest->root->db, job->source, &row);
@@ -220,7 +222,7 @@ int ingest_recognise(struct ingest *ingest, const struct ingest_job *job)
 	return r;
 }
 
-int ingest_source_admits(struct ingest *ingest, const struct ingest_job *job)
+int ingest_earlier_admits(struct ingest *ingest, const struct ingest_job *job)
 {
 	struct recording_row row;
 	int r = catalog_recording_by_source(ingest->root->db, job->source, &row);

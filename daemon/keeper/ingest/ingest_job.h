@@ -16,7 +16,7 @@ struct ingest_earlier {
 	int object_fd; /* to compare with; -1: nothing is to be compared */
 	off_t payload_offset;
 	struct key_loan *loan;
-	uint64_t compared_chunks; /* ingest_compare() goes on here */
+	uint64_t compared_chunks; /* ingest_earlier_compare() goes on here */
 	bool same;                /* compared to the end: the same bytes */
 	int error;                /* why it could not be compared */
 };
@@ -47,7 +47,7 @@ struct ingest_job {
 /* Decides whose the recording is: sets the job's account, its handle and its state; ret_why says
  * why it is quarantined, "" when it is not. */
 #define INGEST_WHY_BYTES 160
-int ingest_place(struct ingest *ingest, struct ingest_job *job,
+int ingest_account_place(struct ingest *ingest, struct ingest_job *job,
 		const struct ingest_request *request, char ret_why[static INGEST_WHY_BYTES]);
 
 /* Whether the account may still have it, and the handle is still its own: -RE_REFUSED if not, and
@@ -59,15 +59,15 @@ int ingest_account_make(struct ingest *ingest, struct ingest_job *job);
 
 /* Compares the next stride with the earlier recording. 1: there is more to compare; 0: the job says
  * what came of it. */
-int ingest_compare(struct ingest_job *job);
+int ingest_earlier_compare(struct ingest_job *job);
 
 /* In the caller's transaction: INGEST_EXISTS, ... if the earlier recording, which holds the same
  * bytes, is still what it was; -RE_REFUSED if not. */
-int ingest_recognise(struct ingest *ingest, const struct ingest_job *job);
+int ingest_earlier_recognise(struct ingest *ingest, const struct ingest_job *job);
 
 /* Whether the source may be this job's from now on. -EEXIST when the same file was committed
  * meanwhile, -RE_REFUSED when its recording was destroyed meanwhile: begin once more. */
-int ingest_source_admits(struct ingest *ingest, const struct ingest_job *job);
+int ingest_earlier_admits(struct ingest *ingest, const struct ingest_job *job);
 
 /* Ends the comparison, if there was one. */
 void ingest_earlier_clear(struct ingest_earlier *earlier);

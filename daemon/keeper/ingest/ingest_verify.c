@@ -203,5 +203,5 @@ int ingest_verify(struct ingest_job *job, bool ends_only)
 		r = object_store_own(job->draft);
 	if (r == 0)
 		r = verify_sealed(job, ends_only);
-	return r == 0 ? ingest_compare(job) : r;
+	return r == 0 ? ingest_earlier_compare(job) : r;
 }

@@ -180,12 +180,10 @@ int intake_request_read(const json_t *message, struct intake_request *ret_reques
 	if (r == 0)
 		r = read_source(message, &request.ingest);
 	if (r == 0)
-		r = intake_request_number(
-				message, "recorded_us", INTAKE_TIME_MAX_US,
+		r = intake_request_number(message, "recorded_us", INTAKE_TIME_MAX_US,
 				&request.ingest.recorded_us);
 	if (r == 0) /* only checked: the exposure comes with "unlinked" */
-		r = intake_request_number(
-				message, "finished_us", INTAKE_TIME_MAX_US, &finished_us);
+		r = intake_request_number(message, "finished_us", INTAKE_TIME_MAX_US, &finished_us);
 	if (r == 0)
 		r = intake_request_number(message, "plain_bytes", INT64_MAX, &plain_bytes);
 	if (r == 0)

@@ -355,10 +355,10 @@ static void on_committed(
 	drop_job(session, session_job(session, number));
 	session->n_committing--;
 	const char *why = result == -RE_PAYLOAD ? SPOILED : error_text(result);
-	json_t *message = result < 0   ? intake_replies_failed(number, why, true)
-			  : result > 0 ? intake_replies_already(
-							 number, ulid, result == INGEST_EXISTS)
-				       : intake_replies_committed(number, ulid);
+	json_t *message =
+			result < 0   ? intake_replies_failed(number, why, true)
+			: result > 0 ? intake_replies_already(number, ulid, result == INGEST_EXISTS)
+				     : intake_replies_committed(number, ulid);
 	int r = reply(session, message, NULL);
 	if (r < 0)
 		session_fail(session, r);

@@ -25,8 +25,8 @@ struct key_loan *key_loan_new(struct key_loans *loans, const struct key_path *pa
 /* Wipes the key. No thread may have it locked. Takes NULL; returns NULL. */
 struct key_loan *key_loan_free(struct key_loan *loan);
 
-/* The key, to be used until key_loan_unlock(): for moments, since an erasure waits for it. NULL when
- * it was taken back; nothing is locked then. */
+/* The key, to be used until key_loan_unlock(): for moments, since an erasure waits for it. NULL
+ * when it was taken back; nothing is locked then. */
 const uint8_t *key_loan_lock(struct key_loan *loan);
 void key_loan_unlock(struct key_loan *loan);
 

@@ -46,8 +46,8 @@ static void write_with_change(struct ingest_job *job, size_t bytes, size_t chang
 	assert_int_equal(durable_sync(start.object_fd), 0);
 }
 
-static struct ingest_job *begin_with_change(struct vault_fixture *vault,
-		const struct ingest_request *request, size_t change_at)
+static struct ingest_job *begin_with_change(
+		struct vault_fixture *vault, const struct ingest_request *request, size_t change_at)
 {
 	struct ingest_job *job;
 
@@ -283,8 +283,8 @@ static void test_a_loan_is_taken_back(void **state)
 {
 	static const uint8_t key[AGE_PAYLOAD_KEY_BYTES] = {1, 2, 3};
 	struct key_path path = key_path_recording(7, 8, 9);
-	struct key_path others[] = {key_path_account(8), key_path_group(7, 9),
-			key_path_recording(7, 8, 10)};
+	struct key_path others[] = {
+			key_path_account(8), key_path_group(7, 9), key_path_recording(7, 8, 10)};
 	struct key_path above[] = {key_path_recording(7, 8, 9), key_path_group(7, 8),
 			key_path_account(7), key_path_l0(0)};
 	struct key_loans loans = {0};
