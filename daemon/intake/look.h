@@ -14,7 +14,8 @@ struct look {
 	const struct clock *clock;
 	struct spool *spools;
 	struct jobs *jobs;
-	/* States of files that the keeper does not want; that it has, and that could not be removed. */
+	/* States of files that the keeper does not want; and of files that could not be removed
+	 * when the keeper had them. */
 	struct seen *parked, *settled;
 };
 

@@ -3,7 +3,7 @@
 # length that end in the same moment, every recording is sealed, byte for byte. A neighbour who writes to a volume of her
 # own only, with a decoy of the same numbers and a private name that tells her victim's ctime, removes nothing. What was
 # sealed is recognised by its content after chmod, touch and rename, and its removal is logged; written to since, with the
-# same size and mtime, it is a second recording.
+# same size and mtime, it is a second recording. What cannot be removed is not sealed over and over again.
 # Negative control: the volumes do repeat inodes, sizes and times.
 # shellcheck source-path=SCRIPTDIR source=lib-recordings.sh
 . "$(dirname "$0")/lib-recordings.sh"
@@ -75,6 +75,43 @@ second=$(jq -r --arg id "$written" '.[] | select(.path == "acme/written.wav" and
 plays_as "$second" "$vault/b.wav" || fail "the second one does not play"
 stop_keeper
 echo "recognised by content, sealed again where in doubt"
+
+# --- A folder that nobody may remove from ---
+
+# As in an installation: an intake that is not root, and gets into the folders by its group.
+if is_root && command -v setpriv >/dev/null; then
+	rm -rf "$state" "$spool"
+	mkdir -p "$state" "$spool"
+	chmod 755 "$vault"
+	chown 4001 "$state"
+	chown 4002:4100 "$spool"
+	chmod 2775 "$spool"
+	# shellcheck disable=SC2054 # commas of setpriv
+	PREFIX=(setpriv --reuid 4001 --regid 4001 --groups 4100 --inh-caps=+lease --ambient-caps=+lease
+		--bounding-set=-all,+lease)
+	"${PREFIX[@]}" test -x "$BUILD/recseald" || skip "the programs in $BUILD are not for everybody"
+	start_keeper
+	start_intake
+	noise "$vault/large" 5000000
+	chmod 644 "$vault/large"
+	setpriv --reuid 4002 --regid 4100 --clear-groups sh -c "umask 022; mkdir '$spool/room'; cp '$vault/large' '$spool/room/a'"
+	is_warned() { status_holds '[.warnings[]?] | tostring | contains("removing the sealed recording")'; }
+	wait_until $PATIENCE_S is_warned
+	# It is sealed; it is not sealed over and over again while it cannot be removed.
+	sleep 10
+	written=$(awk '$1 == "wchar:" { print $2 }' "/proc/$intake_pid/io")
+	[ "$written" -lt 12000000 ] || fail "$written bytes were written for 5000000"
+	chmod -R g+w "$spool"
+	wait_sealed
+	list
+	holds 'length == 1' || fail "sealed twice after chmod: $(cat "$vault/list.json")"
+	plays_as "$(id_of room/a)" "$vault/large" || fail "it does not play"
+	stop_vault
+	PREFIX=()
+	rm -rf "$state" "$spool"
+	mkdir -p "$spool"
+	echo "recognised after chmod, $written bytes written"
+fi
 
 # --- Volumes that repeat their numbers ---
 
