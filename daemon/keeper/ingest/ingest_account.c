@@ -51,6 +51,8 @@ static int account_objection(
 
 	if (noted < 0)
 		return noted;
+	/* A recording is never lost for its account's state: quarantine keeps it for an officer
+	 * to decide. */
 	if (account->state == ACCOUNT_DELETED)
 		*ret_why = "the account was shredded";
 	else if (noted)
@@ -124,6 +126,7 @@ static int place_by_name(struct ingest *ingest, struct ingest_job *job,
 	struct account_row row;
 	int r = accounts_find(ingest->root->tree, request->account, request->account_len, &row);
 
+	/* A name that was never seen is a new account; nobody has to register it first. */
 	if (r == -ENOENT)
 		return place_in_new(ingest, job, request);
 	if (r < 0)
@@ -177,6 +180,7 @@ int ingest_account_admits(struct ingest *ingest, struct ingest_job *job)
 	catalog_account_clear(&row);
 	if (!own || state == ACCOUNT_DELETED || state == ACCOUNT_CLOSED)
 		return -RE_REFUSED;
+	/* A shred that waits for a mirror: nothing may be added below its key. */
 	r = erasure_table_account_is_noted(ingest->root->db, job->row.account);
 	return r > 0 ? -RE_REFUSED : r;
 }

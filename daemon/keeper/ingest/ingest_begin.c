@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "daemon/common/config/config.h"
 #include "daemon/keeper/ingest/ingest_job.h"
 #include "daemon/keeper/vault/accounts.h"
 
@@ -159,6 +160,7 @@ static int make_header(struct ingest_job *job)
 		return -ENOMEM;
 	memcpy(binding.recording_id, job->row.ulid, ULID_BYTES);
 	memcpy(binding.account_handle, job->account_handle, ACCOUNT_HANDLE_BYTES);
+	/* Fresh for every attempt: nothing sealed before opens with these keys. */
 	randombytes_buf(job->keys->recording, sizeof(job->keys->recording));
 	randombytes_buf(job->keys->file, sizeof(job->keys->file));
 	randombytes_buf(job->nonce, sizeof(job->nonce));
@@ -177,9 +179,11 @@ static int job_fill(
 		return r;
 	memcpy(job->source, request->source, sizeof(job->source));
 	job->firm = request->firm;
+	/* Before the id, which carries the time of the sealing. */
 	fill_row(ingest, job, request);
 	ulid_new(job->row.sealed_us, job->row.ulid);
 	r = fill_private(job, request, quarantine);
+	/* Needs the complete row: the tag is derived from it. */
 	if (r == 0)
 		r = make_header(job);
 	if (r == 0)
@@ -232,6 +236,7 @@ static struct ingest_job *open_job(struct ingest *ingest)
 int ingest_begin(struct ingest *ingest, const struct ingest_request *request,
 		struct ingest_job **ret_job)
 {
+	/* The sealed size is computed from it, and must not overflow. */
 	if (request->plain_bytes > INT64_MAX / 2)
 		return -EFBIG;
 	if (!config_find_class(ingest->config, request->class))

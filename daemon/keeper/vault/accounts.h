@@ -22,7 +22,8 @@ int accounts_add(struct keytree *tree, int64_t now_us,
 		struct account_row *ret_row);
 void accounts_new_handle(uint8_t ret_handle[static CATALOG_HANDLE_BYTES]);
 
-/* The vault's quarantine: made with the vault, in the caller's transaction; and found again. */
+/* The vault's quarantine, an account of its own: made with the vault, in the caller's transaction;
+ * and found again at each start. */
 int accounts_create_quarantine(struct keytree *tree, int64_t now_us, int64_t *ret_id);
 int accounts_find_quarantine(struct keytree *tree, int64_t *ret_id);
 
