@@ -116,7 +116,7 @@ static void on_intake_prepare(uv_prepare_t *prepare)
 
 static void intake_log_notice(void *context, const struct notice *notice)
 {
-	const struct event_fields fields = {.spool = notice->spool};
+	const struct event_fields fields = {.spool = notice->spool, .recording = notice->recording};
 
 	event_log(notice->priority, notice->event, &fields, "%s", notice->text);
 }

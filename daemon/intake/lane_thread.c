@@ -315,8 +315,9 @@ int lane_thread_prepare(struct lane *lane, struct reason *reason)
 			.rescan_us = config->rescan_us};
 	lane->look = (struct look){.clock = lane->setup.clock,
 			.spool = &lane->spool,
-			.parked = seen_new(remembered)};
-	if (!lane->tools.reported || !lane->look.parked)
+			.parked = seen_new(remembered),
+			.settled = seen_new(remembered)};
+	if (!lane->tools.reported || !lane->look.parked || !lane->look.settled)
 		return reason_set_error(reason, -ENOMEM, "preparing a spool");
 	int r = lane_prepare_loop(lane);
 	if (r < 0)
@@ -351,4 +352,5 @@ void lane_thread_free(struct lane *lane)
 	spool_free(&lane->spool);
 	seen_free(lane->tools.reported);
 	seen_free(lane->look.parked);
+	seen_free(lane->look.settled);
 }

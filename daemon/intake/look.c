@@ -25,6 +25,8 @@
 
 #define RETRY_FIRST_US US_PER_S
 #define RETRY_MAX_US   (60 * US_PER_S)
+/* To seal a file that is sealed already once more, only to find that it cannot be removed. */
+#define RESEAL_MAX_US (3600 * US_PER_S)
 
 /* Without a lease nothing tells whether a writer has the file open, not even a close that was seen:
  * some bridges close a file and open it again. Bridges write through buffers that take some seconds
@@ -63,10 +65,10 @@ static void candidate_defer(const struct look *look, struct candidate *candidate
 
 /* Some files fail for good. They may fill half of the queue; a candidate that is dropped then is
  * found again by the next scan. */
-static void candidate_try_later(
-		const struct look *look, struct candidate *candidate, const char *why)
+static void candidate_try_within(const struct look *look, struct candidate *candidate,
+		const char *why, int64_t max_us)
 {
-	unsigned shift = candidate->failures < 6 ? candidate->failures : 6;
+	unsigned shift = candidate->failures < 16 ? candidate->failures : 16;
 	int64_t wait_us = RETRY_FIRST_US << shift;
 
 	spool_sealing_failed(look->spool, why);
@@ -74,8 +76,13 @@ static void candidate_try_later(
 	if (queue_crowded(look->spool->queue))
 		candidate_drop(look, candidate);
 	else
-		candidate_return_in(
-				look, candidate, wait_us < RETRY_MAX_US ? wait_us : RETRY_MAX_US);
+		candidate_return_in(look, candidate, wait_us < max_us ? wait_us : max_us);
+}
+
+static void candidate_try_later(
+		const struct look *look, struct candidate *candidate, const char *why)
+{
+	candidate_try_within(look, candidate, why, RETRY_MAX_US);
 }
 
 /* The file changed while it was being sealed, and that work is lost: each time it is left alone for
@@ -118,12 +125,13 @@ struct finding {
 };
 enum {
 	FINDING_UNSETTLED = SOURCE_OUTCOMES,
-	FINDING_PARKED,     /* the keeper has refused this very state of the file */
-	FINDING_UNFINISHED, /* its bridge says so */
-	FINDING_LEFT,       /* discarded by its bridge, and to be left to it */
-	FINDING_REMOVED,    /* discarded by its bridge, and removed */
-	FINDING_NO_MAP,     /* the map of accounts cannot be read */
-	FINDING_LARGE,      /* no slot is free for a file of its size */
+	FINDING_PARKED,      /* the keeper has refused this very state of the file */
+	FINDING_UNFINISHED,  /* its bridge says so */
+	FINDING_LEFT,        /* discarded by its bridge, and to be left to it */
+	FINDING_REMOVED,     /* discarded by its bridge, and removed */
+	FINDING_NO_MAP,      /* the map of accounts cannot be read */
+	FINDING_LARGE,       /* no slot is free for a file of its size */
+	FINDING_UNREMOVABLE, /* sealed, and its folder does not let it be removed yet */
 };
 
 /* When the file was finished, as far as is known: its last change by its own times, or, when
@@ -151,7 +159,7 @@ static int64_t finding_recorded_us(const struct source_identity *identity, int64
 }
 
 /* How long until the file has settled. Within one tick of the filesystem's clock, two files after
- * each other in one inode look alike (source_hash): none is taken before its tick is over. Some
+ * each other in one inode look alike (source_same()): none is taken before its tick is over. Some
  * filesystems keep whole seconds. */
 static int64_t finding_unsettled_us(const struct job_order *order,
 		const struct source_identity *identity, int64_t settle_us, int64_t now_us)
@@ -237,7 +245,18 @@ static void finding_fill_order(struct finding *finding, const struct spool *spoo
 			candidate_finished_us(candidate, identity, now_us);
 	order->recorded_us = finding_recorded_us(identity, now_us);
 	finding->source.wipe = spool->config->wipe;
-	source_hash_of(&finding->source, spool->config->name, order->hash);
+}
+
+static int finding_fill_origin(struct finding *finding, const struct spool *spool)
+{
+	struct origin origin;
+	int r = origin_find(finding->source.fd, &origin);
+
+	if (r < 0)
+		return r;
+	origin_hash(&origin, spool->config->name, finding->order.hash);
+	finding->order.firm = origin.firm;
+	return 0;
 }
 
 /* Finds the candidate and claims it if it is finished. 0 with a claimed source; a source_outcome or
@@ -259,8 +278,11 @@ static int candidate_examine(
 	if (profile_classify(spool->profile, path, &match) != PROFILE_RECORDING)
 		return SOURCE_GONE;
 	finding_fill_order(finding, spool, candidate, now_us);
-	if (seen_has(look->parked, finding->order.hash, sizeof(finding->order.hash)))
+	const struct source_identity *identity = &source->identity;
+	if (seen_has(look->parked, identity, sizeof(*identity)))
 		return FINDING_PARKED;
+	if (seen_has(look->settled, identity, sizeof(*identity)) && !source_is_removable(source))
+		return FINDING_UNREMOVABLE;
 	finding->wait_us = finding_unsettled_us(&finding->order, &source->identity,
 			spool_settle_us(spool->config, candidate->arrived), now_us);
 	if (finding->wait_us > 0)
@@ -276,6 +298,8 @@ static int candidate_examine(
 	if (source->identity.size >= JOBS_LARGE_BYTES && !look->large_room)
 		return FINDING_LARGE;
 	r = finding_claim(finding, spool, now_us);
+	if (r == 0)
+		r = finding_fill_origin(finding, spool);
 	if (r != 0)
 		return r;
 	const struct bundle_recording recording = {.path = path,
@@ -323,6 +347,8 @@ struct job *look_at(const struct look *look, struct candidate *candidate)
 		candidate_try_later(look, candidate, error_text(r));
 	} else if (r == FINDING_LARGE) {
 		candidate_defer(look, candidate);
+	} else if (r == FINDING_UNREMOVABLE) {
+		candidate_try_later(look, candidate, "its folder does not let it be removed");
 	} else if (r == FINDING_NO_MAP) {
 		candidate_try_later(look, candidate, "its AccountMap= cannot be read");
 	} else if (r == SOURCE_WRITER) {
@@ -346,8 +372,10 @@ struct job *look_at(const struct look *look, struct candidate *candidate)
  * the file changes. */
 static void candidate_park(const struct look *look, const struct job *job)
 {
-	seen_add(look->parked, job->order.hash, SOURCE_HASH_BYTES);
-	spool_refused_by_keeper(look->spool, job->source.identity.inode, job->reason.text);
+	const struct source_identity *identity = &job->source.identity;
+
+	seen_add(look->parked, identity, sizeof(*identity));
+	spool_refused_by_keeper(look->spool, identity->inode, job->reason.text);
 }
 
 static void candidate_changed(const struct look *look, const struct job *job)
@@ -359,6 +387,20 @@ static void candidate_changed(const struct look *look, const struct job *job)
 		spool_keeps_changing(look->spool, &job->source);
 }
 
+/* A file whose content the keeper has, and that cannot be removed, would be sealed once more with
+ * each attempt. */
+static void candidate_failed(const struct look *look, const struct job *job)
+{
+	const struct source_identity *identity = &job->source.identity;
+
+	if (job->general)
+		brake_failed(&look->spool->brake, monotonic_us());
+	if (job->settled)
+		seen_add(look->settled, identity, sizeof(*identity));
+	candidate_try_within(look, job->order.candidate, job->reason.text,
+			job->settled ? RESEAL_MAX_US : RETRY_MAX_US);
+}
+
 void look_after(const struct look *look, const struct job *job, bool stopping)
 {
 	struct candidate *candidate = job->order.candidate;
@@ -367,9 +409,7 @@ void look_after(const struct look *look, const struct job *job, bool stopping)
 
 	candidate->writers = 0;
 	if (job->end == JOB_FAILED && !stopping) {
-		if (job->general)
-			brake_failed(&spool->brake, monotonic_us());
-		candidate_try_later(look, candidate, job->reason.text);
+		candidate_failed(look, job);
 		return;
 	}
 	if (job->end == JOB_DEFERRED) {
@@ -381,6 +421,9 @@ void look_after(const struct look *look, const struct job *job, bool stopping)
 		candidate->rest_until_us = 0;
 		brake_succeeded(&spool->brake);
 		spool_sealing_works(spool);
+		if (job->already[0])
+			spool_report_already(spool, job->source.identity.inode,
+					job->source.identity.size, job->already);
 	}
 	if (job->end == JOB_REFUSED)
 		candidate_park(look, job);

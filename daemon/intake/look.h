@@ -14,8 +14,10 @@
 struct look {
 	const struct clock *clock;
 	struct spool *spool;
-	struct seen *parked; /* states of files that the keeper does not want */
-	bool large_room;     /* a large file may be started now */
+	/* States of files that the keeper does not want; and of files that could not be removed
+	 * when the keeper had them. */
+	struct seen *parked, *settled;
+	bool large_room; /* a large file may be started now */
 };
 
 /* Looks at a taken candidate: returns a new job with it, or returns it to the queue for later, or

@@ -339,6 +339,8 @@ int main(int argc, char **argv)
 	if (r != 0)
 		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 	event_init("recseal-keeper");
+	/* It may come of a lease (object_own.h), and would end the process. */
+	signal(SIGIO, SIG_IGN);
 	r = secret_process_init();
 	if (r < 0) {
 		event_log(LOG_CRIT, EVENT_PLAIN, NULL, "cannot protect secrets in this process: %s",

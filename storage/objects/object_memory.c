@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/durable.h"
 #include "storage/objects/object_name.h"
+#include "storage/objects/object_own.h"
 #include "storage/objects/object_table.h"
 
 #define FREE_BYTES (UINT64_C(1) << 40)
@@ -57,14 +58,60 @@ static int memory_create(struct object_store *store, const uint8_t ulid[static U
 		return -ENOMEM;
 	draft->store = store;
 	memcpy(draft->ulid, ulid, ULID_BYTES);
-	draft->fd = memfd_create("object", MFD_CLOEXEC);
+	draft->given_fd = memfd_create("object", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	draft->fd = draft->given_fd < 0 ? -errno : object_own_reader(draft->given_fd);
 	if (draft->fd < 0) {
-		int r = -errno;
+		int r = draft->fd;
+		close_p(&draft->given_fd);
 		free(draft);
 		return r;
 	}
 	*ret_draft = draft;
 	return 0;
+}
+
+/* Seals (fcntl(2), F_ADD_SEALS) cannot be taken off again, and are refused while the file is mapped
+ * for writing. */
+static int memory_seal(int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	_cleanup_close_ int writable = open(path, O_RDWR | O_CLOEXEC);
+	int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	return writable < 0 || fcntl(writable, F_ADD_SEALS, seals) < 0 ? -errno : 0;
+}
+
+static bool memory_is_sealed(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & F_SEAL_WRITE) && (seals & F_SEAL_SHRINK) &&
+	       (seals & F_SEAL_GROW);
+}
+
+/* Somebody has it mapped, or has sealed it against our seals. */
+static int memory_own_copy(struct object_draft *draft)
+{
+	_cleanup_close_ int copy = memfd_create("object", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	uint64_t at = 0;
+	int r = copy < 0 ? -errno : 1;
+
+	while (r > 0)
+		r = object_own_copy(draft->fd, copy, &at);
+	int reader = r < 0 ? r : object_own_reader(copy);
+	if (reader < 0)
+		return reader;
+	close(draft->fd);
+	draft->fd = reader;
+	return memory_seal(reader);
+}
+
+static int memory_own(struct object_draft *draft)
+{
+	if (memory_is_sealed(draft->fd) || memory_seal(draft->fd) == 0)
+		return 0;
+	return memory_own_copy(draft);
 }
 
 static int memory_read_back(struct object_draft *draft, uint64_t offset, void *buffer, size_t len,
@@ -110,6 +157,7 @@ static void memory_draft_free(struct object_draft *draft)
 	if (object)
 		object->drafted = false;
 	pthread_mutex_unlock(&memory->lock);
+	close_p(&draft->given_fd);
 	close(draft->fd);
 	free(draft);
 }
@@ -245,6 +293,7 @@ static void memory_close(struct object_store *store)
 
 static const struct object_store_ops memory_ops = {
 		.create = memory_create,
+		.own = memory_own,
 		.read_back = memory_read_back,
 		.publish = memory_publish,
 		.draft_free = memory_draft_free,

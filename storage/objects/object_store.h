@@ -5,6 +5,7 @@
  *
  *     object_store_create()          a draft: nobody finds it, a crash leaves nothing to be found
  *     (the intake writes it)         through object_store_draft_fd()
+ *     object_store_own()             from here on nobody writes to it
  *     object_store_read_back()       what the medium holds of the draft
  *     object_store_publish()         the object has its name: open() finds it
  *     object_store_sync_published()  the name survives a power loss
@@ -48,12 +49,21 @@ int object_store_create(struct object_store *store, const uint8_t ulid[static UL
 		struct object_draft **ret_draft);
 
 /* The descriptor to write the draft through, of a regular file, readable and writable, which other
- * processes may be given. It stays the draft's.
- *
- * A process that keeps its copy of the descriptor can still write to the object after it was
- * published. The keeper finds that out only when the object is read: its chunks do not open any
- * more. It cannot forge a recording in this way without the payload key of that recording. */
+ * processes may be given. It stays the draft's. After object_store_draft_given() and
+ * object_store_own() it is one that only reads. */
 int object_store_draft_fd(const struct object_draft *draft);
+
+/* The writer has its copy of the descriptor: the store closes its own. */
+void object_store_draft_given(struct object_draft *draft);
+
+/* Takes the draft away from everybody who writes to it: once this has returned 0, its content is
+ * what it is, and only then is it worth checking. A writer that does its part has closed its copy
+ * of the descriptor by now. If one is left, or if nobody can say (a filesystem without leases), the
+ * content is copied into a draft that was never given away: 1 while that goes on, then call again.
+ * A copy is durable when this returns 0. -errno.
+ *
+ * Not kept out: root, and whoever runs as the user that owns the objects. */
+int object_store_own(struct object_draft *draft);
 
 /* Reads the draft at offset as the medium holds it, past every cache of this machine as far as the
  * store can; what was written must have been synced. buffer and offset are multiples of

@@ -38,7 +38,19 @@ int object_store_create(struct object_store *store, const uint8_t ulid[static UL
 
 int object_store_draft_fd(const struct object_draft *draft)
 {
-	return draft->fd;
+	return draft->given_fd >= 0 ? draft->given_fd : draft->fd;
+}
+
+void object_store_draft_given(struct object_draft *draft)
+{
+	close_p(&draft->given_fd);
+	draft->given_fd = -1;
+}
+
+int object_store_own(struct object_draft *draft)
+{
+	object_store_draft_given(draft);
+	return draft->store->ops->own(draft);
 }
 
 int object_store_read_back(struct object_draft *draft, uint64_t offset, void *buffer, size_t len,

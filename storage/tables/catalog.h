@@ -82,10 +82,12 @@ struct recording_row {
 };
 
 /* Stores a new recording (id set), counts it, and remembers its source (CATALOG_LOOKUP_BYTES) for
- * good: the very same file is not sealed twice, and a plaintext that a crash left behind does not
- * bring back what was shredded since. -EEXIST. */
+ * good. A source says where to look for what a file was sealed as, and is no evidence: nothing is
+ * removed or destroyed on its word. -EEXIST. */
 int catalog_recording_add(struct db *db, struct recording_row *row,
 		const uint8_t source[static CATALOG_LOOKUP_BYTES]);
+/* Forgets which recording a source was sealed as; the next one may have it. */
+int catalog_source_release(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES]);
 /* Makes one recording a tombstone of this state, and queues its object for removal
  * (erasure_table.h). The tally is the caller's. */
 int catalog_recording_bury(struct db *db, int64_t id, enum recording_state state, int64_t now_us,

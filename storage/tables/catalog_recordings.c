@@ -48,6 +48,12 @@ int catalog_recording_add(struct db *db, struct recording_row *row,
 	return r;
 }
 
+int catalog_source_release(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES])
+{
+	return db_run(db, "DELETE FROM source WHERE hash = ?", "b", source,
+			(size_t)CATALOG_LOOKUP_BYTES);
+}
+
 int catalog_recording_set_private(struct db *db, int64_t id, const void *sealed, size_t bytes)
 {
 	return db_run(db, "UPDATE recording SET private = ? WHERE id = ?", "bi", sealed, bytes, id);

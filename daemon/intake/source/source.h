@@ -98,19 +98,11 @@ bool source_unchanged(int fd, const struct source_identity *identity);
  *
  * The only function that removes a file from a spool. job.h lists its three callers.
  *
- * Not synced: should a power loss bring the name back, the keeper knows the file by its hash, since
- * seal_run() has synced the state that was hashed. */
+ * Not synced: should a power loss bring the name back, the keeper knows the file by its content,
+ * since seal_run() has synced what was sealed. */
 int source_unlink(struct source *source);
 
+/* Whether source_unlink() is worth trying: nothing is known that would forbid it. */
+bool source_is_removable(const struct source *source);
+
 void source_close(struct source *source);
-
-/* BLAKE2b-256 of the spool's name and the file's state: how the keeper knows a file again. The
- * device is left out, since its number may change with a reboot; the path, since the hash outlives
- * a shred, and must not let anybody confirm a guessed name. */
-#define SOURCE_HASH_BYTES 32
-void source_hash(const struct source_identity *identity, const char *spool,
-		uint8_t ret_hash[static SOURCE_HASH_BYTES]);
-
-/* The same of a source, by the ctime that it was sealed with if a crash has left it aside. */
-void source_hash_of(const struct source *source, const char *spool,
-		uint8_t ret_hash[static SOURCE_HASH_BYTES]);

@@ -75,6 +75,26 @@ void spool_notify(
 						  .text = text});
 }
 
+void spool_report_already(
+		const struct spool *spool, uint64_t inode, uint64_t bytes, const char *recording)
+{
+	const struct notice_sink *sink = &spool->tools->notices;
+	char text[NOTICE_BYTES];
+
+	if (!sink->post)
+		return;
+	snprintf(text, sizeof(text),
+			"spool %s: inode %" PRIu64 ", %" PRIu64
+			" bytes, was sealed before as recording %s: all bytes were compared with "
+			"it, and the file is removed",
+			spool->config->name, inode, bytes, recording);
+	sink->post(sink->context, &(struct notice){.priority = LOG_NOTICE,
+						  .event = EVENT_ALREADY,
+						  .spool = spool->config->name,
+						  .recording = recording,
+						  .text = text});
+}
+
 bool spool_report_refusal(struct spool *spool, uint64_t inode, unsigned kind, const char *what)
 {
 	const struct refusal refusal = {.spool = spool->index, .inode = inode, .kind = kind};

@@ -140,6 +140,10 @@ void spool_event(struct spool *spool, enum watch_event event, const char *path);
 void spool_notify(const struct spool *spool, int priority, enum event event, const char *format,
 		...) __attribute__((format(printf, 4, 5)));
 
+/* Reports that a file was removed because this recording holds the same bytes. */
+void spool_report_already(
+		const struct spool *spool, uint64_t inode, uint64_t bytes, const char *recording);
+
 /* Reports a file once, and at most REFUSALS_PER_HOUR files an hour, by its inode, never by its
  * name. `what` says what the file is, or what happened to it ("is a symbolic link"). True when it
  * was news. */

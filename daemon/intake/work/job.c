@@ -201,16 +201,18 @@ static int job_receive_failed(struct job *job, const json_t *message)
 }
 
 /* `committed` or `already`: the recording is safe, and its plaintext may go. */
-static int job_receive_settled(struct job *job, const json_t *message, enum job_state expected)
+static int job_receive_settled(struct job *job, const json_t *message, bool already)
 {
 	const char *recording = json_string_value(json_object_get(message, "recording"));
 	uint8_t id[ULID_BYTES];
 
-	if (job->state != expected || !recording || ulid_parse(recording, id) < 0)
+	if (job->state != JOB_COMMITTING || !recording || ulid_parse(recording, id) < 0)
 		return -RE_PROTOCOL;
 	/* `already` may be about an earlier state of the sidecars: the keeper says so. */
-	job->sidecars_sealed = expected == JOB_COMMITTING ||
-			       json_is_true(json_object_get(message, "sidecars"));
+	job->sidecars_sealed = !already || json_is_true(json_object_get(message, "sidecars"));
+	job->settled = true;
+	if (already)
+		ulid_format(id, job->already);
 	job->state = JOB_REMOVING;
 	job->busy = true;
 	job->tools->remove(job->tools->owner, job);
@@ -224,9 +226,9 @@ int job_receive(struct job *job, const char *op, const json_t *message, struct s
 	if (strcmp(op, "failed") == 0)
 		return job_receive_failed(job, message);
 	if (strcmp(op, "committed") == 0)
-		return job_receive_settled(job, message, JOB_COMMITTING);
+		return job_receive_settled(job, message, false);
 	if (strcmp(op, "already") == 0)
-		return job_receive_settled(job, message, JOB_BEGINNING);
+		return job_receive_settled(job, message, true);
 	return -RE_PROTOCOL;
 }
 

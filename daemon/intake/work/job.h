@@ -8,7 +8,7 @@
  *     PROBED      the same                                   the same
  *     BEGINNING   plaintext, perhaps an unnamed object       the same; the object has no name
  *     SEALING     plaintext, part of an unnamed object       the same
- *     COMMITTING  plaintext, perhaps a committed object      the same; `already`, then unlinked
+ *     COMMITTING  plaintext, perhaps a committed object      sealed again, `already`, unlinked
  *     REMOVING    plaintext or plaintext aside (aside.h), committed object    the same
  *     ended       committed object
  *
@@ -19,17 +19,18 @@
  *     BEGINNING to SEALING    job_receive() of `begun`: a thread of sealers.h seals
  *     SEALING to COMMITTING   the end of that thread
  *     COMMITTING to REMOVING  job_receive() of `committed`
- *     BEGINNING to REMOVING   job_receive() of `already`: sealed before, and never unlinked
+ *     COMMITTING to REMOVING  job_receive() of `already`: sealed before, and never unlinked
  *     REMOVING to ended       job_removed(), when the spool's thread has called job_remove()
  *     any to ended            job_finish(), job_abort()
  *
  * Invariants:
  *
  *   1. The plaintext of a recording that was to be sealed is unlinked by one function,
- *      job_remove(), and only after the keeper has said `committed` or `already` of this very file,
- *      by its hash. source_unlink() has two other callers: sidecar_remove(), called from
- *      job_remove() once the recording is gone, and look.c for a recording that its bridge has
- *      discarded and that the operator wants removed unsealed (Discarded=delete).
+ *      job_remove(), and only after this job has sealed it, and the keeper has said of the object
+ *      that it is catalogued (`committed`) or that it holds what is catalogued (`already`).
+ *      source_unlink() has two other callers: sidecar_remove(), called from job_remove() once the
+ *      recording is gone, and look.c for a recording that its bridge has discarded and that the
+ *      operator wants removed unsealed (Discarded=delete).
  *   2. While `busy` is set, the probe or another thread holds a pointer to the job: it may end
  *      (`over`), but its memory and descriptors stay until `busy` is cleared.
  *   3. tools->ended() is called exactly once for each job, by whichever comes last of the two.
@@ -47,6 +48,7 @@
 #include "base/clock.h"
 #include "base/reason.h"
 #include "base/socket.h"
+#include "base/ulid.h"
 #include "daemon/common/wire/probe_wire.h"
 #include "daemon/intake/peers/keeper_link.h"
 #include "daemon/intake/source/source.h"
@@ -102,8 +104,10 @@ struct job {
 	int sealed;               /* seal_run()'s result */
 	int removed;              /* source_unlink()'s result */
 	bool sidecars_sealed;     /* the keeper has these very sidecars */
-	bool busy;                /* the probe or a thread still holds this job */
-	bool over;                /* ended, perhaps still busy */
+	bool settled;             /* the keeper has its content: only the removal is left */
+	char already[ULID_TEXT_CHARS + 1]; /* the recording that has it, by `already`; or "" */
+	bool busy;                         /* the probe or a thread still holds this job */
+	bool over;                         /* ended, perhaps still busy */
 	enum job_end end;
 	int64_t probed_since_us; /* monotonic */
 
@@ -126,7 +130,7 @@ struct job *job_free(struct job *job);
 bool job_is_before_keeper(const struct job *job);
 
 /* REMOVING: the end of the plaintext. In the spool's thread. Only called when the keeper has said
- * that this very file, by its hash, is durable and verified. */
+ * that what this job has sealed is durable and verified. */
 void job_remove(struct job *job);
 
 /* After job_remove(), on the loop: the job has ended, and may be gone on return. */

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "daemon/keeper/root/root.h"
+#include "daemon/keeper/vault/key_loans.h"
 #include "daemon/keeper/vault/predecessors.h"
 #include "storage/tables/erasure_table.h"
 
@@ -23,6 +24,7 @@
 struct eraser {
 	struct root *root;
 	struct predecessors *predecessors;
+	struct key_loans *loans;
 };
 
 struct erasure_result {

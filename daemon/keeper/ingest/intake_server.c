@@ -21,7 +21,6 @@
 #define JOBS_MAX     256
 #define MESSAGES_MAX 512 /* handled before the loop gets its turn */
 #define JOB_MAX      UINT32_MAX
-#define EXPOSURE_MAX (INT64_MAX / 2)
 #define SPOILED      "the sealed object is not on the disk as it was sealed"
 
 /* A job that the intake has begun; job is NULL while the commit queue has it. */
@@ -99,7 +98,7 @@ static int reply_failed(struct session *session, int64_t job, const char *why, b
 	return reply(session, intake_replies_failed(job, why, retry), NULL);
 }
 
-static int reply_begun(struct session *session, int64_t number, const struct ingest_job *job)
+static int reply_begun(struct session *session, int64_t number, struct ingest_job *job)
 {
 	struct ingest_start start;
 
@@ -108,7 +107,9 @@ static int reply_begun(struct session *session, int64_t number, const struct ing
 	if (key_fd < 0)
 		return key_fd;
 	struct socket_fds fds = {.fd = {start.object_fd, key_fd}, .count = 2};
-	return reply(session, intake_replies_begun(number, &start), &fds);
+	int r = reply(session, intake_replies_begun(number, &start), &fds);
+	ingest_given(job);
+	return r;
 }
 
 static struct open_job *session_job(struct session *session, int64_t number)
@@ -150,7 +151,6 @@ static uint64_t promised_bytes(const struct session *session)
 static int on_begin(struct session *session, const json_t *message, int64_t number)
 {
 	struct ingest *ingest = session->server->ingest;
-	uint8_t existing[ULID_BYTES];
 	struct intake_request request;
 	struct ingest_job *job;
 
@@ -167,11 +167,8 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 	}
 	/* Space that open jobs will still use is not free. */
 	request.ingest.promised_bytes = promised_bytes(session);
-	r = ingest->root->stuck ? -RE_BUSY : ingest_begin(ingest, &request.ingest, &job, existing);
+	r = ingest->root->stuck ? -RE_BUSY : ingest_begin(ingest, &request.ingest, &job);
 	intake_request_clear(&request);
-	if (r > 0)
-		return reply(session, intake_replies_already(number, existing, r == INGEST_EXISTS),
-				NULL);
 	if (r < 0) {
 		notices_keep_problem(ingest->root->notices, "a recording cannot be sealed: %s",
 				error_text(r));
@@ -224,7 +221,7 @@ static int on_abort(struct session *session, const json_t *message, int64_t numb
 static int on_unlinked(struct session *session, const json_t *message, int64_t number)
 {
 	int64_t exposure_us;
-	int r = intake_request_number(message, "exposure_us", EXPOSURE_MAX, &exposure_us);
+	int r = intake_request_number(message, "exposure_us", INTAKE_TIME_MAX_US, &exposure_us);
 
 	if (r == 0)
 		exposure_add(&session->server->exposure, exposure_us);
@@ -373,8 +370,11 @@ static void on_committed(
 	drop_job(session, session_job(session, number));
 	session->n_committing--;
 	const char *why = result == -RE_PAYLOAD ? SPOILED : error_text(result);
-	int r = result < 0 ? reply_failed(session, number, why, true)
-			   : reply(session, intake_replies_committed(number, ulid), NULL);
+	json_t *message =
+			result < 0   ? intake_replies_failed(number, why, true)
+			: result > 0 ? intake_replies_already(number, ulid, result == INGEST_EXISTS)
+				     : intake_replies_committed(number, ulid);
+	int r = reply(session, message, NULL);
 	if (r < 0)
 		session_fail(session, r);
 	else if (session->ending && session->n_committing == 0)

@@ -97,10 +97,11 @@ static void open_connect_parts(struct vault *vault)
 			.dir_fd = vault->dir_fd,
 			.store = vault->store,
 	};
-	vault->eraser = (struct eraser){&vault->root, vault->predecessors};
+	vault->eraser = (struct eraser){&vault->root, vault->predecessors, &vault->loans};
 	vault->ingest = (struct ingest){.root = &vault->root,
 			.clock = &vault->clock,
 			.predecessors = vault->predecessors,
+			.loans = &vault->loans,
 			.config = config};
 }
 

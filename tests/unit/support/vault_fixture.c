@@ -130,6 +130,7 @@ struct ingest_request vault_fixture_request(
 			.class = "default",
 			.path = (const uint8_t *)path,
 			.path_len = strlen(path),
+			.firm = true,
 			.recorded_us = fixture->now_us,
 			.plain_bytes = bytes,
 			.probe = {.condition = PROBE_OK,
@@ -146,11 +147,10 @@ struct ingest_request vault_fixture_request(
 struct ingest_job *vault_fixture_begin(
 		struct vault_fixture *fixture, const struct ingest_request *request)
 {
-	uint8_t existing[ULID_BYTES];
 	struct ingest_job *job;
 	struct ingest_start start;
 
-	assert_int_equal(ingest_begin(&fixture->vault->ingest, request, &job, existing), 0);
+	assert_int_equal(ingest_begin(&fixture->vault->ingest, request, &job), 0);
 	ingest_start(job, &start);
 	vault_fixture_write(&start, request->plain_bytes);
 	return job;
@@ -159,6 +159,7 @@ struct ingest_job *vault_fixture_begin(
 void vault_fixture_commit(struct vault *vault, struct ingest_job **jobs, size_t n, int *results)
 {
 	for (size_t i = 0; i < n; i++) {
+		ingest_find_earlier(&vault->ingest, jobs[i]);
 		do
 			results[i] = ingest_verify(jobs[i], vault->config->verify_ends);
 		while (results[i] > 0);

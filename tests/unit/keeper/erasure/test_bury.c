@@ -88,13 +88,16 @@ static int open_large(void **state)
 
 	vault_fixture_open(&large->vault);
 	vault_fixture_seal(&large->vault, "bob", "bob/call", 10, 1, &large->bob);
-	assert_int_equal(accounts_create(large->vault.vault->root.tree,
-					 clock_now_us(&large->vault.vault->clock.clock), "alice", 5,
-					 &row),
+	uint8_t handle[CATALOG_HANDLE_BYTES];
+
+	accounts_new_handle(handle);
+	assert_int_equal(db_begin(large->vault.vault->db), 0);
+	assert_int_equal(accounts_add(large->vault.vault->root.tree,
+					 clock_now_us(&large->vault.vault->clock.clock), handle,
+					 "alice", 5, &row),
 			0);
 	large->alice = row.id;
 	catalog_account_clear(&row);
-	assert_int_equal(db_begin(large->vault.vault->db), 0);
 	for (int i = 0; i < MANY; i++)
 		add_recording(large);
 	assert_int_equal(db_commit(large->vault.vault->db), 0);

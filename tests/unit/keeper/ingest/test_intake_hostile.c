@@ -82,8 +82,9 @@ static const struct {
 		{NULL, "account", NOTHING | EMPTY | WORD | NUL_INSIDE},
 		{NULL, "path", WORD},
 		{NULL, "source", 0},
-		{NULL, "recorded_us", ZERO | HUGE_NUMBER},
-		{NULL, "finished_us", ZERO | HUGE_NUMBER},
+		{NULL, "firm", TRUTH},
+		{NULL, "recorded_us", ZERO},
+		{NULL, "finished_us", ZERO},
 		{NULL, "plain_bytes", ZERO | HUGE_NUMBER},
 		{NULL, "probe", 0},
 		{NULL, "sidecars", LIST},
@@ -93,7 +94,7 @@ static const struct {
 		{"probe", "damage", MISSING | NOTHING | EMPTY | WORD | NUL_INSIDE},
 		{"probe", "channels", MISSING | NOTHING | ZERO},
 		{"probe", "sample_rate", MISSING | NOTHING | ZERO},
-		{"probe", "frames", MISSING | NOTHING | ZERO | HUGE_NUMBER},
+		{"probe", "frames", MISSING | NOTHING | ZERO},
 		{"probe", "recoverable_bytes", MISSING | NOTHING | ZERO | HUGE_NUMBER},
 };
 
