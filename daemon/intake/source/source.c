@@ -15,7 +15,6 @@
 #include "base/durable.h"
 #include "daemon/intake/source/aside.h"
 #include "daemon/intake/source/beneath.h"
-#include "daemon/intake/source/wipe.h"
 
 const char *source_refusal(enum source_outcome outcome)
 {
@@ -252,7 +251,7 @@ static bool source_unchanged_except_ctime(const struct source *source)
  * cannot be overwritten goes all the same: left in place it would be all of the plaintext. */
 static int source_remove(struct source *source, const char *name)
 {
-	source->wiped = wipe_source(source, name);
+	source->wiped = source_wipe(source, name);
 	return source->wiped == SOURCE_CHANGED ? SOURCE_CHANGED
 					       : durable_unlink(source->parent_fd, name);
 }
