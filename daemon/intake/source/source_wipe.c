@@ -179,7 +179,7 @@ const char *source_wipe_refusal(int outcome)
 	case WIPE_IN_USE:
 		return "somebody else has it open";
 	case WIPE_DENIED:
-		return "recseald may not write to it";
+		return "recseald may not write to it, or not lease it";
 	default:
 		return "writing to it failed";
 	}
