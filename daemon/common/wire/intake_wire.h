@@ -34,8 +34,8 @@
  *    "stale":N?,"stale_since_us":N?,"last_error":S?,"free_percent":N?,"low_space":bool?,
  *    "looked_ago_us":N?,"hung_threads":N?,"facts":{...}}]}
  *        Every few seconds, whatever the spools do. looked_ago_us: how old the facts about this
- *        spool is; it grows while its filesystem does not answer. hung_threads: so many threads wait
- *        for its filesystem in the middle of a recording.
+ *        spool is; it grows while its filesystem does not answer. hung_threads: how many
+ *        threads wait for its filesystem in the middle of a recording.
  *
  * keeper -> intake
  *   {"op":"hello","version":3}

@@ -20,8 +20,8 @@ struct probe_client;
 int probe_client_start(uv_loop_t *loop, const char *program, int64_t timeout_us,
 		struct probe_client **ret_client);
 
-/* Starts the program now, not with the first file: a start waits for the end of exec(2), which closes
- * all other open files, and closing those of a spool may hang. Best before there are any. */
+/* Starts the program now, not with the first file: a start waits for exec(2), which closes all
+ * other open files, and closing those of a spool may hang. Best before there are any. */
 void probe_client_prepare(struct probe_client *client);
 
 /* Asks what is in the file. fd (open for reading; O_PATH will not do) is borrowed until done is

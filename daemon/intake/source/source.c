@@ -13,7 +13,6 @@
 #include "base/durable.h"
 #include "daemon/intake/source/aside.h"
 #include "daemon/intake/source/beneath.h"
-#include "daemon/intake/source/wipe.h"
 
 const char *source_refusal(enum source_outcome outcome)
 {
@@ -265,7 +264,7 @@ static int source_remove(struct source *source, const char *name)
 {
 	if (source->wipe && !source_is_removable(source))
 		return -EACCES;
-	source->wiped = wipe_source(source, name);
+	source->wiped = source_wipe(source, name);
 	return source->wiped == SOURCE_CHANGED ? SOURCE_CHANGED
 					       : durable_unlink(source->parent_fd, name);
 }

@@ -24,8 +24,8 @@ struct source {
 	struct source_identity identity;
 	bool leased;
 	bool yielded; /* the lease was given up to a writer: the file may change any moment */
-	bool wipe;    /* overwrite it before it is removed (wipe.h) */
-	int wiped;    /* a wipe_outcome, once that was tried */
+	bool wipe;    /* overwrite it before it is removed */
+	int wiped;    /* a source_wipe_outcome, once that was tried */
 };
 
 #define SOURCE_NONE                                                                                \
@@ -104,5 +104,36 @@ int source_unlink(struct source *source);
 
 /* Whether source_unlink() is worth trying: nothing is known that would forbid it. */
 bool source_is_removable(const struct source *source);
+
+/* ---- Overwriting (source_wipe.c) ----
+ *
+ * With Wipe=yes a recording is overwritten before its name is removed, so that its audio is not
+ * left in free blocks of the spool's disk, or in free pages of memory. That works only where the
+ * filesystem writes in place. A copy-on-write filesystem (btrfs, f2fs, zfs, a reflinked file of
+ * xfs) writes elsewhere, and a network or FUSE filesystem wherever it likes: there nothing is
+ * written, and the outcome says so. It does not reach what the disk keeps by itself: flash keeps
+ * old blocks, and a journal or a snapshot keeps what went through it. */
+
+/* Whether a file in this filesystem is overwritten where it lies, as far as its kind tells. */
+bool source_wipe_helps(int fd);
+
+/* Overwrites the file with random bytes, and syncs it. For source_unlink(), when all of its checks
+ * have passed and the file has its private name: nothing may stop the removal except a writer.
+ *
+ * WIPE_DONE, or why not: in each of these cases nothing was written, except with WIPE_FAILED.
+ * SOURCE_CHANGED when somebody wants to write to the file, or has changed it. The lease and the
+ * descriptor of the source may be others afterwards. Blocks. */
+enum source_wipe_outcome {
+	WIPE_NOT_ASKED, /* source->wipe is not set */
+	WIPE_DONE = SOURCE_OUTCOMES,
+	WIPE_ELSEWHERE, /* it would be written elsewhere */
+	WIPE_IN_USE,    /* somebody else has it open for reading */
+	WIPE_DENIED,    /* it may not be opened for writing, or not leased */
+	WIPE_FAILED,    /* writing or syncing failed */
+};
+int source_wipe(struct source *source, const char *name);
+
+/* In words, for the journal: "recseald may not write to it". */
+const char *source_wipe_refusal(int outcome);
 
 void source_close(struct source *source);

@@ -22,7 +22,6 @@
 #include "base/cleanup.h"
 #include "daemon/common/config/config_spool.h"
 #include "daemon/intake/source/source.h"
-#include "daemon/intake/source/wipe.h"
 
 #define MODE_BITS        07777
 #define DEVICE_DEPTH_MAX 8
@@ -149,8 +148,8 @@ static const char *facts_at_rest(int fd, const struct stat *st)
 static const char *facts_wipe(const struct spool *spool, int fd)
 {
 	if (!spool->config->wipe)
-		return wipe_helps(fd) ? "no" : "would not help";
-	return !wipe_helps(fd) ? "does not help" : spool->wiping.reported ? "fails" : "yes";
+		return source_wipe_helps(fd) ? "no" : "would not help";
+	return !source_wipe_helps(fd) ? "does not help" : spool->wiping.reported ? "fails" : "yes";
 }
 
 static int facts_set_root(json_t *facts, const struct spool *spool)

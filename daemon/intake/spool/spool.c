@@ -14,7 +14,6 @@
 #include "base/error.h"
 #include "base/monotonic.h"
 #include "daemon/common/config/config_spool.h"
-#include "daemon/intake/source/wipe.h"
 
 #define NOTICE_BYTES (PATH_MAX + 512) /* a notice may name the spool's path */
 
@@ -217,7 +216,7 @@ void spool_report_wipe(struct spool *spool, const struct source *source)
 				"spool %s: %u recording%s removed without being overwritten "
 				"(Wipe=yes): %s",
 				spool->config->name, failures, failures > 1 ? "s were" : " was",
-				wipe_refusal(source->wiped));
+				source_wipe_refusal(source->wiped));
 }
 
 void spool_sealing_failed(struct spool *spool, const char *why)

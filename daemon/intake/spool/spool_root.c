@@ -3,7 +3,7 @@
  *
  *     not there --spool_check: it can be opened--> there, and a scan is wanted
  *     there --spool_check: another directory has its name--> the other one is there
- *     there --spool_check: the path leads elsewhere--> the directory there, if root_trusts() the way
+ *     there --spool_check: the path leads elsewhere--> the one there, if root_trusts() the way
  *     there --spool_check, or a scan that cannot begin: spool_lose_root--> not there
  *
  * Invariant: while the root is not there, nothing of it is watched, scanned or sealed. */
@@ -53,8 +53,9 @@ void spool_lose_root(struct spool *spool, int r)
 				spool->config->name, spool->config->path, why);
 }
 
-/* The links on the way of a path were put there by root or by us. A link that somebody else has put
- * there, who may write to a folder above the spool, would have us seal, and remove, files of others. */
+/* Whether the links on the way of a path were put there by root or by us. A link that somebody else
+ * has put there, who may write to a folder above the spool, would have us seal, and remove, files
+ * of others. */
 static bool root_trusts(const char *configured)
 {
 	char path[PATH_MAX], target[PATH_MAX], next[2 * PATH_MAX];
@@ -94,8 +95,8 @@ static bool root_trusts(const char *configured)
 }
 
 /* Where the configured path leads now, in spool->real_path. That is asked again each time. A path
- * that led through a link from the beginning may be pointed elsewhere; a link that takes the place of
- * a folder is refused, until a restart says that the operator wants it. */
+ * that led through a link from the beginning may be pointed elsewhere; a link that takes the place
+ * of a folder is refused, until a restart says that the operator wants it. */
 static int root_resolve(struct spool *spool)
 {
 	_cleanup_free_ char *real = realpath(spool->config->path, NULL);

@@ -6,7 +6,6 @@
 #include <sys/mount.h>
 
 #include "daemon/intake/source/source.h"
-#include "daemon/intake/source/wipe.h"
 #include "tests/unit/support/spool_fixture.h"
 
 enum { BYTES = 300 * 1000 + 7 };
@@ -22,7 +21,7 @@ static int setup(void **state)
 	spool_fixture_make(&folder);
 	randombytes_buf(mark, sizeof(mark));
 	mounted = false;
-	if (wipe_helps(folder.fd))
+	if (source_wipe_helps(folder.fd))
 		return 0;
 	mounted = mount("tmpfs", folder.path, "tmpfs", 0, "size=8m") == 0;
 	close(folder.fd);
@@ -67,7 +66,7 @@ static void it_is_overwritten_to_its_last_byte(void **state)
 {
 	_cleanup_(source_close) struct source source = SOURCE_NONE;
 
-	if (!wipe_helps(folder.fd))
+	if (!source_wipe_helps(folder.fd))
 		skip();
 	claim(&source, true);
 	assert_int_equal(source_unlink(&source), 0);
@@ -118,7 +117,7 @@ static void a_reader_does_not_stop_the_removal(void **state)
 {
 	_cleanup_(source_close) struct source source = SOURCE_NONE;
 
-	if (!leases_work(&folder) || !wipe_helps(folder.fd))
+	if (!leases_work(&folder) || !source_wipe_helps(folder.fd))
 		skip();
 	claim(&source, true);
 	_cleanup_close_ int reader = openat(folder.fd, "call.wav", O_RDONLY | O_CLOEXEC);
@@ -132,7 +131,7 @@ static void what_may_not_be_written_to_is_removed(void **state)
 {
 	_cleanup_(source_close) struct source source = SOURCE_NONE;
 
-	if (geteuid() != 0 || !wipe_helps(folder.fd))
+	if (geteuid() != 0 || !source_wipe_helps(folder.fd))
 		skip();
 	claim(&source, true);
 	assert_int_equal(fchmodat(folder.fd, ".", 0777, 0), 0);

@@ -1,4 +1,13 @@
-#include "daemon/intake/source/wipe.h"
+/* Overwriting a recording in place, when everything else has been done and only its name is left to
+ * be removed.
+ *
+ *     leased for reading --wipe_claim--> open for writing, with a lease that shows that nobody else
+ *                                        has it open --> overwritten, synced
+ *     a reader has it open  --> the read lease again, nothing written
+ *     a writer has it open  --> nothing written, the writer gets the file back
+ *
+ * Invariant: nothing is written unless the file is still in the very state that was sealed. */
+#include "daemon/intake/source/source.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +39,7 @@ static unsigned long wipe_filesystem(int fd)
 	return fstatfs(fd, &sf) < 0 ? 0 : (unsigned long)sf.f_type;
 }
 
-bool wipe_helps(int fd)
+bool source_wipe_helps(int fd)
 {
 	unsigned long type = wipe_filesystem(fd);
 
@@ -135,17 +144,20 @@ static int wipe_claim(struct source *source, const char *name)
 	if (fd < 0)
 		return SOURCE_CHANGED;
 	wipe_replace(source, fd);
-	if (leased && fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
+	/* Without it a writer could have opened the file since the last check. */
+	source->leased = fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
+	if (!source->leased && errno != EAGAIN)
+		return WIPE_DENIED;
+	if (!source->leased)
 		return wipe_give_way(source, name);
-	source->leased = leased;
 	return wipe_same_file(fd, source) ? 0 : SOURCE_CHANGED;
 }
 
-int wipe_source(struct source *source, const char *name)
+int source_wipe(struct source *source, const char *name)
 {
 	if (!source->wipe)
 		return WIPE_NOT_ASKED;
-	if (!wipe_helps(source->parent_fd))
+	if (!source_wipe_helps(source->parent_fd))
 		return WIPE_ELSEWHERE;
 	int r = wipe_claim(source, name);
 	if (r != 0)
@@ -159,7 +171,7 @@ int wipe_source(struct source *source, const char *name)
 	return r;
 }
 
-const char *wipe_refusal(int outcome)
+const char *source_wipe_refusal(int outcome)
 {
 	switch (outcome) {
 	case WIPE_ELSEWHERE:
@@ -167,7 +179,7 @@ const char *wipe_refusal(int outcome)
 	case WIPE_IN_USE:
 		return "somebody else has it open";
 	case WIPE_DENIED:
-		return "recseald may not write to it";
+		return "recseald may not write to it, or not lease it";
 	default:
 		return "writing to it failed";
 	}
