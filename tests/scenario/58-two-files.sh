@@ -183,6 +183,42 @@ for kind in tmpfs ext4; do
 	echo "$kind: 80 of 80, byte for byte"
 done
 
+# --- A volume that comes back, as after a reboot, under another device number ---
+
+# tells_uuid FOLDER: since Linux 6.9 (FS_IOC_GETFSUUID); before, XFS is known by its device number only
+tells_uuid() {
+	python3 -c 'import fcntl, os, sys; fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x80111500, bytes(17))' "$1" \
+		2>/dev/null
+}
+
+for kind in ext4 xfs; do
+	command -v mkfs.$kind >/dev/null || continue
+	truncate -s 400M "$vault/back.img"
+	mkfs.$kind -q "$vault/back.img" >/dev/null 2>&1 || fail "mkfs.$kind"
+	mount_on -o loop "$vault/back.img" "$spool/back-$kind"
+	[ $kind = ext4 ] || tells_uuid "$spool/back-$kind" || continue
+	before=$(stat -c %d "$spool/back-$kind")
+	leave_behind "back-$kind/call.wav"
+	umount "$spool/back-$kind" || fail "cannot unmount"
+	truncate -s 1M "$vault/other.img"
+	other=$(losetup -f --show "$vault/other.img") || fail "losetup"
+	mount_on -o loop "$vault/back.img" "$spool/back-$kind"
+	losetup -d "$other"
+	[ "$(stat -c %d "$spool/back-$kind")" != "$before" ] || fail "the control: the device number is the same"
+	list
+	count=$(jq length "$vault/list.json")
+	start_intake
+	call_is_gone() { [ ! -e "$spool/back-$kind/call.wav" ]; }
+	wait_until $PATIENCE_S call_is_gone
+	stop_intake
+	list
+	holds "length == $count" || fail "$kind: sealed twice under another device number"
+	says "$vault/intake.log" "sealed before as recording $(id_of "back-$kind/call.wav")"
+	umount "$spool/back-$kind"
+	rm "$vault/back.img"
+	echo "$kind: recognised under another device number"
+done
+
 # --- A decoy ---
 
 mount_on -t tmpfs none "$vault/victim"

@@ -117,7 +117,7 @@ void ingest_find_earlier(struct ingest *ingest, struct ingest_job *job);
 int ingest_verify(struct ingest_job *job, bool ends_only);
 
 /* Whether verifying takes more than one stride. */
-bool ingest_is_long(const struct ingest_job *job);
+bool ingest_is_long(const struct ingest_job *job, bool ends_only);
 
 /* Names the objects of those jobs whose results are 0, durably; one thread at a time. A failed sync
  * is the failure of all. results[i] becomes negative for those that failed. */

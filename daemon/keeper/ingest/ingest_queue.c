@@ -266,8 +266,8 @@ int ingest_queue_add(struct ingest_queue *queue, const struct ingest_queue_order
 		return -ENOMEM;
 	entry->queue = queue;
 	entry->order = *order;
-	entry->is_long = ingest_is_long(order->job) && !queue->ends_only;
 	ingest_find_earlier(queue->ingest, order->job);
+	entry->is_long = ingest_is_long(order->job, queue->ends_only);
 	int r = stride_begin(entry);
 	if (r < 0) {
 		free(entry);

@@ -168,8 +168,10 @@ static int verify_chunks(struct ingest_job *job, struct medium *medium, uint64_t
 	return r;
 }
 
-bool ingest_is_long(const struct ingest_job *job)
+bool ingest_is_long(const struct ingest_job *job, bool ends_only)
 {
+	if (ends_only && job->earlier.object_fd < 0)
+		return false;
 	return payload_chunks(job) > INGEST_STRIDE_CHUNKS;
 }
 

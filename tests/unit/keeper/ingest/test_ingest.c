@@ -335,7 +335,8 @@ static void test_a_long_object_is_verified_in_strides(void **state)
 	struct ingest_job *job = vault_fixture_begin(vault, &request);
 	struct ingest_start start;
 
-	assert_true(ingest_is_long(job));
+	assert_true(ingest_is_long(job, false));
+	assert_false(ingest_is_long(job, true));
 	assert_int_equal(ingest_verify(job, false), 1);
 	assert_int_equal(ingest_verify(job, false), 1);
 	ingest_start(job, &start);
