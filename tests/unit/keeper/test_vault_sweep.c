@@ -12,7 +12,7 @@
 #include "daemon/keeper/open/vault_sweep.h"
 #include "tests/unit/support/vault_fixture.h"
 
-#define MANY 1000 /* more than there are in a few strides */
+#define MANY 3000 /* more than there are in a few strides */
 
 /* Objects that are in no catalog, of the time of the fixture. */
 static void add_strays(struct vault_fixture *f, int count)
