@@ -96,14 +96,16 @@ int object_store_read(struct object_store *store, const uint8_t ulid[static ULID
 int object_store_remove(struct object_store *store, const uint8_t ulid[static ULID_BYTES]);
 int object_store_sync_removed(struct object_store *store);
 
-/* A sweep sets aside objects younger than since_ms (the time in their ids) that nobody knows: left by
- * a crash between publish and catalog, or newer than a catalog that was put back. Opening finds one
- * again that somebody knows after all. It also removes what a crash left of drafts. Drafts that are
- * open, and what was published from them, are left alone, so the store may be in use meanwhile.
+/* A sweep sets aside objects younger than since_ms (the time in their ids) that nobody knows:
+ * left by a crash between publish and catalog, or newer than a catalog that was put back. Opening
+ * finds one again that somebody knows after all. It also removes what a crash left of drafts.
+ * Drafts that are open, and what was published from them, are left alone, so the store may be in
+ * use meanwhile.
  *
- * known() returns 1, 0 or an error, which ends the sweep; it must not use the store. A stride looks
- * at max entries, adds to *set_aside, and returns 1 while there is more, 0 at the end, or an error,
- * after which no further stride is taken. _end() takes NULL, at any time, and returns NULL. */
+ * known() returns 1, 0 or an error, which ends the sweep; it must not use the store. A stride
+ * looks at max entries, adds to *set_aside, and returns 1 while there is more, 0 at the end, or
+ * an error, after which no further stride is taken. _end() takes NULL, at any time, and returns
+ * NULL. */
 struct object_sweep;
 typedef int (*object_known)(void *context, const uint8_t ulid[static ULID_BYTES]);
 int object_store_sweep_begin(struct object_store *store, uint64_t since_ms, object_known known,

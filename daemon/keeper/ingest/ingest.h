@@ -5,7 +5,7 @@
  *     BEGUN       plaintext, unnamed object      the object vanishes with its last descriptor;
  *                                                the intake's scan finds the plaintext again
  *     VERIFIED    the same                       the same
- *     NAMED       plaintext, named object        the object is set aside at start, its key was
+ *     NAMED       plaintext, named object        a start sets the object aside: its key was
  *                                                never stored; the plaintext is found again
  *     CATALOGUED  plaintext, named object, rows  found again, sealed once more, and then known
  *                                                by its content: only unlinked

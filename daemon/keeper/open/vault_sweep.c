@@ -51,9 +51,10 @@ static void sweep_tell(const struct vault_sweep *sweep, int r)
 
 	if (sweep->set_aside > 0)
 		notices_tell(&vault->notices, LOG_WARNING, EVENT_PLAIN, NULL,
-				"%zu sealed objects in %s are in no catalog: set aside as *.uncatalogued. A "
-				"crash leaves such, and their recordings are still in the spool; but if an "
-				"older keeper.db was put back, restore the right one, which takes them back",
+				"%zu sealed objects in %s are in no catalog: set aside as "
+				"*.uncatalogued. A crash leaves such, and their recordings are "
+				"still in the spool; but if an older keeper.db was put back, "
+				"restore the right one, which takes them back",
 				sweep->set_aside, folder);
 	if (r == 0)
 		return;

@@ -1,5 +1,5 @@
-/* Compares the objects with the catalog after a start, in strides while the keeper serves: a start does
- * not wait for it, however many objects there are. */
+/* Compares the objects with the catalog after a start, in strides while the keeper serves: a
+ * start does not wait for it, however many objects there are. */
 #pragma once
 
 #include <uv.h>

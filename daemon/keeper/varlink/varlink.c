@@ -204,7 +204,7 @@ static uint64_t peer_last_served(const struct connection *one)
 	return served;
 }
 
-/* Whether a comes before b: by lane, then by user, then by connection, whoever waits for longest. */
+/* Whether a comes before b: by lane, then user, then connection, whoever waits for longest. */
 static bool connection_is_before(const struct connection *a, const struct connection *b)
 {
 	const uint64_t *lane_served = a->server->lane_served;

@@ -37,22 +37,6 @@ static void buffer_free_if_empty(struct varlink_io *io)
 	io->in_start = io->in_scanned = io->in_len = io->in_room = 0;
 }
 
-bool varlink_io_waiting(struct varlink_io *io)
-{
-	buffer_free_if_empty(io);
-	if (!io->in)
-		return false;
-	const char *nul = memchr(io->in + io->in_scanned, '\0', io->in_len - io->in_scanned);
-	io->in_scanned = nul ? (size_t)(nul - io->in) : io->in_len;
-	return nul;
-}
-
-/* Bytes of the first message, as far as it has come. */
-static size_t input_len(const struct varlink_io *io)
-{
-	return io->in_scanned - io->in_start;
-}
-
 int varlink_io_read(struct varlink_io *io)
 {
 	struct socket_fds fds = {.count = 0};
@@ -69,10 +53,23 @@ int varlink_io_read(struct varlink_io *io)
 	} else if (n == 0) {
 		io->end_of_stream = true;
 	}
-	if (n < 0 && n != -EAGAIN)
-		return (int)n;
-	/* The end of a message that is too long already need not be waited for. */
-	return !varlink_io_waiting(io) && input_len(io) > io->request_bytes ? -RE_PROTOCOL : 0;
+	return n < 0 && n != -EAGAIN ? (int)n : 0;
+}
+
+/* Bytes of the first message, as far as it has come. */
+static size_t input_len(const struct varlink_io *io)
+{
+	return io->in_scanned - io->in_start;
+}
+
+bool varlink_io_waiting(struct varlink_io *io)
+{
+	buffer_free_if_empty(io);
+	if (!io->in)
+		return false;
+	const char *nul = memchr(io->in + io->in_scanned, '\0', io->in_len - io->in_scanned);
+	io->in_scanned = nul ? (size_t)(nul - io->in) : io->in_len;
+	return nul || input_len(io) > io->request_bytes;
 }
 
 bool varlink_io_partial(const struct varlink_io *io)

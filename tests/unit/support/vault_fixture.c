@@ -19,6 +19,7 @@
 #include "daemon/common/config/config_load.h"
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/ingest/ingest.h"
+#include "daemon/keeper/open/vault_sweep.h"
 
 #define START_US (INT64_C(1790000000) * US_PER_S)
 #define BATCH    64
@@ -61,6 +62,19 @@ int vault_fixture_reopen(struct vault_fixture *fixture, uint64_t accept_restored
 		assert_non_null(*ret_text);
 	}
 	return r;
+}
+
+void vault_fixture_sweep(struct vault_fixture *fixture)
+{
+	struct vault_sweep *sweep;
+	uv_loop_t loop;
+
+	assert_int_equal(uv_loop_init(&loop), 0);
+	assert_int_equal(vault_sweep_start(&loop, fixture->vault, &sweep), 0);
+	uv_run(&loop, UV_RUN_DEFAULT); /* until its timer has stopped */
+	assert_null(vault_sweep_stop(sweep));
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)

@@ -489,6 +489,7 @@ static void commit_with_fault(enum fault fault, unsigned at, bool *ret_reached)
 	vault_fixture_shut(&vault);
 	vault_fixture_shell(&vault, "rm -r $D/keeper && mv $D/then $D/keeper");
 	assert_int_equal(vault_fixture_reopen(&vault, 1, NULL), 0);
+	vault_fixture_sweep(&vault);
 	int r = catalog_recording_by_source(vault.vault->db, request.source, &row);
 	if (result == 0)
 		assert_int_equal(r, 0);
