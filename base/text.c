@@ -69,6 +69,46 @@ char *text_printable(const void *bytes, size_t len)
 	return text;
 }
 
+/* Code points that take no ink: spaces, controls, format characters (but for the signs that
+ * enclose a number), and what Unicode calls default ignorable (DerivedCoreProperties); the
+ * fillers and the blank among the letters; noncharacters. */
+static bool code_point_is_visible(uint32_t c)
+{
+	static const struct {
+		uint32_t first, last;
+	} invisible[] = {{0x0, 0x20}, {0x7f, 0xa0}, {0xad, 0xad}, {0x34f, 0x34f}, {0x61c, 0x61c},
+			{0x115f, 0x1160}, {0x1680, 0x1680}, {0x17b4, 0x17b5}, {0x180b, 0x180f},
+			{0x2000, 0x200f}, {0x2028, 0x202f}, {0x205f, 0x206f}, {0x2800, 0x2800},
+			{0x3000, 0x3000}, {0x3164, 0x3164}, {0xfdd0, 0xfdef}, {0xfe00, 0xfe0f},
+			{0xfeff, 0xfeff}, {0xffa0, 0xffa0}, {0xfff0, 0xfffb}, {0x13430, 0x13438},
+			{0x1bca0, 0x1bca3}, {0x1d159, 0x1d159}, {0x1d173, 0x1d17a},
+			{0xe0000, 0xe0fff}};
+
+	for (size_t i = 0; i < sizeof(invisible) / sizeof(invisible[0]); i++) {
+		if (c >= invisible[i].first && c <= invisible[i].last)
+			return false;
+	}
+	return (c & 0xfffe) != 0xfffe;
+}
+
+bool text_is_visible(const char *text)
+{
+	const uint8_t *p = (const uint8_t *)text;
+	size_t left = strlen(text), n;
+
+	for (; left > 0; p += n, left -= n) {
+		n = text_utf8_sequence(p, left);
+		if (n == 0)
+			return true; /* shown as \xNN */
+		uint32_t c = n == 1 ? p[0] : p[0] & (0xffU >> (n + 1));
+		for (size_t i = 1; i < n; i++)
+			c = c << 6 | (p[i] & 0x3f);
+		if (code_point_is_visible(c))
+			return true;
+	}
+	return false;
+}
+
 size_t text_columns(const char *text)
 {
 	size_t columns = 0;

@@ -38,6 +38,18 @@ static void print_vault(const json_t *status)
 	output_fact(stdout, "accounts", accounts);
 }
 
+static void print_intake(const json_t *status)
+{
+	char heard[OUTPUT_BYTES];
+
+	format_wait(status, "intake_heard_s", heard);
+	if (field_true(status, "intake_connected"))
+		output_factf(stdout, "intake", "connected, last heard %s ago", heard);
+	else
+		output_fact(stdout, "intake",
+				"NOT CONNECTED: nothing is being sealed; is recseald running?");
+}
+
 static void print_sealing(const json_t *status)
 {
 	const json_t *spool = field_object(status, "spool");
@@ -48,11 +60,7 @@ static void print_sealing(const json_t *status)
 	format_wait(exposure, "p50", p50);
 	format_wait(exposure, "p99", p99);
 	output_bytes(field_int(status, "object_free_bytes", 0), bytes);
-	output_fact(stdout, "intake",
-			field_true(status, "intake_connected")
-					? "connected"
-					: "NOT CONNECTED: nothing is being sealed; "
-					  "is recseald running?");
+	print_intake(status);
 	output_factf(stdout, "waiting", "%lld to be sealed (oldest %s), %lld refused",
 			(long long)field_int(spool, "waiting", 0), oldest,
 			(long long)field_int(spool, "refused", 0));
@@ -63,12 +71,14 @@ static void print_sealing(const json_t *status)
 
 static int add_spool_row(struct table *table, const json_t *spool)
 {
-	char waiting[OUTPUT_BYTES], refused[OUTPUT_BYTES], oldest[OUTPUT_BYTES];
+	char waiting[OUTPUT_BYTES], refused[OUTPUT_BYTES], oldest[OUTPUT_BYTES],
+			looked[OUTPUT_BYTES];
 
 	snprintf(waiting, sizeof(waiting), "%lld", (long long)field_int(spool, "waiting", 0));
 	snprintf(refused, sizeof(refused), "%lld", (long long)field_int(spool, "refused", 0));
 	format_wait(spool, "oldest_unsealed_s", oldest);
-	const char *const cells[] = {field_text(spool, "name"), waiting, refused, oldest,
+	format_wait(spool, "looked_s", looked);
+	const char *const cells[] = {field_text(spool, "name"), waiting, refused, oldest, looked,
 			field_text(spool, "path"), field_text(spool, "last_error")};
 	return table_row(table, cells);
 }
@@ -76,7 +86,7 @@ static int add_spool_row(struct table *table, const json_t *spool)
 static enum cli_exit print_spools(json_t *spools)
 {
 	static const struct table_column columns[] = {{"SPOOL", false}, {"WAITING", true},
-			{"REFUSED", true}, {"OLDEST", true}, {"PATH", false},
+			{"REFUSED", true}, {"OLDEST", true}, {"LOOKED", true}, {"PATH", false},
 			{"LAST ERROR", false}};
 	struct table *table = table_new(columns, ELEMENTSOF(columns));
 	int r = table ? 0 : -1;

@@ -71,8 +71,9 @@ void shred_words_result(const json_t *result, const struct shred_target *target,
 	      "included, opens these recordings any more, unless somebody kept a copy of the root\n"
 	      "of the keys, or an image of the keeper's memory, from before that epoch.\n"
 	      "What this does not prove: that no copy exists. It does not cover recordings that\n"
-	      "were played, exported or copied outside the vault, nor a copy of the root or an\n"
-	      "image of memory from before, nor the facts that may be kept (ids, sizes, times,\n"
-	      "class).\n",
+	      "were played, exported or copied outside the vault, nor what is left of the\n"
+	      "plaintext on the spool's disk and in freed memory (recseal(7), The spool), nor a\n"
+	      "copy of the root or an image of memory from before, nor the facts that may be kept\n"
+	      "(ids, sizes, times, class).\n",
 			f);
 }

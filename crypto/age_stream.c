@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -88,6 +89,38 @@ int age_stream_check_chunk(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint
 			       NULL, NULL, sealed, len, sealed + len, NULL, 0, nonce, key)
 			       ? -RE_PAYLOAD
 			       : 0;
+}
+
+#define BLOCK_OF_CHACHA20 64
+#define COMPARED_BYTES    ((size_t)64 * BLOCK_OF_CHACHA20) /* at once */
+
+/* RFC 8439, section 2.8: the text is encrypted with the key stream from block 1 on. */
+int age_stream_same_chunk(const uint8_t key_a[static AGE_PAYLOAD_KEY_BYTES],
+		const uint8_t *sealed_a, const uint8_t key_b[static AGE_PAYLOAD_KEY_BYTES],
+		const uint8_t *sealed_b, uint64_t counter, bool final, size_t sealed_len)
+{
+	uint8_t nonce[NONCE_BYTES], difference[COMPARED_BYTES];
+	bool same = true;
+	int r = age_stream_check_chunk(key_a, counter, final, sealed_a, sealed_len);
+
+	if (r == 0)
+		r = age_stream_check_chunk(key_b, counter, final, sealed_b, sealed_len);
+	if (r < 0)
+		return r;
+	size_t len = sealed_len - AGE_TAG_BYTES;
+	chunk_nonce(counter, final, nonce);
+	for (size_t at = 0, n; at < len && same; at += n) {
+		uint32_t block = 1 + (uint32_t)(at / BLOCK_OF_CHACHA20);
+		n = len - at < COMPARED_BYTES ? len - at : COMPARED_BYTES;
+		memset(difference, 0, n);
+		crypto_stream_chacha20_ietf_xor_ic(difference, difference, n, nonce, block, key_a);
+		crypto_stream_chacha20_ietf_xor_ic(difference, difference, n, nonce, block, key_b);
+		for (size_t i = 0; i < n; i++)
+			difference[i] ^= sealed_a[at + i];
+		same = memcmp(difference, sealed_b + at, n) == 0;
+	}
+	sodium_memzero(difference, sizeof(difference));
+	return same;
 }
 
 /* Reads until len bytes or the end, from a pipe as well. */

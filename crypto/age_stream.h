@@ -44,6 +44,14 @@ int age_stream_open_chunk(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint6
 int age_stream_check_chunk(const uint8_t key[static AGE_PAYLOAD_KEY_BYTES], uint64_t counter,
 		bool final, const uint8_t *sealed, size_t sealed_len);
 
+/* Whether two chunks, sealed under two keys at the same place of two payloads, hold the same
+ * plaintext: 1, 0; -RE_PAYLOAD when one of them would not open. Neither plaintext comes into
+ * memory: the two key streams are combined first, and turn the one ciphertext into what the other
+ * must be. sealed_len is the length of both. */
+int age_stream_same_chunk(const uint8_t key_a[static AGE_PAYLOAD_KEY_BYTES],
+		const uint8_t *sealed_a, const uint8_t key_b[static AGE_PAYLOAD_KEY_BYTES],
+		const uint8_t *sealed_b, uint64_t counter, bool final, size_t sealed_len);
+
 /* Opens a payload front to back from a pipe or file (descriptor positioned after the payload
  * nonce), handing each verified piece to sink, in order. A piece is handed on only once its own tag
  * verified; the bytes released before a failure are exactly the chunks before the bad one. 0;

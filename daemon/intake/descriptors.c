@@ -13,6 +13,8 @@
  * the probe's duplicate of the file instead of object and key. */
 #define PER_JOB    5
 #define PER_BEFORE 4
+/* Of the thread of a spool: its root, its watch, and two of its loop. */
+#define PER_LANE 4
 
 size_t descriptors_limit(void)
 {
@@ -31,7 +33,7 @@ size_t descriptors_limit(void)
 size_t descriptors_jobs(size_t limit, size_t wanted, size_t n_spools)
 {
 	/* A walk holds a descriptor for each level; few spools are as deep as they may be. */
-	size_t fixed = OTHERS + n_spools * (1 + SCAN_DEPTH_MAX / 4) +
+	size_t fixed = OTHERS + n_spools * (PER_LANE + SCAN_DEPTH_MAX / 4) +
 		       PER_BEFORE * jobs_slots(0, n_spools);
 	size_t room = limit > fixed ? (limit - fixed) / PER_JOB : 0;
 

@@ -1,6 +1,7 @@
 #include "daemon/intake/intake.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,144 +14,145 @@
 #include "daemon/common/config/config.h"
 #include "daemon/common/event.h"
 #include "daemon/intake/descriptors.h"
-#include "daemon/intake/look.h"
+#include "daemon/intake/lane.h"
 #include "daemon/intake/probe_program.h"
+#include "daemon/intake/spool/outage.h"
 #include "daemon/intake/spool/report.h"
-#include "daemon/intake/turn.h"
 
-#define LOOKS_PER_TURN        32
-#define REMEMBERED            4096 /* refusals reported, files parked */
-#define HOUSEKEEPING_MS       2000
-#define TICKS_PER_SPACE_CHECK 3
-#define GRACE_MS              5000
-#define QUIET_ATTEMPTS        6 /* about three seconds: both daemons may be starting */
+#define HOUSEKEEPING_MS 2000
+#define GRACE_MS        5000
+#define QUIET_ATTEMPTS  6 /* about three seconds: both daemons may be starting */
 
 struct intake {
 	uv_loop_t *loop;
 	const struct clock *clock;
+	const struct config *config;
 	void (*stopped)(void *context);
 	void *context;
 
-	struct seen *reported; /* refusals in the journal */
-	struct watch *watch;
 	struct probe_client *probe;
 	struct keeper_link *link;
+	struct sealers *sealers;
 	struct jobs *jobs;
-	struct spool_tools tools;
-	struct spool *spools;
-	size_t n_spools;
-	struct turn turn; /* of the spools */
-	struct look look;
+	struct lane *lanes; /* one for each spool */
+	size_t n_lanes;
 
-	uv_idle_t idle;          /* runs while there is work at hand */
-	uv_timer_t due;          /* the next candidate's time */
-	uv_timer_t rescan;       /* of every spool */
-	uv_timer_t housekeeping; /* roots, report */
+	uv_async_t mail;         /* a lane has something */
+	uv_prepare_t prepare;    /* before the loop waits: what the lanes may do */
+	uv_timer_t housekeeping; /* report */
 	uv_timer_t grace;        /* of a stop */
 	uv_signal_t lease_break;
 
 	struct outage keeper;
-	bool connected, stopping, shut_down;
-	unsigned ticks;
+	bool connected, stopping, shut_down, handles_closed;
+	_Atomic bool deaf; /* `mail` is closed: a lane that comes back finds nobody */
+	unsigned graces;
 };
 
-/* ---- The turn: a little of everything, then the loop again ---- */
+/* ---- The lanes ---- */
 
-static void on_intake_turn(uv_idle_t *idle);
-
-static void intake_wake(struct intake *intake)
+static void on_lane_posted(void *context)
 {
-	if (!intake->stopping)
-		uv_idle_start(&intake->idle, on_intake_turn);
+	struct intake *intake = context;
+
+	if (!atomic_load(&intake->deaf))
+		uv_async_send(&intake->mail);
 }
 
-static void on_candidate_due(uv_timer_t *timer)
+/* A job that could not be started goes back to where it came from. */
+static void intake_return_job(struct lane *lane, struct job *job, int r)
 {
-	intake_wake(timer->data);
+	job->over = true;
+	job->end = r == JOBS_LARGE ? JOB_DEFERRED : r == -EBUSY ? JOB_LOST : JOB_FAILED;
+	reason_set_error(&job->reason, r < 0 ? r : -EBUSY, "asking the probe");
+	job->general = true;
+	lane_give(lane, job);
 }
 
-static bool intake_scan_some(struct intake *intake)
+static void intake_take_jobs(struct intake *intake, struct lane *lane)
 {
-	bool more = false;
+	struct job *job;
 
-	for (size_t i = 0; i < intake->n_spools; i++) {
-		struct spool *spool = &intake->spools[i];
-		spool_turn(spool);
-		if (spool_scanning(spool))
-			spool_scan_step(spool);
-		more |= spool_scanning(spool);
+	while ((job = lane_take(lane))) {
+		if (job->state == JOB_REMOVING) {
+			jobs_removed(job);
+			continue;
+		}
+		bool ready = !intake->stopping && keeper_link_ready(intake->link);
+		int r = ready ? jobs_start(intake->jobs, job) : -EBUSY;
+		if (r != 0)
+			intake_return_job(lane, job, r);
 	}
-	return more;
 }
 
-static void intake_look_at_some(struct intake *intake)
-{
-	struct candidate *candidate;
-	int64_t now_us = monotonic_us();
+static void intake_close_handles(struct intake *intake);
 
-	for (int i = 0; i < LOOKS_PER_TURN && (candidate = turn_take(&intake->turn, now_us)); i++)
-		look_at(&intake->look, candidate);
+static void on_intake_mail(uv_async_t *async)
+{
+	struct intake *intake = async->data;
+	bool ended = true;
+
+	for (size_t i = 0; i < intake->n_lanes; i++) {
+		intake_take_jobs(intake, &intake->lanes[i]);
+		ended &= lane_ended(&intake->lanes[i]);
+	}
+	if (intake->shut_down && ended)
+		intake_close_handles(intake);
 }
 
-/* True when a candidate is due already; else sets the timer to the time when one is. */
-static bool intake_await_next(struct intake *intake)
+/* A recording that was claimed holds a lease, and would hold up its bridge for nothing: none is
+ * while the keeper is not there. */
+static void on_intake_prepare(uv_prepare_t *prepare)
 {
-	int64_t next_us = turn_due_us(&intake->turn), now_us = monotonic_us();
+	struct intake *intake = prepare->data;
+	bool ready = !intake->stopping && keeper_link_ready(intake->link);
 
-	if (next_us == INT64_MAX)
-		return false;
-	if (next_us <= now_us)
-		return true;
-	/* The loop's own clock stands still during a turn. Rounded up: a timer that is early would
-	 * only find that it was. */
-	uv_update_time(intake->loop);
-	uv_timer_start(&intake->due, on_candidate_due, (uint64_t)(next_us - now_us + 999) / 1000,
-			0);
-	return false;
-}
-
-static void on_intake_turn(uv_idle_t *idle)
-{
-	struct intake *intake = idle->data;
-	bool more = intake_scan_some(intake);
-
-	intake_look_at_some(intake);
-	more |= intake_await_next(intake);
-	if (!more)
-		uv_idle_stop(idle);
+	for (size_t i = 0; i < intake->n_lanes && intake->jobs; i++)
+		lane_allow(&intake->lanes[i], ready ? jobs_room(intake->jobs, i) : 0,
+				jobs_room_for_large(intake->jobs, i));
 }
 
 /* ---- What the parts report ---- */
 
 static void intake_log_notice(void *context, const struct notice *notice)
 {
-	const struct event_fields fields = {.spool = notice->spool};
+	const struct event_fields fields = {.spool = notice->spool, .recording = notice->recording};
 
 	event_log(notice->priority, notice->event, &fields, "%s", notice->text);
 }
 
-static void intake_want_scans(struct intake *intake)
+/* Of one spool: its own report, and what its thread cannot say of itself. */
+static json_t *intake_lane_report(struct intake *intake, size_t i)
 {
-	for (size_t i = 0; i < intake->n_spools; i++)
-		intake->spools[i].scan_wanted = true;
-}
+	struct lane *lane = &intake->lanes[i];
+	int64_t made_us, since_us;
+	size_t hung = sealers_hung(intake->sealers, i, &since_us);
+	json_t *report = json_copy(lane_report(lane, &made_us));
 
-static void on_watch_event(void *context, enum watch_event event, size_t spool, const char *path)
-{
-	struct intake *intake = context;
-
-	/* The kernel does not say whose events it has dropped. */
-	if (event == WATCH_OVERFLOW)
-		intake_want_scans(intake);
-	else
-		spool_event(&intake->spools[spool], event, path);
-	intake_wake(intake);
+	if (report)
+		json_object_set_new(
+				report, "looked_ago_us", json_integer(monotonic_us() - made_us));
+	if (report && hung > 0)
+		json_object_set_new(report, "hung_threads", json_integer((json_int_t)hung));
+	return report;
 }
 
 static void intake_send_report(struct intake *intake)
 {
-	if (keeper_link_ready(intake->link))
-		keeper_link_send(intake->link, report_build(intake->spools, intake->n_spools));
+	json_t *spools = json_array();
+	int r = spools ? 0 : -1;
+
+	if (!keeper_link_ready(intake->link)) {
+		json_decref(spools);
+		return;
+	}
+	for (size_t i = 0; i < intake->n_lanes; i++)
+		r |= json_array_append_new(spools, intake_lane_report(intake, i));
+	if (r < 0) {
+		json_decref(spools);
+		spools = NULL;
+	}
+	keeper_link_send(intake->link, report_message(spools));
 }
 
 static void on_keeper_ready(void *context)
@@ -161,16 +163,13 @@ static void on_keeper_ready(void *context)
 	if (outage_over(&intake->keeper))
 		event_log(LOG_NOTICE, EVENT_PLAIN, NULL, "the keeper is there again");
 	intake_send_report(intake);
-	intake_wake(intake);
 }
 
 static int on_keeper_message(void *context, json_t *message, struct socket_fds *fds)
 {
 	struct intake *intake = context;
-	int r = jobs_message(intake->jobs, message, fds);
 
-	intake_wake(intake);
-	return r;
+	return jobs_message(intake->jobs, message, fds);
 }
 
 static void on_keeper_lost(void *context, int r, unsigned attempts)
@@ -188,24 +187,38 @@ static void on_keeper_lost(void *context, int r, unsigned attempts)
 	jobs_lost(intake->jobs);
 }
 
+/* Tells once when the filesystem of a spool stops to answer, and once when it answers again. */
+static void intake_check_lane(struct intake *intake, size_t i)
+{
+	struct lane *lane = &intake->lanes[i];
+	const struct config_spool *config = &intake->config->spools[i];
+	const struct event_fields fields = {.spool = config->name};
+	int64_t silent_us = lane_silent_us(lane), since_us;
+	size_t hung = sealers_hung(intake->sealers, i, &since_us);
+	bool silent = silent_us > 0 || hung > 0;
+
+	if (silent == lane->silent)
+		return;
+	lane->silent = silent;
+	jobs_set_hung(intake->jobs, i, silent);
+	if (silent)
+		event_log(LOG_ERR, EVENT_SPOOL_TROUBLE, &fields,
+				"spool %s: the filesystem of %s does not answer (%zu sealing "
+				"threads hang in it): nothing is sealed from it until it does; "
+				"other spools go on",
+				config->name, config->path, hung);
+	else
+		event_log(LOG_NOTICE, EVENT_PLAIN, &fields,
+				"spool %s: its filesystem answers again", config->name);
+}
+
 static void on_housekeeping(uv_timer_t *timer)
 {
 	struct intake *intake = timer->data;
-	bool check_space = intake->ticks++ % TICKS_PER_SPACE_CHECK == 0;
 
-	for (size_t i = 0; i < intake->n_spools; i++) {
-		spool_check(&intake->spools[i]);
-		if (check_space)
-			spool_check_space(&intake->spools[i]);
-	}
+	for (size_t i = 0; i < intake->n_lanes; i++)
+		intake_check_lane(intake, i);
 	intake_send_report(intake);
-	intake_wake(intake);
-}
-
-static void on_rescan(uv_timer_t *timer)
-{
-	intake_want_scans(timer->data);
-	intake_wake(timer->data);
 }
 
 static void on_lease_break(uv_signal_t *signal, int number)
@@ -226,6 +239,20 @@ static void intake_close_handle(void *handle)
 		uv_close(h, NULL);
 }
 
+/* The last step: every thread has ended, or hangs and is left behind. */
+static void intake_close_handles(struct intake *intake)
+{
+	if (intake->handles_closed)
+		return;
+	intake->handles_closed = true;
+	atomic_store(&intake->deaf, true);
+	intake->sealers = sealers_stop(intake->sealers);
+	intake_close_handle(&intake->mail);
+	intake_close_handle(&intake->grace);
+	if (intake->stopped)
+		intake->stopped(intake->context);
+}
+
 static void intake_shut_down(struct intake *intake)
 {
 	if (intake->shut_down)
@@ -233,35 +260,49 @@ static void intake_shut_down(struct intake *intake)
 	intake->stopping = intake->shut_down = true;
 	intake->probe = probe_client_stop(intake->probe);
 	intake->link = keeper_link_stop(intake->link);
-	for (size_t i = 0; i < intake->n_spools; i++)
-		spool_close(&intake->spools[i]);
-	intake->watch = watch_stop(intake->watch);
-	intake_close_handle(&intake->idle);
-	intake_close_handle(&intake->due);
-	intake_close_handle(&intake->rescan);
+	intake_close_handle(&intake->prepare);
 	intake_close_handle(&intake->housekeeping);
-	intake_close_handle(&intake->grace);
 	intake_close_handle(&intake->lease_break);
-	if (intake->stopped)
-		intake->stopped(intake->context);
+	bool ended = true;
+	for (size_t i = 0; i < intake->n_lanes; i++) {
+		lane_stop(&intake->lanes[i]);
+		ended &= lane_ended(&intake->lanes[i]);
+	}
+	/* Otherwise the last lane to end closes them. */
+	if (ended)
+		intake_close_handles(intake);
 }
 
-static void on_job_ended(void *context, const struct job_outcome *outcome)
+static void on_job_to_remove(void *context, struct job *job)
 {
 	struct intake *intake = context;
 
-	look_after(&intake->look, outcome, intake->stopping);
-	if (intake->stopping && jobs_running(intake->jobs) == 0)
-		intake_shut_down(intake);
-	else
-		intake_wake(intake);
+	lane_give(&intake->lanes[job->order.candidate->spool], job);
 }
 
+static void on_job_ended(void *context, struct job *job)
+{
+	struct intake *intake = context;
+
+	lane_give(&intake->lanes[job->order.candidate->spool], job);
+	if (intake->stopping && jobs_running(intake->jobs) == 0)
+		intake_shut_down(intake);
+}
+
+/* The first time jobs are given up; the second time also the threads that hang with their
+ * filesystem: they end with the process. */
 static void on_grace_over(uv_timer_t *timer)
 {
 	struct intake *intake = timer->data;
 
-	jobs_wind_down(intake->jobs, true);
+	if (intake->graces++ == 0) {
+		jobs_wind_down(intake->jobs, true);
+		return;
+	}
+	event_log(LOG_WARNING, EVENT_PLAIN, NULL,
+			"stopping although the filesystem of a spool does not answer");
+	intake_shut_down(intake);
+	intake_close_handles(intake);
 }
 
 void intake_stop(struct intake *intake)
@@ -269,8 +310,9 @@ void intake_stop(struct intake *intake)
 	if (intake->stopping)
 		return;
 	intake->stopping = true;
-	uv_idle_stop(&intake->idle);
-	uv_timer_start(&intake->grace, on_grace_over, GRACE_MS, 0);
+	for (size_t i = 0; i < intake->n_lanes; i++)
+		lane_wind_down(&intake->lanes[i]);
+	uv_timer_start(&intake->grace, on_grace_over, GRACE_MS, GRACE_MS);
 	/* Before the jobs: jobs_wind_down() relies on it. */
 	intake->probe = probe_client_stop(intake->probe);
 	jobs_wind_down(intake->jobs, false);
@@ -281,16 +323,6 @@ void intake_stop(struct intake *intake)
 
 /* ---- Starting ---- */
 
-static int start_watch(struct intake *intake, struct reason *reason)
-{
-	int r = watch_start(intake->loop, on_watch_event, intake, &intake->watch);
-
-	if (r == -EMFILE)
-		return reason_set_error(reason, r,
-				"watching the spools (raise fs.inotify.max_user_instances)");
-	return r < 0 ? reason_set_error(reason, r, "watching the spools") : 0;
-}
-
 static int start_probe(struct intake *intake, const struct config *config, struct reason *reason)
 {
 	char buf[PATH_MAX];
@@ -298,7 +330,10 @@ static int start_probe(struct intake *intake, const struct config *config, struc
 						    : probe_program_find(buf, sizeof(buf));
 	int r = probe_client_start(intake->loop, program, config->probe_timeout_us, &intake->probe);
 
-	return r < 0 ? reason_set_error(reason, r, "starting the probe %s", program) : 0;
+	if (r < 0)
+		return reason_set_error(reason, r, "starting the probe %s", program);
+	probe_client_prepare(intake->probe);
+	return 0;
 }
 
 static int start_link(struct intake *intake, const char *socket_dir, struct reason *reason)
@@ -331,13 +366,14 @@ static size_t affordable_jobs(const struct config *config)
 static int start_jobs(struct intake *intake, const struct config *config, struct reason *reason)
 {
 	const struct jobs_setup setup = {
-			.loop = intake->loop,
 			.clock = intake->clock,
 			.link = intake->link,
 			.probe = intake->probe,
+			.sealers = intake->sealers,
 			.max = affordable_jobs(config),
 			.n_spools = config->n_spools,
 			.slow_us = config->probe_timeout_us / 2,
+			.remove = on_job_to_remove,
 			.ended = on_job_ended,
 			.context = intake,
 	};
@@ -346,70 +382,34 @@ static int start_jobs(struct intake *intake, const struct config *config, struct
 	return r < 0 ? reason_set_error(reason, r, "preparing %zu jobs", setup.max) : 0;
 }
 
-/* A power of two. */
-static size_t spool_queue_share(size_t n_spools)
-{
-	size_t share = INTAKE_QUEUE;
-
-	while (share > INTAKE_QUEUE_SHARE && share * n_spools > INTAKE_QUEUE)
-		share /= 2;
-	return share;
-}
-
-static int start_spool(
-		struct intake *intake, const struct config *config, size_t i, struct reason *reason)
-{
-	struct spool_setup setup = {.index = i,
-			.config = &config->spools[i],
-			.tools = &intake->tools,
-			.candidates = spool_queue_share(config->n_spools)};
-	int r = config_profile_of(config, setup.config, &setup.profile);
-
-	if (r < 0)
-		return reason_set(reason, -RE_CONFIG, "spool %s: there is no profile %s",
-				setup.config->name, setup.config->profile);
-	return spool_init(&intake->spools[i], &setup, reason);
-}
-
-static int start_spools(struct intake *intake, const struct config *config, struct reason *reason)
+static int start_lanes(struct intake *intake, const struct config *config, struct reason *reason)
 {
 	size_t n = config->n_spools;
+	struct lane_setup setup = {.config = config,
+			.clock = intake->clock,
+			.notices = {.post = intake_log_notice, .context = intake},
+			.posted = on_lane_posted,
+			.context = intake};
 	int r = 0;
 
-	intake->tools = (struct spool_tools){
-			.clock = intake->clock,
-			.watch = intake->watch,
-			.reported = intake->reported,
-			.notices = {.post = intake_log_notice, .context = intake},
-			.rescan_us = config->rescan_us,
-	};
-	intake->spools = calloc(n ? n : 1, sizeof(*intake->spools));
-	if (!intake->spools)
+	intake->lanes = calloc(n ? n : 1, sizeof(*intake->lanes));
+	if (!intake->lanes)
 		return reason_set_error(reason, -ENOMEM, "preparing %zu spools", n);
 	/* Counted one by one: intake_free() frees as many as were made. */
-	while (r == 0 && intake->n_spools < n) {
-		intake->spools[intake->n_spools].root_fd = -1;
-		r = start_spool(intake, config, intake->n_spools++, reason);
-	}
-	for (size_t i = 0; r == 0 && i < n; i++)
-		spool_check(&intake->spools[i]);
+	for (; r == 0 && setup.index < n; setup.index++, intake->n_lanes++)
+		r = lane_start(&intake->lanes[setup.index], &setup, reason);
 	return r;
 }
 
-static void start_handles(struct intake *intake, int64_t rescan_us)
+static void start_handles(struct intake *intake)
 {
-	uint64_t rescan_ms = (uint64_t)rescan_us / 1000;
-
-	uv_idle_init(intake->loop, &intake->idle);
-	uv_timer_init(intake->loop, &intake->due);
-	uv_timer_init(intake->loop, &intake->rescan);
+	uv_async_init(intake->loop, &intake->mail, on_intake_mail);
+	uv_prepare_init(intake->loop, &intake->prepare);
 	uv_timer_init(intake->loop, &intake->housekeeping);
 	uv_timer_init(intake->loop, &intake->grace);
 	uv_signal_init(intake->loop, &intake->lease_break);
-	intake->idle.data = intake->due.data = intake->rescan.data = intake;
+	intake->mail.data = intake->prepare.data = intake;
 	intake->housekeeping.data = intake->grace.data = intake->lease_break.data = intake;
-	uv_timer_start(&intake->rescan, on_rescan, rescan_ms, rescan_ms);
-	uv_timer_start(&intake->housekeeping, on_housekeeping, 0, HOUSEKEEPING_MS);
 }
 
 /* Each part after the parts that it needs. */
@@ -420,24 +420,20 @@ static int start_parts(struct intake *intake, const struct config *config, struc
 
 	if (r < 0)
 		return reason_set_error(reason, r, "handling SIGIO");
-	r = start_watch(intake, reason);
-	if (r == 0)
-		r = start_probe(intake, config, reason);
+	r = sealers_start(intake->loop, config->n_spools, &intake->sealers);
+	if (r < 0)
+		return reason_set_error(reason, r, "preparing the threads that seal");
+	r = start_probe(intake, config, reason);
 	if (r == 0)
 		r = start_link(intake, config->socket_dir, reason);
 	if (r == 0)
 		r = start_jobs(intake, config, reason);
 	if (r == 0)
-		r = start_spools(intake, config, reason);
+		r = start_lanes(intake, config, reason);
 	if (r < 0)
 		return r;
-	intake->look.jobs = intake->jobs;
-	intake->look.spools = intake->spools;
-	intake->turn = (struct turn){.link = intake->link,
-			.jobs = intake->jobs,
-			.spools = intake->spools,
-			.n_spools = intake->n_spools};
-	return 0;
+	uv_prepare_start(&intake->prepare, on_intake_prepare);
+	return uv_timer_start(&intake->housekeeping, on_housekeeping, 0, HOUSEKEEPING_MS);
 }
 
 int intake_start(
@@ -448,19 +444,14 @@ int intake_start(
 	if (!intake)
 		return -ENOMEM;
 	intake->loop = setup->loop;
-	intake->clock = intake->look.clock = setup->clock;
-	intake->reported = seen_new(REMEMBERED);
-	intake->look.parked = seen_new(REMEMBERED);
-	int r = -ENOMEM;
-	if (!intake->reported || !intake->look.parked)
-		goto fail;
-	start_handles(intake, setup->config->rescan_us);
-	r = start_parts(intake, setup->config, reason);
+	intake->clock = setup->clock;
+	intake->config = setup->config;
+	start_handles(intake);
+	int r = start_parts(intake, setup->config, reason);
 	if (r < 0)
 		goto fail;
 	intake->stopped = setup->stopped;
 	intake->context = setup->context;
-	intake_wake(intake);
 	*ret_intake = intake;
 	return 0;
 fail:
@@ -476,12 +467,16 @@ struct intake *intake_free(struct intake *intake)
 {
 	if (!intake)
 		return NULL;
+	bool ended = true;
+	for (size_t i = 0; i < intake->n_lanes; i++) {
+		ended &= lane_ended(&intake->lanes[i]);
+		lane_free(&intake->lanes[i]);
+	}
+	/* A thread that hangs may come back before the process has ended. */
+	if (!ended || (intake->jobs && jobs_running(intake->jobs) > 0))
+		return NULL;
 	jobs_free(intake->jobs);
-	for (size_t i = 0; i < intake->n_spools; i++)
-		spool_free(&intake->spools[i]);
-	free(intake->spools);
-	seen_free(intake->reported);
-	seen_free(intake->look.parked);
+	free(intake->lanes);
 	free(intake);
 	return NULL;
 }

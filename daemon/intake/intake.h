@@ -1,7 +1,7 @@
-/* The whole intake on a libuv loop: spools in, sealed files out.
+/* The whole intake: spools in, sealed files out. Nothing on its loop touches a file of a spool.
  *
- *     intake.c         what happens when: the turn of the loop, events, timers, start and stop
- *     turn.h           which candidate is looked at next
+ *     intake.c         what is between the spools, the jobs and the keeper; start and stop
+ *     lane.h           a spool in a thread of its own
  *     look.h           the look at a candidate, and what follows its job
  *     descriptors.h    how many jobs the open files allow
  *     probe_program.h  where recseal-probe is
@@ -16,11 +16,6 @@
 #include "base/reason.h"
 
 struct config;
-
-/* Candidates remembered at once, of all spools together; a spool with more files than its share is
- * walked piece by piece. */
-#define INTAKE_QUEUE       16384
-#define INTAKE_QUEUE_SHARE 1024 /* of a spool, at least */
 
 struct intake_setup {
 	uv_loop_t *loop;

@@ -25,56 +25,91 @@
 
 #define RETRY_FIRST_US US_PER_S
 #define RETRY_MAX_US   (60 * US_PER_S)
+/* To seal a file that is sealed already once more, only to find that it cannot be removed. */
+#define RESEAL_MAX_US (3600 * US_PER_S)
 
 /* Without a lease nothing tells whether a writer has the file open, not even a close that was seen:
  * some bridges close a file and open it again. Bridges write through buffers that take some seconds
  * of audio to fill, so the file must have been quiet for much longer than that. */
 #define UNLEASED_SETTLE_US (60 * US_PER_S)
 
+/* The longest that a file which changes again and again is left alone. */
+#define REST_MAX_US  (5 * 60 * US_PER_S)
+#define CHANGES_TOLD 3 /* a file that changes so often is reported */
+
 #define SHORT_WAIT_US (10 * INT64_C(1000))
 #define TICK_US       (10 * INT64_C(1000)) /* of a kernel with HZ=100, the slowest */
 
 /* ---- The candidate goes back to its queue, or out of it ---- */
 
-static struct spool *candidate_home(const struct look *look, const struct candidate *candidate)
-{
-	return &look->spools[candidate->spool];
-}
-
 static void candidate_drop(const struct look *look, struct candidate *candidate)
 {
-	queue_drop(candidate_home(look, candidate)->queue, candidate);
+	queue_drop(look->spool->queue, candidate);
 }
 
 static void candidate_return_in(
 		const struct look *look, struct candidate *candidate, int64_t wait_us)
 {
-	queue_return(candidate_home(look, candidate)->queue, candidate, monotonic_us() + wait_us);
+	queue_return(look->spool->queue, candidate, monotonic_us() + wait_us);
+}
+
+/* It waits for a slot, in the queue or, when enough large ones are there, where it lies: the next
+ * scan finds it. */
+static void candidate_defer(const struct look *look, struct candidate *candidate)
+{
+	if (queue_defer(look->spool->queue, candidate))
+		return;
+	look->spool->large_left = true;
+	candidate_drop(look, candidate);
 }
 
 /* Some files fail for good. They may fill half of the queue; a candidate that is dropped then is
  * found again by the next scan. */
+static void candidate_try_within(const struct look *look, struct candidate *candidate,
+		const char *why, int64_t max_us)
+{
+	unsigned shift = candidate->failures < 16 ? candidate->failures : 16;
+	int64_t wait_us = RETRY_FIRST_US << shift;
+
+	spool_sealing_failed(look->spool, why);
+	candidate->failures++;
+	if (queue_crowded(look->spool->queue))
+		candidate_drop(look, candidate);
+	else
+		candidate_return_in(look, candidate, wait_us < max_us ? wait_us : max_us);
+}
+
 static void candidate_try_later(
 		const struct look *look, struct candidate *candidate, const char *why)
 {
-	unsigned shift = candidate->failures < 6 ? candidate->failures : 6;
-	int64_t wait_us = RETRY_FIRST_US << shift;
+	candidate_try_within(look, candidate, why, RETRY_MAX_US);
+}
 
-	spool_sealing_failed(candidate_home(look, candidate), why);
-	candidate->failures++;
-	if (queue_crowded(candidate_home(look, candidate)->queue))
-		candidate_drop(look, candidate);
-	else
-		candidate_return_in(
-				look, candidate, wait_us < RETRY_MAX_US ? wait_us : RETRY_MAX_US);
+/* The file changed while it was being sealed, and that work is lost: each time it is left alone for
+ * twice as long, whatever its events say. */
+static void candidate_rest(const struct look *look, struct candidate *candidate)
+{
+	unsigned shift = candidate->changes < 12 ? candidate->changes : 12;
+	int64_t settle_us = look->spool->config->settle_us;
+	int64_t wait_us = (settle_us > SHORT_WAIT_US ? settle_us : SHORT_WAIT_US) << shift;
+
+	wait_us = wait_us < REST_MAX_US ? wait_us : REST_MAX_US;
+	candidate->rest_until_us = monotonic_us() + wait_us;
+	candidate_return_in(look, candidate, wait_us);
 }
 
 static void candidate_has_writer(
 		const struct look *look, struct candidate *candidate, const struct source *source)
 {
-	/* The writer's close is an event, which makes the file a candidate again. */
+	/* The writer's close is an event, which makes the file a candidate again. One that is
+	 * touched again and again is kept, or each touch would begin its pauses from the start. */
+	if (candidate->writers >= WRITER_LOOKS && candidate->changes > 0) {
+		candidate->writers = 0;
+		candidate_rest(look, candidate);
+		return;
+	}
 	if (candidate->writers >= WRITER_LOOKS) {
-		spool_in_progress(candidate_home(look, candidate), source, false);
+		spool_in_progress(look->spool, source, false);
 		candidate_drop(look, candidate);
 		return;
 	}
@@ -90,12 +125,13 @@ struct finding {
 };
 enum {
 	FINDING_UNSETTLED = SOURCE_OUTCOMES,
-	FINDING_PARKED,     /* the keeper has refused this very state of the file */
-	FINDING_UNFINISHED, /* its bridge says so */
-	FINDING_LEFT,       /* discarded by its bridge, and to be left to it */
-	FINDING_REMOVED,    /* discarded by its bridge, and removed */
-	FINDING_NO_MAP,     /* the map of accounts cannot be read */
-	FINDING_LARGE,      /* no slot is free for a file of its size */
+	FINDING_PARKED,      /* the keeper has refused this very state of the file */
+	FINDING_UNFINISHED,  /* its bridge says so */
+	FINDING_LEFT,        /* discarded by its bridge, and to be left to it */
+	FINDING_REMOVED,     /* discarded by its bridge, and removed */
+	FINDING_NO_MAP,      /* the map of accounts cannot be read */
+	FINDING_LARGE,       /* no slot is free for a file of its size */
+	FINDING_UNREMOVABLE, /* sealed, and its folder does not let it be removed yet */
 };
 
 /* When the file was finished, as far as is known: its last change by its own times, or, when
@@ -123,7 +159,7 @@ static int64_t finding_recorded_us(const struct source_identity *identity, int64
 }
 
 /* How long until the file has settled. Within one tick of the filesystem's clock, two files after
- * each other in one inode look alike (source_hash): none is taken before its tick is over. Some
+ * each other in one inode look alike (source_same()): none is taken before its tick is over. Some
  * filesystems keep whole seconds. */
 static int64_t finding_unsettled_us(const struct job_order *order,
 		const struct source_identity *identity, int64_t settle_us, int64_t now_us)
@@ -208,7 +244,19 @@ static void finding_fill_order(struct finding *finding, const struct spool *spoo
 	order->finished_us = candidate->since_us =
 			candidate_finished_us(candidate, identity, now_us);
 	order->recorded_us = finding_recorded_us(identity, now_us);
-	source_hash_of(&finding->source, spool->config->name, order->hash);
+	finding->source.wipe = spool->config->wipe;
+}
+
+static int finding_fill_origin(struct finding *finding, const struct spool *spool)
+{
+	struct origin origin;
+	int r = origin_find(finding->source.fd, &origin);
+
+	if (r < 0)
+		return r;
+	origin_hash(&origin, spool->config->name, finding->order.hash);
+	finding->order.firm = origin.firm;
+	return 0;
 }
 
 /* Finds the candidate and claims it if it is finished. 0 with a claimed source; a source_outcome or
@@ -216,7 +264,7 @@ static void finding_fill_order(struct finding *finding, const struct spool *spoo
 static int candidate_examine(
 		const struct look *look, struct candidate *candidate, struct finding *finding)
 {
-	struct spool *spool = candidate_home(look, candidate);
+	struct spool *spool = look->spool;
 	struct source *source = &finding->source;
 	int64_t now_us = clock_now_us(look->clock);
 	struct pattern_match match;
@@ -230,8 +278,11 @@ static int candidate_examine(
 	if (profile_classify(spool->profile, path, &match) != PROFILE_RECORDING)
 		return SOURCE_GONE;
 	finding_fill_order(finding, spool, candidate, now_us);
-	if (seen_has(look->parked, finding->order.hash, sizeof(finding->order.hash)))
+	const struct source_identity *identity = &source->identity;
+	if (seen_has(look->parked, identity, sizeof(*identity)))
 		return FINDING_PARKED;
+	if (seen_has(look->settled, identity, sizeof(*identity)) && !source_is_removable(source))
+		return FINDING_UNREMOVABLE;
 	finding->wait_us = finding_unsettled_us(&finding->order, &source->identity,
 			spool_settle_us(spool->config, candidate->arrived), now_us);
 	if (finding->wait_us > 0)
@@ -244,9 +295,11 @@ static int candidate_examine(
 	if (marks == MARKS_DISCARDED && spool_discards(spool, "leave"))
 		return FINDING_LEFT;
 	/* Before the claim: a file that has to wait must not hold a lease meanwhile. */
-	if (!jobs_room_for_size(look->jobs, source->identity.size))
+	if (source->identity.size >= JOBS_LARGE_BYTES && !look->large_room)
 		return FINDING_LARGE;
 	r = finding_claim(finding, spool, now_us);
+	if (r == 0)
+		r = finding_fill_origin(finding, spool);
 	if (r != 0)
 		return r;
 	const struct bundle_recording recording = {.path = path,
@@ -266,7 +319,7 @@ static bool error_is_general(int r)
 static void candidate_leave(const struct look *look, struct candidate *candidate, int r,
 		const struct source *source)
 {
-	struct spool *spool = candidate_home(look, candidate);
+	struct spool *spool = look->spool;
 
 	if (r >= SOURCE_SYMLINK && r < SOURCE_OUTCOMES)
 		spool_refuse(spool, source->identity.inode, (enum source_outcome)r);
@@ -279,20 +332,23 @@ static void candidate_leave(const struct look *look, struct candidate *candidate
 	candidate_drop(look, candidate);
 }
 
-void look_at(const struct look *look, struct candidate *candidate)
+struct job *look_at(const struct look *look, struct candidate *candidate)
 {
-	struct spool *spool = candidate_home(look, candidate);
+	struct spool *spool = look->spool;
 	struct finding finding = {.source = SOURCE_NONE};
+	struct job *job = NULL;
 	int r = spool->root_fd < 0 ? SOURCE_GONE : candidate_examine(look, candidate, &finding);
 
-	if (r == 0)
-		r = jobs_start(look->jobs, &finding.order, &finding.source);
+	if (r == 0 && !(job = job_new(&finding.order, &finding.source)))
+		r = -ENOMEM;
 	if (r < 0) {
 		if (error_is_general(r))
 			brake_failed(&spool->brake, monotonic_us());
 		candidate_try_later(look, candidate, error_text(r));
 	} else if (r == FINDING_LARGE) {
-		queue_defer(spool->queue, candidate);
+		candidate_defer(look, candidate);
+	} else if (r == FINDING_UNREMOVABLE) {
+		candidate_try_later(look, candidate, "its folder does not let it be removed");
 	} else if (r == FINDING_NO_MAP) {
 		candidate_try_later(look, candidate, "its AccountMap= cannot be read");
 	} else if (r == SOURCE_WRITER) {
@@ -307,44 +363,79 @@ void look_at(const struct look *look, struct candidate *candidate)
 	/* Both are empty when a job has taken them. */
 	source_close(&finding.source);
 	bundle_free(finding.order.bundle);
+	return job;
 }
 
 /* ---- After the job ---- */
 
 /* The keeper does not want the file as it is, for a reason of its own: it is not asked again until
  * the file changes. */
-static void candidate_park(const struct look *look, const struct job_outcome *outcome)
+static void candidate_park(const struct look *look, const struct job *job)
 {
-	seen_add(look->parked, outcome->hash, SOURCE_HASH_BYTES);
-	spool_refused_by_keeper(candidate_home(look, outcome->candidate), outcome->inode,
-			outcome->reason->text);
+	const struct source_identity *identity = &job->source.identity;
+
+	seen_add(look->parked, identity, sizeof(*identity));
+	spool_refused_by_keeper(look->spool, identity->inode, job->reason.text);
 }
 
-void look_after(const struct look *look, const struct job_outcome *outcome, bool stopping)
+static void candidate_changed(const struct look *look, const struct job *job)
 {
-	struct candidate *candidate = outcome->candidate;
-	struct spool *spool = candidate_home(look, candidate);
+	struct candidate *candidate = job->order.candidate;
+
+	candidate_rest(look, candidate);
+	if (++candidate->changes >= CHANGES_TOLD)
+		spool_keeps_changing(look->spool, &job->source);
+}
+
+/* A file whose content the keeper has, and that cannot be removed, would be sealed once more with
+ * each attempt. */
+static void candidate_failed(const struct look *look, const struct job *job)
+{
+	const struct source_identity *identity = &job->source.identity;
+
+	if (job->general)
+		brake_failed(&look->spool->brake, monotonic_us());
+	if (job->settled)
+		seen_add(look->settled, identity, sizeof(*identity));
+	candidate_try_within(look, job->order.candidate, job->reason.text,
+			job->settled ? RESEAL_MAX_US : RETRY_MAX_US);
+}
+
+void look_after(const struct look *look, const struct job *job, bool stopping)
+{
+	struct candidate *candidate = job->order.candidate;
+	struct spool *spool = look->spool;
 	int64_t settle_us = spool->config->settle_us;
 
 	candidate->writers = 0;
-	if (outcome->end == JOB_FAILED && !stopping) {
-		if (outcome->general)
-			brake_failed(&spool->brake, monotonic_us());
-		candidate_try_later(look, candidate, outcome->reason->text);
+	if (job->end == JOB_FAILED && !stopping) {
+		candidate_failed(look, job);
 		return;
 	}
-	if (outcome->end == JOB_DONE) {
-		candidate->failures = 0;
+	if (job->end == JOB_DEFERRED) {
+		candidate_defer(look, candidate);
+		return;
+	}
+	if (job->end == JOB_DONE) {
+		candidate->failures = candidate->changes = 0;
+		candidate->rest_until_us = 0;
 		brake_succeeded(&spool->brake);
 		spool_sealing_works(spool);
+		if (job->already[0])
+			spool_report_already(spool, job->source.identity.inode,
+					job->source.identity.size, job->already);
 	}
-	if (outcome->end == JOB_REFUSED)
-		candidate_park(look, outcome);
+	if (job->end == JOB_REFUSED)
+		candidate_park(look, job);
+	if (job->end == JOB_CHANGED) {
+		candidate_changed(look, job);
+		return;
+	}
 	/* A file that was touched meanwhile has to settle again; one that was sealed may be
 	 * followed by another of the same name. */
-	if (outcome->end == JOB_CHANGED || candidate->touched)
+	if (candidate->touched)
 		candidate_return_in(look, candidate, settle_us > 0 ? settle_us : SHORT_WAIT_US);
-	else if (outcome->end == JOB_DONE || outcome->end == JOB_REFUSED)
+	else if (job->end == JOB_DONE || job->end == JOB_REFUSED)
 		candidate_drop(look, candidate);
 	else
 		candidate_return_in(look, candidate, 0);

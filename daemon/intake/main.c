@@ -1,10 +1,13 @@
 /* recseald: takes finished recordings out of the spools and seals them. See recseald(8). */
 #include <errno.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <linux/close_range.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <syslog.h>
 #include <unistd.h>
 #include <uv.h>
@@ -174,19 +177,24 @@ static int recseald_run(const struct config *config, struct reason *reason)
 	return r;
 }
 
+/* Frees what JSON was made in. The messages have sidecars, which say who spoke with whom. */
+static void recseald_free_wiped(void *memory)
+{
+	if (memory)
+		explicit_bzero(memory, malloc_usable_size(memory));
+	free(memory);
+}
+
 /* Before any thread exists. */
 static int recseald_prepare_process(struct reason *reason)
 {
-	/* Before the first use of libuv's pool. More than there are processors: sealing waits for
-	 * disks more than for processors. */
-	if (setenv("UV_THREADPOOL_SIZE", "8", 0) < 0)
-		return reason_set_error(reason, -errno, "setting UV_THREADPOOL_SIZE");
 	/* Descriptors that whoever started us left open are not for the probe, which would refuse
 	 * to run with them. */
 	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	/* source.c opens what it has checked by way of it. */
 	if (access("/proc/self/fd", F_OK) < 0)
 		return reason_set_error(reason, -errno, "/proc/self/fd is needed (mount /proc)");
+	json_set_alloc_funcs(malloc, recseald_free_wiped);
 	int r = secret_process_init();
 	return r < 0 ? reason_set_error(reason, r, "protecting the memory of keys") : 0;
 }

@@ -26,6 +26,7 @@
 #include "daemon/keeper/ingest/intake_server.h"
 #include "daemon/keeper/ingest_journal.h"
 #include "daemon/keeper/open/vault_open.h"
+#include "daemon/keeper/open/vault_sweep.h"
 #include "daemon/keeper/root/preflight.h"
 #include "daemon/keeper/root/root_main.h"
 #include "daemon/keeper/space.h"
@@ -64,6 +65,7 @@ struct keeper {
 	struct control *control;
 	struct retention *retention;
 	struct space *space;
+	struct vault_sweep *sweep;
 	bool failed;
 };
 
@@ -222,6 +224,7 @@ static void keeper_stop(void *context)
 	keeper->intake = intake_server_stop(keeper->intake);
 	keeper->retention = retention_stop(keeper->retention);
 	keeper->space = space_stop(keeper->space);
+	keeper->sweep = vault_sweep_stop(keeper->sweep);
 	keeper->service = service_stop(keeper->service);
 }
 
@@ -257,6 +260,9 @@ static int keeper_serve(struct keeper *keeper)
 	TAKE_FD(intake_fd);
 	r = control_start(&keeper->loop, keeper->vault, keeper->intake, TAKE_FD(control_fd),
 			&keeper->control);
+	if (r < 0)
+		return r;
+	r = vault_sweep_start(&keeper->loop, keeper->vault, &keeper->sweep);
 	if (r < 0)
 		return r;
 	r = space_start(&keeper->loop, keeper->vault, &keeper->space);
@@ -333,6 +339,8 @@ int main(int argc, char **argv)
 	if (r != 0)
 		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 	event_init("recseal-keeper");
+	/* It may come of a lease (object_own.h), and would end the process. */
+	signal(SIGIO, SIG_IGN);
 	r = secret_process_init();
 	if (r < 0) {
 		event_log(LOG_CRIT, EVENT_PLAIN, NULL, "cannot protect secrets in this process: %s",

@@ -19,14 +19,25 @@
 #include "base/cleanup.h"
 #include "base/durable.h"
 #include "base/error.h"
+#include "storage/objects/object_own.h"
 
 #define OBJECT_MODE 0440
 #define SHARD_MODE  02750 /* the group may read: who may play may also open the object by name */
 
+/* A file in a shard's folder that has no name yet, or a temporary one. */
+struct dir_file {
+	int fd; /* -1: none */
+	char temporary[DURABLE_TEMPORARY_BYTES];
+};
+
 struct dir_draft {
 	struct object_draft draft;
+	struct dir_draft *next; /* in object_dir.drafts */
 	int shard_fd;
 	char temporary[DURABLE_TEMPORARY_BYTES];
+	bool owned;           /* nobody can write to it any more */
+	struct dir_file copy; /* takes the draft's place if that cannot be had otherwise */
+	uint64_t copied;      /* bytes of it */
 };
 
 static struct dir_draft *dir_draft_of(struct object_draft *draft)
@@ -114,14 +125,75 @@ static int dir_sync_removed(struct object_store *store)
 
 /* ---- Drafts ---- */
 
+/* Under the lock also while a file is made: a sweep that sees its name finds the draft. */
+static int drafts_make(struct object_dir *dir, struct dir_draft *own)
+{
+	pthread_mutex_lock(&dir->drafts_lock);
+	own->draft.given_fd = durable_unnamed(own->shard_fd, OBJECT_MODE, own->temporary);
+	own->next = dir->drafts;
+	dir->drafts = own;
+	pthread_mutex_unlock(&dir->drafts_lock);
+	return own->draft.given_fd;
+}
+
+static int drafts_make_copy(struct object_dir *dir, struct dir_draft *own)
+{
+	pthread_mutex_lock(&dir->drafts_lock);
+	own->copy.fd = durable_unnamed(own->shard_fd, OBJECT_MODE, own->copy.temporary);
+	pthread_mutex_unlock(&dir->drafts_lock);
+	return own->copy.fd;
+}
+
+static void drafts_drop(struct object_dir *dir, const struct dir_draft *own)
+{
+	pthread_mutex_lock(&dir->drafts_lock);
+	for (struct dir_draft **link = &dir->drafts; *link; link = &(*link)->next) {
+		if (*link == own) {
+			*link = own->next;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&dir->drafts_lock);
+}
+
+static bool draft_has_name(const struct dir_draft *own, const char *file)
+{
+	struct object_name name;
+
+	object_name_format(own->draft.ulid, &name);
+	return strcmp(file, own->temporary) == 0 || strcmp(file, own->copy.temporary) == 0 ||
+	       strcmp(file, name.file) == 0;
+}
+
+bool object_dir_is_drafted(struct object_dir *dir, const char *file)
+{
+	bool drafted = false;
+
+	pthread_mutex_lock(&dir->drafts_lock);
+	for (const struct dir_draft *own = dir->drafts; own && !drafted; own = own->next)
+		drafted = draft_has_name(own, file);
+	pthread_mutex_unlock(&dir->drafts_lock);
+	return drafted;
+}
+
+static void dir_file_forget(int shard_fd, struct dir_file *file)
+{
+	if (file->fd < 0)
+		return;
+	durable_forget(shard_fd, file->temporary);
+	close(file->fd);
+	file->fd = -1;
+}
+
 static void dir_draft_free(struct object_draft *draft)
 {
 	struct dir_draft *own = dir_draft_of(draft);
 
-	if (draft->fd >= 0) {
-		durable_forget(own->shard_fd, own->temporary);
-		close(draft->fd);
-	}
+	drafts_drop(object_dir_of(draft->store), own);
+	durable_forget(own->shard_fd, own->temporary);
+	close_p(&draft->given_fd);
+	close_p(&draft->fd);
+	dir_file_forget(own->shard_fd, &own->copy);
 	if (own->shard_fd >= 0)
 		close(own->shard_fd);
 	free(own);
@@ -135,19 +207,59 @@ static int dir_create(struct object_store *store, const uint8_t ulid[static ULID
 
 	if (!own)
 		return -ENOMEM;
-	own->draft = (struct object_draft){.store = store, .fd = -1};
+	own->draft = (struct object_draft){.store = store, .fd = -1, .given_fd = -1};
+	own->copy.fd = -1;
 	memcpy(own->draft.ulid, ulid, ULID_BYTES);
 	object_name_format(ulid, &name);
 	own->shard_fd = durable_mkdir_open(object_dir_of(store)->fd, name.shard, SHARD_MODE);
-	if (own->shard_fd >= 0)
-		own->draft.fd = durable_unnamed(own->shard_fd, OBJECT_MODE, own->temporary);
-	int r = own->shard_fd < 0 ? own->shard_fd : own->draft.fd;
+	int r = own->shard_fd < 0 ? own->shard_fd : drafts_make(object_dir_of(store), own);
+	/* Held from the beginning: while we read, nobody can have a write lease, on which our later
+	 * opens would wait. */
+	if (r >= 0)
+		r = own->draft.fd = object_own_reader(own->draft.given_fd);
 	if (r < 0) {
 		dir_draft_free(&own->draft);
 		return r;
 	}
 	*ret_draft = &own->draft;
 	return 0;
+}
+
+/* The copy is complete: it takes the place of the draft, which is forgotten. */
+static int dir_adopt_copy(struct dir_draft *own)
+{
+	struct object_dir *dir = object_dir_of(own->draft.store);
+	int r = durable_sync(own->copy.fd), reader = r < 0 ? r : object_own_reader(own->copy.fd);
+
+	if (reader < 0)
+		return reader;
+	durable_forget(own->shard_fd, own->temporary);
+	close(own->draft.fd);
+	own->draft.fd = reader;
+	pthread_mutex_lock(&dir->drafts_lock);
+	memcpy(own->temporary, own->copy.temporary, sizeof(own->temporary));
+	own->copy.temporary[0] = '\0';
+	pthread_mutex_unlock(&dir->drafts_lock);
+	close_p(&own->copy.fd);
+	own->copy.fd = -1;
+	own->owned = true;
+	return 0;
+}
+
+static int dir_own(struct object_draft *draft)
+{
+	struct dir_draft *own = dir_draft_of(draft);
+	int r = 0;
+
+	if (own->owned || (own->copy.fd < 0 && object_own_is_sole(draft->fd))) {
+		own->owned = true;
+		return 0;
+	}
+	if (own->copy.fd < 0)
+		r = drafts_make_copy(object_dir_of(draft->store), own);
+	if (r >= 0)
+		r = object_own_copy(draft->fd, own->copy.fd, &own->copied);
+	return r == 0 ? dir_adopt_copy(own) : r;
 }
 
 /* An open file of its own: the mode must not change under the intake's hands. */
@@ -204,9 +316,12 @@ static int dir_publish(struct object_draft *draft)
 	if (r < 0)
 		return r;
 	r = durable_link(draft->fd, own->shard_fd, own->temporary, name.file);
-	if (r == 0)
-		own->temporary[0] = '\0';
-	return r;
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&dir->drafts_lock);
+	own->temporary[0] = '\0';
+	pthread_mutex_unlock(&dir->drafts_lock);
+	return 0;
 }
 
 /* ---- Objects ---- */
@@ -293,6 +408,7 @@ static void dir_close(struct object_store *store)
 	pthread_mutex_destroy(&dir->published.lock);
 	pthread_mutex_destroy(&dir->removed.lock);
 	pthread_mutex_destroy(&dir->witness_lock);
+	pthread_mutex_destroy(&dir->drafts_lock);
 	close(dir->fd);
 	free(dir->location);
 	free(dir);
@@ -300,6 +416,7 @@ static void dir_close(struct object_store *store)
 
 static const struct object_store_ops dir_ops = {
 		.create = dir_create,
+		.own = dir_own,
 		.read_back = dir_read_back,
 		.publish = dir_publish,
 		.draft_free = dir_draft_free,
@@ -308,7 +425,9 @@ static const struct object_store_ops dir_ops = {
 		.read = dir_read,
 		.remove = dir_remove,
 		.sync_removed = dir_sync_removed,
-		.sweep = object_dir_sweep,
+		.sweep_begin = object_dir_sweep_begin,
+		.sweep_stride = object_dir_sweep_stride,
+		.sweep_end = object_dir_sweep_end,
 		.witness_get = object_dir_witness_get,
 		.witness_put = object_dir_witness_put,
 		.check = object_dir_check,
@@ -340,6 +459,7 @@ int object_dir_open(const char *location, struct object_store **ret_store)
 	pthread_mutex_init(&dir->published.lock, NULL);
 	pthread_mutex_init(&dir->removed.lock, NULL);
 	pthread_mutex_init(&dir->witness_lock, NULL);
+	pthread_mutex_init(&dir->drafts_lock, NULL);
 	*ret_store = &dir->store;
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <stdbool.h>
 
 #include "storage/objects/object_name.h"
 #include "storage/objects/object_table.h"
@@ -28,6 +29,8 @@ struct object_dir {
 	int fd; /* its number stays the same when the location is followed */
 	struct object_dir_dirty published, removed;
 	pthread_mutex_t witness_lock;
+	pthread_mutex_t drafts_lock; /* of the list and of the names of temporary files in it */
+	struct dir_draft *drafts;    /* those that are open */
 };
 
 static inline struct object_dir *object_dir_of(struct object_store *store)
@@ -41,9 +44,15 @@ DIR *object_dir_list(int fd);
 /* The descriptor of a shard, or -errno. */
 int object_dir_shard(const struct object_dir *dir, const char *name);
 
+/* Whether this entry of a shard belongs to a draft that is open: its temporary file, or what was
+ * published from it. */
+bool object_dir_is_drafted(struct object_dir *dir, const char *file);
+
 /* Of the table of object_table.h. */
-int object_dir_sweep(struct object_store *store, uint64_t since_ms, object_known known,
-		void *context, size_t *ret_set_aside);
+int object_dir_sweep_begin(
+		struct object_store *store, uint64_t since_ms, struct object_sweep **ret_sweep);
+int object_dir_sweep_stride(struct object_sweep *sweep, size_t max, size_t *set_aside);
+void object_dir_sweep_end(struct object_sweep *sweep);
 int object_dir_witness_get(struct object_store *store, uint64_t *ret_epoch);
 int object_dir_check(struct object_store *store);
 int object_dir_follow(struct object_store *store);

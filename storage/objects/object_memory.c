@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/durable.h"
 #include "storage/objects/object_name.h"
+#include "storage/objects/object_own.h"
 #include "storage/objects/object_table.h"
 
 #define FREE_BYTES (UINT64_C(1) << 40)
@@ -20,7 +21,8 @@
 struct memory_object {
 	uint8_t ulid[ULID_BYTES];
 	int fd;
-	bool aside; /* set aside by a sweep */
+	bool aside;   /* set aside by a sweep */
+	bool drafted; /* its draft is still open */
 	struct memory_object *next;
 };
 
@@ -65,14 +67,60 @@ static int memory_create(struct object_store *store, const uint8_t ulid[static U
 		return -ENOMEM;
 	draft->store = store;
 	memcpy(draft->ulid, ulid, ULID_BYTES);
-	draft->fd = memfd_create("object", MFD_CLOEXEC);
+	draft->given_fd = memfd_create("object", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	draft->fd = draft->given_fd < 0 ? -errno : object_own_reader(draft->given_fd);
 	if (draft->fd < 0) {
-		int r = -errno;
+		int r = draft->fd;
+		close_p(&draft->given_fd);
 		free(draft);
 		return r;
 	}
 	*ret_draft = draft;
 	return 0;
+}
+
+/* Seals (fcntl(2), F_ADD_SEALS) cannot be taken off again, and are refused while the file is mapped
+ * for writing. */
+static int memory_seal(int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	_cleanup_close_ int writable = open(path, O_RDWR | O_CLOEXEC);
+	int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	return writable < 0 || fcntl(writable, F_ADD_SEALS, seals) < 0 ? -errno : 0;
+}
+
+static bool memory_is_sealed(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & F_SEAL_WRITE) && (seals & F_SEAL_SHRINK) &&
+	       (seals & F_SEAL_GROW);
+}
+
+/* Somebody has it mapped, or has sealed it against our seals. */
+static int memory_own_copy(struct object_draft *draft)
+{
+	_cleanup_close_ int copy = memfd_create("object", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	uint64_t at = 0;
+	int r = copy < 0 ? -errno : 1;
+
+	while (r > 0)
+		r = object_own_copy(draft->fd, copy, &at);
+	int reader = r < 0 ? r : object_own_reader(copy);
+	if (reader < 0)
+		return reader;
+	close(draft->fd);
+	draft->fd = reader;
+	return memory_seal(reader);
+}
+
+static int memory_own(struct object_draft *draft)
+{
+	if (memory_is_sealed(draft->fd) || memory_seal(draft->fd) == 0)
+		return 0;
+	return memory_own_copy(draft);
 }
 
 static int memory_read_back(struct object_draft *draft, uint64_t offset, void *buffer, size_t len,
@@ -95,6 +143,7 @@ static int memory_publish(struct object_draft *draft)
 	}
 	memcpy(object->ulid, draft->ulid, ULID_BYTES);
 	object->fd = fd;
+	object->drafted = true;
 	pthread_mutex_lock(&memory->lock);
 	struct memory_object **link = memory_find(memory, draft->ulid);
 	int r = *link ? -EEXIST : 0;
@@ -110,6 +159,14 @@ static int memory_publish(struct object_draft *draft)
 
 static void memory_draft_free(struct object_draft *draft)
 {
+	struct memory_store *memory = memory_of(draft->store);
+
+	pthread_mutex_lock(&memory->lock);
+	struct memory_object *object = *memory_find(memory, draft->ulid);
+	if (object)
+		object->drafted = false;
+	pthread_mutex_unlock(&memory->lock);
+	close_p(&draft->given_fd);
 	close(draft->fd);
 	free(draft);
 }
@@ -167,26 +224,34 @@ static int memory_remove(struct object_store *store, const uint8_t ulid[static U
 	return 0;
 }
 
-static int memory_sweep(struct object_store *store, uint64_t since_ms, object_known known,
-		void *context, size_t *ret_set_aside)
+static int memory_sweep_begin(
+		struct object_store *store, uint64_t since_ms, struct object_sweep **ret_sweep)
 {
-	struct memory_store *memory = memory_of(store);
-	size_t set_aside = 0;
+	*ret_sweep = calloc(1, sizeof(**ret_sweep));
+	return *ret_sweep ? 0 : -ENOMEM;
+}
+
+static void memory_sweep_end(struct object_sweep *sweep)
+{
+	free(sweep);
+}
+
+/* There are few: all in one stride. */
+static int memory_sweep_stride(struct object_sweep *sweep, size_t max, size_t *set_aside)
+{
+	struct memory_store *memory = memory_of(sweep->store);
 	int r = 0;
 
 	pthread_mutex_lock(&memory->lock);
 	for (struct memory_object *o = memory->objects; o && r >= 0; o = o->next) {
-		if (o->aside || object_name_ms(o->ulid) < since_ms)
+		if (o->aside || o->drafted || object_name_ms(o->ulid) < sweep->since_ms)
 			continue;
-		r = known(context, o->ulid);
+		r = sweep->known(sweep->context, o->ulid);
 		o->aside = r == 0;
-		set_aside += o->aside;
+		*set_aside += o->aside;
 	}
 	pthread_mutex_unlock(&memory->lock);
-	if (r < 0)
-		return r;
-	*ret_set_aside = set_aside;
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 static int memory_witness_get(struct object_store *store, uint64_t *ret_epoch)
@@ -322,6 +387,7 @@ static void memory_close(struct object_store *store)
 
 static const struct object_store_ops memory_ops = {
 		.create = memory_create,
+		.own = memory_own,
 		.read_back = memory_read_back,
 		.publish = memory_publish,
 		.draft_free = memory_draft_free,
@@ -330,7 +396,9 @@ static const struct object_store_ops memory_ops = {
 		.read = memory_read,
 		.remove = memory_remove,
 		.sync_removed = memory_sync,
-		.sweep = memory_sweep,
+		.sweep_begin = memory_sweep_begin,
+		.sweep_stride = memory_sweep_stride,
+		.sweep_end = memory_sweep_end,
 		.witness_get = memory_witness_get,
 		.witness_put = memory_witness_put,
 		.check = memory_check,

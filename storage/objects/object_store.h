@@ -5,6 +5,7 @@
  *
  *     object_store_create()          a draft: nobody finds it, a crash leaves nothing to be found
  *     (the intake writes it)         through object_store_draft_fd()
+ *     object_store_own()             from here on nobody writes to it
  *     object_store_read_back()       what the medium holds of the draft
  *     object_store_publish()         the object has its name: open() finds it
  *     object_store_sync_published()  the name survives a power loss
@@ -48,12 +49,21 @@ int object_store_create(struct object_store *store, const uint8_t ulid[static UL
 		struct object_draft **ret_draft);
 
 /* The descriptor to write the draft through, of a regular file, readable and writable, which other
- * processes may be given. It stays the draft's.
- *
- * A process that keeps its copy of the descriptor can still write to the object after it was
- * published. The keeper finds that out only when the object is read: its chunks do not open any
- * more. It cannot forge a recording in this way without the payload key of that recording. */
+ * processes may be given. It stays the draft's. After object_store_draft_given() and
+ * object_store_own() it is one that only reads. */
 int object_store_draft_fd(const struct object_draft *draft);
+
+/* The writer has its copy of the descriptor: the store closes its own. */
+void object_store_draft_given(struct object_draft *draft);
+
+/* Takes the draft away from everybody who writes to it: once this has returned 0, its content is
+ * what it is, and only then is it worth checking. A writer that does its part has closed its copy
+ * of the descriptor by now. If one is left, or if nobody can say (a filesystem without leases), the
+ * content is copied into a draft that was never given away: 1 while that goes on, then call again.
+ * A copy is durable when this returns 0. -errno.
+ *
+ * Not kept out: root, and whoever runs as the user that owns the objects. */
+int object_store_own(struct object_draft *draft);
 
 /* Reads the draft at offset as the medium holds it, past every cache of this machine as far as the
  * store can; what was written must have been synced. buffer and offset are multiples of
@@ -86,14 +96,22 @@ int object_store_read(struct object_store *store, const uint8_t ulid[static ULID
 int object_store_remove(struct object_store *store, const uint8_t ulid[static ULID_BYTES]);
 int object_store_sync_removed(struct object_store *store);
 
-/* Sets aside objects younger than since_ms (the time in their ids) that nobody knows, and counts
- * them: left by a crash between publish and catalog, or newer than a catalog that was put back.
- * Opening finds one again that somebody knows after all. Removes what a crash left of drafts.
- * known() returns 1, 0 or an error, which ends the sweep; it must not use the store. No draft may
- * be open. */
+/* A sweep sets aside objects younger than since_ms (the time in their ids) that nobody knows:
+ * left by a crash between publish and catalog, or newer than a catalog that was put back. Opening
+ * finds one again that somebody knows after all. It also removes what a crash left of drafts.
+ * Drafts that are open, and what was published from them, are left alone, so the store may be in
+ * use meanwhile.
+ *
+ * known() returns 1, 0 or an error, which ends the sweep; it must not use the store. A stride
+ * looks at max entries, adds to *set_aside, and returns 1 while there is more, 0 at the end, or
+ * an error, after which no further stride is taken. _end() takes NULL, at any time, and returns
+ * NULL. */
+struct object_sweep;
 typedef int (*object_known)(void *context, const uint8_t ulid[static ULID_BYTES]);
-int object_store_sweep(struct object_store *store, uint64_t since_ms, object_known known,
-		void *context, size_t *ret_set_aside);
+int object_store_sweep_begin(struct object_store *store, uint64_t since_ms, object_known known,
+		void *context, struct object_sweep **ret_sweep);
+int object_store_sweep_stride(struct object_sweep *sweep, size_t max, size_t *set_aside);
+struct object_sweep *object_store_sweep_end(struct object_sweep *sweep);
 
 /* The greatest epoch ever witnessed here (0: none), and a new one, durable on return: it tells
  * keeper state that was put back from before an erasure. */

@@ -38,7 +38,19 @@ int object_store_create(struct object_store *store, const uint8_t ulid[static UL
 
 int object_store_draft_fd(const struct object_draft *draft)
 {
-	return draft->fd;
+	return draft->given_fd >= 0 ? draft->given_fd : draft->fd;
+}
+
+void object_store_draft_given(struct object_draft *draft)
+{
+	close_p(&draft->given_fd);
+	draft->given_fd = -1;
+}
+
+int object_store_own(struct object_draft *draft)
+{
+	object_store_draft_given(draft);
+	return draft->store->ops->own(draft);
 }
 
 int object_store_read_back(struct object_draft *draft, uint64_t offset, void *buffer, size_t len,
@@ -85,10 +97,29 @@ int object_store_sync_removed(struct object_store *store)
 	return store->ops->sync_removed(store);
 }
 
-int object_store_sweep(struct object_store *store, uint64_t since_ms, object_known known,
-		void *context, size_t *ret_set_aside)
+int object_store_sweep_begin(struct object_store *store, uint64_t since_ms, object_known known,
+		void *context, struct object_sweep **ret_sweep)
 {
-	return store->ops->sweep(store, since_ms, known, context, ret_set_aside);
+	struct object_sweep *sweep;
+	int r = store->ops->sweep_begin(store, since_ms, &sweep);
+
+	if (r < 0)
+		return r;
+	*sweep = (struct object_sweep){store, since_ms, known, context};
+	*ret_sweep = sweep;
+	return 0;
+}
+
+int object_store_sweep_stride(struct object_sweep *sweep, size_t max, size_t *set_aside)
+{
+	return sweep->store->ops->sweep_stride(sweep, max, set_aside);
+}
+
+struct object_sweep *object_store_sweep_end(struct object_sweep *sweep)
+{
+	if (sweep)
+		sweep->store->ops->sweep_end(sweep);
+	return NULL;
 }
 
 int object_store_witness_get(struct object_store *store, uint64_t *ret_epoch)

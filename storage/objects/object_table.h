@@ -10,6 +10,9 @@
  * Ordering. An object is found by open_object as soon as publish has returned 0, and not before;
  *     it is not found once remove has returned 0. publish fails with -EEXIST rather than replace
  *     (If-None-Match: *).
+ * Owning. Once own has returned 0, no process can write to the draft any more, whatever it kept of
+ *     the descriptor that it was given; where that cannot be had of the draft, own replaces it by a
+ *     copy that was never given away. A store that uploads has read all that it uploads by then.
  * Reading back. read_back shows what the medium holds. Where the draft is staged on this machine
  *     and uploaded by publish, publish has to have the service check a digest of what arrived.
  * Descriptors. The draft's is a regular file's or a memfd's; open_object's is one that can be read
@@ -24,6 +27,7 @@
 struct object_store_ops {
 	int (*create)(struct object_store *store, const uint8_t ulid[static ULID_BYTES],
 			struct object_draft **ret_draft);
+	int (*own)(struct object_draft *draft);
 	int (*read_back)(struct object_draft *draft, uint64_t offset, void *buffer, size_t len,
 			size_t *ret_len);
 	int (*publish)(struct object_draft *draft);
@@ -34,8 +38,11 @@ struct object_store_ops {
 			uint64_t offset, void *buffer, size_t len, size_t *ret_len);
 	int (*remove)(struct object_store *store, const uint8_t ulid[static ULID_BYTES]);
 	int (*sync_removed)(struct object_store *store);
-	int (*sweep)(struct object_store *store, uint64_t since_ms, object_known known,
-			void *context, size_t *ret_set_aside);
+	/* Makes a record of the kind's own, whose first member the table fills in. */
+	int (*sweep_begin)(struct object_store *store, uint64_t since_ms,
+			struct object_sweep **ret_sweep);
+	int (*sweep_stride)(struct object_sweep *sweep, size_t max, size_t *set_aside);
+	void (*sweep_end)(struct object_sweep *sweep);
 	int (*witness_get)(struct object_store *store, uint64_t *ret_epoch);
 	int (*witness_put)(struct object_store *store, uint64_t epoch);
 	int (*check)(struct object_store *store);
@@ -52,14 +59,22 @@ struct object_store_ops {
 	void (*close)(struct object_store *store);
 };
 
-/* Both are the first member of the kind's own records. */
+/* All three are the first member of the kind's own records. */
 struct object_store {
 	const struct object_store_ops *ops;
 };
 
+struct object_sweep {
+	struct object_store *store;
+	uint64_t since_ms;
+	object_known known;
+	void *context;
+};
+
 struct object_draft {
 	struct object_store *store;
-	int fd; /* object_store_draft_fd() */
+	int fd;       /* the store's own, which only reads */
+	int given_fd; /* the one to write through, for others; -1 once it is not needed */
 	uint8_t ulid[ULID_BYTES];
 };
 

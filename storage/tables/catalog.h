@@ -86,10 +86,12 @@ struct recording_row {
 };
 
 /* Stores a new recording (id set), counts it, and remembers its source (CATALOG_LOOKUP_BYTES) for
- * good: the very same file is not sealed twice, and a plaintext that a crash left behind does not
- * bring back what was shredded since. -EEXIST. */
+ * good. A source says where to look for what a file was sealed as, and is no evidence: nothing is
+ * removed or destroyed on its word. -EEXIST. */
 int catalog_recording_add(struct db *db, struct recording_row *row,
 		const uint8_t source[static CATALOG_LOOKUP_BYTES]);
+/* Forgets which recording a source was sealed as; the next one may have it. */
+int catalog_source_release(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES]);
 /* Makes one recording a tombstone of this state, and queues its object for removal
  * (erasure_table.h). The tally is the caller's. */
 int catalog_recording_bury(struct db *db, int64_t id, enum recording_state state, int64_t now_us,
@@ -104,6 +106,7 @@ int catalog_recording_by_ulid(struct db *db, const uint8_t ulid[static ULID_BYTE
 		struct recording_row *ret_row);
 int catalog_recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES],
 		struct recording_row *ret_row);
+int catalog_recording_exists(struct db *db, const uint8_t ulid[static ULID_BYTES]); /* 1, 0 */
 int catalog_recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES]);
 /* The id of the newest recording; -ENOENT when there is none. */
 int catalog_recording_newest(struct db *db, uint8_t ret_ulid[static ULID_BYTES]);
@@ -113,16 +116,18 @@ int catalog_recording_move(struct db *db, int64_t id, int64_t account, int64_t g
 		enum recording_state state);
 void catalog_recording_clear(struct recording_row *row);
 
-/* Pages through recordings in id order (the order of sealing). Zero fields of the filter do not
- * filter; since_us and until_us are about recorded_us, until exclusive. Returns 0, or -ENOENT at
- * the end, or -EAGAIN when none of the next RECORDING_STRIDE matches: so that no call takes long,
- * however few there are. After 0 and -EAGAIN the filter's after_id has moved on. */
-#define RECORDING_STRIDE 20000
+/* Pages through recordings in id order (the order of sealing), in strides of at most
+ * RECORDING_STRIDE rows, so that no call takes long, however few match. Zero fields of the filter
+ * do not filter; since_us and until_us are about recorded_us, until exclusive. Returns 0; -EAGAIN
+ * at the end of a stride: there may be more in the next; or -ENOENT at the end. After 0 and
+ * -EAGAIN the filter has moved on. */
+#define RECORDING_STRIDE 2000
 struct recording_filter {
 	int64_t after_id;
 	int64_t account;
 	enum recording_state state;
 	int64_t since_us, until_us;
+	int64_t stride_end; /* the catalog's own; 0 to begin with */
 };
 int catalog_recording_next(
 		struct db *db, struct recording_filter *filter, struct recording_row *ret_row);
@@ -152,10 +157,17 @@ int catalog_tally_make_pending(struct db *db, enum recording_scope scope, int64_
 		int64_t id, struct share *ret_share);
 /* 1 when a recording in the scope is held, 0 when none is. What is erased already is not held. */
 int catalog_recording_any_held(struct db *db, enum recording_scope scope, int64_t id);
-/* Oldest and newest recorded_us of the account's recordings that are not destroyed; -ENOENT when
- * none. */
-int catalog_recording_span(
-		struct db *db, int64_t account, int64_t *ret_oldest_us, int64_t *ret_newest_us);
+/* Oldest and newest recorded_us of the account's recordings that are not destroyed. Recordings
+ * that are destroyed and not buried yet may lie before them by the thousand, so this is asked in
+ * strides as well: 0 when both are found; -EAGAIN, go on with the same span; -ENOENT when there
+ * are none. */
+struct recording_span {
+	int64_t account;
+	int64_t oldest_us, newest_us;
+	int64_t at_us, at_id; /* the catalog's own; 0 to begin with, like the rest */
+	enum { SPAN_BEGIN, SPAN_OLDEST, SPAN_NEWEST, SPAN_DONE } state;
+};
+int catalog_recording_span(struct db *db, struct recording_span *span);
 /* Accounts by state: counts indexed by enum account_state. */
 int catalog_account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1]);
 
@@ -185,7 +197,9 @@ int catalog_group_some(
 /* When the next group falls due; -ENOENT when none will. */
 int catalog_group_next_due(struct db *db, int64_t *ret_due_us);
 
-/* The newest recording of the account whose id is below this one and which is not destroyed. The
+/* The newest recording of the account whose id is below this one and which is not destroyed,
+ * among the RECORDING_LOOK_BACK before it: behind them may be any number of destroyed ones. The
  * caller frees with catalog_recording_clear(). 0; -ENOENT; -errno. */
+#define RECORDING_LOOK_BACK 256
 int catalog_recording_before(
 		struct db *db, int64_t account, int64_t id, struct recording_row *ret_row);

@@ -11,9 +11,11 @@ static int ulid_before(
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT ulid FROM recording_now WHERE account = ? AND id < ?"
+			"SELECT ulid FROM recording_now WHERE account = ?1 AND id < ?2 AND id >="
+			" coalesce((SELECT id FROM recording WHERE account = ?1 AND id < ?2"
+			" ORDER BY id DESC LIMIT 1 OFFSET ?3), 0)"
 			" AND destroyed_us = 0 ORDER BY id DESC LIMIT 1",
-			"ii", account, id);
+			"iii", account, id, (int64_t)RECORDING_LOOK_BACK - 1);
 
 	if (r == 0)
 		r = db_next(db, q);

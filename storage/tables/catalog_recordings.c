@@ -48,6 +48,12 @@ int catalog_recording_add(struct db *db, struct recording_row *row,
 	return r;
 }
 
+int catalog_source_release(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES])
+{
+	return db_run(db, "DELETE FROM source WHERE hash = ?", "b", source,
+			(size_t)CATALOG_LOOKUP_BYTES);
+}
+
 int catalog_recording_set_private(struct db *db, int64_t id, const void *sealed, size_t bytes)
 {
 	return db_run(db, "UPDATE recording SET private = ? WHERE id = ?", "bi", sealed, bytes, id);
@@ -117,6 +123,15 @@ int catalog_recording_by_source(struct db *db, const uint8_t source[static CATAL
 	return r < 0 ? r : step_recording(db, q, ret_row);
 }
 
+int catalog_recording_exists(struct db *db, const uint8_t ulid[static ULID_BYTES])
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT 1 FROM recording WHERE ulid = ?", "b", ulid,
+			(size_t)ULID_BYTES);
+
+	return r < 0 ? r : db_next(db, q);
+}
+
 int catalog_recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES])
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
@@ -141,18 +156,25 @@ int catalog_recording_newest(struct db *db, uint8_t ret_ulid[static ULID_BYTES])
 	return db_column_exact(q, 0, ret_ulid, ULID_BYTES);
 }
 
-/* Nothing matched up to last_id: moves on, unless that was the end. */
-static int skip_to(struct db *db, struct recording_filter *filter, int64_t last_id)
+/* The last id of the stride after after_id; INT64_MAX when that reaches the end. One account's
+ * recordings lie together in its index; all of them are told by their ids. */
+static int stride_bound(struct db *db, const struct recording_filter *filter, int64_t *ret_end)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT 1 FROM recording WHERE id > ? LIMIT 1", "i", last_id);
+	int64_t far = filter->after_id + RECORDING_STRIDE;
+	int r = filter->account ? db_start(db, &q,
+						  "SELECT id FROM recording WHERE account = ? AND"
+						  " id > ? ORDER BY id LIMIT 1 OFFSET ?",
+						  "iii", filter->account, filter->after_id,
+						  (int64_t)RECORDING_STRIDE - 1)
+				: db_start(db, &q, "SELECT ?1 FROM recording WHERE id > ?1 LIMIT 1",
+						  "i", far);
 
 	if (r == 0)
 		r = db_next(db, q);
-	if (r <= 0)
-		return r < 0 ? r : -ENOENT;
-	filter->after_id = last_id;
-	return -EAGAIN;
+	if (r >= 0)
+		*ret_end = r > 0 ? sqlite3_column_int64(q, 0) : INT64_MAX;
+	return r < 0 ? r : 0;
 }
 
 /* A row that cannot be in this state, by what it says itself, is passed over without a look at
@@ -165,53 +187,37 @@ static int skip_to(struct db *db, struct recording_filter *filter, int64_t last_
 	" AND (?3 = 0 OR state = ?3) AND recorded_us >= ?4 AND recorded_us < ?5 ORDER BY id LIMIT 1"
 _Static_assert(RECORDING_PENDING == 4 && RECORDING_HELD < 4, "live states are below that");
 
-int catalog_recording_next(
-		struct db *db, struct recording_filter *filter, struct recording_row *ret_row)
+static int stride_next(
+		struct db *db, const struct recording_filter *filter, struct recording_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int64_t until_us = filter->until_us ? filter->until_us : INT64_MAX;
 	int64_t since_us = filter->since_us ? filter->since_us : INT64_MIN;
-	/* One account's recordings lie together in its index; others are looked for in strides. */
-	int64_t bound = filter->account ? filter->account : filter->after_id + RECORDING_STRIDE;
 	int r = db_start(db, &q,
 			filter->account ? "SELECT " COLUMNS " FROM recording_now WHERE id > ?1"
-					  " AND account = ?2" MATCHING
+					  " AND id <= ?2 AND account = ?6" MATCHING
 					: "SELECT " COLUMNS " FROM recording_now WHERE id > ?1"
-					  " AND id <= ?2" MATCHING,
-			"iiiii", filter->after_id, bound, (int64_t)filter->state, since_us,
-			until_us);
+					  " AND id <= ?2 AND ?6 = 0" MATCHING,
+			"iiiiii", filter->after_id, filter->stride_end, (int64_t)filter->state,
+			since_us, until_us, filter->account);
 
-	if (r == 0)
-		r = step_recording(db, q, ret_row);
-	if (r == 0)
-		filter->after_id = ret_row->id;
-	return r == -ENOENT && !filter->account ? skip_to(db, filter, bound) : r;
+	return r < 0 ? r : step_recording(db, q, ret_row);
 }
 
-/* Asks the tally first: those of a large account that was shredded need not be looked through. */
-int catalog_recording_span(
-		struct db *db, int64_t account, int64_t *ret_oldest_us, int64_t *ret_newest_us)
+int catalog_recording_next(
+		struct db *db, struct recording_filter *filter, struct recording_row *ret_row)
 {
-	_cleanup_query_ sqlite3_stmt *q = NULL;
-	struct tally tally;
-	int r = catalog_tally_get(db, account, &tally);
+	int r = filter->stride_end ? 0 : stride_bound(db, filter, &filter->stride_end);
 
-	if (r == 0 && catalog_tally_live(&tally).count == 0)
-		return -ENOENT;
 	if (r == 0)
-		r = db_start(db, &q,
-				"SELECT min(recorded_us), max(recorded_us) FROM recording_now"
-				" WHERE account = ? AND destroyed_us = 0",
-				"i", account);
+		r = stride_next(db, filter, ret_row);
 	if (r == 0)
-		r = db_next(db, q);
-	if (r <= 0)
-		return r < 0 ? r : -ENOENT;
-	if (sqlite3_column_type(q, 0) == SQLITE_NULL)
-		return -ENOENT;
-	*ret_oldest_us = sqlite3_column_int64(q, 0);
-	*ret_newest_us = sqlite3_column_int64(q, 1);
-	return 0;
+		filter->after_id = ret_row->id;
+	if (r != -ENOENT || filter->stride_end == INT64_MAX)
+		return r;
+	filter->after_id = filter->stride_end;
+	filter->stride_end = 0;
+	return -EAGAIN;
 }
 
 int catalog_recording_bury(struct db *db, int64_t id, enum recording_state state, int64_t now_us,

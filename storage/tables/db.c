@@ -14,6 +14,10 @@
 #include "storage/tables/db_internal.h"
 #include "storage/tables/schema.h"
 
+#define TEXT_OF(value)     #value
+#define NUMBER_TEXT(value) TEXT_OF(value)
+#define DB_CACHE_TEXT      NUMBER_TEXT(DB_CACHE_KIB)
+
 int db_error(int result)
 {
 	switch (result & 0xff) {
@@ -65,9 +69,12 @@ static int query_number(struct db *db, const char *sql, int64_t *ret_value)
 static int configure_connection(struct db *db)
 {
 	static const char *const settings[] = {
-			"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
-			"PRAGMA trusted_schema=OFF", "PRAGMA cell_size_check=ON",
-			"PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-65536", /* KiB */
+			"PRAGMA journal_mode=WAL",
+			"PRAGMA synchronous=FULL",
+			"PRAGMA trusted_schema=OFF",
+			"PRAGMA cell_size_check=ON",
+			"PRAGMA temp_store=MEMORY",
+			"PRAGMA cache_size=-" DB_CACHE_TEXT,
 	};
 	int r = 0;
 

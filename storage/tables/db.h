@@ -13,6 +13,9 @@
 
 struct db;
 
+/* The pages of keeper.db that are kept in memory, at most; all of SQLite's memory that grows. */
+#define DB_CACHE_KIB 65536
+
 #define VAULT_ID_BYTES  16
 #define DB_DIGEST_BYTES 32
 

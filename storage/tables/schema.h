@@ -40,6 +40,9 @@ static const char *const schema[] = {
 		" NULL, channels INTEGER NOT NULL, sample_rate INTEGER NOT NULL, private BLOB)",
 		"CREATE INDEX recording_by_account ON recording(account)",
 		"CREATE INDEX recording_by_group ON recording(grp)",
+		/* From when to when an account has recordings must be cheap to ask, too. */
+		"CREATE INDEX recording_alive ON recording(account, recorded_us)"
+		" WHERE destroyed_us = 0",
 		/* Few recordings are held, and whether any is must be cheap to ask. */
 		"CREATE INDEX recording_held ON recording(account, grp) WHERE state = 3",
 		"CREATE TABLE source(hash BLOB PRIMARY KEY, recording INTEGER NOT NULL) WITHOUT"

@@ -63,11 +63,13 @@ static void close_vault(struct vault *vault, struct config *config)
 
 static void add_account(struct vault *vault, uint64_t number, struct account_row *row)
 {
+	uint8_t handle[CATALOG_HANDLE_BYTES];
 	char name[32];
 
 	snprintf(name, sizeof(name), "account %" PRIu64, number);
-	check(accounts_add(vault->root.tree, clock_now_us(&vault->clock.clock), name, strlen(name),
-			      row),
+	accounts_new_handle(handle);
+	check(accounts_add(vault->root.tree, clock_now_us(&vault->clock.clock), handle, name,
+			      strlen(name), row),
 			"account");
 }
 

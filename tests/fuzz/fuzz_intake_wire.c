@@ -36,7 +36,12 @@ static void read_request(const json_t *message)
 	FUZZ_REQUIRE(ingest->path_len > 0 &&
 			strlen((const char *)ingest->path) == ingest->path_len);
 	FUZZ_REQUIRE(config_name_is_valid(ingest->spool) && config_name_is_valid(ingest->class));
-	FUZZ_REQUIRE(ingest->recorded_us >= 0 && ingest->plain_bytes <= INT64_MAX);
+	FUZZ_REQUIRE(ingest->recorded_us >= 0 && ingest->recorded_us <= INTAKE_TIME_MAX_US);
+	FUZZ_REQUIRE(ingest->plain_bytes <= INT64_MAX);
+	FUZZ_REQUIRE(ingest->probe.channels <= PROBE_CHANNELS_MAX);
+	FUZZ_REQUIRE(ingest->probe.sample_rate <= PROBE_SAMPLE_RATE_MAX);
+	FUZZ_REQUIRE(ingest->probe.frames <= INTAKE_FRAMES_MAX ||
+			ingest->probe.frames == PROBE_FRAMES_UNKNOWN);
 	FUZZ_REQUIRE(recordings_check_sidecars(ingest->sidecars) == 0);
 	intake_request_clear(&request);
 }

@@ -1,8 +1,10 @@
 #!/bin/bash
 # Goal: the intake dies after the keeper has committed a recording and before the plaintext is unlinked, under its own
 # name or under the private one that it is given just before (56-half-removed.sh). Then the
-# plaintext that is left is recognised as this very recording: it is removed and not sealed twice; and if the recording,
-# its account was shredded or its time was over in the meantime, it does not come back from that plaintext.
+# plaintext that is left is compared with this very recording: it is removed and not kept twice. If the recording or its
+# account was shredded, or its time was over in the meantime, there is nothing to compare with: the plaintext does not
+# stay in the spool, is not thrown away unseen, and does not come back to its account. It is sealed in quarantine, which
+# says what it may be, and can be destroyed there.
 # Negative control: a new file of the same name and content is another recording, and is sealed.
 # shellcheck source-path=SCRIPTDIR source=lib-recordings.sh
 . "$(dirname "$0")/lib-recordings.sh"
@@ -49,8 +51,9 @@ stop_intake
 list
 holds 'length == 2 and all(.[]; .state == "sealed")' || fail "a new file of the same name is not sealed"
 
-# gone_for_good STATE: what was left behind is removed, and makes no recording again
+# gone_for_good STATE: what was left behind makes no recording of its account again
 gone_for_good() {
+	local kept
 	list
 	jq --arg id "$id" '[.[] | select(.id != $id)]' "$vault/list.json" >"$vault/others.json"
 	start_intake
@@ -59,8 +62,18 @@ gone_for_good() {
 	expect 5 ctl play "$id" --reason test
 	list
 	holds ".[] | select(.id == \"$id\") | .state == \"$1\"" || fail "$id is not $1"
-	jq --arg id "$id" '[.[] | select(.id != $id)]' "$vault/list.json" | diff "$vault/others.json" - >"$vault/diff" ||
-		fail "what was $1 comes back from its plaintext: $(cat "$vault/diff")"
+	kept=$(jq -r --slurpfile others "$vault/others.json" --arg id "$id" \
+		'(map(.id) - ($others[0] | map(.id)) - [$id])[]' "$vault/list.json")
+	[ "$(wc -w <<<"$kept")" -eq 1 ] || fail "one was to be quarantined, and not: '$kept'"
+	holds ".[] | select(.id == \"$kept\") | .state == \"quarantined\" and .account == \"(quarantine)\"" ||
+		fail "what was $1 comes back from its plaintext: $(jq -c ".[] | select(.id == \"$kept\")" "$vault/list.json")"
+	expect 0 ctl show "$kept"
+	says "$vault/out" "may be the one of recording $id, which was destroyed"
+	says "$vault/keeper.log" "recording $kept quarantined: .*$id"
+	plays_as "$kept" "$vault/a.wav" || fail "the quarantined one does not play"
+	jq --arg id "$id" --arg kept "$kept" '[.[] | select(.id != $id and .id != $kept)]' "$vault/list.json" |
+		diff "$vault/others.json" - >"$vault/diff" || fail "others have changed: $(cat "$vault/diff")"
+	expect 0 ctl shred recording "$kept" --yes --reason test
 }
 
 for call in renameat2 unlinkat; do

@@ -61,7 +61,7 @@ serves
 
 # --- The catalog: its header, cut short, missing, another's ---
 spoil "$DB" 0
-refused 'keeper.db is corrupt' 'restore it.* leave root.slots'
+refused 'keeper.db is corrupt' '[Rr]estore.* leave root.slots'
 for bytes in 0 100 40960 $(($(stat -c %s "$DB") - BLOCK_BYTES)); do
 	present
 	truncate -s "$bytes" "$DB"
@@ -69,17 +69,17 @@ for bytes in 0 100 40960 $(($(stat -c %s "$DB") - BLOCK_BYTES)); do
 done
 present
 mv "$DB" "$vault/aside"
-refused 'no keeper.db' 'restore it' 'no new vault'
+refused 'no keeper.db' '[Rr]estore' 'no new vault'
 mv "$vault/aside" "$DB"
 sqlite3 "$vault/other.db" 'CREATE TABLE appointment(at, what)' && cat "$vault/other.db" >"$DB"
-refused 'keeper.db is corrupt' 'restore'
+refused 'keeper.db is corrupt' '[Rr]estore'
 present
 "$BUILD/recseal-keeper" --state "$vault/other" >"$vault/other.log" 2>&1 &
 keeper_pid=$!
 wait_until $PATIENCE_S test -S "$vault/other/run/control"
 stop_keeper
 cat "$vault/other/keeper/keeper.db" >"$DB"
-refused 'do not belong together' 'restore'
+refused 'do not belong together' '[Rr]estore'
 present
 serves
 
@@ -155,24 +155,24 @@ present
 spoil "$ROOT" 1
 serves
 spoil "$ROOT" 0
-refused 'no root slot' 'restore .*root.slots' 'no new root'
+refused 'no root slot' '[Rr]estore .*root.slots' 'no new root'
 spoil "$ROOT" 0 2
-refused 'no root slot' 'restore .*root.slots' 'no new root'
+refused 'no root slot' '[Rr]estore .*root.slots' 'no new root'
 present
 spoil "$ROOT" 2
-refused 'root.slots is damaged' 'restore it' 'no new root'
+refused 'root.slots is damaged' '[Rr]estore' 'no new root'
 expect 0 "$BUILD/recseal-keeper" --state "$state" --accept-restored=1
 serves
 for bytes in 0 $BLOCK_BYTES $((4 * BLOCK_BYTES)); do
 	truncate -s "$bytes" "$ROOT"
-	refused 'root.slots is damaged' 'restore it' 'no new root'
+	refused 'root.slots is damaged' '[Rr]estore' 'no new root'
 	present
 done
 dd if="$vault/other/keeper/root.slots" of="$ROOT" bs=$BLOCK_BYTES count=2 conv=notrunc status=none
-refused 'do not belong together' 'restore'
+refused 'do not belong together' '[Rr]estore'
 present
 mv "$ROOT" "$vault/aside"
-refused 'no root.slots' 'restore it' 'no new root'
+refused 'no root.slots' '[Rr]estore' 'no new root'
 [ ! -e "$ROOT" ] || fail "a new root was made"
 mv "$vault/aside" "$ROOT"
 serves

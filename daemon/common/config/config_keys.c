@@ -109,6 +109,17 @@ static int set_verify(
 	return 0;
 }
 
+static int set_yes_or_no(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
+{
+	bool yes = strcmp(value, "yes") == 0;
+
+	if (!yes && strcmp(value, "no") != 0)
+		return reason_set(reason, -RE_CONFIG, "is not understood: use yes or no");
+	*(bool *)field = yes;
+	return 0;
+}
+
 static int set_tpm_device(
 		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
@@ -170,6 +181,7 @@ static const struct config_key spool_keys[] = {
 		{"AccountMap", set_path, offsetof(struct config_spool, account_map), 0, 0, NULL},
 		{"Markers", set_path, offsetof(struct config_spool, markers), 0, 0, NULL},
 		{"Discarded", set_discarded, offsetof(struct config_spool, discarded), 0, 0, NULL},
+		{"Wipe", set_yes_or_no, offsetof(struct config_spool, wipe), 0, 0, NULL},
 		{"StaleAfter", set_span, offsetof(struct config_spool, stale_after_us), US_PER_S,
 				365 * US_PER_DAY, "1s to 1y"},
 		{"Class", set_name, offsetof(struct config_spool, class), 0, 0, NULL},

@@ -1,6 +1,7 @@
 /* A [spool NAME] of the configuration: for those who need one spool, and not all of it. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CONFIG_SETTLE_US INT64_C(1000000) /* of a spool that says nothing */
@@ -14,6 +15,7 @@ struct config_spool {
 	char *ignore;            /* patterns besides the profile's; NULL: none */
 	char *account_map;       /* a file, absolute; NULL: none */
 	char *discarded;         /* "seal", "leave" or "delete" */
+	bool wipe;               /* overwrite a sealed file before it is removed */
 	int64_t settle_us;
 	int64_t stale_after_us;
 	unsigned low_percent; /* the watermark of its filesystem; 0: none */

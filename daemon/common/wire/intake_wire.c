@@ -9,9 +9,20 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
+static void json_free_text(char **text)
+{
+	json_malloc_t allocate;
+	json_free_t release;
+
+	json_get_alloc_funcs(&allocate, &release);
+	if (*text)
+		release(*text);
+}
+
 int intake_wire_send(int fd, json_t *message, const struct socket_fds *fds)
 {
-	_cleanup_free_ char *text = json_dumps(message, JSON_COMPACT);
+	/* By the functions of JSON, which may wipe what they free. */
+	_cleanup_(json_free_text) char *text = json_dumps(message, JSON_COMPACT);
 
 	if (!text)
 		return -ENOMEM;
@@ -55,7 +66,9 @@ json_t *intake_wire_base64(const void *bytes, size_t len)
 	if (!text)
 		return NULL;
 	sodium_bin2base64(text, size, bytes, len, sodium_base64_VARIANT_ORIGINAL);
-	return json_string(text);
+	json_t *string = json_string(text);
+	sodium_memzero(text, size);
+	return string;
 }
 
 int intake_wire_bytes(const json_t *message, const char *key, size_t max, uint8_t **ret_bytes,

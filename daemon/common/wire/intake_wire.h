@@ -3,50 +3,62 @@
  * hostile.
  *
  * intake -> keeper
- *   {"op":"hello","version":2}
+ *   {"op":"hello","version":3}
  *   {"op":"begin","job":N,"spool":S,"account":A|null,"path":base64,"class":C,
- *    "source":base64 (32 bytes),"recorded_us":N,"finished_us":N,"plain_bytes":N,
+ *    "source":base64 (32 bytes),"firm":bool,"recorded_us":N,"finished_us":N,"plain_bytes":N,
  *    "probe":{"condition":"ok|damaged|empty|unprobed","damage":S?,"format":S?,"channels":N?,
  *             "sample_rate":N?,"frames":N?,"recoverable_bytes":N?},
  *    "sidecars":[{"path":base64,"bytes":base64}],"discarded":bool}
  *        account: base64 of the account's name bytes; null: the profile found none, quarantine it.
  *        path: the path below the spool, any bytes but NUL.
- *        source: hash of what identifies this very file in this very state (intake_source).
+ *        source: hash of what identifies the file (origin_hash()). A hint, and no evidence: the
+ *        keeper looks there for what the file may have been sealed as before.
+ *        firm: the filesystem gives no two files that identity, whenever they exist.
+ *        Times are 0 to INTAKE_TIME_MAX_US, frames at most INTAKE_FRAMES_MAX, channels and
+ *        sample_rate as probe_wire.h bounds them. A recorded_us of more than a day after the
+ *        sealing, or recoverable_bytes above plain_bytes, are cut down to these.
  *        finished_us: when the file was found finished (for exposure).
  *        probe: as in probe_wire.h.
  *        sidecars: RECORDING_SIDECARS_MAX at most, with paths below the spool, to be kept with the
  *        recording's private data.
  *        discarded: the bridge marked it as not wanted.
  *   {"op":"commit","job":N}
- *        The object is written and synced; the source was unchanged when read to its end.
+ *        The object is written and synced, and the intake has closed its descriptor; the source was
+ *        unchanged when read to its end. If somebody still has a descriptor that writes, the keeper
+ *        goes on with a copy of its own.
  *   {"op":"abort","job":N}
  *        Give the job up; its object is forgotten.
  *   {"op":"unlinked","job":N,"exposure_us":N}
  *        The plaintext is gone (for the exposure figures).
  *   {"op":"report","spools":[{"name":S,"path":S,"waiting":N,"refused":N,"oldest_finished_us":N?,
  *    "stale":N?,"stale_since_us":N?,"last_error":S?,"free_percent":N?,"low_space":bool?,
- *    "facts":{...}}]}
- *        Every few seconds.
+ *    "looked_ago_us":N?,"hung_threads":N?,"facts":{...}}]}
+ *        Every few seconds, whatever the spools do. looked_ago_us: how old the facts about this
+ *        spool is; it grows while its filesystem does not answer. hung_threads: how many
+ *        threads wait for its filesystem in the middle of a recording.
  *
  * keeper -> intake
- *   {"op":"hello","version":2}
+ *   {"op":"hello","version":3}
  *   {"op":"begun","job":N,"recording":ULID,"header":base64,"nonce":base64 (16 bytes)}
  *        With two descriptors: the object (unnamed, empty, writable) and a memfd of the payload key
  *        (32 bytes).
- *   {"op":"already","job":N,"recording":ULID,"sidecars":bool}
- *        This very file was committed before: only unlink it. sidecars: they were sealed with it,
- *        as they are now.
- *   {"op":"failed","job":N,"error":S,"retry":bool}
+ * *   {"op":"failed","job":N,"error":S,"retry":bool}
  *        At begin or commit; keep the plaintext. retry false: do not try this file again until it
  *        changes or the service restarts.
  *   {"op":"committed","job":N,"recording":ULID}
  *        Durable and verified: the plaintext may go.
+ *   {"op":"already","job":N,"recording":ULID,"sidecars":bool}
+ *        At commit, in place of `committed`: the recording named here, of the same account, holds
+ *        the same bytes. The keeper has compared the two objects from end to end, and forgets the
+ *        new one: the plaintext may go. sidecars: they were sealed with it, as they are now.
  *
  * A spool's facts are for `recsealctl doctor`:
  *   {"there":B,"uid":N,"gid":N,"mode":N,"filesystem":S?,"leases":"honoured|unsound|not allowed",
+ *    "at_rest":"memory|dm-crypt|fscrypt|plain|not known",
+ *    "wipe":"yes|no|fails|does not help|would not help",
  *    "no_access":S?,"free_bytes":N?,"total_bytes":N?,   these only if it is there
  *    "profile":S,"class":S,"settle_us":N,"unleased":B,"watches":N,"watches_max":N,"unwatched":N}
- * unleased: a file without a lease was met. watches: of all spools; watches_max 0: not known.
+ * unleased: a file without a lease was met. watches: of this spool; watches_max 0: not known.
  * unwatched: directories for which there was no watch.
  *
  * The intake writes header || nonce || STREAM chunks into the object, syncs it, and asks to commit.
@@ -59,9 +71,13 @@
 
 #include "base/socket.h"
 
-#define INTAKE_WIRE_VERSION 2
+#define INTAKE_WIRE_VERSION 3
 #define INTAKE_MESSAGE_MAX  131072
 #define INTAKE_SOURCE_BYTES 32
+/* The last moment of 9999: what RFC 3339 can write. */
+#define INTAKE_TIME_MAX_US INT64_C(253402300799999999)
+/* At the highest rate that there is, a quarter of a century. */
+#define INTAKE_FRAMES_MAX (INT64_C(1) << 53)
 
 /* Sends one message; the descriptors stay the caller's. 0; -EAGAIN when the socket is full; -errno;
  * -EMSGSIZE. */

@@ -211,6 +211,7 @@ int bundle_gather(struct spool *spool, const struct bundle_recording *recording,
 
 	if (bundle) {
 		bundle->discarded = recording->discarded;
+		bundle->wipe = spool->config->wipe;
 		bundle->root_fd = -1;
 	}
 	for (size_t i = 0; i < profile_count(spool->profile, PROFILE_SIDECARS) && r == 0; i++)
@@ -244,6 +245,6 @@ void bundle_remove_sidecars(struct bundle *bundle, int parent_fd, const struct p
 		};
 		/* One that cannot be removed is found, and reported, by a later scan. */
 		if (!neighbours_need(&n))
-			(void)sidecar_remove(bundle->root_fd, &bundle->sidecar[i]);
+			(void)sidecar_remove(bundle->root_fd, &bundle->sidecar[i], bundle->wipe);
 	}
 }

@@ -8,6 +8,7 @@
 struct bundle {
 	char *account; /* NULL: none is known */
 	bool discarded;
+	bool wipe;   /* overwrite the sidecars before they are removed */
 	int root_fd; /* of the spool, while there are sidecars; else -1 */
 	struct sidecar sidecar[PROFILE_SIDECARS_MAX];
 	size_t template[PROFILE_SIDECARS_MAX]; /* which of the profile's sidecars each is */

@@ -102,13 +102,14 @@ int sidecar_read(int root_fd, const char *path, int64_t now_us, int64_t settle_u
 	return 0;
 }
 
-int sidecar_remove(int root_fd, const struct sidecar *sidecar)
+int sidecar_remove(int root_fd, const struct sidecar *sidecar, bool wipe)
 {
 	_cleanup_(source_close) struct source source = SOURCE_NONE;
 	int r = source_find(root_fd, sidecar->path, &source);
 
 	if (r != 0)
 		return r == SOURCE_GONE || r < 0 ? r : SOURCE_CHANGED;
+	source.wipe = wipe;
 	/* What was written since is not in the sealed recording. */
 	return source_same(&source.identity, &sidecar->identity) ? source_unlink(&source)
 								 : SOURCE_CHANGED;

@@ -3,6 +3,7 @@
  * sidecar, it never stops the recording: a sidecar that cannot be taken stays where it is. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,8 +41,9 @@ int sidecar_read(int root_fd, const char *path, int64_t now_us, int64_t settle_u
  * there is none, when it is no text or whole number, or when it holds control characters. */
 char *sidecar_member(const struct sidecar *sidecar, const char *key, size_t len);
 
-/* Removes the file from below root_fd if it still is the one that was read. 0; SOURCE_GONE;
+/* Removes the file from below root_fd if it still is the one that was read; with `wipe`, overwrites
+ * it before. 0; SOURCE_GONE;
  * SOURCE_CHANGED; -errno. */
-int sidecar_remove(int root_fd, const struct sidecar *sidecar);
+int sidecar_remove(int root_fd, const struct sidecar *sidecar, bool wipe);
 
 void sidecar_clear(struct sidecar *sidecar);

@@ -22,7 +22,7 @@
 struct probe_job {
 	TAILQ_ENTRY(probe_job) link;
 	uint32_t id;
-	int fd;
+	int fd;               /* borrowed, until it is sent */
 	uint64_t deadline_ms; /* while running */
 	probe_done done;
 	void *context;
@@ -77,19 +77,13 @@ static void on_client_readable(void *context)
 	client_turn(context);
 }
 
-static void probe_job_free(struct probe_job *job)
-{
-	close_p(&job->fd);
-	free(job);
-}
-
 static void client_forget_jobs(struct probe_jobs *jobs)
 {
 	struct probe_job *job;
 
 	while ((job = TAILQ_FIRST(jobs))) {
 		TAILQ_REMOVE(jobs, job, link);
-		probe_job_free(job);
+		free(job);
 	}
 }
 
@@ -107,7 +101,7 @@ static void client_finish(struct probe_client *client, struct probe_job *job,
 	} else {
 		TAILQ_REMOVE(&client->waiting, job, link);
 	}
-	probe_job_free(job);
+	free(job);
 	done(context, result);
 }
 
@@ -242,9 +236,6 @@ static void client_send_job(struct probe_client *client, struct probe_job *job)
 		client_refuse_job(client, job, r);
 		return;
 	}
-	/* The server has a duplicate of its own. */
-	close_p(&job->fd);
-	job->fd = -1;
 	job->deadline_ms = client_now_ms() + client->timeout_ms + GRACE_MS;
 	TAILQ_REMOVE(&client->waiting, job, link);
 	TAILQ_INSERT_TAIL(&client->running, job, link);
@@ -322,20 +313,22 @@ int probe_client_start(uv_loop_t *loop, const char *program, int64_t timeout_us,
 	return 0;
 }
 
+void probe_client_prepare(struct probe_client *client)
+{
+	/* One that cannot be started is tried again with the first file, which is told why. */
+	if (!client->process)
+		(void)client_start_process(client);
+}
+
 int probe_client_submit(struct probe_client *client, int fd, probe_done done, void *context)
 {
+	if (fcntl(fd, F_GETFD) < 0)
+		return -errno;
 	struct probe_job *job = calloc(1, sizeof(*job));
-
 	if (!job)
 		return -ENOMEM;
-	*job = (struct probe_job){.id = client->next_id, .done = done, .context = context};
-	job->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (job->fd < 0) {
-		int r = -errno;
-		free(job);
-		return r;
-	}
-	client->next_id++;
+	*job = (struct probe_job){
+			.id = client->next_id++, .fd = fd, .done = done, .context = context};
 	TAILQ_INSERT_TAIL(&client->waiting, job, link);
 	uv_timer_start(&client->timer, on_client_timer, 0, 0);
 	return 0;

@@ -20,14 +20,18 @@ struct probe_client;
 int probe_client_start(uv_loop_t *loop, const char *program, int64_t timeout_us,
 		struct probe_client **ret_client);
 
-/* Asks what is in the file. fd (open for reading; O_PATH will not do) is borrowed for the call: the
- * client keeps a duplicate until the answer, so a lease on the open file lasts as long. The probe
- * reads with pread(2) only: the shared file position does not move.
+/* Starts the program now, not with the first file: a start waits for exec(2), which closes all
+ * other open files, and closing those of a spool may hang. Best before there are any. */
+void probe_client_prepare(struct probe_client *client);
+
+/* Asks what is in the file. fd (open for reading; O_PATH will not do) is borrowed until done is
+ * called, or the client is stopped. There is no duplicate: to close one may hang with the file's
+ * filesystem. The probe reads with pread(2) only: the shared file position does not move.
  *
  * done is called exactly once, later, from the loop, never from within this call; it may submit
  * again or stop the client. The result is valid during the call only; its job field is the client's
  * own. PROBE_JOBS_MAX jobs run at once and the rest wait here, without a clock running for them.
- * -EMFILE and other -errno when fd cannot be duplicated, -ENOMEM; then done is not called. */
+ * -EBADF, -ENOMEM; then done is not called. */
 typedef void (*probe_done)(void *context, const struct probe_result *result);
 int probe_client_submit(struct probe_client *client, int fd, probe_done done, void *context);
 

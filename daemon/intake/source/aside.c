@@ -9,42 +9,33 @@
 #define HEX_DIGITS 16
 #define NAME_AT    (sizeof(PREFIX) - 1 + HEX_DIGITS + 1 + HEX_DIGITS + 1)
 
-void aside_make(const char *name, int64_t ctime_ns, char ret_name[static ASIDE_NAME_BYTES])
+void aside_make(const char *name, char ret_name[static ASIDE_NAME_BYTES])
 {
-	size_t len = strlen(name), room = ASIDE_NAME_BYTES - 1 - NAME_AT;
-	uint64_t random;
+	struct aside aside = {.name = name};
+	uint64_t random[2];
 
+	(void)aside_read(name, &aside);
+	size_t len = strlen(aside.name), room = ASIDE_NAME_BYTES - 1 - NAME_AT;
 	/* The own name comes last, and is cut at its beginning: its end has the extension, by which
 	 * profiles know a recording. */
-	randombytes_buf(&random, sizeof(random));
-	snprintf(ret_name, ASIDE_NAME_BYTES, PREFIX "%016" PRIx64 "-%016" PRIx64 "-%s", random,
-			(uint64_t)ctime_ns, len > room ? name + len - room : name);
+	randombytes_buf(random, sizeof(random));
+	snprintf(ret_name, ASIDE_NAME_BYTES, PREFIX "%016" PRIx64 "-%016" PRIx64 "-%s", random[0],
+			random[1], len > room ? aside.name + len - room : aside.name);
 }
 
-static bool aside_read_hex(const char *text, uint64_t *ret_number)
+static bool aside_has_hex(const char *text)
 {
-	uint64_t number = 0;
-
-	for (int i = 0; i < HEX_DIGITS; i++) {
-		static const char digits[] = "0123456789abcdef";
-		const char *digit = text[i] ? strchr(digits, text[i]) : NULL;
-		if (!digit)
-			return false;
-		number = number << 4 | (uint64_t)(digit - digits);
-	}
-	*ret_number = number;
-	return text[HEX_DIGITS] == '-';
+	return strspn(text, "0123456789abcdef") == HEX_DIGITS && text[HEX_DIGITS] == '-';
 }
 
 bool aside_read(const char *name, struct aside *ret_aside)
 {
-	const char *random = name + sizeof(PREFIX) - 1, *ctime = random + HEX_DIGITS + 1;
-	uint64_t number;
+	const char *first = name + sizeof(PREFIX) - 1, *second = first + HEX_DIGITS + 1;
 
-	if (strncmp(name, PREFIX, sizeof(PREFIX) - 1) != 0 || !aside_read_hex(random, &number) ||
-			!aside_read_hex(ctime, &number) || !name[NAME_AT])
+	if (strncmp(name, PREFIX, sizeof(PREFIX) - 1) != 0 || !aside_has_hex(first) ||
+			!aside_has_hex(second) || !name[NAME_AT])
 		return false;
-	*ret_aside = (struct aside){.ctime_ns = (int64_t)number, .name = name + NAME_AT};
+	*ret_aside = (struct aside){.name = name + NAME_AT};
 	return true;
 }
 

@@ -3,14 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/durable.h"
 #include "daemon/intake/source/aside.h"
@@ -173,6 +171,8 @@ int source_claim(struct source *source)
 	source->fd = fd;
 	/* Elsewhere a lease would be worse than none: it would be believed. */
 	if (source_leases_are_sound(fd)) {
+		/* The kernel would send SIGIO to this thread, and to no other. */
+		fcntl(fd, F_SETOWN, getpid());
 		source->leased = fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
 		if (!source->leased && errno == EAGAIN)
 			return SOURCE_WRITER;
@@ -245,16 +245,42 @@ static bool source_unchanged_except_ctime(const struct source *source)
 	return source_same(&source->identity, &now);
 }
 
+bool source_is_removable(const struct source *source)
+{
+	struct stat parent, st;
+
+	if (faccessat(source->parent_fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
+		return false;
+	if (fstat(source->parent_fd, &parent) < 0 || fstat(source->fd, &st) < 0)
+		return true; /* nobody knows: trying will tell */
+	return !(parent.st_mode & S_ISVTX) || geteuid() == 0 || geteuid() == parent.st_uid ||
+	       geteuid() == st.st_uid;
+}
+
+/* All checks have passed: overwrites the file, if that is wanted, and removes the name. A file that
+ * cannot be overwritten goes all the same: left in place it would be all of the plaintext. A file
+ * that cannot be removed is not overwritten: what is left would be sealed as a new recording. */
+static int source_remove(struct source *source, const char *name)
+{
+	if (source->wipe && !source_is_removable(source))
+		return -EACCES;
+	source->wiped = source_wipe(source, name);
+	return source->wiped == SOURCE_CHANGED ? SOURCE_CHANGED
+					       : durable_unlink(source->parent_fd, name);
+}
+
 /* Under the private name lies the sealed file, or another one that somebody has put under its name
  * since it was checked. The other one gets its name back; if that is in use again, a scan will find
- * the file where it is. A sealed file that cannot be removed stays there too: under its own name
- * the keeper would not know it, because of its new ctime. */
+ * the file where it is. */
 static int source_unlink_aside(struct source *source, const char *aside)
 {
 	int r = source_check_name(source, aside);
 
-	if (r == 0 && source_unchanged_except_ctime(source) && !source_wanted(source))
-		return durable_unlink(source->parent_fd, aside);
+	if (r == 0 && source_unchanged_except_ctime(source) && !source_wanted(source)) {
+		r = source_remove(source, aside);
+		if (r != SOURCE_CHANGED)
+			return r;
+	}
 	durable_rename_at_once(source->parent_fd, aside, source->name);
 	return r < 0 ? r : SOURCE_CHANGED;
 }
@@ -262,17 +288,14 @@ static int source_unlink_aside(struct source *source, const char *aside)
 int source_unlink(struct source *source)
 {
 	char name[ASIDE_NAME_BYTES];
-	struct aside aside;
 	int r = source_check_name(source, source->name);
 
 	if (r != 0)
 		return r;
 	if (!source_unchanged(source->fd, &source->identity) || source_wanted(source))
 		return SOURCE_CHANGED;
-	/* Left by a crash under its private name, which nobody else uses. */
-	if (aside_read(source->name, &aside))
-		return durable_unlink(source->parent_fd, source->name);
-	aside_make(source->name, source->identity.ctime_ns, name);
+	/* Also a file that has a private name already: anybody can make a file of such a name. */
+	aside_make(source->name, name);
 	r = durable_rename_at_once(source->parent_fd, source->name, name);
 	if (r == 0)
 		return source_unlink_aside(source, name);
@@ -282,7 +305,7 @@ int source_unlink(struct source *source)
 	/* The filesystem cannot rename like that, or has no room for one more name. Between the
 	 * check and this removal the name may come to mean another file: a moment, and unavoidable.
 	 */
-	return durable_unlink(source->parent_fd, source->name);
+	return source_remove(source, source->name);
 }
 
 void source_close(struct source *source)
@@ -294,39 +317,4 @@ void source_close(struct source *source)
 		close(source->parent_fd);
 	free(source->name);
 	*source = (struct source)SOURCE_NONE;
-}
-
-static void hash_number(crypto_generichash_state *state, uint64_t number)
-{
-	uint8_t bytes[8];
-
-	put_le64(bytes, number);
-	crypto_generichash_update(state, bytes, sizeof(bytes));
-}
-
-void source_hash_of(const struct source *source, const char *spool,
-		uint8_t ret_hash[static SOURCE_HASH_BYTES])
-{
-	struct source_identity identity = source->identity;
-	struct aside aside;
-
-	if (aside_read(source->name, &aside))
-		identity.ctime_ns = aside.ctime_ns;
-	source_hash(&identity, spool, ret_hash);
-}
-
-void source_hash(const struct source_identity *identity, const char *spool,
-		uint8_t ret_hash[static SOURCE_HASH_BYTES])
-{
-	static const char domain[] = "recseal.org/v1/source";
-	crypto_generichash_state state;
-
-	crypto_generichash_init(&state, NULL, 0, SOURCE_HASH_BYTES);
-	crypto_generichash_update(&state, (const uint8_t *)domain, sizeof(domain));
-	crypto_generichash_update(&state, (const uint8_t *)spool, strlen(spool) + 1);
-	hash_number(&state, identity->inode);
-	hash_number(&state, identity->size);
-	hash_number(&state, (uint64_t)identity->mtime_ns);
-	hash_number(&state, (uint64_t)identity->ctime_ns);
-	crypto_generichash_final(&state, ret_hash, SOURCE_HASH_BYTES);
 }

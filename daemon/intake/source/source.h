@@ -24,6 +24,8 @@ struct source {
 	struct source_identity identity;
 	bool leased;
 	bool yielded; /* the lease was given up to a writer: the file may change any moment */
+	bool wipe;    /* overwrite it before it is removed */
+	int wiped;    /* a source_wipe_outcome, once that was tried */
 };
 
 #define SOURCE_NONE                                                                                \
@@ -66,7 +68,7 @@ int source_find(int root_fd, const char *path, struct source *ret_source);
  * SOURCE_WRITER; SOURCE_CHANGED since it was found; SOURCE_UNREADABLE; or -errno.
  *
  * While the lease is held, another process's open for writing blocks until source_release(), and we
- * get SIGIO. Call from the thread that is the process's first, to which the signal goes. */
+ * get SIGIO. May block for as long as the filesystem does; any thread. */
 int source_claim(struct source *source);
 
 /* Whether a lease on this filesystem keeps every writer out: only where this kernel sees every
@@ -96,19 +98,42 @@ bool source_unchanged(int fd, const struct source_identity *identity);
  *
  * The only function that removes a file from a spool. job.h lists its three callers.
  *
- * Not synced: should a power loss bring the name back, the keeper knows the file by its hash, since
- * seal_run() has synced the state that was hashed. */
+ * Not synced: should a power loss bring the name back, the keeper knows the file by its content,
+ * since seal_run() has synced what was sealed. */
 int source_unlink(struct source *source);
 
+/* Whether source_unlink() is worth trying: nothing is known that would forbid it. */
+bool source_is_removable(const struct source *source);
+
+/* ---- Overwriting (source_wipe.c) ----
+ *
+ * With Wipe=yes a recording is overwritten before its name is removed, so that its audio is not
+ * left in free blocks of the spool's disk, or in free pages of memory. That works only where the
+ * filesystem writes in place. A copy-on-write filesystem (btrfs, f2fs, zfs, a reflinked file of
+ * xfs) writes elsewhere, and a network or FUSE filesystem wherever it likes: there nothing is
+ * written, and the outcome says so. It does not reach what the disk keeps by itself: flash keeps
+ * old blocks, and a journal or a snapshot keeps what went through it. */
+
+/* Whether a file in this filesystem is overwritten where it lies, as far as its kind tells. */
+bool source_wipe_helps(int fd);
+
+/* Overwrites the file with random bytes, and syncs it. For source_unlink(), when all of its checks
+ * have passed and the file has its private name: nothing may stop the removal except a writer.
+ *
+ * WIPE_DONE, or why not: in each of these cases nothing was written, except with WIPE_FAILED.
+ * SOURCE_CHANGED when somebody wants to write to the file, or has changed it. The lease and the
+ * descriptor of the source may be others afterwards. Blocks. */
+enum source_wipe_outcome {
+	WIPE_NOT_ASKED, /* source->wipe is not set */
+	WIPE_DONE = SOURCE_OUTCOMES,
+	WIPE_ELSEWHERE, /* it would be written elsewhere */
+	WIPE_IN_USE,    /* somebody else has it open for reading */
+	WIPE_DENIED,    /* it may not be opened for writing, or not leased */
+	WIPE_FAILED,    /* writing or syncing failed */
+};
+int source_wipe(struct source *source, const char *name);
+
+/* In words, for the journal: "recseald may not write to it". */
+const char *source_wipe_refusal(int outcome);
+
 void source_close(struct source *source);
-
-/* BLAKE2b-256 of the spool's name and the file's state: how the keeper knows a file again. The
- * device is left out, since its number may change with a reboot; the path, since the hash outlives
- * a shred, and must not let anybody confirm a guessed name. */
-#define SOURCE_HASH_BYTES 32
-void source_hash(const struct source_identity *identity, const char *spool,
-		uint8_t ret_hash[static SOURCE_HASH_BYTES]);
-
-/* The same of a source, by the ctime that it was sealed with if a crash has left it aside. */
-void source_hash_of(const struct source *source, const char *spool,
-		uint8_t ret_hash[static SOURCE_HASH_BYTES]);

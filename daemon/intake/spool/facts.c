@@ -1,15 +1,21 @@
 #include "daemon/intake/spool/facts.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
+#include <linux/fs.h>
+#include <linux/fscrypt.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -17,7 +23,8 @@
 #include "daemon/common/config/config_spool.h"
 #include "daemon/intake/source/source.h"
 
-#define MODE_BITS 07777
+#define MODE_BITS        07777
+#define DEVICE_DEPTH_MAX 8
 
 static json_t *facts_filesystem(int fd)
 {
@@ -96,6 +103,55 @@ static int facts_set_access(json_t *facts, int fd)
 	return json_object_set_new(facts, "no_access", json_string(strerrordesc_np(errno)));
 }
 
+/* dm-crypt, also below LVM and the like: the device, or all that it is made of. */
+static bool device_is_crypted(const char *device_dir, unsigned depth)
+{
+	char path[PATH_MAX], uuid[64] = "";
+	_cleanup_closedir_ DIR *parts = NULL;
+	const struct dirent *entry;
+	unsigned n_parts = 0, n_crypted = 0;
+
+	snprintf(path, sizeof(path), "%s/dm/uuid", device_dir);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && read(fd, uuid, sizeof(uuid) - 1) > 0 && strncmp(uuid, "CRYPT-", 6) == 0)
+		return true;
+	snprintf(path, sizeof(path), "%s/slaves", device_dir);
+	parts = depth < DEVICE_DEPTH_MAX ? opendir(path) : NULL;
+	while (parts && (entry = readdir(parts))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/sys/class/block/%s", entry->d_name);
+		n_parts++;
+		n_crypted += device_is_crypted(path, depth + 1);
+	}
+	return n_parts > 0 && n_crypted == n_parts;
+}
+
+/* How the plaintext lies there while it waits, and after it is removed. */
+static const char *facts_at_rest(int fd, const struct stat *st)
+{
+	struct fscrypt_get_policy_ex_arg policy = {.policy_size = sizeof(policy.policy)};
+	char path[64];
+	struct statfs sf;
+
+	if (fstatfs(fd, &sf) == 0 && sf.f_type == TMPFS_MAGIC)
+		return "memory";
+	if (ioctl(fd, FS_IOC_GET_ENCRYPTION_POLICY_EX, &policy) == 0)
+		return "fscrypt";
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(st->st_dev), minor(st->st_dev));
+	/* btrfs, overlayfs, a network: no block device of its own. */
+	if (access(path, F_OK) < 0)
+		return "not known";
+	return device_is_crypted(path, 0) ? "dm-crypt" : "plain";
+}
+
+static const char *facts_wipe(const struct spool *spool, int fd)
+{
+	if (!spool->config->wipe)
+		return source_wipe_helps(fd) ? "no" : "would not help";
+	return !source_wipe_helps(fd) ? "does not help" : spool->wiping.reported ? "fails" : "yes";
+}
+
 static int facts_set_root(json_t *facts, const struct spool *spool)
 {
 	int fd = spool->root_fd;
@@ -108,6 +164,8 @@ static int facts_set_root(json_t *facts, const struct spool *spool)
 	r |= json_object_set_new(facts, "uid", json_integer(st.st_uid));
 	r |= json_object_set_new(facts, "gid", json_integer(st.st_gid));
 	r |= json_object_set_new(facts, "mode", json_integer(st.st_mode & MODE_BITS));
+	r |= json_object_set_new(facts, "at_rest", json_string(facts_at_rest(fd, &st)));
+	r |= json_object_set_new(facts, "wipe", json_string(facts_wipe(spool, fd)));
 	r |= json_object_set_new(facts, "leases", json_string(facts_leases(fd, &st)));
 	json_t *name = facts_filesystem(fd);
 	if (name)

@@ -7,8 +7,9 @@
 struct notice {
 	int priority; /* a syslog level: LOG_ERR */
 	enum event event;
-	const char *spool; /* the name of the spool it is about */
-	const char *text;  /* one line, without a newline */
+	const char *spool;     /* the name of the spool it is about */
+	const char *recording; /* its id; NULL: none */
+	const char *text;      /* one line, without a newline */
 };
 
 /* The notice is valid during the call. */

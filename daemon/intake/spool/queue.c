@@ -11,6 +11,8 @@
 #define TAKEN    SIZE_MAX
 #define DEFERRED (SIZE_MAX - 1)
 
+#define DEFERRED_LEAST 4
+
 TAILQ_HEAD(candidates, candidate);
 
 struct queue {
@@ -19,6 +21,7 @@ struct queue {
 	struct candidate **heap;    /* the waiting ones, by due time, then by order of arrival */
 	size_t waiting;
 	struct candidates deferred;
+	size_t n_deferred;
 	uint64_t sequence;
 	uint8_t key[crypto_shorthash_KEYBYTES];
 };
@@ -132,9 +135,10 @@ static void candidate_sight_again(
 	}
 	c->failures = c->writers = 0;
 	c->since_us = s->since_us;
-	c->due_us = s->due_us;
+	c->due_us = s->due_us > c->rest_until_us ? s->due_us : c->rest_until_us;
 	if (c->heap_at == DEFERRED) {
 		TAILQ_REMOVE(&queue->deferred, c, deferred);
+		queue->n_deferred--;
 		heap_insert(queue, c);
 	} else {
 		heap_settle(queue, c);
@@ -188,10 +192,14 @@ void queue_return(struct queue *queue, struct candidate *candidate, int64_t due_
 	heap_insert(queue, candidate);
 }
 
-void queue_defer(struct queue *queue, struct candidate *candidate)
+bool queue_defer(struct queue *queue, struct candidate *candidate)
 {
+	if (queue->n_deferred >= DEFERRED_LEAST && queue->n_deferred >= queue->capacity / 4)
+		return false;
 	candidate->heap_at = DEFERRED;
 	TAILQ_INSERT_TAIL(&queue->deferred, candidate, deferred);
+	queue->n_deferred++;
+	return true;
 }
 
 bool queue_has_deferred(const struct queue *queue)
@@ -206,6 +214,7 @@ struct candidate *queue_take_deferred(struct queue *queue)
 	if (!c)
 		return NULL;
 	TAILQ_REMOVE(&queue->deferred, c, deferred);
+	queue->n_deferred--;
 	c->heap_at = TAKEN;
 	c->touched = false;
 	return c;

@@ -23,11 +23,13 @@ struct candidate {
 	size_t spool; /* index in the configuration */
 	char *path;   /* below the spool */
 	int64_t due_us;
-	int64_t since_us;  /* wall clock: its last change as far as known */
-	bool touched;      /* an event came while it was taken */
-	bool arrived;      /* the last event: the file was renamed to this name */
-	unsigned writers;  /* looks in a row that found a writer */
-	unsigned failures; /* attempts in a row that failed */
+	int64_t since_us;      /* wall clock: its last change as far as known */
+	bool touched;          /* an event came while it was taken */
+	bool arrived;          /* the last event: the file was renamed to this name */
+	unsigned writers;      /* looks in a row that found a writer */
+	unsigned failures;     /* attempts in a row that failed */
+	unsigned changes;      /* seals in a row that a change of the file has spoiled */
+	int64_t rest_until_us; /* because of them: no event brings it back before */
 
 	/* For a file with an impossible time: when this very state of it was first met. */
 	struct source_identity met;
@@ -67,8 +69,10 @@ struct candidate *queue_take(struct queue *queue, int64_t now_us);
 /* A taken candidate waits again. */
 void queue_return(struct queue *queue, struct candidate *candidate, int64_t due_us);
 
-/* A taken candidate waits for queue_take_deferred(), or for an event, whatever the time. */
-void queue_defer(struct queue *queue, struct candidate *candidate);
+/* A taken candidate waits for queue_take_deferred(), or for an event, whatever the time. At most a
+ * quarter of the queue waits so, since the others need its room as well: false when there are so
+ * many, and then it is still taken. */
+bool queue_defer(struct queue *queue, struct candidate *candidate);
 
 bool queue_has_deferred(const struct queue *queue);
 

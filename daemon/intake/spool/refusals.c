@@ -7,11 +7,12 @@
 
 static bool refusal_seen(struct seen *reported, const struct refusal *refusal)
 {
-	uint8_t key[24];
+	uint8_t key[32];
 
 	put_le64(key, refusal->spool);
 	put_le64(key + 8, refusal->inode);
 	put_le64(key + 16, refusal->kind);
+	put_le64(key + 24, refusal->birth);
 	return seen_add(reported, key, sizeof(key));
 }
 

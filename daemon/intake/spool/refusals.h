@@ -20,6 +20,8 @@ enum {
 	REFUSAL_FOREIGN,   /* matches no pattern of the profile */
 	REFUSAL_DISCARDED, /* by the bridge, and Discarded=leave */
 	REFUSAL_ALONE,     /* a sidecar that went with no recording */
+	REFUSAL_STALE,     /* not refused: in progress for longer than StaleAfter= */
+	REFUSAL_CHANGING,  /* not refused: changed again and again while it was being sealed */
 	REFUSAL_KINDS,
 };
 
@@ -36,6 +38,7 @@ struct refusals {
 struct refusal {
 	uint64_t spool, inode;
 	unsigned kind;
+	uint64_t birth; /* tells one file in an inode from the next; 0: not known */
 };
 
 enum refusals_verdict {

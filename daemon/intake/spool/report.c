@@ -31,43 +31,52 @@ static json_t *report_path(const char *path, size_t room)
 	return json_sprintf("...%s", tail);
 }
 
-static json_t *report_one_spool(const struct spool *spool, size_t path_room)
+static json_t *report_name(const struct config_spool *config, size_t n_spools)
+{
+	return json_pack("{s:s, s:o}", "name", config->name, "path",
+			report_path(config->path, PATH_BYTES_ALL / n_spools));
+}
+
+json_t *report_unknown(const struct config_spool *config, size_t n_spools)
+{
+	json_t *o = report_name(config, n_spools);
+
+	if (o) {
+		json_object_set_new(o, "waiting", json_integer(0));
+		json_object_set_new(o, "refused", json_integer(0));
+	}
+	return o;
+}
+
+json_t *report_spool(const struct spool *spool, size_t n_spools)
 {
 	int64_t oldest_us;
 	size_t waiting;
+	json_t *o = report_name(spool->config, n_spools);
 
+	if (!o)
+		return NULL;
 	queue_count(spool->queue, spool->index, &waiting, &oldest_us);
-	json_t *o = json_pack("{s:s, s:o, s:I, s:I}", "name", spool->config->name, "path",
-			report_path(spool->config->path, path_room), "waiting", (json_int_t)waiting,
-			"refused", (json_int_t)spool->refusals.count);
-	if (o && oldest_us > 0)
+	json_object_set_new(o, "waiting", json_integer((json_int_t)waiting));
+	json_object_set_new(o, "refused", json_integer(spool->refusals.count));
+	if (oldest_us > 0)
 		json_object_set_new(o, "oldest_finished_us", json_integer(oldest_us));
-	if (o && spool->stale.n > 0) {
+	if (spool->stale.n > 0) {
 		json_object_set_new(o, "stale", json_integer(spool->stale.n));
 		json_object_set_new(
 				o, "stale_since_us", json_integer(stale_oldest_us(&spool->stale)));
 	}
-	if (o && spool->free_percent >= 0) {
+	if (spool->free_percent >= 0) {
 		json_object_set_new(o, "free_percent", json_real(spool->free_percent));
 		json_object_set_new(o, "low_space", json_boolean(spool->mark.low));
 	}
-	if (o && spool->last_error[0])
+	if (spool->last_error[0])
 		json_object_set_new(o, "last_error", report_text(spool->last_error));
-	if (o)
-		json_object_set_new(o, "facts", facts_build(spool));
+	json_object_set_new(o, "facts", facts_build(spool));
 	return o;
 }
 
-json_t *report_build(const struct spool *spools, size_t n_spools)
+json_t *report_message(json_t *spools)
 {
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < n_spools; i++) {
-		if (json_array_append_new(list,
-				    report_one_spool(&spools[i], PATH_BYTES_ALL / n_spools)) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return json_pack("{s:s, s:o}", "op", "report", "spools", list);
+	return spools ? json_pack("{s:s, s:o}", "op", "report", "spools", spools) : NULL;
 }

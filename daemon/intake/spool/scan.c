@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -15,6 +16,7 @@
 /* One directory of the walk, from the spool's root down to where the walk is. */
 struct level {
 	DIR *dir;
+	bool idle; /* not changed for long: perhaps empty, and then the sink does not hear of it */
 	size_t path_len; /* of the directory's own path in scan->path */
 };
 
@@ -42,6 +44,17 @@ bool scan_takes_file(const char *name)
 	return name[0] != '.' && !name_ends_with(name, ".tmp") && !name_ends_with(name, ".part");
 }
 
+static bool directory_is_idle(int fd)
+{
+	struct timespec now;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || clock_gettime(CLOCK_REALTIME, &now) < 0)
+		return false;
+	int64_t age_s = now.tv_sec - st.st_mtim.tv_sec;
+	return age_s >= SCAN_IDLE_US / 1000000;
+}
+
 /* Takes the descriptor. The directory's path is in scan->path, path_len long. */
 static int scan_push(struct scan *scan, int fd, size_t path_len)
 {
@@ -52,8 +65,12 @@ static int scan_push(struct scan *scan, int fd, size_t path_len)
 		close(fd);
 		return r;
 	}
-	scan->sink.directory(scan->sink.context, scan->path, fd);
-	scan->levels[scan->depth++] = (struct level){.dir = dir, .path_len = path_len};
+	/* The spool itself is watched in any case. */
+	bool idle = path_len > 0 && directory_is_idle(fd);
+	if (!idle)
+		scan->sink.directory(scan->sink.context, scan->path, fd);
+	scan->levels[scan->depth++] =
+			(struct level){.dir = dir, .path_len = path_len, .idle = idle};
 	return 0;
 }
 
@@ -151,6 +168,18 @@ static void scan_visit(struct scan *scan, const struct dirent *entry)
 		scan->sink.refused(scan->sink.context, &st, (enum source_outcome)outcome);
 }
 
+/* A directory that was thought to be empty has this entry: it is read again from its beginning, now
+ * that the sink may watch it. */
+static void scan_rouse(struct scan *scan, struct level *top, const struct dirent *entry)
+{
+	if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+		return;
+	top->idle = false;
+	scan->path[top->path_len] = '\0';
+	scan->sink.directory(scan->sink.context, scan->path, dirfd(top->dir));
+	rewinddir(top->dir);
+}
+
 int scan_step(struct scan *scan, unsigned entries)
 {
 	while (scan->depth > 0) {
@@ -158,7 +187,9 @@ int scan_step(struct scan *scan, unsigned entries)
 			return SCAN_MORE;
 		struct level *top = &scan->levels[scan->depth - 1];
 		const struct dirent *entry = readdir(top->dir);
-		if (entry) {
+		if (entry && top->idle) {
+			scan_rouse(scan, top, entry);
+		} else if (entry) {
 			scan_visit(scan, entry);
 		} else {
 			closedir(top->dir);

@@ -12,10 +12,13 @@
 #include "daemon/intake/source/source.h"
 
 #define SCAN_DEPTH_MAX 32
+#define SCAN_IDLE_US   (10 * 60 * INT64_C(1000000))
 
 struct scan_sink {
 	/* A directory, open, before it is read: the sink can watch it, so that no file is missed
-	 * that is created in it from now on. path is "" for the spool itself. */
+	 * that is created in it from now on. path is "" for the spool itself. Not called for a
+	 * directory that is empty and has been for SCAN_IDLE_US: to watch hundreds of thousands of
+	 * those would take all watches there are. */
 	void (*directory)(void *context, const char *path, int fd);
 	/* A non-empty regular file with one link. */
 	void (*file)(void *context, const char *path, const struct stat *st);

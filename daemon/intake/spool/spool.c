@@ -74,6 +74,26 @@ void spool_notify(
 						  .text = text});
 }
 
+void spool_report_already(
+		const struct spool *spool, uint64_t inode, uint64_t bytes, const char *recording)
+{
+	const struct notice_sink *sink = &spool->tools->notices;
+	char text[NOTICE_BYTES];
+
+	if (!sink->post)
+		return;
+	snprintf(text, sizeof(text),
+			"spool %s: inode %" PRIu64 ", %" PRIu64
+			" bytes, was sealed before as recording %s: all bytes were compared with "
+			"it, and the file is removed",
+			spool->config->name, inode, bytes, recording);
+	sink->post(sink->context, &(struct notice){.priority = LOG_NOTICE,
+						  .event = EVENT_ALREADY,
+						  .spool = spool->config->name,
+						  .recording = recording,
+						  .text = text});
+}
+
 bool spool_report_refusal(struct spool *spool, uint64_t inode, unsigned kind, const char *what)
 {
 	const struct refusal refusal = {.spool = spool->index, .inode = inode, .kind = kind};
@@ -117,6 +137,35 @@ void spool_refused_by_keeper(struct spool *spool, uint64_t inode, const char *wh
 	spool_report_refusal(spool, inode, REFUSAL_BY_KEEPER, reason.text);
 }
 
+/* Whether to report this of the file: it was not reported before, and not too many were. */
+static bool spool_is_news(struct spool *spool, const struct source *source, unsigned kind,
+		const char **ret_more)
+{
+	const struct refusal about = {.spool = spool->index,
+			.inode = source->identity.inode,
+			.kind = kind,
+			.birth = (uint64_t)stale_birth_us(source)};
+	enum refusals_verdict verdict = refusals_note(
+			&spool->refusals, spool->tools->reported, &about, monotonic_us());
+
+	*ret_more = verdict == REFUSALS_REPORT_LAST ? "; no more of these within the hour" : "";
+	return verdict == REFUSALS_REPORT || verdict == REFUSALS_REPORT_LAST;
+}
+
+void spool_keeps_changing(struct spool *spool, const struct source *source)
+{
+	uint64_t inode = source->identity.inode;
+	const char *more;
+
+	if (spool_is_news(spool, source, REFUSAL_CHANGING, &more))
+		spool_notify(spool, LOG_WARNING, EVENT_STALE,
+				"spool %s: inode %" PRIu64
+				" is changed each time while it is being sealed: it is tried less "
+				"and less often, and lies in plaintext (find %s -inum %" PRIu64
+				")%s",
+				spool->config->name, inode, spool->config->path, inode, more);
+}
+
 /* A number of seconds, minutes or hours, for the journal. */
 static const char *span_text(int64_t span_us, char text[static 32])
 {
@@ -136,19 +185,38 @@ void spool_in_progress(struct spool *spool, const struct source *source, bool un
 	int64_t now_us = clock_now_us(spool->tools->clock);
 	int64_t since_us = stale_since_us(source, now_us);
 	uint64_t inode = source->identity.inode;
+	const char *more;
 	char age[32];
 
-	if (now_us - since_us < spool->config->stale_after_us ||
-			!stale_meet(&spool->stale, inode, since_us, spool->round))
+	if (now_us - since_us < spool->config->stale_after_us)
+		return;
+	/* Counted as long as it is met, but reported once, however often it goes and comes. */
+	stale_meet(&spool->stale, inode, since_us, spool->round);
+	if (!spool_is_news(spool, source, REFUSAL_STALE, &more))
 		return;
 	spool_notify(spool, LOG_WARNING, EVENT_STALE,
 			"spool %s: inode %" PRIu64
 			" was begun %s ago and %s: it lies in plaintext (find %s -inum %" PRIu64
-			")",
+			")%s",
 			spool->config->name, inode, span_text(now_us - since_us, age),
 			unfinished ? "its bridge has not said that it is finished"
 				   : "is still open for writing",
-			spool->config->path, inode);
+			spool->config->path, inode, more);
+}
+
+void spool_report_wipe(struct spool *spool, const struct source *source)
+{
+	if (source->wiped == WIPE_DONE)
+		outage_over(&spool->wiping);
+	if (source->wiped <= WIPE_DONE)
+		return;
+	unsigned failures = outage_failed(&spool->wiping, monotonic_us());
+	if (failures > 0)
+		spool_notify(spool, LOG_WARNING, EVENT_SPOOL_TROUBLE,
+				"spool %s: %u recording%s removed without being overwritten "
+				"(Wipe=yes): %s",
+				spool->config->name, failures, failures > 1 ? "s were" : " was",
+				source_wipe_refusal(source->wiped));
 }
 
 void spool_sealing_failed(struct spool *spool, const char *why)

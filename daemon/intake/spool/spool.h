@@ -8,8 +8,9 @@
  * Invariants:
  *
  *   1. root_fd is open exactly while the configured directory is there and is the one that was
- *      opened; the configured path is resolved once (real_path), so that a link put in its
- *      place later is never followed.
+ *      opened: every few seconds the path is resolved again, and device and inode are compared. A
+ *      link that is pointed elsewhere is followed only if it belongs to root or to us, and a link
+ *      that takes the place of a folder is not.
  *   2. Whatever an event says, a scan finds as well: when an event cannot be followed up (queue
  *      full, directory not watched, too many new directories in one turn), scan_wanted is set or
  *      the next regular scan comes.
@@ -65,14 +66,16 @@ struct spool {
 
 	int root_fd; /* -1: not there */
 	uint64_t root_device, root_inode;
-	char *real_path; /* the configured path, resolved when it first existed */
+	char *real_path;   /* the configured path, resolved */
+	bool through_link; /* from the beginning */
 
 	struct queue *queue; /* of this spool alone: no spool crowds out another's candidates */
 	struct brake brake;
 
 	struct scan *scan; /* under way, or NULL */
 	bool scan_wanted;
-	bool arrival;             /* the event at hand: a file was renamed to its name */
+	bool large_left; /* a large file was left out of the queue, for a scan to find again */
+	bool arrival;    /* the event at hand: a file was renamed to its name */
 	unsigned subtree_entries; /* that events may still have looked at in this turn */
 	uint64_t round;           /* counts scans */
 	unsigned unwatched;       /* directories that could not be watched, since the scan began */
@@ -83,7 +86,7 @@ struct spool {
 
 	/* For the report; "": none. Short, because one message carries it for every spool. */
 	char last_error[200];
-	struct outage missing, watching, sealing, markers, mapping;
+	struct outage missing, watching, sealing, markers, mapping, wiping;
 
 	struct watermark mark;
 	double free_percent; /* of its filesystem, of space or inodes, whichever is scarcer; <0: not
@@ -137,6 +140,10 @@ void spool_event(struct spool *spool, enum watch_event event, const char *path);
 void spool_notify(const struct spool *spool, int priority, enum event event, const char *format,
 		...) __attribute__((format(printf, 4, 5)));
 
+/* Reports that a file was removed because this recording holds the same bytes. */
+void spool_report_already(
+		const struct spool *spool, uint64_t inode, uint64_t bytes, const char *recording);
+
 /* Reports a file once, and at most REFUSALS_PER_HOUR files an hour, by its inode, never by its
  * name. `what` says what the file is, or what happened to it ("is a symbolic link"). True when it
  * was news. */
@@ -151,6 +158,12 @@ void spool_refused_by_keeper(struct spool *spool, uint64_t inode, const char *wh
 /* A recording is still in progress, because somebody writes to it or (`unfinished`) because its
  * markers say so: reports it once when that has lasted for StaleAfter=. */
 void spool_in_progress(struct spool *spool, const struct source *source, bool unfinished);
+
+/* A recording was changed each time while it was being sealed: reports it once. */
+void spool_keeps_changing(struct spool *spool, const struct source *source);
+
+/* After a recording was removed: reports one that was to be overwritten, and was not. */
+void spool_report_wipe(struct spool *spool, const struct source *source);
 
 /* A recording could not be sealed, and will be tried again; or one was sealed. */
 void spool_sealing_failed(struct spool *spool, const char *why);

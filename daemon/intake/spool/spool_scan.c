@@ -55,9 +55,12 @@ static void on_scan_directory(void *context, const char *path, int fd)
 	if (r < 0 && outage_failed(&spool->watching, monotonic_us()) > 0)
 		spool_notify(spool, LOG_WARNING, EVENT_SPOOL_TROUBLE,
 				"spool %s: a directory cannot be watched: %s; its files are found "
-				"every %" PRId64 " s (raise fs.inotify.max_user_watches)",
-				spool->config->name, error_text(r),
-				spool->tools->rescan_us / US_PER_S);
+				"every %" PRId64 " s (%s)",
+				spool->config->name,
+				r == -E2BIG ? "too many are watched" : error_text(r),
+				spool->tools->rescan_us / US_PER_S,
+				r == -E2BIG ? "remove folders that are not used any more"
+					    : "raise fs.inotify.max_user_watches");
 }
 
 static void scan_refuse(struct spool *spool, uint64_t inode, unsigned kind, const char *what)
@@ -157,6 +160,11 @@ void spool_scan_step(struct spool *spool)
 
 void spool_turn(struct spool *spool)
 {
+	/* Not before the large ones in the queue are done: each scan would only find the same. */
+	if (spool->large_left && !queue_has_deferred(spool->queue)) {
+		spool->large_left = false;
+		spool->scan_wanted = true;
+	}
 	spool->subtree_entries = SUBTREE_ENTRIES;
 }
 

@@ -7,17 +7,23 @@
 
 #define EARLIEST_SANE_US (INT64_C(946684800) * US_PER_S) /* 1 January 2000 */
 
+int64_t stale_birth_us(const struct source *source)
+{
+	struct statx stx;
+
+	if (statx(source->fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx) < 0 ||
+			!(stx.stx_mask & STATX_BTIME))
+		return 0;
+	return stx.stx_btime.tv_sec * US_PER_S + stx.stx_btime.tv_nsec / 1000;
+}
+
 int64_t stale_since_us(const struct source *source, int64_t now_us)
 {
 	int64_t since_us = source_changed_us(&source->identity);
-	struct statx stx;
+	int64_t born_us = stale_birth_us(source);
 
-	if (statx(source->fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx) == 0 &&
-			(stx.stx_mask & STATX_BTIME)) {
-		int64_t born_us = stx.stx_btime.tv_sec * US_PER_S + stx.stx_btime.tv_nsec / 1000;
-		if (born_us >= EARLIEST_SANE_US && born_us < since_us)
-			since_us = born_us;
-	}
+	if (born_us >= EARLIEST_SANE_US && born_us < since_us)
+		since_us = born_us;
 	/* A time in the future would make a negative age. */
 	return since_us < now_us ? since_us : now_us;
 }

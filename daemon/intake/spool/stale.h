@@ -18,6 +18,9 @@ struct stale_files {
 	unsigned n;
 };
 
+/* When the file was born, wall clock; 0 where the filesystem does not record that. */
+int64_t stale_birth_us(const struct source *source);
+
 /* Since when, wall clock, the file has been in progress: its birth, where the filesystem records it
  * and the time is plausible; else its last change. */
 int64_t stale_since_us(const struct source *source, int64_t now_us);

@@ -88,6 +88,10 @@ int watch_add(struct watch *watch, size_t spool, const char *path, int dir_fd, u
 		(*at)->round = round;
 		return 0;
 	}
+	if (!*at && watch->count >= WATCHES_MAX) {
+		inotify_rm_watch(watch->fd, descriptor);
+		return -E2BIG;
+	}
 	struct watched *w = malloc(sizeof(*w) + len + 1);
 	if (!w)
 		return -ENOMEM;

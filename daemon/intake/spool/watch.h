@@ -25,8 +25,9 @@ struct watch;
 int watch_start(uv_loop_t *loop, watch_callback callback, void *context, struct watch **ret_watch);
 
 /* Watches an open directory of a spool; path is its path below the spool, "" for the spool itself.
- * A directory that is watched already gets this path and round. 0; -ENOSPC when
- * fs.inotify.max_user_watches is reached; -errno. */
+ * A directory that is watched already gets this path and round. 0; -E2BIG when WATCHES_MAX are
+ * watched; -ENOSPC when fs.inotify.max_user_watches is reached; -errno. */
+#define WATCHES_MAX 8192 /* each takes about 1 KiB of the kernel's memory */
 int watch_add(struct watch *watch, size_t spool, const char *path, int dir_fd, uint64_t round);
 
 /* Forgets the directories of a spool that were last added in an earlier round: they were moved out

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,40 +13,27 @@
 #include "daemon/intake/source/aside.h"
 #include "daemon/intake/work/job_message.h"
 
-struct job *job_new(const struct job_tools *tools, uint32_t id, const struct job_order *order)
+struct job *job_new(struct job_order *order, struct source *source)
 {
 	struct job *job = calloc(1, sizeof(*job));
 
 	if (!job)
 		return NULL;
-	job->tools = tools;
-	job->id = id;
 	job->order = *order;
-	job->order.bundle = NULL;
-	job->source = (struct source)SOURCE_NONE;
-	job->grant = (struct job_grant){.object_fd = -1, .key_fd = -1};
-	return job;
-}
-
-void job_take(struct job *job, struct source *source, struct job_order *order)
-{
+	order->bundle = NULL;
 	job->source = *source;
 	*source = (struct source)SOURCE_NONE;
-	job->order.bundle = TAKE_PTR(order->bundle);
-}
-
-void job_release(struct job *job)
-{
-	job_grant_release(&job->grant);
-	source_close(&job->source);
-	job->order.bundle = bundle_free(job->order.bundle);
+	job->grant = (struct job_grant){.object_fd = -1, .key_fd = -1};
+	return job;
 }
 
 struct job *job_free(struct job *job)
 {
 	if (!job)
 		return NULL;
-	job_release(job);
+	job_grant_release(&job->grant);
+	source_close(&job->source);
+	bundle_free(job->order.bundle);
 	free(job);
 	return NULL;
 }
@@ -62,8 +50,9 @@ void job_finish(struct job *job, enum job_end end)
 	job->over = true;
 	job->end = end;
 	/* A writer may be waiting: at once, although a thread may read on for a moment. What the
-	 * thread seals is thrown away. */
-	source_release(&job->source);
+	 * thread seals is thrown away. The spool's thread asks for itself before it removes. */
+	if (job->state != JOB_REMOVING)
+		source_release(&job->source);
 	if (job->busy)
 		atomic_store(&job->seal.cancelled, true);
 	else
@@ -79,33 +68,45 @@ void job_abort(struct job *job, enum job_end end)
 
 /* ---- The end of the plaintext ---- */
 
-/* Only called when the keeper has said that this very file, by its hash, is durable and verified.
- */
-static void job_unlink(struct job *job)
+void job_remove(struct job *job)
 {
-	int r = source_unlink(&job->source);
-
-	if (r < 0) {
-		reason_set_error(&job->reason, r, "removing the sealed recording");
-		job_finish(job, JOB_FAILED);
-		return;
-	}
-	/* Another file, or another state of it, has this name now: a new candidate. */
-	if (r == SOURCE_CHANGED) {
-		job_finish(job, JOB_CHANGED);
-		return;
-	}
+	struct bundle *bundle = job->order.bundle;
 	char buf[PATH_MAX];
+
+	job->removed = source_unlink(&job->source);
 	/* Last: until now the sidecars may be what says whose the recording is, and that it is
 	 * finished. */
-	if (job->order.bundle && job->sidecars_sealed)
-		bundle_remove_sidecars(job->order.bundle, job->source.parent_fd, job->order.profile,
+	if ((job->removed == 0 || job->removed == SOURCE_GONE) && bundle && job->sidecars_sealed)
+		bundle_remove_sidecars(bundle, job->source.parent_fd, job->order.profile,
 				aside_path(job->order.candidate->path, buf));
+}
+
+static void job_say_unlinked(struct job *job)
+{
 	int64_t exposure_us = clock_now_us(job->tools->clock) - job->order.finished_us;
+
 	/* A clock that was set back meanwhile makes no negative exposure. */
 	keeper_link_send(job->tools->link,
 			job_message_unlinked(job->id, exposure_us > 0 ? exposure_us : 0));
-	job_finish(job, JOB_DONE);
+}
+
+void job_removed(struct job *job)
+{
+	int r = job->removed;
+
+	job->busy = false;
+	if (r < 0)
+		reason_set_error(&job->reason, r, "removing the sealed recording");
+	else if (r != SOURCE_CHANGED && !job->over)
+		job_say_unlinked(job);
+	/* It was given up meanwhile (the keeper is lost), but what is gone is gone. */
+	if (job->over) {
+		job->end = r == 0 || r == SOURCE_GONE ? JOB_DONE : job->end;
+		job->tools->ended(job->tools->owner, job);
+		return;
+	}
+	/* Changed: another file, or another state of it, has this name now, a new candidate. */
+	job_finish(job, r < 0 ? JOB_FAILED : r == SOURCE_CHANGED ? JOB_CHANGED : JOB_DONE);
 }
 
 /* ---- Sealing ---- */
@@ -117,16 +118,21 @@ void job_begin(struct job *job)
 							   job->source.identity.size, &job->probe));
 }
 
-static void job_seal_in_thread(uv_work_t *work)
+static struct job *job_of_task(struct sealer_task *task)
 {
-	struct job *job = work->data;
+	return (struct job *)((char *)task - offsetof(struct job, task));
+}
+
+static void job_seal_in_thread(struct sealer_task *task)
+{
+	struct job *job = job_of_task(task);
 
 	job->sealed = seal_run(&job->seal);
 }
 
-static void job_seal_ended(uv_work_t *work, int status)
+static void job_seal_ended(struct sealer_task *task)
 {
-	struct job *job = work->data;
+	struct job *job = job_of_task(task);
 
 	job->busy = false;
 	/* The job waits for the commit reply without the key and the object. */
@@ -136,7 +142,7 @@ static void job_seal_ended(uv_work_t *work, int status)
 		job->tools->ended(job->tools->owner, job);
 		return;
 	}
-	if (status < 0 || job->sealed == SEAL_CANCELLED || job->sealed == SEAL_CHANGED) {
+	if (job->sealed == SEAL_CANCELLED || job->sealed == SEAL_CHANGED) {
 		job_abort(job, job->sealed == SEAL_CHANGED ? JOB_CHANGED : JOB_LOST);
 		return;
 	}
@@ -167,12 +173,13 @@ static int job_receive_begun(struct job *job, const json_t *message, struct sock
 	job->seal.header = job->grant.header;
 	job->seal.header_len = job->grant.header_len;
 	memcpy(job->seal.nonce, job->grant.nonce, sizeof(job->seal.nonce));
-	job->work.data = job;
-	r = uv_queue_work(job->tools->loop, &job->work, job_seal_in_thread, job_seal_ended);
-	if (r < 0)
-		return r;
+	job->task = (struct sealer_task){.spool = job->order.candidate->spool,
+			.work = job_seal_in_thread,
+			.done = job_seal_ended,
+			.progress = &job->seal.progress};
 	job->state = JOB_SEALING;
 	job->busy = true;
+	sealers_give(job->tools->sealers, &job->task);
 	return 0;
 }
 
@@ -194,17 +201,21 @@ static int job_receive_failed(struct job *job, const json_t *message)
 }
 
 /* `committed` or `already`: the recording is safe, and its plaintext may go. */
-static int job_receive_settled(struct job *job, const json_t *message, enum job_state expected)
+static int job_receive_settled(struct job *job, const json_t *message, bool already)
 {
 	const char *recording = json_string_value(json_object_get(message, "recording"));
 	uint8_t id[ULID_BYTES];
 
-	if (job->state != expected || !recording || ulid_parse(recording, id) < 0)
+	if (job->state != JOB_COMMITTING || !recording || ulid_parse(recording, id) < 0)
 		return -RE_PROTOCOL;
 	/* `already` may be about an earlier state of the sidecars: the keeper says so. */
-	job->sidecars_sealed = expected == JOB_COMMITTING ||
-			       json_is_true(json_object_get(message, "sidecars"));
-	job_unlink(job);
+	job->sidecars_sealed = !already || json_is_true(json_object_get(message, "sidecars"));
+	job->settled = true;
+	if (already)
+		ulid_format(id, job->already);
+	job->state = JOB_REMOVING;
+	job->busy = true;
+	job->tools->remove(job->tools->owner, job);
 	return 0;
 }
 
@@ -215,9 +226,9 @@ int job_receive(struct job *job, const char *op, const json_t *message, struct s
 	if (strcmp(op, "failed") == 0)
 		return job_receive_failed(job, message);
 	if (strcmp(op, "committed") == 0)
-		return job_receive_settled(job, message, JOB_COMMITTING);
+		return job_receive_settled(job, message, false);
 	if (strcmp(op, "already") == 0)
-		return job_receive_settled(job, message, JOB_BEGINNING);
+		return job_receive_settled(job, message, true);
 	return -RE_PROTOCOL;
 }
 
@@ -225,7 +236,8 @@ int job_receive(struct job *job, const char *op, const json_t *message, struct s
 
 void job_yield(struct job *job)
 {
-	if (job->over || !source_wanted(&job->source))
+	/* In REMOVING, the spool's thread asks for itself. */
+	if (job->over || job->state == JOB_REMOVING || !source_wanted(&job->source))
 		return;
 	/* Too late to abort: the answer to `commit` will find the lease gone, and the file stays.
 	 */

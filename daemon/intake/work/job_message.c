@@ -25,7 +25,7 @@ static json_t *probe_result_json(const struct probe_result *probe)
 		r |= json_object_set_new(o, "channels", json_integer(probe->channels));
 	if (probe->sample_rate)
 		r |= json_object_set_new(o, "sample_rate", json_integer(probe->sample_rate));
-	if (probe->frames <= INT64_MAX)
+	if (probe->frames <= INTAKE_FRAMES_MAX)
 		r |= json_object_set_new(o, "frames", json_integer((json_int_t)probe->frames));
 	if (r < 0) {
 		json_decref(o);
@@ -65,12 +65,12 @@ json_t *job_message_begin(uint32_t job, const struct job_order *order, uint64_t 
 	/* The catalog gets the name the recording had, also when a crash has left it aside. */
 	const char *path = aside_path(order->candidate->path, buf);
 
-	return json_pack("{s:s, s:I, s:s, s:o, s:o, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:b}", "op",
-			"begin", "job", (json_int_t)job, "spool", order->spool, "account",
+	return json_pack("{s:s, s:I, s:s, s:o, s:o, s:s, s:o, s:b, s:I, s:I, s:I, s:o, s:o, s:b}",
+			"op", "begin", "job", (json_int_t)job, "spool", order->spool, "account",
 			bundle_account_json(order->bundle), "path",
 			intake_wire_base64(path, strlen(path)), "class", order->class, "source",
-			intake_wire_base64(order->hash, sizeof(order->hash)), "recorded_us",
-			(json_int_t)order->recorded_us, "finished_us",
+			intake_wire_base64(order->hash, sizeof(order->hash)), "firm", order->firm,
+			"recorded_us", (json_int_t)order->recorded_us, "finished_us",
 			(json_int_t)order->finished_us, "plain_bytes", (json_int_t)plain_bytes,
 			"probe", probe_result_json(probe), "sidecars",
 			bundle_sidecars_json(order->bundle), "discarded",

@@ -11,17 +11,19 @@
 struct jobs {
 	struct jobs_setup setup;
 	struct job_tools tools;
-	size_t running, active, large, n_slots;
+	size_t running, n_slots;
 	uint32_t last_id;     /* never used twice: an old answer cannot reach a new job */
 	struct share *shares; /* one for each spool */
 	struct job **slots;   /* NULL: free */
 };
 
 static void jobs_bury(void *owner, struct job *job);
+static void jobs_remove(void *owner, struct job *job);
 
 size_t jobs_slots(size_t max, size_t n_spools)
 {
-	return max + n_spools * share_before_max(n_spools);
+	/* share_may_begin() says what may be active. */
+	return 2 * max + n_spools + n_spools * share_before_max(n_spools);
 }
 
 int jobs_new(const struct jobs_setup *setup, struct jobs **ret_jobs)
@@ -31,9 +33,10 @@ int jobs_new(const struct jobs_setup *setup, struct jobs **ret_jobs)
 	if (!jobs)
 		return -ENOMEM;
 	jobs->setup = *setup;
-	jobs->tools = (struct job_tools){.loop = setup->loop,
+	jobs->tools = (struct job_tools){.sealers = setup->sealers,
 			.clock = setup->clock,
 			.link = setup->link,
+			.remove = jobs_remove,
 			.ended = jobs_bury,
 			.owner = jobs};
 	jobs->n_slots = jobs_slots(setup->max, setup->n_spools);
@@ -62,19 +65,21 @@ size_t jobs_running(const struct jobs *jobs)
 	return jobs->running;
 }
 
-size_t jobs_of(const struct jobs *jobs, size_t spool)
+size_t jobs_room(const struct jobs *jobs, size_t spool)
 {
-	return jobs->shares[spool].before + jobs->shares[spool].active;
+	size_t n = jobs->setup.n_spools;
+
+	if (!share_has_room(jobs->shares, n, spool))
+		return 0;
+	/* A slow spool gets one at a time when there are many. */
+	return jobs->shares[spool].slow > 0 && n > PROBE_JOBS_MAX
+			       ? 1
+			       : share_before_max(n) - jobs->shares[spool].before;
 }
 
-bool jobs_room(const struct jobs *jobs, size_t spool)
+bool jobs_room_for_large(const struct jobs *jobs, size_t spool)
 {
-	return share_has_room(jobs->shares, jobs->setup.n_spools, spool);
-}
-
-bool jobs_room_for_size(const struct jobs *jobs, uint64_t bytes)
-{
-	return bytes < JOBS_LARGE_BYTES || jobs->large < share_large_max(jobs->setup.max);
+	return share_may_be_large(jobs->shares, jobs->setup.n_spools, spool, jobs->setup.max);
 }
 
 static bool job_is_large(const struct job *job)
@@ -91,17 +96,22 @@ static struct share *job_share(const struct job *job)
 
 /* ---- Whose turn it is ---- */
 
+static bool job_may_begin(const struct jobs *jobs, const struct job *job)
+{
+	return !job->over && job->state == JOB_PROBED &&
+	       share_may_begin(jobs->shares, jobs->setup.n_spools, job->order.candidate->spool,
+			       jobs->setup.max);
+}
+
 /* The job that has waited longest of the spool that has the least in progress. With more spools
  * than one, none may take every slot. */
 static struct job *jobs_next_to_begin(const struct jobs *jobs)
 {
-	size_t active_max = share_active_max(jobs->setup.max, jobs->setup.n_spools);
 	struct job *next = NULL;
 
 	for (size_t i = 0; i < jobs->n_slots; i++) {
 		struct job *job = jobs->slots[i];
-		if (!job || job->over || job->state != JOB_PROBED ||
-				job_share(job)->active >= active_max)
+		if (!job || !job_may_begin(jobs, job))
 			continue;
 		if (!next || job_share(job)->active < job_share(next)->active ||
 				(job_share(job)->active == job_share(next)->active &&
@@ -115,12 +125,17 @@ static void jobs_let_begin(struct jobs *jobs)
 {
 	struct job *job;
 
-	while (jobs->active < jobs->setup.max && (job = jobs_next_to_begin(jobs))) {
+	while ((job = jobs_next_to_begin(jobs))) {
 		job_share(job)->before--;
 		job_share(job)->active++;
-		jobs->active++;
 		job_begin(job);
 	}
+}
+
+void jobs_set_hung(struct jobs *jobs, size_t spool, bool hung)
+{
+	jobs->shares[spool].hung = hung;
+	jobs_let_begin(jobs);
 }
 
 /* ---- The end of every job ---- */
@@ -132,34 +147,33 @@ static void jobs_forget(struct jobs *jobs, const struct job *job)
 			jobs->slots[i] = NULL;
 	}
 	jobs->running--;
-	jobs->large -= job_is_large(job);
-	if (job_is_before_keeper(job)) {
+	job_share(job)->large -= job_is_large(job);
+	if (job_is_before_keeper(job))
 		job_share(job)->before--;
-	} else {
+	else
 		job_share(job)->active--;
-		jobs->active--;
-	}
 }
 
+/* First out of the books: the callback may start other jobs. */
 static void jobs_bury(void *owner, struct job *job)
 {
 	struct jobs *jobs = owner;
-	const struct job_outcome outcome = {
-			.candidate = job->order.candidate,
-			.end = job->end,
-			.reason = &job->reason,
-			.general = job->general,
-			.inode = job->source.identity.inode,
-			.hash = job->order.hash,
-	};
 
-	/* First out of the books, which look at the source, then closed; and all of it before the
-	 * callback, which may free the candidate and start other jobs. */
 	jobs_forget(jobs, job);
-	job_release(job);
 	jobs_let_begin(jobs);
-	jobs->setup.ended(jobs->setup.context, &outcome);
-	job_free(job);
+	jobs->setup.ended(jobs->setup.context, job);
+}
+
+static void jobs_remove(void *owner, struct job *job)
+{
+	const struct jobs *jobs = owner;
+
+	jobs->setup.remove(jobs->setup.context, job);
+}
+
+void jobs_removed(struct job *job)
+{
+	job_removed(job);
 }
 
 /* ---- The beginning ---- */
@@ -184,7 +198,7 @@ static void jobs_probed(void *context, const struct probe_result *result)
 	jobs_let_begin(jobs);
 }
 
-static int jobs_ask_probe(struct jobs *jobs, struct job *job, int fd)
+static int jobs_ask_probe(struct jobs *jobs, struct job *job)
 {
 	struct share *share = job_share(job);
 
@@ -195,8 +209,9 @@ static int jobs_ask_probe(struct jobs *jobs, struct job *job, int fd)
 				&job->probe, "not probed: the files before it held the probe up");
 		return 0;
 	}
+	job->state = JOB_PROBING;
 	job->probed_since_us = monotonic_us();
-	int r = probe_client_submit(jobs->setup.probe, fd, jobs_probed, job);
+	int r = probe_client_submit(jobs->setup.probe, job->source.fd, jobs_probed, job);
 	if (r == 0) {
 		job->busy = true;
 		share->probing++;
@@ -204,27 +219,24 @@ static int jobs_ask_probe(struct jobs *jobs, struct job *job, int fd)
 	return r;
 }
 
-int jobs_start(struct jobs *jobs, struct job_order *order, struct source *source)
+int jobs_start(struct jobs *jobs, struct job *job)
 {
-	size_t slot = 0;
+	size_t slot = 0, spool = job->order.candidate->spool;
 
 	while (slot < jobs->n_slots && jobs->slots[slot])
 		slot++;
-	if (slot == jobs->n_slots || !jobs_room(jobs, order->candidate->spool))
+	if (slot == jobs->n_slots || jobs_room(jobs, spool) == 0)
 		return -EBUSY;
-	struct job *job = job_new(&jobs->tools, ++jobs->last_id, order);
-	if (!job)
-		return -ENOMEM;
-	/* The source stays the caller's as long as something can fail. */
-	int r = jobs_ask_probe(jobs, job, source->fd);
-	if (r < 0) {
-		job_free(job);
+	if (job_is_large(job) && !jobs_room_for_large(jobs, spool))
+		return JOBS_LARGE;
+	job->tools = &jobs->tools;
+	job->id = ++jobs->last_id;
+	int r = jobs_ask_probe(jobs, job);
+	if (r < 0)
 		return r;
-	}
-	job_take(job, source, order);
 	jobs->slots[slot] = job;
 	jobs->running++;
-	jobs->large += job_is_large(job);
+	job_share(job)->large += job_is_large(job);
 	job_share(job)->before++;
 	jobs_let_begin(jobs);
 	return 0;

@@ -11,7 +11,6 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <uv.h>
 
 #include "base/clock.h"
 #include "base/reason.h"
@@ -20,26 +19,19 @@
 #include "daemon/intake/peers/probe_client.h"
 #include "daemon/intake/work/job.h"
 
-struct job_outcome {
-	struct candidate *candidate;
-	enum job_end end;
-	const struct reason *reason; /* with JOB_FAILED and JOB_REFUSED */
-	bool general; /* with JOB_FAILED: not this file's fault, other files would fail as well */
-	uint64_t inode;
-	const uint8_t *hash; /* SOURCE_HASH_BYTES: source_hash() */
-};
-
 struct jobs_setup {
-	uv_loop_t *loop;
 	const struct clock *clock;
 	struct keeper_link *link;
 	struct probe_client *probe;
-	size_t max; /* in progress at once, not counting jobs before the probe */
+	struct sealers *sealers;
+	size_t max; /* active at once, about (share.h) */
 	size_t n_spools;
 	int64_t slow_us; /* a probe that took so long is a sign of more to come */
-	/* A job has ended; the outcome is valid during the call. May be called from within any
-	 * function below except jobs_start(). */
-	void (*ended)(void *context, const struct job_outcome *outcome);
+	/* The plaintext is to go: job_remove() in the spool's thread, then jobs_removed(). */
+	void (*remove)(void *context, struct job *job);
+	/* A job has ended, and is the callee's from now on, for job_free(). May be called from
+	 * within any function below except jobs_start(). */
+	void (*ended)(void *context, struct job *job);
 	void *context;
 };
 
@@ -53,20 +45,27 @@ struct jobs *jobs_free(struct jobs *jobs);
 
 size_t jobs_running(const struct jobs *jobs);
 
-/* How many jobs of this spool there are, and whether it may have one more. */
-size_t jobs_of(const struct jobs *jobs, size_t spool);
-bool jobs_room(const struct jobs *jobs, size_t spool);
+/* How many more jobs this spool may start now. */
+size_t jobs_room(const struct jobs *jobs, size_t spool);
 
-/* Whether a file of this size may be started now. */
+/* Whether this spool may start a large file now. */
 #define JOBS_LARGE_BYTES (UINT64_C(64) << 20)
-bool jobs_room_for_size(const struct jobs *jobs, uint64_t bytes);
+bool jobs_room_for_large(const struct jobs *jobs, size_t spool);
+
+/* The filesystem of a spool has stopped to answer, or answers again: what it has in progress takes
+ * nothing from the others. */
+void jobs_set_hung(struct jobs *jobs, size_t spool, bool hung);
 
 /* How many jobs there can be in all. */
 size_t jobs_slots(size_t max, size_t n_spools);
 
-/* Starts a job on a claimed source, which becomes the job's on success, with the order's bundle.
- * -EBUSY without room; -ENOMEM, -errno. */
-int jobs_start(struct jobs *jobs, struct job_order *order, struct source *source);
+/* Starts a new job, which belongs to jobs on 0; else it stays the caller's. JOBS_LARGE without room
+ * for a file of its size; -EBUSY without any room; -ENOMEM, -errno. */
+enum { JOBS_LARGE = 1 };
+int jobs_start(struct jobs *jobs, struct job *job);
+
+/* The spool's thread has called job_remove(). */
+void jobs_removed(struct job *job);
 
 /* A message of the keeper. Descriptors that are taken become -1. 0 (also for a job that has ended
  * already), -RE_PROTOCOL, -errno. */

@@ -82,6 +82,7 @@ static int seal_copy(struct seal *seal, const uint8_t *key, struct buffers *b)
 		int r = io_pread_full(seal->source_fd, b->memory.plain, want, (off_t)offset, &got);
 		if (r < 0)
 			return r;
+		atomic_fetch_add(&seal->progress, 1);
 		/* It was cut short meanwhile. */
 		if (got != want)
 			return SEAL_CHANGED;
@@ -161,6 +162,8 @@ int seal_run(struct seal *seal)
 	/* Catches appended bytes as well: the size is part of the state. */
 	if (!source_unchanged(seal->source_fd, seal->identity))
 		return SEAL_CHANGED;
+	/* Clean pages that nobody reads again: not to lie in memory longer than they must. */
+	posix_fadvise(seal->source_fd, 0, 0, POSIX_FADV_DONTNEED);
 	if (atomic_load(&seal->cancelled))
 		return SEAL_CANCELLED;
 	seal->doing = "syncing the sealed object";

@@ -24,6 +24,8 @@ struct seal {
 	uint8_t nonce[AGE_PAYLOAD_NONCE_BYTES];
 	/* Set by any thread; read before every buffer. */
 	atomic_bool cancelled;
+	/* Counts the buffers that were read: a thread that hangs does not count on. */
+	atomic_uint progress;
 	/* What seal_run() was doing when it failed, for the operator: "reading the recording". */
 	const char *doing;
 };

@@ -45,3 +45,39 @@ size_t share_large_max(size_t max)
 
 	return large > 0 ? large : 1;
 }
+
+/* What of max is kept for each spool, whatever the others have. */
+static size_t share_kept(size_t max, size_t n_spools)
+{
+	size_t kept = n_spools > 1 ? max / 4 / n_spools : 0;
+
+	return kept > 0 || n_spools == 1 ? kept : 1;
+}
+
+static size_t share_beyond(const struct share *share, size_t kept)
+{
+	return share->active > kept ? share->active - kept : 0;
+}
+
+bool share_may_begin(const struct share *shares, size_t n_spools, size_t i, size_t max)
+{
+	size_t kept = share_kept(max, n_spools), well = 0, hung = 0;
+
+	if (shares[i].active < kept)
+		return true;
+	for (size_t j = 0; j < n_spools; j++)
+		*(shares[j].hung ? &hung : &well) += share_beyond(&shares[j], kept);
+	size_t beyond_bound = hung > max ? hung - max : 0;
+	size_t limit = share_active_max(max, n_spools);
+	return shares[i].active < limit && well + beyond_bound < limit;
+}
+
+bool share_may_be_large(const struct share *shares, size_t n_spools, size_t i, size_t max)
+{
+	size_t large = 0;
+
+	for (size_t j = 0; j < n_spools; j++)
+		large += shares[j].hung ? 0 : shares[j].large;
+	return shares[i].large == 0 ||
+	       (large < share_large_max(max) && shares[i].large < share_large_max(max));
+}

@@ -13,6 +13,7 @@
 #include "base/text.h"
 
 #define GROUP_RECORD_MAX (1024 * 1024)
+#define REASON_BLANK     "must say why: this is blank, or has only characters that nobody sees"
 
 static const char interface_text[] =
 #include "daemon/keeper/control/control_interface.inc"
@@ -82,27 +83,37 @@ static const struct control_method *method_find(const char *name)
 	return NULL;
 }
 
-/* Who calls, as the kernel attests it. */
-static int caller_identify(struct control_call *call)
+/* Who is at the other end, as the kernel attests it. */
+static int peer_identify(const struct control *control, int fd, uid_t *ret_uid, unsigned *ret_roles)
 {
-	const struct control *control = call->control;
-	int fd = varlink_call_socket(call->varlink);
 	struct peer peer;
 	int r = socket_peer(fd, &peer);
 
 	if (r < 0)
 		return r;
-	call->uid = peer.uid;
 	/* Root and the keeper's own user can read the keys anyway. */
-	call->roles = peer.uid == 0 || peer.uid == control->keeper_uid ? ROLE_OFFICER : 0;
+	unsigned roles = peer.uid == 0 || peer.uid == control->keeper_uid ? ROLE_OFFICER : 0;
 	for (size_t i = 0; i < CONTROL_ROLES; i++) {
 		const struct control_group *group = &control->groups[i];
 		r = group->exists ? socket_peer_in_group(fd, group->gid) : 0;
 		if (r < 0)
 			return r;
-		call->roles |= r > 0 ? group->role : 0;
+		roles |= r > 0 ? group->role : 0;
 	}
+	*ret_uid = peer.uid;
+	*ret_roles = roles;
 	return 0;
+}
+
+/* A lane for each role: a crowd that only looks keeps no officer waiting. */
+static unsigned control_on_lane(void *context, int fd)
+{
+	unsigned roles;
+	uid_t uid;
+
+	if (peer_identify(context, fd, &uid, &roles) < 0)
+		return 3;
+	return roles & ROLE_OFFICER ? 0 : roles & ROLE_OPERATOR ? 1 : roles & ROLE_VIEWER ? 2 : 3;
 }
 
 static int caller_check_role(struct control_call *call)
@@ -176,8 +187,8 @@ static int parameter_check(struct control_call *call, const struct control_param
 					    : -EINVAL;
 	case PARAMETER_REASON:
 		/* The audit log has to explain an irreversible act. */
-		if (text && text[strspn(text, " ")] == '\0')
-			return control_answer_invalid(call, parameter->name, "must say why");
+		if (text && !text_is_visible(text))
+			return control_answer_invalid(call, parameter->name, REASON_BLANK);
 		return text ? parameter_check_text(call, parameter->name, text, CONTROL_REASON_MAX)
 			    : -EINVAL;
 	case PARAMETER_REQUIRED:
@@ -245,7 +256,7 @@ static void control_on_call(void *context, struct varlink_call *varlink)
 		varlink_call_method_not_found(varlink);
 		return;
 	}
-	int r = caller_identify(&call);
+	int r = peer_identify(control, varlink_call_socket(varlink), &call.uid, &call.roles);
 	/* Before the parameters: a caller without a role learns nothing about what they should
 	 * be. */
 	if (r == 0)
@@ -317,6 +328,7 @@ int control_start(uv_loop_t *loop, struct vault *vault, struct intake_server *in
 			.interface = "org.recseal.control",
 			.description = interface_text,
 			.call = control_on_call,
+			.lane = control_on_lane,
 			.context = control,
 	};
 	int r = groups_find(control);

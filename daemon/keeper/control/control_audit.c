@@ -9,9 +9,7 @@
 #include "daemon/keeper/vault/accounts.h"
 #include "storage/tables/audit.h"
 
-#define REFUSALS_PER_WINDOW 30
-#define WINDOW_US           (60 * US_PER_S)
-#define SUBJECT_UNKNOWN     "-"
+#define SUBJECT_UNKNOWN "-"
 
 _Static_assert((int)ULID_TEXT_CHARS == (int)ACCOUNT_HANDLE_CHARS, "subjects are of one length");
 
@@ -93,37 +91,22 @@ static void subject_find(const struct control_call *call, struct subject *subjec
 	subject_of_account(call->vault, parameter_raw_text(json_object_get(p, "account")), subject);
 }
 
-static bool refusals_may_record(struct control_refusals *refusals, int64_t now_us)
-{
-	/* Also when the clock was set back, or the window would never end. */
-	if (now_us - refusals->since_us >= WINDOW_US || now_us < refusals->since_us) {
-		refusals->since_us = now_us;
-		refusals->recorded = 0;
-	}
-	if (refusals->recorded >= REFUSALS_PER_WINDOW) {
-		refusals->skipped++;
-		return false;
-	}
-	refusals->recorded++;
-	return true;
-}
-
 void control_audit_refusal(struct control_call *call, const char *why)
 {
-	struct control_refusals *refusals = &call->control->refusals;
+	int64_t now_us = clock_now_us(&call->vault->clock.clock);
+	struct refusals *refusals = &call->control->refusals;
 	struct subject subject;
+	unsigned skipped;
 	char reason[768];
 
 	if (!call->method->sensitive ||
-			!refusals_may_record(refusals, clock_now_us(&call->vault->clock.clock)))
+			!refusals_admit(refusals, call->uid, call->roles, now_us, &skipped))
 		return;
 	subject_find(call, &subject);
 	int len = snprintf(reason, sizeof(reason), "%s: %s", call->method->name, why);
-	if (refusals->skipped > 0)
+	if (skipped > 0)
 		snprintf(reason + len, sizeof(reason) - (size_t)len,
-				"; %u refusals before it were too many to record",
-				refusals->skipped);
-	refusals->skipped = 0;
+				"; %u refusals before it were too many to record", skipped);
 	notices_tell(&call->vault->notices, LOG_WARNING, EVENT_REFUSED, &subject.fields,
 			"Refused uid %u: %s", (unsigned)call->uid, reason);
 	/* A failure here must not turn a refusal into an answer. */

@@ -1,45 +1,56 @@
-/* ListRecordings and ListAccounts: pages, made as fast as they are read. Between two pages only the
- * last id is kept, so that a slow reader holds nothing up. */
+/* ListRecordings and ListAccounts: pages, made as fast as they are read, a bounded number of rows
+ * in one turn of the loop. Between two pages only the last id is kept, so that a slow reader
+ * holds nothing up, and no page shows what an erasure has destroyed since the one before. */
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/vault/recordings.h"
 
-#define PAGE_ROWS  200
+#define PAGE_ROWS  64           /* of a look: some milliseconds */
 #define PAGE_BYTES (768 * 1024) /* no row is longer than some 50 KiB */
 
 struct list {
 	struct control_call call;
 	const char *member; /* of the reply */
-	/* The next row's view; -ENOENT at the end, -EAGAIN when it is to be called again later. */
-	int (*next)(struct list *list, json_t **ret_view);
+	/* The next row's view; -ENOENT at the end, -EAGAIN when it is to be called again later.
+	 * The cache is the page's. */
+	int (*next)(struct list *list, struct view_account_cache *cache, json_t **ret_view);
 	struct recording_filter filter; /* after_id is the cursor, also of accounts */
-	struct view_account_cache cache;
+	struct recording_span span;     /* of the next account; account 0: not begun */
 };
 
-static int list_next_recording(struct list *list, json_t **ret_view)
+static int list_next_recording(
+		struct list *list, struct view_account_cache *cache, json_t **ret_view)
 {
 	struct recording_row row;
 	int r = catalog_recording_next(list->call.vault->db, &list->filter, &row);
 
 	if (r < 0)
 		return r;
-	r = view_recording(list->call.vault, &row, &list->cache, ret_view);
+	r = view_recording(list->call.vault, &row, cache, ret_view);
 	catalog_recording_clear(&row);
 	return r;
 }
 
-static int list_next_account(struct list *list, json_t **ret_view)
+static int list_next_account(struct list *list, struct view_account_cache *cache, json_t **ret_view)
 {
+	struct db *db = list->call.vault->db;
 	struct account_row row;
-	int r = catalog_account_next(list->call.vault->db, list->filter.after_id, &row);
+	int r = catalog_account_next(db, list->filter.after_id, &row);
 
 	if (r < 0)
 		return r;
-	list->filter.after_id = row.id;
-	r = view_account(list->call.vault, &row, ret_view);
+	list->span.account = row.id;
+	r = catalog_recording_span(db, &list->span);
+	if (r == 0 || r == -ENOENT)
+		r = view_account(list->call.vault, &row, &list->span, ret_view);
+	if (r == 0) {
+		list->filter.after_id = row.id;
+		list->span = (struct recording_span){0};
+	}
 	catalog_account_clear(&row);
 	return r;
 }
@@ -47,11 +58,12 @@ static int list_next_account(struct list *list, json_t **ret_view)
 /* 0 or -EAGAIN when there may be more rows, -ENOENT when these were the last. */
 static int list_fill_page(struct list *list, json_t *page)
 {
+	_cleanup_(view_account_cache_clear) struct view_account_cache cache = {0};
 	size_t bytes = 0;
 
 	while (json_array_size(page) < PAGE_ROWS && bytes < PAGE_BYTES) {
 		json_t *view;
-		int r = list->next(list, &view);
+		int r = list->next(list, &cache, &view);
 		if (r < 0)
 			return r;
 		bytes += json_dumpb(view, NULL, 0, JSON_COMPACT);
@@ -73,6 +85,10 @@ static void list_next(struct varlink_call *varlink, void *state)
 		control_answer_failed(&list->call, r);
 		return;
 	}
+	if (r == -EAGAIN && json_array_size(page) == 0) { /* nothing to say yet */
+		json_decref(page);
+		return;
+	}
 	json_t *parameters = json_pack("{s:o}", list->member, page);
 	/* The peer asks for the next page by reading this one. */
 	if (r != -ENOENT)
@@ -83,16 +99,14 @@ static void list_next(struct varlink_call *varlink, void *state)
 
 static void list_free(void *state)
 {
-	struct list *list = state;
-
-	view_account_cache_clear(&list->cache);
-	free(list);
+	free(state);
 }
 
 static const struct varlink_stream list_stream = {.next = list_next, .free = list_free};
 
 static int list_start(struct control_call *call, const char *member,
-		int (*next)(struct list *, json_t **), const struct recording_filter *filter)
+		int (*next)(struct list *, struct view_account_cache *, json_t **),
+		const struct recording_filter *filter)
 {
 	struct list *list = calloc(1, sizeof(*list));
 

@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "daemon/keeper/control/control.h"
+#include "daemon/keeper/control/refusals.h"
 #include "daemon/keeper/varlink/varlink.h"
 
 enum control_role {
@@ -12,13 +13,6 @@ enum control_role {
 	ROLE_OFFICER = 1 << 2,  /* everything */
 };
 #define CONTROL_ROLES 3
-
-/* How many refusals were recorded of late: a caller who only collects refusals must not fill the
- * disk. */
-struct control_refusals {
-	int64_t since_us;
-	unsigned recorded, skipped;
-};
 
 struct control {
 	struct vault *vault;
@@ -32,7 +26,7 @@ struct control {
 		bool exists;
 		gid_t gid;
 	} groups[CONTROL_ROLES];
-	struct control_refusals refusals;
+	struct refusals refusals;
 };
 
 struct control_method;
@@ -138,5 +132,6 @@ int control_find_not_gone(struct control_call *call, const struct recording_row 
 /* Records what the caller does, in a transaction of its own, durable on return. -errno, -RE_*. */
 int control_audit_append(struct control_call *call, const char *action, const char *subject,
 		const char *reason);
-/* Records a refusal in the audit log and the journal, unless there were too many of late. */
+/* Records a refusal in the audit log and the journal, unless this caller had too many of late
+ * (refusals.h). */
 void control_audit_refusal(struct control_call *call, const char *why);

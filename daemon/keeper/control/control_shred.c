@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "daemon/keeper/control/control_look.h"
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/erasure/erasure.h"
@@ -16,7 +17,6 @@
 
 /* What a shred would destroy. */
 struct target {
-	bool forecast; /* the span is wanted too, which takes a look at every recording */
 	struct erasure_item item;
 	char *account;                       /* printable name, NULL: not readable */
 	char recording[ULID_TEXT_CHARS + 1]; /* "": the whole account */
@@ -46,11 +46,7 @@ static int target_set_account_row(
 	struct share live = catalog_tally_live(&tally);
 	target->recordings = live.count;
 	target->plain_bytes = live.plain_bytes;
-	if (target->forecast)
-		r = catalog_recording_span(db, row->id, &target->oldest_us, &target->newest_us);
-	if (r == 0 || r == -ENOENT)
-		r = view_account_name(call->vault, row, &target->account);
-	return r;
+	return view_account_name(call->vault, row, &target->account);
 }
 
 static int target_set_account(struct control_call *call, struct target *target)
@@ -142,21 +138,42 @@ static int shred_answer(struct control_call *call, const char *member, json_t *p
 	return control_answer_reply(call, json_pack("{s:o}", member, part), NULL);
 }
 
-int control_shred_plan(struct control_call *call)
+static int plan_answer_target(struct control_call *call, const struct target *target)
 {
-	_cleanup_(target_clear) struct target target = {.forecast = true};
+	return shred_answer(call, "plan",
+			json_pack("{s:s*, s:s*, s:I, s:I, s:o*, s:o*}", "account", target->account,
+					"recording", *target->recording ? target->recording : NULL,
+					"recordings", (json_int_t)target->recordings,
+					"plaintext_bytes", (json_int_t)target->plain_bytes,
+					"oldest_at", view_time(target->oldest_us), "newest_at",
+					view_time(target->newest_us)),
+			vault_epoch(call->vault) + 1);
+}
+
+static int plan_answer_account(struct control_call *call, const struct recording_span *span)
+{
+	_cleanup_(target_clear) struct target target = {0};
 	int r = target_find(call, &target);
 
 	if (r != 0)
 		return r;
-	return shred_answer(call, "plan",
-			json_pack("{s:s*, s:s*, s:I, s:I, s:o*, s:o*}", "account", target.account,
-					"recording", *target.recording ? target.recording : NULL,
-					"recordings", (json_int_t)target.recordings,
-					"plaintext_bytes", (json_int_t)target.plain_bytes,
-					"oldest_at", view_time(target.oldest_us), "newest_at",
-					view_time(target.newest_us)),
-			vault_epoch(call->vault) + 1);
+	if (target.recordings > 0) {
+		target.oldest_us = span->oldest_us;
+		target.newest_us = span->newest_us;
+	}
+	return plan_answer_target(call, &target);
+}
+
+int control_shred_plan(struct control_call *call)
+{
+	_cleanup_(target_clear) struct target target = {0};
+	int r = target_find(call, &target);
+
+	if (r != 0)
+		return r;
+	return target.item.kind == ERASE_ACCOUNT
+			       ? control_look_span(call, target.item.account, plan_answer_account)
+			       : plan_answer_target(call, &target);
 }
 
 static int shred_fail(struct control_call *call, const struct target *target, int r,

@@ -1,5 +1,6 @@
 /* Status: one look at everything an operator should worry about. Costs the same in any vault. */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
@@ -16,11 +17,14 @@
 
 #define SENTENCE_BYTES 512
 #define COUNT_MAX      INT64_C(1000000000000)
+#define OLD_S                                                                                      \
+	20 /* a report comes every two seconds: what is older comes from something that hangs */
 
 /* What the spools add up to. */
 struct waiting {
 	json_int_t waiting, refused;
-	int64_t oldest_us; /* 0: nothing waits */
+	int64_t oldest_us;    /* 0: nothing waits */
+	int64_t heard_ago_us; /* -1: no report has come */
 };
 
 static json_t *json_or_null(json_t *value)
@@ -54,6 +58,17 @@ static json_t *spool_free_percent(const json_t *spool)
 								     : json_null();
 }
 
+/* How old the facts about a spool are: when the intake looked, and since it reported. */
+static json_t *spool_looked(const json_t *spool, const struct waiting *sum)
+{
+	const json_t *ago = json_object_get(spool, "looked_ago_us");
+	json_int_t ago_us = json_integer_value(ago);
+
+	if (!json_is_integer(ago) || ago_us < 0 || sum->heard_ago_us < 0)
+		return json_null();
+	return json_real((double)ago_us / US_PER_S + (double)sum->heard_ago_us / US_PER_S);
+}
+
 /* The report comes from another process: a value of the wrong type is left out. */
 static json_t *spool_status(struct vault *vault, const json_t *spool, struct waiting *sum)
 {
@@ -64,11 +79,12 @@ static json_t *spool_status(struct vault *vault, const json_t *spool, struct wai
 	sum->refused += refused;
 	if (oldest_us > 0 && (sum->oldest_us == 0 || oldest_us < sum->oldest_us))
 		sum->oldest_us = oldest_us;
-	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:b}", "name",
+	return json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:b}", "name",
 			view_text(json_string_value(json_object_get(spool, "name"))), "path",
-			view_text(json_string_value(json_object_get(spool, "path"))), "waiting",
-			waiting, "refused", refused, "stale", spool_count(spool, "stale"),
-			"oldest_stale_s",
+			view_text(json_string_value(json_object_get(spool, "path"))), "looked_s",
+			spool_looked(spool, sum), "hung_threads",
+			spool_count(spool, "hung_threads"), "waiting", waiting, "refused", refused,
+			"stale", spool_count(spool, "stale"), "oldest_stale_s",
 			age_since(vault, json_integer_value(
 							 json_object_get(spool, "stale_since_us"))),
 			"oldest_unsealed_s", age_since(vault, oldest_us), "last_error",
@@ -84,6 +100,7 @@ static json_t *spools_status(struct control_call *call, struct waiting *sum)
 			call->control->intake ? intake_server_spools(call->control->intake) : NULL;
 	json_t *spools = json_array();
 
+	sum->heard_ago_us = report ? intake_server_heard_ago_us(call->control->intake) : -1;
 	for (size_t i = 0; i < json_array_size(report); i++) {
 		json_t *spool = spool_status(call->vault, json_array_get(report, i), sum);
 		if (spool)
@@ -126,6 +143,24 @@ static void warnings_add_stale(const json_t *spool, const char *name, json_t *wa
 						name, (long long)stale, age_s / 60));
 }
 
+/* Old figures would look as if all were well. */
+static void warnings_add_silent(const json_t *spool, const char *name, json_t *warnings)
+{
+	const json_t *looked = json_object_get(spool, "looked_s");
+	json_int_t hung = spool_count(spool, "hung_threads");
+
+	if (json_number_value(looked) > OLD_S)
+		warnings_add(warnings,
+				json_sprintf("spool %s: its filesystem has not answered for "
+					     "%.0f s: nothing is sealed from it, and its figures "
+					     "are that old",
+						name, json_number_value(looked)));
+	else if (hung > 0)
+		warnings_add(warnings, json_sprintf("spool %s: %lld sealing threads wait for its "
+						    "filesystem",
+						       name, (long long)hung));
+}
+
 static void warnings_add_spools(const json_t *spools, json_t *warnings)
 {
 	for (size_t i = 0; i < json_array_size(spools); i++) {
@@ -135,6 +170,7 @@ static void warnings_add_spools(const json_t *spools, json_t *warnings)
 		json_int_t refused = spool_count(spool, "refused");
 		if (error)
 			warnings_add(warnings, json_sprintf("spool %s: %s", name, error));
+		warnings_add_silent(spool, name, warnings);
 		warnings_add_stale(spool, name, warnings);
 		if (json_is_true(json_object_get(spool, "low_space")))
 			warnings_add(warnings,
@@ -187,6 +223,11 @@ static json_t *warnings_list(struct control_call *call, const json_t *spools)
 	if (!intake || !intake_server_connected(intake))
 		warnings_add(warnings,
 				json_string("recseald is not connected: nothing is being sealed"));
+	else if (intake_server_heard_ago_us(intake) > OLD_S * US_PER_S)
+		warnings_add(warnings,
+				json_sprintf("recseald has not reported for %" PRId64
+					     " s: the figures of the spools are that old",
+						intake_server_heard_ago_us(intake) / US_PER_S));
 	if (root_is_stuck(&call->vault->root))
 		warnings_add(warnings,
 				json_string("the keeper must be restarted to finish an erasure"));
@@ -243,11 +284,13 @@ static json_t *status_intake(struct control_call *call)
 	json_t *spools = spools_status(call, &sum);
 	json_t *warnings = warnings_list(call, spools);
 
-	return json_pack("{s:b, s:{s:o, s:I, s:I}, s:o, s:o, s:o}", "intake_connected",
-			intake && intake_server_connected(intake), "spool", "oldest_unsealed_s",
-			age_since(call->vault, sum.oldest_us), "waiting", sum.waiting, "refused",
-			sum.refused, "spools", spools, "exposure_s", exposure_status(call->control),
-			"warnings", warnings);
+	return json_pack("{s:b, s:o, s:{s:o, s:I, s:I}, s:o, s:o, s:o}", "intake_connected",
+			intake && intake_server_connected(intake), "intake_heard_s",
+			sum.heard_ago_us < 0 ? json_null()
+					     : json_real((double)sum.heard_ago_us / US_PER_S),
+			"spool", "oldest_unsealed_s", age_since(call->vault, sum.oldest_us),
+			"waiting", sum.waiting, "refused", sum.refused, "spools", spools,
+			"exposure_s", exposure_status(call->control), "warnings", warnings);
 }
 
 static int status_counts(struct vault *vault, json_t **ret_part)

@@ -12,12 +12,14 @@
 #define WATCHES_PERCENT 90
 #define OTHERS_WRITE    0002
 #define STICKY          01000
+#define SILENT_US       (20 * US_PER_S)
 
 /* One spool as reported. */
 struct report {
 	json_t *checks;
 	const struct vault *vault;
 	const json_t *spool, *facts;
+	int64_t watches; /* of all spools */
 	char where[96];
 };
 
@@ -91,10 +93,49 @@ static void spool_check_leases(const struct report *r)
 	}
 }
 
+/* What lies in the spool before it is sealed, and in free blocks after it was removed. Destroying a
+ * key does nothing about it. */
+static void spool_check_plaintext(const struct report *r)
+{
+	const char *at_rest = fact_text(r->facts, "at_rest", "not known");
+	const char *wipe = fact_text(r->facts, "wipe", "no");
+	bool fails = strcmp(wipe, "fails") == 0;
+
+	if (fails || strcmp(wipe, "does not help") == 0)
+		doctor_change(r->checks, r->where, "plaintext",
+				fails ? "journalctl -u recseald says why; recseald needs write "
+					"permission on the recordings"
+				      : "put the spool on tmpfs, ext4 or xfs, or on an encrypted "
+					"disk, and remove Wipe=",
+				"Wipe=yes %s here: removed recordings stay in free blocks of the "
+				"disk",
+				wipe);
+	else if (strcmp(at_rest, "memory") == 0)
+		doctor_fine(r->checks, r->where, "plaintext",
+				"lies in memory (tmpfs): in no block of a disk, unless it is "
+				"swapped out");
+	else if (strcmp(at_rest, "dm-crypt") == 0 || strcmp(at_rest, "fscrypt") == 0)
+		doctor_fine(r->checks, r->where, "plaintext",
+				"lies encrypted (%s): removed recordings stay in free blocks, "
+				"under that key",
+				at_rest);
+	else if (strcmp(wipe, "yes") == 0)
+		doctor_fine(r->checks, r->where, "plaintext",
+				"is overwritten before it is removed (Wipe=yes); flash and "
+				"journals may keep old blocks");
+	else
+		doctor_fine(r->checks, r->where, "plaintext",
+				"%s: removed recordings stay in free blocks of the disk, also "
+				"after a shred; put the spool on tmpfs, on LUKS (cryptsetup) or "
+				"into an fscrypt folder%s",
+				strcmp(at_rest, "plain") == 0 ? "not encrypted"
+							      : "not known to be encrypted",
+				strcmp(wipe, "no") == 0 ? ", or set Wipe=yes" : "");
+}
+
 static void spool_check_watches(const struct report *r)
 {
-	int64_t watches = fact_number(r->facts, "watches"),
-		max = fact_number(r->facts, "watches_max");
+	int64_t watches = r->watches, max = fact_number(r->facts, "watches_max");
 	int64_t unwatched = fact_number(r->facts, "unwatched");
 	const char *advice = "raise fs.inotify.max_user_watches (sysctl.d)";
 
@@ -155,6 +196,7 @@ static void spool_check_there(const struct report *r)
 	spool_check_owner(r);
 	spool_check_access(r);
 	spool_check_leases(r);
+	spool_check_plaintext(r);
 	spool_check_watches(r);
 	if (fact_number(r->facts, "total_bytes") > 0)
 		doctor_space(r->checks, r->where, "the spool",
@@ -164,15 +206,30 @@ static void spool_check_there(const struct report *r)
 	spool_check_files(r);
 }
 
-static void spool_check_all(json_t *checks, const struct vault *vault, const json_t *spool)
+static bool spool_is_silent(const json_t *spool)
+{
+	return fact_number(spool, "looked_ago_us") > SILENT_US ||
+	       fact_number(spool, "hung_threads") > 0;
+}
+
+static void spool_check_all(
+		json_t *checks, const struct vault *vault, const json_t *spool, int64_t watches)
 {
 	struct report r = {.checks = checks,
 			.vault = vault,
 			.spool = spool,
-			.facts = json_object_get(spool, "facts")};
+			.facts = json_object_get(spool, "facts"),
+			.watches = watches};
 
 	snprintf(r.where, sizeof(r.where), "spool %.64s", fact_text(spool, "name", "?"));
-	if (!json_is_object(r.facts))
+	if (spool_is_silent(spool))
+		doctor_change(checks, r.where, "filesystem",
+				"look at its disk, server or mount: other spools are sealed "
+				"meanwhile",
+				"does not answer: nothing is sealed from it, and the facts about "
+				"it are %" PRId64 " s old",
+				fact_number(spool, "looked_ago_us") / US_PER_S);
+	else if (!json_is_object(r.facts))
 		doctor_change(checks, r.where, "report",
 				"have recseald and recseal-keeper be of one version",
 				"recseald reports nothing about it");
@@ -182,6 +239,19 @@ static void spool_check_all(json_t *checks, const struct vault *vault, const jso
 				"%s cannot be opened", fact_text(spool, "path", "its folder"));
 	else
 		spool_check_there(&r);
+}
+
+/* The kernel's limit is for all watches of a user. */
+static int64_t spools_watches(const json_t *spools)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < json_array_size(spools); i++) {
+		const json_t *facts = json_object_get(json_array_get(spools, i), "facts");
+		int64_t watches = fact_number(facts, "watches");
+		sum = watches < NUMBER_MAX - sum ? sum + watches : NUMBER_MAX;
+	}
+	return sum;
 }
 
 void doctor_spools(json_t *checks, const struct vault *vault, const json_t *spools_or_null)
@@ -196,6 +266,7 @@ void doctor_spools(json_t *checks, const struct vault *vault, const json_t *spoo
 	if (json_array_size(spools_or_null) == 0)
 		doctor_change(checks, "intake", "spools",
 				"add a [spool NAME] section with Path=", "there is none");
+	int64_t watches = spools_watches(spools_or_null);
 	for (size_t i = 0; i < json_array_size(spools_or_null); i++)
-		spool_check_all(checks, vault, json_array_get(spools_or_null, i));
+		spool_check_all(checks, vault, json_array_get(spools_or_null, i), watches);
 }

@@ -1,6 +1,7 @@
 #include "daemon/keeper/control/view.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,8 @@
 
 void view_account_cache_clear(struct view_account_cache *cache)
 {
+	if (cache->name)
+		sodium_memzero(cache->name, strlen(cache->name));
 	free(cache->name);
 	*cache = (struct view_account_cache){0};
 }
@@ -262,20 +265,21 @@ json_t *view_account_counts(const int64_t count[static ACCOUNT_QUARANTINE + 1])
 	return counts;
 }
 
-int view_account(struct vault *vault, const struct account_row *row, json_t **ret_view)
+int view_account(struct vault *vault, const struct account_row *row,
+		const struct recording_span *span, json_t **ret_view)
 {
 	char handle[ACCOUNT_HANDLE_CHARS + 1];
 	_cleanup_free_ char *name = NULL;
-	int64_t oldest_us = 0, newest_us = 0;
 	struct tally tally;
 	int r = view_account_name(vault, row, &name);
 
 	if (r == 0)
 		r = catalog_tally_get(vault->db, row->id, &tally);
-	if (r == 0)
-		r = catalog_recording_span(vault->db, row->id, &oldest_us, &newest_us);
-	if (r < 0 && r != -ENOENT)
+	if (r < 0)
 		return r;
+	struct share live = catalog_tally_live(&tally);
+	/* What was found out in turns before may be destroyed by now. */
+	bool any = live.count > 0 && row->state != ACCOUNT_DELETED;
 	account_handle_format(row->handle, handle);
 	json_t *view = json_pack("{s:s, s:s*, s:s, s:o*, s:o*, s:o*, s:o, s:I, s:o*, s:o*}",
 			"handle", handle, "name", name, "state", account_state_name(row->state),
@@ -283,8 +287,9 @@ int view_account(struct vault *vault, const struct account_row *row, json_t **re
 			view_time(row->deleted_us), "deleted_epoch",
 			number_to_json((int64_t)row->deleted_epoch), "recordings",
 			view_recording_counts(&tally), "plaintext_bytes",
-			(json_int_t)catalog_tally_live(&tally).plain_bytes, "oldest_at",
-			view_time(oldest_us), "newest_at", view_time(newest_us));
+			(json_int_t)live.plain_bytes, "oldest_at",
+			any ? view_time(span->oldest_us) : NULL, "newest_at",
+			any ? view_time(span->newest_us) : NULL);
 	if (!view)
 		return -ENOMEM;
 	*ret_view = view;

@@ -6,13 +6,15 @@
 
 #include "daemon/keeper/open/vault.h"
 
-/* The account looked at last: most recordings of a page are of one account. Zero to begin with. */
+/* The account looked at last: most recordings of a page are of one account. Zero to begin with.
+ * It lives for one look, and never over a turn of the loop: an erasure may come in between, and
+ * after its receipt nothing here names an account any more. */
 struct view_account_cache {
 	int64_t id;
 	char handle[ULID_TEXT_CHARS + 1];
 	char *name; /* NULL: not readable any more */
 };
-void view_account_cache_clear(struct view_account_cache *cache);
+void view_account_cache_clear(struct view_account_cache *cache); /* and wipes the name */
 
 /* The interface's types Recording and Account. Private data that is damaged is left out, and noted
  * as the vault's last problem. -errno, -RE_*. */
@@ -20,7 +22,9 @@ int view_recording(struct vault *vault, const struct recording_row *row,
 		struct view_account_cache *cache, json_t **ret_view);
 /* Adds what lay beside the recording, for one that is looked at by itself. */
 int view_add_sidecars(struct vault *vault, const struct recording_row *row, json_t *view);
-int view_account(struct vault *vault, const struct account_row *row, json_t **ret_view);
+/* span: from when to when it has recordings, as far as that was found out. */
+int view_account(struct vault *vault, const struct account_row *row,
+		const struct recording_span *span, json_t **ret_view);
 
 /* An account's printable name; 0 and NULL when it is not readable. free() it. */
 int view_account_name(struct vault *vault, const struct account_row *row, char **ret_name);

@@ -225,6 +225,7 @@ static int erasure_complete(struct eraser *eraser, const struct root_record *nex
 {
 	/* What memory still links to the victims goes first, before anybody is told. */
 	predecessors_forget(eraser->predecessors, victims->paths, victims->count);
+	key_loans_recall(eraser->loans, victims->paths, victims->count);
 	int proof = erasure_prove(eraser->root, next, victims);
 
 	result->only_moves = !victims->destroys;

@@ -17,6 +17,7 @@
 
 #include "daemon/keeper/erasure/outcome.h"
 #include "daemon/keeper/root/root.h"
+#include "daemon/keeper/vault/key_loans.h"
 #include "daemon/keeper/vault/predecessors.h"
 #include "storage/tables/erasure_table.h"
 
@@ -24,6 +25,7 @@
 struct eraser {
 	struct root *root;
 	struct predecessors *predecessors;
+	struct key_loans *loans;
 };
 
 /* Erases n items in one epoch. Returns only when the erasure point is passed, and the catalog

@@ -18,7 +18,7 @@
 #include "daemon/keeper/root/root_main.h"
 
 #define TICK_MS      1000
-#define GROUPS_MAX   10000
+#define GROUPS_MAX   1000 /* of an epoch: a tenth of a second, in which nothing is sealed */
 #define RETRY_TICKS  30
 #define MIRROR_TICKS 600
 #define AWAY_TICKS   10

@@ -5,13 +5,14 @@
  *     BEGUN       plaintext, unnamed object      the object vanishes with its last descriptor;
  *                                                the intake's scan finds the plaintext again
  *     VERIFIED    the same                       the same
- *     NAMED       plaintext, named object        the object is set aside at start, its key was
+ *     NAMED       plaintext, named object        a start sets the object aside: its key was
  *                                                never stored; the plaintext is found again
- *     CATALOGUED  plaintext, named object, rows  found again, known by its source hash: only
- *                                                unlinked
+ *     CATALOGUED  plaintext, named object, rows  found again, sealed once more, and then known
+ *                                                by its content: only unlinked
  *     (answered)  named object, rows             done
  *
  *     BEGUN -> VERIFIED       ingest_verify()     any thread
+ *     VERIFIED -> answered    ingest_catalogue()  its content is catalogued already: `already`
  *     VERIFIED -> NAMED       ingest_name()       any thread; several jobs share one sync
  *     NAMED -> CATALOGUED     ingest_catalogue()  the vault's thread; one transaction
  *     NAMED -> gone           ingest_unname()     any thread; what was named and not catalogued
@@ -34,10 +35,11 @@
  *
  * What verifying does not show: that the audio under the tags is the recording's. A flipped bit in
  * the intake's memory before the sealing, or an intake that lies, seals something else, and that
- * opens. Nor can it see behind the disk: a drive may answer from its own cache. And an intake that
- * was taken over and keeps its descriptor can still write to the object after the commit; that is
- * noticed when the recording is read or verified next. It could as well have thrown the recording
- * away; it learns nothing, and forges nothing of a recording whose payload key it has not.
+ * opens. Nor can it see behind the disk: a drive may answer from its own cache.
+ *
+ * Whose the object is. Before it is verified it is taken from the intake (object_store_own()): an
+ * intake that was taken over, and keeps a descriptor or a mapping, has none of the file that is
+ * verified and named.
  *
  * Verify=ends reads size, header, nonce and last chunk only: the object is as long as it should be
  * and was sealed with the right key to its end. Its middle is taken on trust. */
@@ -45,6 +47,7 @@
 
 #include "daemon/common/wire/probe_wire.h"
 #include "daemon/keeper/root/root.h"
+#include "daemon/keeper/vault/key_loans.h"
 #include "daemon/keeper/vault/predecessors.h"
 #include "daemon/keeper/vault/recordings.h"
 #include "daemon/keeper/vault/vault_clock.h"
@@ -57,6 +60,8 @@ struct ingest {
 	struct root *root;
 	struct vault_clock *clock;
 	struct predecessors *predecessors;
+	struct key_loans *loans;
+	struct ingest_job *open; /* all there are; the list is ingest's */
 	struct recordings recordings;
 	const struct config *config; /* for its classes and settings */
 };
@@ -68,6 +73,7 @@ struct ingest_request {
 	const uint8_t *path;       /* below the spool */
 	size_t path_len;
 	uint8_t source[CATALOG_LOOKUP_BYTES];
+	bool firm; /* the source's filesystem gives no two files the same identity, ever */
 	int64_t recorded_us;
 	uint64_t plain_bytes;
 	uint64_t promised_bytes; /* that open jobs have still to write */
@@ -88,34 +94,44 @@ struct ingest_start {
 	int object_fd;
 };
 
-/* 0: *ret_job is open, until commit or abort. 1: this very file is catalogued already, as
- * ret_existing; INGEST_OTHER_SIDECARS: it is, but not with these sidecars. <0: keep the plaintext;
- * -RE_PAYLOAD when it is catalogued, but its object is missing or damaged; -RE_CONFIG when there is
- * no such class; -ENOSPC when there is no room for the object: a sparse file may claim more than
- * any disk has, and is not to fill it up for the others before it fails. */
-enum { INGEST_EXISTS = 1, INGEST_OTHER_SIDECARS };
+/* 0: *ret_job is open, until commit or abort. <0: keep the plaintext; -RE_CONFIG when there is no
+ * such class; -ENOSPC when there is no room for the object: a sparse file may claim more than any
+ * disk has, and is not to fill it up for the others before it fails. Nothing is stored. */
 int ingest_begin(struct ingest *ingest, const struct ingest_request *request,
-		struct ingest_job **ret_job, uint8_t ret_existing[static ULID_BYTES]);
+		struct ingest_job **ret_job);
 void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start);
 
-/* Checks the next stride of the object, INGEST_STRIDE_CHUNKS chunks at most; ends_only: all there
- * is to check for Verify=ends. 1: there is more to check. 0: the object is right, to its end. <0:
- * it is not (-RE_PAYLOAD), or cannot be read. Memory: INGEST_VERIFY_BYTES, for the call. */
+/* The intake has the object's descriptor: the keeper gives up its own that writes. */
+void ingest_given(struct ingest_job *job);
+
+/* The intake says that the object is complete: looks for the recording that the same file may have
+ * been sealed as before, for ingest_verify() to compare with. The vault's thread. */
+void ingest_find_earlier(struct ingest *ingest, struct ingest_job *job);
+
+/* Takes the object from the intake, checks it, and compares it with the earlier recording, if there
+ * is one: the next stride of that, INGEST_STRIDE_CHUNKS chunks at most; ends_only: all there is to
+ * check for Verify=ends. 1: there is more to do. 0: the object is right, to its end. <0: it is not
+ * (-RE_PAYLOAD), or cannot be read. Memory: INGEST_VERIFY_BYTES, for the call. */
 #define INGEST_STRIDE_CHUNKS 1024 /* 64 MiB: others that use the thread get a turn in between */
 #define INGEST_VERIFY_BYTES  ((size_t)1 << 20)
 int ingest_verify(struct ingest_job *job, bool ends_only);
 
 /* Whether verifying takes more than one stride. */
-bool ingest_is_long(const struct ingest_job *job);
+bool ingest_is_long(const struct ingest_job *job, bool ends_only);
 
 /* Names the objects of those jobs whose results are 0, durably; one thread at a time. A failed sync
  * is the failure of all. results[i] becomes negative for those that failed. */
 void ingest_name(struct ingest_job *const *jobs, size_t n, int *results);
 
 /* Catalogues those jobs whose results are 0 in one transaction. results[i] stays 0 (durable; the
- * plaintext may go) or becomes negative (keep it). Whatever fails for one only concerns that one;
- * what fails for the transaction concerns all, and is -RE_UNKNOWN when only a restart can tell what
- * is durable (root_is_stuck()). True: ingest_unname() has something to do. */
+ * plaintext may go) or becomes negative (keep it). INGEST_EXISTS: the same bytes are catalogued
+ * already, as ingest_earlier_id(), in an object that was read to its end, and the plaintext may go;
+ * INGEST_OTHER_SIDECARS: they are, but not with these sidecars.
+ *
+ * Whatever fails for one only concerns that one; what fails for the transaction concerns all, and
+ * is -RE_UNKNOWN when only a restart can tell what is durable (root_is_stuck()). True:
+ * ingest_unname() has something to do. */
+enum { INGEST_EXISTS = 1, INGEST_OTHER_SIDECARS };
 bool ingest_catalogue(
 		struct ingest *ingest, struct ingest_job *const *jobs, size_t n, int *results);
 
@@ -130,6 +146,7 @@ uint64_t ingest_unwritten_bytes(const struct ingest_job *job);
 struct ingest_job *ingest_abort(struct ingest_job *job);
 
 const uint8_t *ingest_recording_id(const struct ingest_job *job);
+const uint8_t *ingest_earlier_id(const struct ingest_job *job);
 
 /* What the journal says about a job; borrowed from the job. */
 struct ingest_summary {

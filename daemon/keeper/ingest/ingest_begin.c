@@ -15,13 +15,17 @@
 #include "daemon/keeper/ingest/ingest_room.h"
 #include "daemon/keeper/root/objects_place.h"
 #include "daemon/keeper/vault/accounts.h"
-#include "storage/tables/erasure_table.h"
 
 struct ingest_job *ingest_abort(struct ingest_job *job)
 {
 	if (!job)
 		return NULL;
+	*job->link = job->next;
+	if (job->next)
+		job->next->link = job->link;
+	ingest_earlier_clear(&job->earlier);
 	object_store_draft_free(job->draft);
+	free(job->new_account);
 	recording_private_clear(&job->private);
 	catalog_recording_clear(&job->row);
 	free(job->header);
@@ -33,6 +37,11 @@ struct ingest_job *ingest_abort(struct ingest_job *job)
 const uint8_t *ingest_recording_id(const struct ingest_job *job)
 {
 	return job->row.ulid;
+}
+
+void ingest_given(struct ingest_job *job)
+{
+	object_store_draft_given(job->draft);
 }
 
 void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start)
@@ -64,64 +73,6 @@ void ingest_summarise(const struct ingest_job *job, struct ingest_summary *ret_s
 		ret_summary->damage = private->damage ? private->damage : "cause not known";
 }
 
-/* Why a recording of this account cannot be sealed for it; NULL when it can. */
-static int quarantine_reason(
-		struct ingest *ingest, const struct account_row *account, const char **ret_why)
-{
-	int noted = erasure_table_account_is_noted(ingest->root->db, account->id);
-
-	if (noted < 0)
-		return noted;
-	/* A recording is never lost for its account's state: quarantine keeps it for an officer
-	 * to decide. */
-	if (account->state == ACCOUNT_DELETED)
-		*ret_why = "the account was shredded";
-	else if (noted)
-		*ret_why = "the account is being shredded";
-	else if (account->state == ACCOUNT_CLOSED)
-		*ret_why = "the account is closed";
-	else if (account->state == ACCOUNT_QUARANTINE)
-		*ret_why = "the account is the vault's own";
-	else
-		*ret_why = NULL;
-	return 0;
-}
-
-static int find_account(struct ingest *ingest, const struct ingest_request *request,
-		struct account_row *ret_row, const char **ret_quarantine)
-{
-	struct account_row row = {0};
-	const char *why = NULL;
-	int r = 0;
-
-	if (!request->account)
-		why = "the spool's profile names no account for it";
-	else if (request->account_len == 0 || request->account_len > ACCOUNT_NAME_MAX)
-		why = "its account's name is empty or too long";
-	if (!why) {
-		r = accounts_find(ingest->root->tree, request->account, request->account_len, &row);
-		/* A name that was never seen is a new account; nobody has to register it first. */
-		if (r == -ENOENT)
-			r = accounts_create(ingest->root->tree, clock_now_us(&ingest->clock->clock),
-					request->account, request->account_len, &row);
-		if (r == 0)
-			r = quarantine_reason(ingest, &row, &why);
-	}
-	if (r == 0 && why) {
-		/* Sealed for the vault's own account, under a key of its own like any other. */
-		catalog_account_clear(&row);
-		r = catalog_account_by_id(
-				ingest->root->db, ingest->recordings.quarantine_account, &row);
-	}
-	if (r < 0) {
-		catalog_account_clear(&row);
-		return r;
-	}
-	*ret_row = row;
-	*ret_quarantine = why;
-	return 0;
-}
-
 static int fill_private(struct ingest_job *job, const struct ingest_request *request,
 		const char *quarantine)
 {
@@ -134,10 +85,13 @@ static int fill_private(struct ingest_job *job, const struct ingest_request *req
 	memcpy(private->path, request->path, request->path_len);
 	private->path[request->path_len] = '\0';
 	private->path_len = request->path_len;
-	private->recoverable_bytes = (int64_t)request->probe.recoverable_bytes;
+	private->recoverable_bytes =
+			(int64_t)(request->probe.recoverable_bytes > request->plain_bytes
+							? request->plain_bytes
+							: request->probe.recoverable_bytes);
 	if (*request->probe.damage && !(private->damage = strdup(request->probe.damage)))
 		return -ENOMEM;
-	if (quarantine && !(private->quarantine_reason = strdup(quarantine)))
+	if (*quarantine && !(private->quarantine_reason = strdup(quarantine)))
 		return -ENOMEM;
 	private->discarded = request->discarded;
 	private->sidecars = json_incref(request->sidecars);
@@ -155,7 +109,10 @@ static void fill_row(
 
 	job->keep_us = class->keep_us;
 	row->sealed_us = vault_clock_now_us(ingest->clock);
-	row->recorded_us = request->recorded_us;
+	/* Nothing is sealed before it was recorded; a day is for time zones and clocks. */
+	row->recorded_us = request->recorded_us > row->sealed_us + US_PER_DAY
+					   ? row->sealed_us
+					   : request->recorded_us;
 	if (__builtin_add_overflow(row->sealed_us, class->keep_us, &row->expires_us))
 		row->expires_us = INT64_MAX;
 	row->condition = (int)probe->condition;
@@ -217,17 +174,13 @@ static int make_header(struct ingest_job *job)
 static int job_fill(
 		struct ingest *ingest, struct ingest_job *job, const struct ingest_request *request)
 {
-	struct account_row account;
-	const char *quarantine = NULL;
-	int r = find_account(ingest, request, &account, &quarantine);
+	char quarantine[INGEST_WHY_BYTES];
+	int r = ingest_account_place(ingest, job, request, quarantine);
 
 	if (r < 0)
 		return r;
-	job->row.account = account.id;
-	job->row.state = quarantine ? RECORDING_QUARANTINED : RECORDING_SEALED;
-	memcpy(job->account_handle, account.handle, sizeof(job->account_handle));
-	catalog_account_clear(&account);
 	memcpy(job->source, request->source, sizeof(job->source));
+	job->firm = request->firm;
 	/* Before the id, which carries the time of the sealing. */
 	fill_row(ingest, job, request);
 	ulid_new(job->row.sealed_us, job->row.ulid);
@@ -237,63 +190,6 @@ static int job_fill(
 		r = make_header(job);
 	if (r == 0)
 		r = object_store_create(ingest->root->store, job->row.ulid, &job->draft);
-	return r;
-}
-
-/* The plaintext may be the last good copy: is the sealed one there, whole, and does its key open
- * its header? */
-static int check_existing(struct ingest *ingest, const struct recording_row *row)
-{
-	struct recording_opened opened;
-	struct stat st;
-	/* Checks the header's MAC with the recording's key: the sealed copy can be opened. */
-	int r = recordings_open(&ingest->recordings, row, &opened);
-
-	if (r < 0)
-		return r == -ENOENT ? -RE_PAYLOAD : r;
-	if (fstat(opened.object_fd, &st) < 0)
-		r = -errno;
-	else if (st.st_size != row->sealed_bytes)
-		r = -RE_PAYLOAD;
-	close(opened.object_fd);
-	close(opened.key_fd);
-	return r;
-}
-
-/* Whether what is sealed with the recording are these sidecars: then they may go. */
-static int compare_sidecars(struct ingest *ingest, const struct recording_row *row,
-		const struct ingest_request *request)
-{
-	struct recording_private private = {0};
-
-	if (json_array_size(request->sidecars) == 0)
-		return INGEST_EXISTS;
-	int r = recordings_private(ingest->root->tree, row, &private);
-	if (r < 0)
-		return r;
-	r = json_equal(private.sidecars, request->sidecars) ? INGEST_EXISTS : INGEST_OTHER_SIDECARS;
-	recording_private_clear(&private);
-	return r;
-}
-
-/* INGEST_EXISTS, ... when this very file is catalogued, 0 when not. One that was destroyed since
- * counts: its plaintext must not come back. */
-static int find_existing(struct ingest *ingest, const struct ingest_request *request,
-		uint8_t ret_existing[static ULID_BYTES])
-{
-	struct recording_row row;
-	int r = catalog_recording_by_source(ingest->root->db, request->source, &row);
-
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	/* A destroyed one has no object to check. */
-	r = recording_is_live(row.state) ? check_existing(ingest, &row) : 0;
-	if (r == 0)
-		memcpy(ret_existing, row.ulid, ULID_BYTES);
-	if (r == 0)
-		r = recording_is_live(row.state) ? compare_sidecars(ingest, &row, request)
-						 : INGEST_EXISTS;
-	catalog_recording_clear(&row);
 	return r;
 }
 
@@ -307,42 +203,57 @@ uint64_t ingest_unwritten_bytes(const struct ingest_job *job)
 	return all - (uint64_t)st.st_size;
 }
 
+/* More than any disk has, and little enough to be added up. */
+#define SEALED_BYTES_MAX (UINT64_C(1) << 53)
+
 /* Why not goes to status: the intake only hears an error's name. */
 static int begin_check_disk(struct ingest *ingest, const struct ingest_request *request)
 {
 	struct reason reason = {""};
 	int r = objects_place_check(ingest->root, &reason);
 
+	uint64_t need = age_stream_sealed_bytes(request->plain_bytes);
+
+	if (need > SEALED_BYTES_MAX)
+		return -ENOSPC;
 	if (r == 0)
-		r = ingest_room_check(ingest->root, age_stream_sealed_bytes(request->plain_bytes),
-				request->promised_bytes, &reason);
+		r = ingest_room_check(ingest->root, need, request->promised_bytes, &reason);
 	if (r < 0)
 		notices_keep_problem(ingest->root->notices, "a recording cannot be sealed: %s",
 				reason_text(&reason, r));
 	return r;
 }
 
-int ingest_begin(struct ingest *ingest, const struct ingest_request *request,
-		struct ingest_job **ret_job, uint8_t ret_existing[static ULID_BYTES])
+static struct ingest_job *open_job(struct ingest *ingest)
 {
-	/* First of all: after a crash the same file is begun again, and must not be sealed
-	 * twice. */
-	int r = find_existing(ingest, request, ret_existing);
+	struct ingest_job *job = calloc(1, sizeof(*job));
 
-	if (r != 0)
-		return r;
+	if (!job)
+		return NULL;
+	job->store = ingest->root->store;
+	job->earlier.object_fd = -1;
+	job->next = ingest->open;
+	job->link = &ingest->open;
+	if (job->next)
+		job->next->link = &job->next;
+	ingest->open = job;
+	return job;
+}
+
+int ingest_begin(struct ingest *ingest, const struct ingest_request *request,
+		struct ingest_job **ret_job)
+{
 	/* The sealed size is computed from it, and must not overflow. */
 	if (request->plain_bytes > INT64_MAX / 2)
 		return -EFBIG;
 	if (!config_find_class(ingest->config, request->class))
 		return -RE_CONFIG;
-	r = begin_check_disk(ingest, request);
+	int r = begin_check_disk(ingest, request);
 	if (r < 0)
 		return r;
-	struct ingest_job *job = calloc(1, sizeof(*job));
+	struct ingest_job *job = open_job(ingest);
 	if (!job)
 		return -ENOMEM;
-	job->store = ingest->root->store;
 	job->keys = secret_new(sizeof(*job->keys));
 	r = job->keys ? job_fill(ingest, job, request) : -RE_MLOCK;
 	if (r < 0) {

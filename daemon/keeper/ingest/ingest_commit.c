@@ -6,10 +6,8 @@
 #include "daemon/keeper/ingest/ingest_job.h"
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/root/objects_place.h"
-#include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/expiry.h"
 #include "daemon/keeper/vault/predecessors.h"
-#include "storage/tables/erasure_table.h"
 
 static void results_fail(int *results, size_t n, int error)
 {
@@ -24,7 +22,7 @@ void ingest_name(struct ingest_job *const *jobs, size_t n, int *results)
 	struct object_store *store = NULL;
 
 	for (size_t i = 0; i < n; i++) {
-		if (results[i] < 0)
+		if (results[i] < 0 || jobs[i]->earlier.same)
 			continue;
 		store = jobs[i]->store;
 		results[i] = object_store_publish(jobs[i]->draft);
@@ -46,40 +44,17 @@ void ingest_unname(struct ingest_job *const *jobs, size_t n, const int *results)
 	}
 }
 
-/* The account may have been shredded while the intake was sealing; then the intake begins once
- * more, and the recording goes to quarantine. */
-static int account_admits(struct ingest *ingest, const struct ingest_job *job)
-{
-	struct account_row row;
-	int r = catalog_account_by_id(ingest->root->db, job->row.account, &row);
-
-	if (r < 0)
-		return r;
-	enum account_state state = row.state;
-	catalog_account_clear(&row);
-	if (state == ACCOUNT_DELETED || state == ACCOUNT_CLOSED)
-		return -RE_REFUSED;
-	/* A shred that waits for a mirror: nothing may be added below its key. */
-	r = erasure_table_account_is_noted(ingest->root->db, job->row.account);
-	return r > 0 ? -RE_REFUSED : r;
-}
-
 /* The very same file may have been begun twice; it is catalogued once. */
 static int source_is_new(
 		struct ingest *ingest, struct ingest_job *const *jobs, size_t i, const int *results)
 {
-	struct recording_row row;
-
 	/* The same file may be in this very batch twice. */
 	for (size_t j = 0; j < i; j++) {
 		if (results[j] == 0 && memcmp(jobs[j]->source, jobs[i]->source,
 						       sizeof(jobs[i]->source)) == 0)
 			return -EEXIST;
 	}
-	int r = catalog_recording_by_source(ingest->root->db, jobs[i]->source, &row);
-	if (r == 0)
-		catalog_recording_clear(&row);
-	return r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
+	return ingest_earlier_admits(ingest, jobs[i]);
 }
 
 static int catalogue_one(struct ingest *ingest, struct ingest_job *job)
@@ -88,10 +63,14 @@ static int catalogue_one(struct ingest *ingest, struct ingest_job *job)
 	char id[ULID_TEXT_CHARS + 1];
 	static const struct audit_actor keeper = {0, NULL};
 	bool created;
-	int r = catalog_group_for(ingest->root->db, row->account,
-			expiry_bucket(row->expires_us, job->keep_us), row->expires_us, &row->group,
-			&created);
+	int r = ingest_account_make(ingest, job);
 
+	if (r == 0)
+		r = catalog_group_for(ingest->root->db, row->account,
+				expiry_bucket(row->expires_us, job->keep_us), row->expires_us,
+				&row->group, &created);
+	if (r == 0 && job->earlier.id != 0)
+		r = catalog_source_release(ingest->root->db, job->source);
 	if (r == 0)
 		r = catalog_recording_add(ingest->root->db, row, job->source);
 	if (r < 0)
@@ -138,7 +117,11 @@ static int catalogue_apart(struct ingest *ingest, struct ingest_job *job, int *r
 static int catalogue_checked(
 		struct ingest *ingest, struct ingest_job *const *jobs, size_t i, int *results)
 {
-	results[i] = account_admits(ingest, jobs[i]);
+	if (jobs[i]->earlier.same) {
+		results[i] = ingest_earlier_recognise(ingest, jobs[i]);
+		return 0;
+	}
+	results[i] = ingest_account_admits(ingest, jobs[i]);
 	if (results[i] == 0)
 		results[i] = source_is_new(ingest, jobs, i, results);
 	return results[i] == 0 ? catalogue_apart(ingest, jobs[i], &results[i]) : 0;

@@ -173,7 +173,10 @@ static void batch_end(struct ingest_queue *queue)
 		const struct ingest_queue_order *order = &entry->order;
 		uint8_t ulid[ULID_BYTES];
 
-		memcpy(ulid, ingest_recording_id(order->job), sizeof(ulid));
+		memcpy(ulid,
+				batch->results[i] > 0 ? ingest_earlier_id(order->job)
+						      : ingest_recording_id(order->job),
+				sizeof(ulid));
 		entry_observe(entry, batch->results[i]);
 		if (order->committed)
 			order->committed(order->context, order->number, ulid, batch->results[i]);
@@ -263,7 +266,8 @@ int ingest_queue_add(struct ingest_queue *queue, const struct ingest_queue_order
 		return -ENOMEM;
 	entry->queue = queue;
 	entry->order = *order;
-	entry->is_long = ingest_is_long(order->job) && !queue->ends_only;
+	ingest_find_earlier(queue->ingest, order->job);
+	entry->is_long = ingest_is_long(order->job, queue->ends_only);
 	int r = stride_begin(entry);
 	if (r < 0) {
 		free(entry);

@@ -29,7 +29,8 @@ struct ingest_queue_order {
 	struct ingest_job *job;
 	int64_t number; /* the caller's */
 	/* Called once, on the loop, from within none of the functions below. result 0: durable, the
-	 * plaintext may go. The job is gone. */
+	 * plaintext may go; >0: ulid is the recording that holds the same bytes already
+	 * (ingest_catalogue()). The job is gone afterwards. */
 	void (*committed)(void *context, int64_t number, const uint8_t ulid[static ULID_BYTES],
 			int result);
 	void *context;

@@ -168,12 +168,15 @@ static int verify_chunks(struct ingest_job *job, struct medium *medium, uint64_t
 	return r;
 }
 
-bool ingest_is_long(const struct ingest_job *job)
+bool ingest_is_long(const struct ingest_job *job, bool ends_only)
 {
+	if (ends_only && job->earlier.object_fd < 0)
+		return false;
 	return payload_chunks(job) > INGEST_STRIDE_CHUNKS;
 }
 
-int ingest_verify(struct ingest_job *job, bool ends_only)
+/* What is on the medium, from where the call before stopped. */
+static int verify_sealed(struct ingest_job *job, bool ends_only)
 {
 	_cleanup_(medium_free) struct medium medium = {0};
 	uint64_t chunks = payload_chunks(job), first = job->verified_chunks;
@@ -194,4 +197,16 @@ int ingest_verify(struct ingest_job *job, bool ends_only)
 							     : chunks;
 	r = verify_chunks(job, &medium, end);
 	return r < 0 ? r : end < chunks;
+}
+
+int ingest_verify(struct ingest_job *job, bool ends_only)
+{
+	/* The size first: a draft that has another one is not worth a copy, which might not end. */
+	int r = verify_size(job);
+
+	if (r == 0)
+		r = object_store_own(job->draft);
+	if (r == 0)
+		r = verify_sealed(job, ends_only);
+	return r == 0 ? ingest_earlier_compare(job) : r;
 }

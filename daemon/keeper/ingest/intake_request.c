@@ -102,11 +102,11 @@ static int read_probe(const json_t *message, struct probe_result *ret_probe)
 	if (r == 0)
 		r = read_words(probe, "damage", result.damage, sizeof(result.damage));
 	if (r == 0)
-		r = read_optional(probe, "channels", UINT32_MAX, 0, &channels);
+		r = read_optional(probe, "channels", PROBE_CHANNELS_MAX, 0, &channels);
 	if (r == 0)
-		r = read_optional(probe, "sample_rate", UINT32_MAX, 0, &sample_rate);
+		r = read_optional(probe, "sample_rate", PROBE_SAMPLE_RATE_MAX, 0, &sample_rate);
 	if (r == 0)
-		r = read_optional(probe, "frames", INT64_MAX, -1, &frames);
+		r = read_optional(probe, "frames", INTAKE_FRAMES_MAX, -1, &frames);
 	if (r == 0)
 		r = read_optional(probe, "recoverable_bytes", INT64_MAX, 0, &recoverable);
 	if (r < 0)
@@ -119,17 +119,20 @@ static int read_probe(const json_t *message, struct probe_result *ret_probe)
 	return 0;
 }
 
-static int read_source(const json_t *message, uint8_t ret_source[static CATALOG_LOOKUP_BYTES])
+static int read_source(const json_t *message, struct ingest_request *ingest)
 {
+	const json_t *firm = json_object_get(message, "firm");
 	_cleanup_free_ uint8_t *source = NULL;
 	size_t len;
 	int r = intake_wire_bytes(message, "source", CATALOG_LOOKUP_BYTES, &source, &len);
 
-	if (r == 0 && len != CATALOG_LOOKUP_BYTES)
+	if (r == 0 && (len != CATALOG_LOOKUP_BYTES || !json_is_boolean(firm)))
 		r = -RE_PROTOCOL;
-	if (r == 0)
-		memcpy(ret_source, source, CATALOG_LOOKUP_BYTES);
-	return r;
+	if (r < 0)
+		return r;
+	memcpy(ingest->source, source, CATALOG_LOOKUP_BYTES);
+	ingest->firm = json_is_true(firm);
+	return 0;
 }
 
 /* Longer account names than the catalog takes are passed on: ingest quarantines them. */
@@ -176,12 +179,12 @@ int intake_request_read(const json_t *message, struct intake_request *ret_reques
 	if (r == 0)
 		r = read_name(message, "class", &request.ingest.class);
 	if (r == 0)
-		r = read_source(message, request.ingest.source);
+		r = read_source(message, &request.ingest);
 	if (r == 0)
-		r = intake_request_number(
-				message, "recorded_us", INT64_MAX, &request.ingest.recorded_us);
+		r = intake_request_number(message, "recorded_us", INTAKE_TIME_MAX_US,
+				&request.ingest.recorded_us);
 	if (r == 0) /* only checked: the exposure comes with "unlinked" */
-		r = intake_request_number(message, "finished_us", INT64_MAX, &finished_us);
+		r = intake_request_number(message, "finished_us", INTAKE_TIME_MAX_US, &finished_us);
 	if (r == 0)
 		r = intake_request_number(message, "plain_bytes", INT64_MAX, &plain_bytes);
 	if (r == 0)

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/monotonic.h"
 #include "base/secret.h"
 #include "base/socket.h"
 #include "daemon/common/config/config.h"
@@ -20,7 +21,6 @@
 #define JOBS_MAX     256
 #define MESSAGES_MAX 512 /* handled before the loop gets its turn */
 #define JOB_MAX      UINT32_MAX
-#define EXPOSURE_MAX (INT64_MAX / 2)
 #define SPOILED      "the sealed object is not on the disk as it was sealed"
 
 /* A job that the intake has begun; job is NULL while the commit queue has it. */
@@ -52,6 +52,7 @@ struct intake_server {
 	uid_t intake_uid;
 	struct session *session;
 	json_t *spools;
+	int64_t heard_us; /* monotonic: when it came */
 	struct ingest_queue *queue;
 	struct ingest_observer observer;
 	bool told_refused; /* once until an intake is accepted */
@@ -97,7 +98,7 @@ static int reply_failed(struct session *session, int64_t job, const char *why, b
 	return reply(session, intake_replies_failed(job, why, retry), NULL);
 }
 
-static int reply_begun(struct session *session, int64_t number, const struct ingest_job *job)
+static int reply_begun(struct session *session, int64_t number, struct ingest_job *job)
 {
 	struct ingest_start start;
 
@@ -106,7 +107,9 @@ static int reply_begun(struct session *session, int64_t number, const struct ing
 	if (key_fd < 0)
 		return key_fd;
 	struct socket_fds fds = {.fd = {start.object_fd, key_fd}, .count = 2};
-	return reply(session, intake_replies_begun(number, &start), &fds);
+	int r = reply(session, intake_replies_begun(number, &start), &fds);
+	ingest_given(job);
+	return r;
 }
 
 static struct open_job *session_job(struct session *session, int64_t number)
@@ -148,7 +151,6 @@ static uint64_t promised_bytes(const struct session *session)
 static int on_begin(struct session *session, const json_t *message, int64_t number)
 {
 	struct ingest *ingest = session->server->ingest;
-	uint8_t existing[ULID_BYTES];
 	struct intake_request request;
 	struct ingest_job *job;
 
@@ -165,12 +167,8 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 	}
 	/* Space that open jobs will still use is not free. */
 	request.ingest.promised_bytes = promised_bytes(session);
-	r = root_is_stuck(ingest->root) ? -RE_BUSY
-					: ingest_begin(ingest, &request.ingest, &job, existing);
+	r = root_is_stuck(ingest->root) ? -RE_BUSY : ingest_begin(ingest, &request.ingest, &job);
 	intake_request_clear(&request);
-	if (r > 0)
-		return reply(session, intake_replies_already(number, existing, r == INGEST_EXISTS),
-				NULL);
 	if (r < 0) {
 		if (r != -ENOSPC && r != -ENOMEDIUM) /* which say more by themselves */
 			notices_keep_problem(ingest->root->notices,
@@ -224,7 +222,7 @@ static int on_abort(struct session *session, const json_t *message, int64_t numb
 static int on_unlinked(struct session *session, const json_t *message, int64_t number)
 {
 	int64_t exposure_us;
-	int r = intake_request_number(message, "exposure_us", EXPOSURE_MAX, &exposure_us);
+	int r = intake_request_number(message, "exposure_us", INTAKE_TIME_MAX_US, &exposure_us);
 
 	if (r == 0)
 		exposure_add(&session->server->exposure, exposure_us);
@@ -240,6 +238,7 @@ static int on_report(struct session *session, const json_t *message, int64_t num
 	/* Kept as it came: the control socket checks each value where it shows it. */
 	json_decref(session->server->spools);
 	session->server->spools = json_incref(spools);
+	session->server->heard_us = monotonic_us();
 	return 0;
 }
 
@@ -372,8 +371,11 @@ static void on_committed(
 	drop_job(session, session_job(session, number));
 	session->n_committing--;
 	const char *why = result == -RE_PAYLOAD ? SPOILED : error_text(result);
-	int r = result < 0 ? reply_failed(session, number, why, true)
-			   : reply(session, intake_replies_committed(number, ulid), NULL);
+	json_t *message =
+			result < 0   ? intake_replies_failed(number, why, true)
+			: result > 0 ? intake_replies_already(number, ulid, result == INGEST_EXISTS)
+				     : intake_replies_committed(number, ulid);
+	int r = reply(session, message, NULL);
 	if (r < 0)
 		session_fail(session, r);
 	else if (session->ending && session->n_committing == 0)
@@ -481,6 +483,11 @@ struct intake_server *intake_server_stop(struct intake_server *server)
 bool intake_server_connected(const struct intake_server *server)
 {
 	return server->session && server->session->greeted;
+}
+
+int64_t intake_server_heard_ago_us(const struct intake_server *server)
+{
+	return server->spools ? monotonic_us() - server->heard_us : -1;
 }
 
 json_t *intake_server_spools(const struct intake_server *server)

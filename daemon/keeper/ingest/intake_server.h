@@ -17,6 +17,8 @@ int intake_server_start(uv_loop_t *loop, struct ingest *ingest, int listen_fd, u
 struct intake_server *intake_server_stop(struct intake_server *server);
 
 bool intake_server_connected(const struct intake_server *server);
+/* How long ago the last report came; -1: none has come. */
+int64_t intake_server_heard_ago_us(const struct intake_server *server);
 /* The last report's "spools" array (borrowed), or NULL. */
 json_t *intake_server_spools(const struct intake_server *server);
 const struct exposure *intake_server_exposure(const struct intake_server *server);

@@ -8,6 +8,7 @@
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/ingest/ingest.h"
 #include "daemon/keeper/root/root.h"
+#include "daemon/keeper/vault/key_loans.h"
 #include "daemon/keeper/vault/predecessors.h"
 #include "daemon/keeper/vault/vault_clock.h"
 
@@ -20,6 +21,7 @@ struct vault {
 	struct db *db;
 	struct object_store *store;
 	struct predecessors *predecessors;
+	struct key_loans loans;
 	struct vault_clock clock;
 	struct notices notices; /* where the floors' notices go; the last problem, for status */
 	int64_t quarantine_account;

@@ -24,10 +24,6 @@
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/predecessors.h"
 
-/* Objects younger than the newest catalogued one by less than this may have been in progress at a
- * crash. */
-#define SWEEP_BACK_MS (24 * 3600 * UINT64_C(1000))
-
 static int open_explain(struct reason *reason, int r, const char *what, const char *path)
 {
 	return reason_set_error(reason, r, "%s %s", what, path);
@@ -92,10 +88,11 @@ static void open_connect_parts(struct vault *vault)
 			.dir_fd = vault->dir_fd,
 			.store = vault->store,
 	};
-	vault->eraser = (struct eraser){&vault->root, vault->predecessors};
+	vault->eraser = (struct eraser){&vault->root, vault->predecessors, &vault->loans};
 	vault->ingest = (struct ingest){.root = &vault->root,
 			.clock = &vault->clock,
 			.predecessors = vault->predecessors,
+			.loans = &vault->loans,
 			.config = config};
 }
 
@@ -151,57 +148,6 @@ static int open_files(struct vault *vault, uint64_t accept_restored, struct reas
 	return mirrors_open(&vault->root, accept_restored != 0, reason);
 }
 
-static int sweep_known(void *context, const uint8_t ulid[static ULID_BYTES])
-{
-	struct vault *vault = context;
-	struct recording_row row;
-	int r = catalog_recording_by_ulid(vault->db, ulid, &row);
-
-	if (r == 0)
-		/* Only its existence counts: a destroyed recording's object is the burial's, not
-		 * the sweep's. */
-		catalog_recording_clear(&row);
-	return r == -ENOENT ? 0 : r < 0 ? r : 1;
-}
-
-/* Sets aside objects that are in no catalog. A crash leaves some, and their plaintext is still in
- * its spool. Others show up when an older catalog was put back. */
-static int open_sweep(struct vault *vault)
-{
-	uint8_t newest[ULID_BYTES];
-	uint64_t ms = 0;
-	size_t set_aside = 0;
-	int r = catalog_recording_newest(vault->db, newest);
-
-	for (int i = 0; r == 0 && i < 6; i++)
-		ms = ms << 8 | newest[i];
-	if (r < 0 && r != -ENOENT)
-		return r;
-	/* Objects in progress at the crash may be older than the newest catalogued one. */
-	ms = ms > SWEEP_BACK_MS ? ms - SWEEP_BACK_MS : 0;
-	r = object_store_sweep(vault->store, ms, sweep_known, vault, &set_aside);
-	if (set_aside > 0)
-		notices_tell(&vault->notices, LOG_WARNING, EVENT_PLAIN, NULL,
-				"%zu sealed objects in %s are in no catalog: set aside as "
-				"*.uncatalogued. After a crash this is normal, and their "
-				"recordings are still in the spool. If an older keeper.db was put "
-				"back, restore the right one: the objects are then taken back",
-				set_aside, vault->config->objects_dir);
-	return r;
-}
-
-/* A folder that cannot be swept is no reason not to serve what is whole. */
-static int open_sweep_if_there(struct vault *vault)
-{
-	if (objects_place_check(&vault->root, NULL) < 0)
-		return 0; /* told by now */
-	int r = open_sweep(vault);
-	if (r < 0 && r != -RE_CORRUPT)
-		notices_keep_problem(&vault->notices, "cannot compare catalog and %s: %s",
-				vault->config->objects_dir, error_text(r));
-	return r == -RE_CORRUPT ? r : 0;
-}
-
 static int open_find_latest(struct vault *vault)
 {
 	uint8_t newest[ULID_BYTES];
@@ -248,8 +194,6 @@ static int open_recover(struct vault *vault, struct reason *reason)
 		r = open_find_latest(vault);
 	if (r == 0)
 		(void)mirrors_ready(&vault->root, NULL); /* reports the copies that are away */
-	if (r == 0)
-		r = open_sweep_if_there(vault);
 	if (r == -RE_CORRUPT)
 		return open_explain_database(vault, r, reason);
 	return r < 0 ? open_explain(reason, r, "cannot read the catalog in", dir) : 0;

@@ -1,6 +1,7 @@
 #include "daemon/keeper/varlink/varlink.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,11 +15,14 @@
 #define DEFAULT_REQUEST_BYTES (256 * 1024)
 #define DEFAULT_CONNECTIONS   64
 #define DEFAULT_PATIENCE_MS   (5 * 60 * 1000)
+#define DEFAULT_TURN_US       3000
+#define SEND_BUFFER_BYTES     (32 * 1024)
 
 const struct varlink_limits varlink_limits_default = {
 		.request_bytes = DEFAULT_REQUEST_BYTES,
 		.connections = DEFAULT_CONNECTIONS,
 		.patience_ms = DEFAULT_PATIENCE_MS,
+		.turn_us = DEFAULT_TURN_US,
 };
 
 struct connection {
@@ -29,13 +33,17 @@ struct connection {
 	struct varlink_io io;
 	struct varlink_call call;
 	uid_t uid;
-	uint64_t seen_moved_bytes, seen_ms; /* when it last moved a byte */
+	unsigned lane;
+	bool ready; /* it waits for a step, not for its peer; its socket is not polled meanwhile */
+	uint64_t served; /* of server->served, when it came or got its last step */
+	uint64_t seen_moved_bytes, seen_ms; /* when it last moved a byte, or got a step */
 };
 
 struct varlink_server {
 	uv_loop_t *loop;
 	uv_poll_t listener;
 	uv_timer_t timer; /* runs while there are connections, or no descriptors to accept with */
+	uv_idle_t turn;   /* runs while a connection is ready */
 	unsigned open_handles;
 	int listen_fd;
 	bool accept_paused;
@@ -43,6 +51,8 @@ struct varlink_server {
 	struct varlink_limits limits;
 	struct connection *connections; /* newest first */
 	unsigned n_connections;
+	uint64_t served; /* counts steps */
+	uint64_t lane_served[VARLINK_LANES];
 };
 
 static void connection_on_closed(uv_handle_t *handle)
@@ -67,9 +77,10 @@ static void connection_close(struct connection *c)
 	uv_close((uv_handle_t *)&c->poll, connection_on_closed);
 }
 
-static bool connection_has_work(struct connection *c)
+/* Whether the next step is the server's: a peer that does not take a reply gets no other. */
+static bool connection_is_ready(struct connection *c)
 {
-	return c->io.out || c->call.stream || varlink_io_waiting(&c->io);
+	return !c->io.out && (c->call.stream || varlink_io_waiting(&c->io));
 }
 
 /* Takes the next request. 1 when there is one. */
@@ -92,16 +103,13 @@ static int connection_take_call(struct connection *c)
 	return 1;
 }
 
-/* One step: the next piece of a stream, or the next call. */
+/* One step: the next call, or another look or piece of the one under way. */
 static int connection_advance(struct connection *c)
 {
 	struct varlink_call *call = &c->call;
 
 	if (call->stream) {
 		call->stream->next(call, call->stream_state);
-		/* A stream that makes no piece would never end. */
-		if (!c->io.out && !call->answered)
-			return -RE_PROTOCOL;
 	} else {
 		int r = connection_take_call(c);
 		if (r <= 0)
@@ -115,42 +123,40 @@ static int connection_advance(struct connection *c)
 }
 
 static void connection_on_event(uv_poll_t *poll, int status, int events);
+static void server_on_turn(uv_idle_t *idle);
 
-/* Waits for room in the socket while there is work, and only else for another request: a peer that
- * does not read its replies is not read either. */
+/* Waits for a step while there is something to do, for room in the socket while a reply is left,
+ * and only else for another request: a peer that does not read its replies is not read either. */
 static int connection_wait(struct connection *c)
 {
-	int events = connection_has_work(c) ? UV_WRITABLE : UV_READABLE;
+	c->ready = connection_is_ready(c);
+	int events = c->ready ? 0 : c->io.out ? UV_WRITABLE : UV_READABLE;
 
 	if (events == UV_READABLE && c->io.end_of_stream)
 		return -ECONNRESET;
+	if (c->ready)
+		uv_idle_start(&c->server->turn, server_on_turn);
 	if (events == c->poll_events)
 		return 0;
 	c->poll_events = events;
-	return uv_poll_start(&c->poll, events, connection_on_event);
+	return events ? uv_poll_start(&c->poll, events, connection_on_event)
+		      : uv_poll_stop(&c->poll);
 }
 
-static int connection_step(struct connection *c, int events)
+static int connection_move_bytes(struct connection *c, int events)
 {
 	int r = events & UV_READABLE ? varlink_io_read(&c->io) : 0;
 
 	if (r == 0)
 		r = varlink_io_flush(&c->io);
-	/* A reply that is still leaving comes first: at most one is in memory. */
-	if (r == 0 && !c->io.out)
-		r = connection_advance(c);
-	if (r == 0)
-		r = varlink_io_flush(&c->io);
-	if (r == 0)
-		r = connection_wait(c);
-	return r;
+	return r < 0 ? r : connection_wait(c);
 }
 
 static void connection_on_event(uv_poll_t *poll, int status, int events)
 {
 	struct connection *c = poll->data;
 
-	if (status < 0 || connection_step(c, events) < 0) {
+	if (status < 0 || connection_move_bytes(c, events) < 0) {
 		connection_close(c);
 		return;
 	}
@@ -160,13 +166,90 @@ static void connection_on_event(uv_poll_t *poll, int status, int events)
 	}
 }
 
+/* A call under way is given up when its peer is gone; one that only sends nothing more still
+ * reads. */
+static bool connection_is_deserted(const struct connection *c)
+{
+	struct pollfd p = {.fd = c->io.fd};
+
+	return c->call.stream && poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR);
+}
+
+static void connection_take_step(struct connection *c)
+{
+	struct varlink_server *server = c->server;
+	int r = connection_is_deserted(c) ? -ECONNRESET : 0;
+
+	c->served = server->lane_served[c->lane] = ++server->served;
+	c->seen_ms = uv_now(server->loop); /* its peer had no part in the wait */
+	if (r == 0)
+		r = connection_advance(c);
+	if (r == 0)
+		r = varlink_io_flush(&c->io);
+	if (r == 0)
+		r = connection_wait(c);
+	if (r < 0)
+		connection_close(c);
+}
+
+/* When the user of this connection got a step last, on any of his connections. */
+static uint64_t peer_last_served(const struct connection *one)
+{
+	uint64_t served = 0;
+
+	for (const struct connection *c = one->server->connections; c; c = c->next) {
+		if (c->uid == one->uid && c->served > served)
+			served = c->served;
+	}
+	return served;
+}
+
+/* Whether a comes before b: by lane, then user, then connection, whoever waits for longest. */
+static bool connection_is_before(const struct connection *a, const struct connection *b)
+{
+	const uint64_t *lane_served = a->server->lane_served;
+
+	if (a->lane != b->lane)
+		return lane_served[a->lane] < lane_served[b->lane];
+	uint64_t user_a = peer_last_served(a), user_b = peer_last_served(b);
+	return user_a != user_b ? user_a < user_b : a->served < b->served;
+}
+
+static struct connection *server_next_ready(const struct varlink_server *server)
+{
+	struct connection *first = NULL;
+
+	for (struct connection *c = server->connections; c; c = c->next) {
+		if (c->ready && (!first || connection_is_before(c, first)))
+			first = c;
+	}
+	return first;
+}
+
+/* Steps for turn_us, one at least. Then whatever else the loop serves has its turn. */
+static void server_on_turn(uv_idle_t *idle)
+{
+	struct varlink_server *server = idle->data;
+	uint64_t end_ns = uv_hrtime() + server->limits.turn_us * 1000;
+	struct connection *c = server_next_ready(server);
+
+	while (c) {
+		connection_take_step(c);
+		c = server_next_ready(server);
+		if (uv_hrtime() >= end_ns)
+			break;
+	}
+	if (!c)
+		uv_idle_stop(idle);
+}
+
 static void server_close_stalled(struct varlink_server *server)
 {
 	uint64_t now_ms = uv_now(server->loop);
 
 	for (struct connection *c = server->connections, *next; c; c = next) {
 		next = c->next;
-		if ((connection_has_work(c) || varlink_io_partial(&c->io)) &&
+		if ((c->ready || c->io.out || varlink_io_partial(&c->io)) &&
 				now_ms - c->seen_ms >= server->limits.patience_ms)
 			connection_close(c);
 	}
@@ -237,6 +320,14 @@ static int seats_find(struct varlink_server *server, uid_t uid)
 	return 0;
 }
 
+static unsigned server_lane_of(const struct varlink_server *server, int fd)
+{
+	const struct varlink_service *service = server->service;
+	unsigned lane = service->lane ? service->lane(service->context, fd) : 0;
+
+	return lane < VARLINK_LANES ? lane : VARLINK_LANES - 1;
+}
+
 static int connection_new(struct varlink_server *server, int fd, uid_t uid)
 {
 	struct connection *c = calloc(1, sizeof(*c));
@@ -253,6 +344,10 @@ static int connection_new(struct varlink_server *server, int fd, uid_t uid)
 	c->io.fd = fd;
 	c->io.request_bytes = server->limits.request_bytes;
 	c->uid = uid;
+	c->lane = server_lane_of(server, fd);
+	/* What was sent and not read yet may be out of date; and it is memory, too. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER_BYTES}, sizeof(int));
+	c->served = server->served;
 	c->seen_ms = uv_now(server->loop);
 	c->next = server->connections;
 	server->connections = c;
@@ -318,8 +413,9 @@ int varlink_server_start(uv_loop_t *loop, const struct varlink_service *service,
 		return r;
 	}
 	uv_timer_init(loop, &server->timer);
-	server->listener.data = server->timer.data = server;
-	server->open_handles = 2;
+	uv_idle_init(loop, &server->turn);
+	server->listener.data = server->timer.data = server->turn.data = server;
+	server->open_handles = 3;
 	owned_fd = -1;
 	r = uv_poll_start(&server->listener, UV_READABLE, server_on_listener);
 	if (r < 0) {
@@ -346,6 +442,7 @@ struct varlink_server *varlink_server_stop(struct varlink_server *server)
 		return NULL;
 	while (server->connections)
 		connection_close(server->connections);
+	uv_close((uv_handle_t *)&server->turn, server_on_closed);
 	uv_close((uv_handle_t *)&server->timer, server_on_closed);
 	uv_close((uv_handle_t *)&server->listener, server_on_closed);
 	return NULL;

@@ -2,9 +2,15 @@
  * stream sockets, descriptors beside replies.
  *
  * Peers are hostile. A connection costs at most one request and one reply of memory: the next
- * request is looked at, and the next reply of a stream made, only when the reply before it has left
- * for the socket. In one turn of the loop a connection gets one step: one read, one call or one
- * reply. What is no Varlink (no JSON object, too long, ended half-way) closes the connection. */
+ * request is looked at, and the next reply of a stream made, only when the reply before it has
+ * left for the socket. What is no Varlink (no JSON object, too long, ended half-way) closes the
+ * connection.
+ *
+ * Nobody is kept waiting by calls. They are worked on in steps: one call, or one look or one
+ * piece of a call that is answered in several turns. In one turn of the loop all connections
+ * together get turn_us of steps (and one step at least), so that whatever else is on the loop
+ * waits for that long. Steps go round: first by lane, so that those of one role do not wait for
+ * the crowd of another; within a lane by user, within a user by connection. */
 #pragma once
 
 #include <uv.h>
@@ -21,6 +27,7 @@ struct varlink_limits {
 	/* A peer that leaves a request unfinished or a reply unread for so long without moving a
 	 * byte is closed. Idle connections are left alone. */
 	uint64_t patience_ms;
+	uint64_t turn_us; /* of steps in one turn of the loop */
 };
 extern const struct varlink_limits varlink_limits_default;
 

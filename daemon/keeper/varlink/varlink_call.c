@@ -168,3 +168,14 @@ void varlink_call_stream(
 	call->stream = stream;
 	call->stream_state = state;
 }
+
+void varlink_call_defer(struct varlink_call *call, const struct varlink_stream *stream, void *state)
+{
+	if (call->oneway) {
+		stream->free(state);
+		call->answered = true;
+		return;
+	}
+	call->stream = stream;
+	call->stream_state = state;
+}

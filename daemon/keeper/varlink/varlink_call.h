@@ -8,6 +8,8 @@
 
 struct varlink_call;
 
+#define VARLINK_LANES 4
+
 /* What is served: one interface, beside org.varlink.service. All strings are borrowed. */
 struct varlink_service {
 	const char *vendor, *product, *version, *url;
@@ -15,6 +17,8 @@ struct varlink_service {
 	/* Called for every method of the interface, known or not. Must have answered, or started a
 	 * stream, when it returns; else the connection is closed. */
 	void (*call)(void *context, struct varlink_call *call);
+	/* In which lane (varlink.h) the peer of this new connection is served; NULL: all in one. */
+	unsigned (*lane)(void *context, int fd);
 	void *context;
 };
 
@@ -34,13 +38,18 @@ void varlink_call_invalid_parameter(struct varlink_call *call, const char *param
 void varlink_call_method_not_found(struct varlink_call *call);
 void varlink_call_expected_more(struct varlink_call *call);
 
-/* A call with `more`, answered in pieces. next() is called whenever the socket has taken the piece
- * before; it must make one: varlink_call_continue(), or the last one with varlink_call_reply() or
- * varlink_call_error(). free() is called once, at the end or when the peer is gone. */
+/* A call with `more`, answered in pieces. next() is called in a later turn of the loop, and again
+ * until it has made the last piece, each time the socket has taken the piece before. It takes one
+ * bounded look and makes no piece or one: varlink_call_continue(), or the last one with
+ * varlink_call_reply() or varlink_call_error(). free() is called once, at the end or when the
+ * peer is gone. */
 struct varlink_stream {
 	void (*next)(struct varlink_call *call, void *state);
 	void (*free)(void *state);
 };
 void varlink_call_stream(
+		struct varlink_call *call, const struct varlink_stream *stream, void *state);
+/* The same for a call with one reply that takes more than one look to make. */
+void varlink_call_defer(
 		struct varlink_call *call, const struct varlink_stream *stream, void *state);
 void varlink_call_continue(struct varlink_call *call, json_t *parameters);

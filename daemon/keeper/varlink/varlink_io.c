@@ -56,6 +56,12 @@ int varlink_io_read(struct varlink_io *io)
 	return n < 0 && n != -EAGAIN ? (int)n : 0;
 }
 
+/* Bytes of the first message, as far as it has come. */
+static size_t input_len(const struct varlink_io *io)
+{
+	return io->in_scanned - io->in_start;
+}
+
 bool varlink_io_waiting(struct varlink_io *io)
 {
 	buffer_free_if_empty(io);
@@ -63,7 +69,7 @@ bool varlink_io_waiting(struct varlink_io *io)
 		return false;
 	const char *nul = memchr(io->in + io->in_scanned, '\0', io->in_len - io->in_scanned);
 	io->in_scanned = nul ? (size_t)(nul - io->in) : io->in_len;
-	return nul;
+	return nul || input_len(io) > io->request_bytes;
 }
 
 bool varlink_io_partial(const struct varlink_io *io)
@@ -74,7 +80,7 @@ bool varlink_io_partial(const struct varlink_io *io)
 int varlink_io_take(struct varlink_io *io, const char **ret_text, size_t *ret_len)
 {
 	bool whole = varlink_io_waiting(io);
-	size_t len = io->in_scanned - io->in_start;
+	size_t len = input_len(io);
 
 	/* Also while it is incomplete: a peer cannot fill the memory first. */
 	if (len > io->request_bytes)

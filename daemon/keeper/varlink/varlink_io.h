@@ -26,7 +26,7 @@ struct varlink_io {
  * or -errno, -RE_PROTOCOL. */
 int varlink_io_read(struct varlink_io *io);
 
-/* Whether a whole message is waiting. */
+/* Whether a message is waiting to be taken: a whole one, or one that is too long already. */
 bool varlink_io_waiting(struct varlink_io *io);
 
 /* Whether the beginning of a message is. */

@@ -123,7 +123,13 @@ static int account_add_with_profile(
 			keytree_db(tree), row->id, sealed, 1 + len + SEAL_OVERHEAD_BYTES);
 }
 
-int accounts_add(struct keytree *tree, int64_t now_us, const void *name, size_t len,
+void accounts_new_handle(uint8_t ret_handle[static CATALOG_HANDLE_BYTES])
+{
+	randombytes_buf(ret_handle, CATALOG_HANDLE_BYTES);
+}
+
+int accounts_add(struct keytree *tree, int64_t now_us,
+		const uint8_t handle[static CATALOG_HANDLE_BYTES], const void *name, size_t len,
 		struct account_row *ret_row)
 {
 	struct account_row row = {.state = ACCOUNT_OPEN, .created_us = now_us};
@@ -133,28 +139,9 @@ int accounts_add(struct keytree *tree, int64_t now_us, const void *name, size_t 
 	int r = account_hash_name(tree, "account", name, len, row.lookup);
 	if (r < 0)
 		return r;
-	randombytes_buf(row.handle, sizeof(row.handle));
+	memcpy(row.handle, handle, sizeof(row.handle));
 	r = account_add_with_profile(tree, &row, name, len);
 	return r < 0 ? r : catalog_account_by_id(keytree_db(tree), row.id, ret_row);
-}
-
-int accounts_create(struct keytree *tree, int64_t now_us, const void *name, size_t len,
-		struct account_row *ret_row)
-{
-	struct account_row row = {0};
-	_cleanup_transaction_ struct db_transaction transaction = {0};
-	int r = db_transaction_begin(&transaction, keytree_db(tree));
-
-	if (r == 0)
-		r = accounts_add(tree, now_us, name, len, &row);
-	if (r == 0)
-		r = db_transaction_commit(&transaction);
-	if (r < 0) {
-		catalog_account_clear(&row);
-		return r;
-	}
-	*ret_row = row;
-	return 0;
 }
 
 int accounts_create_quarantine(struct keytree *tree, int64_t now_us, int64_t *ret_id)

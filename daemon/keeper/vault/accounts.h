@@ -15,13 +15,12 @@ int accounts_find(struct keytree *tree, const void *name, size_t len, struct acc
  * it). */
 int accounts_find_typed(struct keytree *tree, const char *text, struct account_row *ret_row);
 
-/* Makes a new, open account with its keys and sealed profile, as of now_us; its own transaction,
- * durable on return. */
-int accounts_create(struct keytree *tree, int64_t now_us, const void *name, size_t len,
+/* Makes a new, open account with its keys and sealed profile, as of now_us, in the caller's
+ * transaction. The handle is a fresh one (accounts_new_handle()). */
+int accounts_add(struct keytree *tree, int64_t now_us,
+		const uint8_t handle[static CATALOG_HANDLE_BYTES], const void *name, size_t len,
 		struct account_row *ret_row);
-/* The same in the caller's transaction. */
-int accounts_add(struct keytree *tree, int64_t now_us, const void *name, size_t len,
-		struct account_row *ret_row);
+void accounts_new_handle(uint8_t ret_handle[static CATALOG_HANDLE_BYTES]);
 
 /* The vault's quarantine, an account of its own: made with the vault, in the caller's transaction;
  * and found again at each start. */

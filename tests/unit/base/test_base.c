@@ -309,6 +309,24 @@ static void test_printable_random(void **state)
 	}
 }
 
+static void test_text_that_nobody_sees(void **state)
+{
+	static const char *const invisible[] = {"", " ", "\t\r\n", "\xc2\xa0", "\xe2\x80\x8b",
+			"\xe2\x80\x8d \xe2\x81\xa0", "\xe3\x80\x80", "\xc2\xad", "\xe2\x80\xae",
+			"\xe2\x81\xa6\xe2\x81\xa9", "\xef\xbb\xbf", "\xe3\x85\xa4", "\xe1\x85\x9f",
+			"\xef\xbe\xa0", "\xe2\xa0\x80", "\xef\xb8\x8f", "\xcd\x8f",
+			"\xf3\xa0\x81\x81", "\xe1\xa0\x8e", "\xe2\x80\xa8", "\xef\xbf\xbf",
+			"\xd8\x9c", "\xe1\x9a\x80"};
+	static const char *const visible[] = {"a", " a", "\xe2\x80\x8b.", "\xc3\xa9",
+			"\xe2\x82\xac", "\xf0\x9f\x8e\x99", "\xe6\xb3\x95", "\xd8\xa8", "-", "\xff",
+			"\xe2\xa0\x81", "\xe2\x80\x94", "\xe2\x80\xb0"};
+
+	for (size_t i = 0; i < ELEMENTSOF(invisible); i++)
+		assert_false(text_is_visible(invisible[i]));
+	for (size_t i = 0; i < ELEMENTSOF(visible); i++)
+		assert_true(text_is_visible(visible[i]));
+}
+
 static void test_text_columns(void **state)
 {
 	assert_int_equal(text_columns(""), 0);
@@ -461,6 +479,7 @@ int main(void)
 			cmocka_unit_test(test_printable_invalid),
 			cmocka_unit_test(test_printable_bidi),
 			cmocka_unit_test(test_printable_random),
+			cmocka_unit_test(test_text_that_nobody_sees),
 			cmocka_unit_test(test_text_columns),
 			cmocka_unit_test(test_bytes),
 			cmocka_unit_test(test_every_error_has_a_phrase),

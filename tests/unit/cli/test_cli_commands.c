@@ -220,7 +220,7 @@ static void test_errors_become_exit_codes(void **state)
 	"\"sealed\":12,\"held\":0,\"destroyed\":3},\"accounts\":{\"open\":2},\"intake_"            \
 	"connected\":"                                                                             \
 	"false,\"spool\":{\"oldest_unsealed_s\":7200.5,\"waiting\":5,\"refused\":1},\"spools\":[{" \
-	"\"name\":\"fs\",\"path\":\"/var/spool/fs\",\"waiting\":5,\"refused\":1,"                  \
+	"\"name\":\"fs\",\"path\":\"/var/spool/fs\",\"looked_s\":1.2,\"waiting\":5,\"refused\":1," \
 	"\"oldest_unsealed_s\":7200.5,\"last_error\":null}],\"exposure_s\":{\"p50\":0.4,\"p99\":"  \
 	"null},\"object_free_bytes\":10737418240,\"warnings\":[\"swap is on\"],\"last_error\":"    \
 	"\"disk full\"}}}"
@@ -239,8 +239,9 @@ static void test_status(void **state)
 	assert_contains(o.out, "5 to be sealed (oldest 2.0 h), 1 refused");
 	assert_contains(o.out, "p50 0.4 s, p99 -");
 	assert_contains(o.out, "10.0 GiB");
-	assert_contains(o.out, "SPOOL  WAITING  REFUSED  OLDEST  PATH           LAST ERROR\n"
-			       "fs           5        1   2.0 h  /var/spool/fs  -\n");
+	assert_contains(o.out,
+			"SPOOL  WAITING  REFUSED  OLDEST  LOOKED  PATH           LAST ERROR\n"
+			"fs           5        1   2.0 h   1.2 s  /var/spool/fs  -\n");
 	assert_contains(o.out, "warning         swap is on\n");
 	assert_contains(o.out, "last error      disk full\n");
 	outcome_free(&o);

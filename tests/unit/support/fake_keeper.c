@@ -115,6 +115,7 @@ static void check_begin(const json_t *begin)
 					 "source", &source),
 			0);
 	assert_int_equal(strlen(source), 44);
+	assert_true(json_is_boolean(json_object_get(begin, "firm")));
 	assert_true(json_integer_value(json_object_get(begin, "recorded_us")) > 0);
 	assert_true(json_integer_value(json_object_get(begin, "finished_us")) > 0);
 	assert_true(json_integer_value(json_object_get(begin, "plain_bytes")) > 0);
@@ -143,16 +144,9 @@ static void on_begin(struct fake_keeper *keeper, json_t *message)
 			.path = (char *)path,
 			.state = FAKE_BEGUN,
 			.object_fd = -1};
-	bool known = keeper->know_committed && was_committed(keeper, r);
+	r->known = keeper->know_committed && was_committed(keeper, r);
 	keeper->n++;
-	if (known) {
-		r->state = FAKE_COMMITTED;
-		tell(keeper,
-				json_pack("{s:s, s:I, s:s, s:b}", "op", "already", "job", r->job,
-						"recording", RECORDING, "sidecars",
-						keeper->know_sidecars),
-				NULL);
-	} else if (keeper->fail_with) {
+	if (keeper->fail_with) {
 		r->state = FAKE_FAILED;
 		tell(keeper,
 				json_pack("{s:s, s:I, s:s, s:b}", "op", "failed", "job", r->job,
@@ -176,11 +170,25 @@ static struct fake_recording *by_job(struct fake_keeper *keeper, const json_t *m
 	return NULL;
 }
 
+/* The object is forgotten: another one holds the same. */
+static void answer_already(struct fake_keeper *keeper, struct fake_recording *r)
+{
+	r->state = FAKE_COMMITTED;
+	close(r->object_fd);
+	r->object_fd = -1;
+	tell(keeper,
+			json_pack("{s:s, s:I, s:s, s:b}", "op", "already", "job", r->job,
+					"recording", RECORDING, "sidecars", keeper->know_sidecars),
+			NULL);
+}
+
 static void on_commit(struct fake_keeper *keeper, struct fake_recording *r)
 {
 	assert_int_equal(r->state, FAKE_BEGUN);
 	r->state = FAKE_COMMITTING;
-	if (!keeper->hold_commit)
+	if (r->known)
+		answer_already(keeper, r);
+	else if (!keeper->hold_commit)
 		fake_keeper_answer_commit(keeper, r);
 }
 

@@ -25,6 +25,7 @@ struct fake_recording {
 	char *path; /* decoded */
 	enum fake_state state;
 	int object_fd;
+	bool known; /* is to be answered with `already` */
 	uint8_t nonce[AGE_PAYLOAD_NONCE_BYTES];
 	uint8_t key[AGE_PAYLOAD_KEY_BYTES];
 };
@@ -44,7 +45,7 @@ struct fake_keeper {
 	uint64_t hold_from_bytes;     /* no answer to a begin of so many; 0: of none */
 	const char *fail_with;        /* answers `failed` with this */
 	bool fail_retry;
-	bool know_committed; /* answers `already` to what was committed before */
+	bool know_committed; /* answers `already` to the commit of what was committed before */
 	bool know_sidecars;  /* ... and says that the sidecars are sealed, too */
 };
 

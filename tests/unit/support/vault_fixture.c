@@ -19,6 +19,7 @@
 #include "daemon/common/config/config_load.h"
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/ingest/ingest.h"
+#include "daemon/keeper/open/vault_sweep.h"
 
 #define START_US (INT64_C(1790000000) * US_PER_S)
 #define BATCH    64
@@ -61,6 +62,19 @@ int vault_fixture_reopen(struct vault_fixture *fixture, uint64_t accept_restored
 		assert_non_null(*ret_text);
 	}
 	return r;
+}
+
+void vault_fixture_sweep(struct vault_fixture *fixture)
+{
+	struct vault_sweep *sweep;
+	uv_loop_t loop;
+
+	assert_int_equal(uv_loop_init(&loop), 0);
+	assert_int_equal(vault_sweep_start(&loop, fixture->vault, &sweep), 0);
+	uv_run(&loop, UV_RUN_DEFAULT); /* until its timer has stopped */
+	assert_null(vault_sweep_stop(sweep));
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -130,6 +144,7 @@ struct ingest_request vault_fixture_request(
 			.class = "default",
 			.path = (const uint8_t *)path,
 			.path_len = strlen(path),
+			.firm = true,
 			.recorded_us = fixture->now_us,
 			.plain_bytes = bytes,
 			.probe = {.condition = PROBE_OK,
@@ -146,11 +161,10 @@ struct ingest_request vault_fixture_request(
 struct ingest_job *vault_fixture_begin(
 		struct vault_fixture *fixture, const struct ingest_request *request)
 {
-	uint8_t existing[ULID_BYTES];
 	struct ingest_job *job;
 	struct ingest_start start;
 
-	assert_int_equal(ingest_begin(&fixture->vault->ingest, request, &job, existing), 0);
+	assert_int_equal(ingest_begin(&fixture->vault->ingest, request, &job), 0);
 	ingest_start(job, &start);
 	vault_fixture_write(&start, request->plain_bytes);
 	return job;
@@ -159,6 +173,7 @@ struct ingest_job *vault_fixture_begin(
 void vault_fixture_commit(struct vault *vault, struct ingest_job **jobs, size_t n, int *results)
 {
 	for (size_t i = 0; i < n; i++) {
+		ingest_find_earlier(&vault->ingest, jobs[i]);
 		do
 			results[i] = ingest_verify(jobs[i], vault->config->verify_ends);
 		while (results[i] > 0);

@@ -35,6 +35,9 @@ int vault_fixture_teardown(void **state);
 void vault_fixture_shut(struct vault_fixture *fixture);
 int vault_fixture_reopen(struct vault_fixture *fixture, uint64_t accept_restored, char **ret_text);
 
+/* Compares objects with the catalog, as a keeper does after its start; to the end. */
+void vault_fixture_sweep(struct vault_fixture *fixture);
+
 /* A request as an intake makes it, of a source never seen before; account NULL: none was found. */
 struct ingest_request vault_fixture_request(
 		struct vault_fixture *fixture, const char *account, const char *path, size_t bytes);

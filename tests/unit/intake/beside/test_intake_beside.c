@@ -62,14 +62,14 @@ static void a_sidecar_is_read(void **state)
 	assert_string_equal(s.path, "d/x.json");
 	/* It may be removed while it is what it was, and not once it is not. */
 	put_text(f, "d/x.json", "more");
-	assert_int_equal(sidecar_remove(f->fd, &s), SOURCE_CHANGED);
+	assert_int_equal(sidecar_remove(f->fd, &s, false), SOURCE_CHANGED);
 	sidecar_clear(&s);
 	assert_int_equal(read_sidecar(f, "d/x.json", &s), 0);
-	assert_int_equal(sidecar_remove(f->fd, &s), 0);
+	assert_int_equal(sidecar_remove(f->fd, &s, false), 0);
 	assert_false(is_there(f, "d/x.json"));
-	assert_int_equal(sidecar_remove(f->fd, &s), SOURCE_GONE);
+	assert_int_equal(sidecar_remove(f->fd, &s, false), SOURCE_GONE);
 	assert_int_equal(symlinkat("/etc/passwd", f->fd, "d/x.json"), 0);
-	assert_int_equal(sidecar_remove(f->fd, &s), SOURCE_CHANGED);
+	assert_int_equal(sidecar_remove(f->fd, &s, false), SOURCE_CHANGED);
 	assert_true(is_there(f, "d/x.json"));
 	sidecar_clear(&s);
 	/* Within the settle time it may still grow. */

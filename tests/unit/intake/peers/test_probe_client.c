@@ -30,6 +30,8 @@ struct fixture {
 	bool may_answer; /* false while submitting: done must come later */
 	bool stop_at_answer, submit_at_answer;
 	struct probe_result last;
+	int lent[256]; /* to the client, until all is answered */
+	size_t n_lent;
 };
 
 static void start(struct fixture *fixture, const char *program, int64_t timeout_us)
@@ -67,9 +69,17 @@ static void submit_fd(struct fixture *fixture, int fd)
 
 static void submit(struct fixture *fixture, char how)
 {
-	_cleanup_close_ int fd = file_of(&how, 1);
+	int fd = file_of(&how, 1);
 
+	assert_true(fixture->n_lent < ELEMENTSOF(fixture->lent));
+	fixture->lent[fixture->n_lent++] = fd;
 	submit_fd(fixture, fd);
+}
+
+static void take_back(struct fixture *fixture)
+{
+	while (fixture->n_lent > 0)
+		close(fixture->lent[--fixture->n_lent]);
 }
 
 /* Runs the loop until everything submitted is answered. */
@@ -78,6 +88,7 @@ static void await(struct fixture *fixture)
 	fixture->may_answer = true;
 	while (fixture->answered < fixture->wanted)
 		uv_run(&fixture->loop, UV_RUN_ONCE);
+	take_back(fixture);
 }
 
 /* Stops, runs the loop dry, and expects no answer beyond those there were. */
@@ -86,6 +97,7 @@ static void finish(struct fixture *fixture)
 	unsigned answered = fixture->answered;
 
 	fixture->client = probe_client_stop(fixture->client);
+	take_back(fixture);
 	uv_run(&fixture->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&fixture->loop), 0);
 	assert_int_equal(fixture->answered, answered);

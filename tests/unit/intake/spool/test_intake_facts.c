@@ -28,7 +28,7 @@ static int setup(void **state)
 			.profile = profile,
 			.class = class,
 			.settle_us = 1500000};
-	tools = (struct spool_tools){0};
+	tools = (struct spool_tools){.clock = &clock_system};
 	assert_int_equal(uv_loop_init(&loop), 0);
 	assert_int_equal(watch_start(&loop, NULL, NULL, &tools.watch), 0);
 	assert_int_equal(watch_add(tools.watch, 0, "", folder.fd, 1), 0);
@@ -136,15 +136,17 @@ static void test_all_are_told_of_at_once(void **state)
 				.queue = spool.queue};
 		memset(spools[i].last_error, 'x', sizeof(spools[i].last_error) - 1);
 	}
-	json_t *report = report_build(spools, CONFIG_SPOOLS_MAX);
+	json_t *list = json_array();
+	for (size_t i = 0; i < CONFIG_SPOOLS_MAX; i++)
+		json_array_append_new(list, report_spool(&spools[i], CONFIG_SPOOLS_MAX));
+	json_t *report = report_message(list);
 	assert_non_null(report);
 	size_t bytes = json_dumpb(report, NULL, 0, JSON_COMPACT);
 	assert_in_range(bytes, 1, INTAKE_MESSAGE_MAX);
 	json_decref(report);
 	/* One that is not too long is reported as it is. */
-	report = report_build(&spool, 1);
-	assert_string_equal(text(json_array_get(json_object_get(report, "spools"), 0), "path"),
-			folder.path);
+	report = report_spool(&spool, 1);
+	assert_string_equal(text(report, "path"), folder.path);
 	json_decref(report);
 }
 

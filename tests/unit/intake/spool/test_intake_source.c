@@ -232,26 +232,6 @@ static void unlink_refuses_another_file_under_the_name(void **state)
 	source_close(&source);
 }
 
-static void the_hash_tells_every_state_apart(void **state)
-{
-	struct source_identity a = {1, 2, 3, 4, 5}, b;
-	uint8_t hash[SOURCE_HASH_BYTES], other[SOURCE_HASH_BYTES];
-
-	source_hash(&a, "spool", hash);
-	const struct source_identity others[] = {{1, 3, 3, 4, 5}, {1, 2, 4, 4, 5}, {1, 2, 3, 5, 5},
-			{1, 2, 3, 4, 6}, {1, 2, 3, 5, 4}};
-	for (size_t i = 0; i < ELEMENTSOF(others); i++) {
-		source_hash(&others[i], "spool", other);
-		assert_memory_not_equal(hash, other, sizeof(hash));
-	}
-	source_hash(&a, "spool2", other);
-	assert_memory_not_equal(hash, other, sizeof(hash));
-	b = a;
-	b.device++; /* device numbers change with a reboot */
-	source_hash(&b, "spool", other);
-	assert_memory_equal(hash, other, sizeof(hash));
-}
-
 /* ---- The walk ---- */
 
 struct walked {
@@ -439,7 +419,6 @@ int main(void)
 			in_spool(changed_between_find_and_claim),
 			in_spool(unlink_refuses_what_changed),
 			in_spool(unlink_refuses_another_file_under_the_name),
-			cmocka_unit_test(the_hash_tells_every_state_apart),
 			in_spool(the_walk_finds_what_may_be_sealed),
 			in_spool(the_walk_ends_at_a_depth),
 			in_spool(the_walk_does_not_follow_a_swapped_directory),

@@ -198,14 +198,14 @@ static void test_a_dead_tpm_is_found(void **state)
 
 	open_scene(&s);
 	struct root *root = &s.vault.vault->root;
-	assert_int_equal(mirrors_look(root, &reason), 0);
+	assert_int_equal(mirrors_watch(root, &reason), 0);
 	swtpm_stop(&tpm);
-	assert_int_equal(mirrors_look(root, &reason), -RE_AWAY);
+	assert_int_equal(mirrors_watch(root, &reason), -RE_AWAY);
 	assert_non_null(strstr(reason.text, "cannot be read"));
 	assert_string_not_equal(root->copies->member[0].why_away.text, "");
 	assert_int_equal(vault_fixture_state(&s.vault, s.alice), RECORDING_SEALED);
 	swtpm_start(&tpm);
-	assert_int_equal(mirrors_look(root, &reason), 0);
+	assert_int_equal(mirrors_watch(root, &reason), 0);
 	assert_string_equal(root->copies->member[0].why_away.text, "");
 	assert_int_equal(vault_fixture_erase(&s.vault, ERASE_ACCOUNT, s.alice), 0);
 	assert_true(check(&s));

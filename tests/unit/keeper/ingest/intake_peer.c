@@ -152,14 +152,14 @@ json_t *intake_peer_begin(json_int_t job)
 
 	randombytes_buf(source, sizeof(source));
 	return json_pack("{s:s, s:I, s:s, s:o, s:o, s:s, s:o, s:i, s:i, s:i,"
-			 " s:{s:s, s:s, s:s, s:i, s:i, s:i}, s:[], s:b}",
+			 " s:{s:s, s:s, s:s, s:i, s:i, s:i}, s:[], s:b, s:b}",
 			"op", "begin", "job", job, "spool", "bridge", "account",
 			intake_wire_base64("alice", 5), "path",
 			intake_wire_base64("alice/a.wav", 11), "class", "default", "source",
 			intake_wire_base64(source, sizeof(source)), "recorded_us", 1000,
 			"finished_us", 2000, "plain_bytes", 10, "probe", "condition", "ok",
 			"damage", "", "format", "wav/pcm_s16le", "channels", 1, "sample_rate", 8000,
-			"frames", 5, "sidecars", "discarded", false);
+			"frames", 5, "sidecars", "discarded", false, "firm", true);
 }
 
 void intake_peer_write(struct intake_peer *peer, const json_t *begun, size_t bytes)

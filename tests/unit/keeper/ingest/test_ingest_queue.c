@@ -26,7 +26,7 @@ int __real_ingest_verify(struct ingest_job *job, bool ends_only);
 int __wrap_ingest_verify(struct ingest_job *job, bool ends_only);
 int __wrap_ingest_verify(struct ingest_job *job, bool ends_only)
 {
-	if (gate_shut && ingest_is_long(job))
+	if (gate_shut && ingest_is_long(job, false))
 		while (sem_wait(&gate) < 0)
 			;
 	return __real_ingest_verify(job, ends_only);

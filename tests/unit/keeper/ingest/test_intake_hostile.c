@@ -82,8 +82,9 @@ static const struct {
 		{NULL, "account", NOTHING | EMPTY | WORD | NUL_INSIDE},
 		{NULL, "path", WORD},
 		{NULL, "source", 0},
-		{NULL, "recorded_us", ZERO | HUGE_NUMBER},
-		{NULL, "finished_us", ZERO | HUGE_NUMBER},
+		{NULL, "firm", TRUTH},
+		{NULL, "recorded_us", ZERO},
+		{NULL, "finished_us", ZERO},
 		{NULL, "plain_bytes", ZERO | HUGE_NUMBER},
 		{NULL, "probe", 0},
 		{NULL, "sidecars", LIST},
@@ -93,7 +94,7 @@ static const struct {
 		{"probe", "damage", MISSING | NOTHING | EMPTY | WORD | NUL_INSIDE},
 		{"probe", "channels", MISSING | NOTHING | ZERO},
 		{"probe", "sample_rate", MISSING | NOTHING | ZERO},
-		{"probe", "frames", MISSING | NOTHING | ZERO | HUGE_NUMBER},
+		{"probe", "frames", MISSING | NOTHING | ZERO},
 		{"probe", "recoverable_bytes", MISSING | NOTHING | ZERO | HUGE_NUMBER},
 };
 
@@ -148,6 +149,7 @@ static const char *const datagrams[] = {
 		"{\"op\":\"unlinked\",\"job\":1}",
 		"{\"op\":\"unlinked\",\"job\":1,\"exposure_us\":-5}",
 		"{\"op\":\"unlinked\",\"job\":1,\"exposure_us\":9223372036854775807}",
+		"{\"op\":\"unlinked\",\"job\":1,\"exposure_us\":253402300800000000}",
 		"{\"op\":\"report\"}",
 		"{\"op\":\"report\",\"spools\":{}}",
 		"{\"op\":\"\xff\xfe\"}",
@@ -195,6 +197,36 @@ static void test_just_large_enough(void **state)
 	json_decref(intake_peer_expect(peer, "begun", 1));
 }
 
+/* Each number at its bound, which is taken, and one further, which is not. */
+static void test_numbers_at_their_bounds(void **state)
+{
+	static const struct {
+		const char *object, *key;
+		json_int_t bound;
+	} bounds[] = {
+			{NULL, "job", UINT32_MAX},
+			{NULL, "recorded_us", INTAKE_TIME_MAX_US},
+			{NULL, "finished_us", INTAKE_TIME_MAX_US},
+			{"probe", "channels", PROBE_CHANNELS_MAX},
+			{"probe", "sample_rate", PROBE_SAMPLE_RATE_MAX},
+			{"probe", "frames", INTAKE_FRAMES_MAX},
+	};
+	struct intake_peer *peer = *state;
+
+	for (size_t i = 0; i < 2 * ELEMENTSOF(bounds); i++) {
+		json_t *message = intake_peer_begin(1);
+		const char *object = bounds[i / 2].object, *key = bounds[i / 2].key;
+		json_object_set_new(object ? json_object_get(message, object) : message, key,
+				json_integer(bounds[i / 2].bound + (json_int_t)(i % 2)));
+		intake_peer_connect(peer, true);
+		intake_peer_send(peer, message);
+		if (i % 2 == 0)
+			json_decref(intake_peer_expect(peer, "begun", -1));
+		else
+			intake_peer_expect_closed(peer);
+	}
+}
+
 static void test_a_path_with_a_nul(void **state)
 {
 	struct intake_peer *peer = *state;
@@ -213,6 +245,7 @@ int main(void)
 			with_peer(test_nonsense),
 			with_peer(test_large_and_deep),
 			with_peer(test_just_large_enough),
+			with_peer(test_numbers_at_their_bounds),
 			with_peer(test_a_path_with_a_nul),
 	};
 

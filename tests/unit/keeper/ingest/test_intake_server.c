@@ -3,9 +3,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -88,7 +91,13 @@ static void test_a_recording_from_begin_to_unlinked(void **state)
 	assert_string_equal(json_string_value(json_object_get(committed, "recording")), recording);
 	json_decref(committed);
 	assert_int_equal(vault_fixture_state(&peer->vault, recording), RECORDING_SEALED);
+	/* The same file again is sealed once more, and then known. */
 	intake_peer_send(peer, again);
+	begun = intake_peer_expect(peer, "begun", 7);
+	intake_peer_write(peer, begun, 10);
+	assert_string_not_equal(json_string_value(json_object_get(begun, "recording")), recording);
+	json_decref(begun);
+	intake_peer_send(peer, simple("commit", 7));
 	json_t *already = intake_peer_expect(peer, "already", 7);
 	assert_string_equal(json_string_value(json_object_get(already, "recording")), recording);
 	json_decref(already);
@@ -97,6 +106,73 @@ static void test_a_recording_from_begin_to_unlinked(void **state)
 					       "exposure_us", 1234));
 	begin(peer, 8, false); /* and its answer: the unlinked before it was read */
 	assert_int_equal(exposure_percentile_us(intake_server_exposure(peer->server), 50), 1234);
+}
+
+/* An intake that was taken over keeps its descriptor, or a mapping, and writes once it has the
+ * answer: what was committed is not what it writes to. The controls: it does write, and without a
+ * descriptor kept nothing is copied. */
+static void test_a_writer_after_the_commit(void **state)
+{
+	struct intake_peer *peer = *state;
+	char recording[ULID_TEXT_CHARS + 1];
+	uint8_t ulid[ULID_BYTES], byte;
+	struct stat given, committed;
+
+	intake_peer_connect(peer, true);
+	for (json_int_t job = 1; job <= 3; job++) {
+		intake_peer_send(peer, intake_peer_begin(job));
+		json_t *begun = intake_peer_expect(peer, "begun", job);
+		intake_peer_write(peer, begun, 10);
+		snprintf(recording, sizeof(recording), "%s",
+				json_string_value(json_object_get(begun, "recording")));
+		json_decref(begun);
+		int kept = fcntl(peer->fds.fd[0], F_DUPFD_CLOEXEC, 3);
+		assert_int_equal(fstat(kept, &given), 0);
+		uint8_t *map = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, kept, 0);
+		assert_true(map != MAP_FAILED);
+		if (job != 2)
+			munmap(map, 1);
+		if (job != 1)
+			close(kept);
+		intake_peer_send(peer, simple("commit", job));
+		expect(peer, "committed", job);
+		assert_int_equal(ulid_parse(recording, ulid), 0);
+		_cleanup_close_ int fd = object_store_open_object(peer->vault.vault->store, ulid);
+		assert_int_equal(fstat(fd, &committed), 0);
+		assert_int_equal(committed.st_ino == given.st_ino, job == 3);
+		if (job == 1) {
+			assert_int_equal(ftruncate(kept, 0), 0);
+			assert_int_equal(pwrite(kept, "X", 1, 0), 1);
+			close(kept);
+		}
+		if (job == 2) {
+			*map = 'X';
+			munmap(map, 1);
+		}
+		assert_int_equal(pread(fd, &byte, 1, 0), 1);
+		assert_int_equal(byte, 'a'); /* of age-encryption.org */
+		struct stat after;
+		assert_int_equal(fstat(fd, &after), 0);
+		assert_int_equal(after.st_size, given.st_size);
+	}
+}
+
+/* It may hold a lease as long as it likes: nobody waits for it. */
+static void test_a_writer_with_a_lease(void **state)
+{
+	struct intake_peer *peer = *state;
+
+	intake_peer_connect(peer, true);
+	intake_peer_send(peer, intake_peer_begin(1));
+	json_t *begun = intake_peer_expect(peer, "begun", 1);
+	intake_peer_write(peer, begun, 10);
+	json_decref(begun);
+	int kept = fcntl(peer->fds.fd[0], F_DUPFD_CLOEXEC, 3);
+	(void)fcntl(kept, F_SETLEASE, F_WRLCK);
+	intake_peer_send(peer, simple("commit", 1));
+	expect(peer, "committed", 1);
+	close(kept);
+	assert_int_equal(sealed(peer), 1);
 }
 
 static void test_a_failed_commit(void **state)
@@ -322,6 +398,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			with_peer(test_hello_comes_first),
 			with_peer(test_a_recording_from_begin_to_unlinked),
+			with_peer(test_a_writer_after_the_commit),
+			with_peer(test_a_writer_with_a_lease),
 			with_peer(test_a_failed_commit),
 			with_peer(test_a_file_too_large_for_ever),
 			with_peer(test_a_stuck_vault),

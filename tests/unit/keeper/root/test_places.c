@@ -23,9 +23,8 @@
 static int begin_one(struct vault_fixture *vault, struct ingest_job **ret_job)
 {
 	struct ingest_request request = vault_fixture_request(vault, "alice", "a", 10);
-	uint8_t existing[ULID_BYTES];
 
-	return ingest_begin(&vault->vault->ingest, &request, ret_job, existing);
+	return ingest_begin(&vault->vault->ingest, &request, ret_job);
 }
 
 static void assert_away(struct vault_fixture *vault, const char *words)

@@ -24,6 +24,13 @@ struct stream {
 	size_t bytes;
 };
 
+/* Answers after `left` looks, each of which is written to the fixture's log with its mark. */
+struct look {
+	struct fixture *fixture;
+	json_int_t left;
+	char mark;
+};
+
 static json_t *filler(size_t bytes)
 {
 	_cleanup_free_ char *text = malloc(bytes + 1);
@@ -52,6 +59,14 @@ static void stream_free(void *state)
 	free(stream);
 }
 
+static void stream_free_look(void *state)
+{
+	struct look *look = state;
+
+	look->fixture->streams_freed++;
+	free(look);
+}
+
 static const struct varlink_stream stream_ops = {stream_next, stream_free};
 
 static void start_stream(struct fixture *f, struct varlink_call *call)
@@ -63,6 +78,31 @@ static void start_stream(struct fixture *f, struct varlink_call *call)
 	stream->left = json_integer_value(json_object_get(parameters, "pieces"));
 	stream->bytes = (size_t)json_integer_value(json_object_get(parameters, "bytes"));
 	varlink_call_stream(call, &stream_ops, stream);
+}
+
+static void look_next(struct varlink_call *call, void *state)
+{
+	struct look *look = state;
+	struct fixture *f = look->fixture;
+
+	if (f->n_looks < sizeof(f->looks) - 1)
+		f->looks[f->n_looks++] = look->mark;
+	if (--look->left <= 0)
+		varlink_call_reply(call, json_object(), NULL);
+}
+
+static const struct varlink_stream look_ops = {look_next, stream_free_look};
+
+static void start_look(struct fixture *f, struct varlink_call *call)
+{
+	const json_t *parameters = varlink_call_parameters(call);
+	const char *mark = json_string_value(json_object_get(parameters, "mark"));
+	struct look *look = calloc(1, sizeof(*look));
+
+	look->fixture = f;
+	look->left = json_integer_value(json_object_get(parameters, "looks"));
+	look->mark = mark ? *mark : '?';
+	varlink_call_defer(call, &look_ops, look);
 }
 
 static void reply_with_fd(struct varlink_call *call)
@@ -87,6 +127,8 @@ static void on_call(void *context, struct varlink_call *call)
 		varlink_call_reply(call, json_deep_copy(varlink_call_parameters(call)), NULL);
 	else if (strcmp(method, "Stream") == 0)
 		start_stream(f, call);
+	else if (strcmp(method, "Look") == 0)
+		start_look(f, call);
 	else if (strcmp(method, "Big") == 0)
 		varlink_call_reply(call, filler(BIG_BYTES), NULL);
 	else if (strcmp(method, "Fd") == 0)
@@ -95,6 +137,13 @@ static void on_call(void *context, struct varlink_call *call)
 		varlink_call_reply(call, NULL, NULL);
 	else if (strcmp(method, "Forgetful") != 0)
 		varlink_call_method_not_found(call);
+}
+
+static unsigned on_lane(void *context, int fd)
+{
+	struct fixture *f = context;
+
+	return f->next_lane;
 }
 
 void start_server(struct fixture *f, const struct varlink_limits *limits)
@@ -126,8 +175,15 @@ int varlink_fixture_setup(void **state)
 			.request_bytes = REQUEST_BYTES, .connections = 8, .patience_ms = 600000};
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	f->service = (struct varlink_service){"vendor", "product", "1", "https://example.org",
-			"org.example.test", "interface org.example.test\n", on_call, f};
+	f->service = (struct varlink_service){.vendor = "vendor",
+			.product = "product",
+			.version = "1",
+			.url = "https://example.org",
+			.interface = "org.example.test",
+			.description = "interface org.example.test\n",
+			.call = on_call,
+			.lane = on_lane,
+			.context = f};
 	strcpy(f->dir, "/tmp/varlink-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	assert_int_equal(chmod(f->dir, 0755), 0);

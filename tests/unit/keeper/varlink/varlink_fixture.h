@@ -1,7 +1,7 @@
 /* A Varlink server of a small test interface, org.example.test, and a client of it.
  *
  * Methods: Echo; Big (a long reply); Fd (a reply of `bytes` with a memfd that holds `word`); Stream
- * (`pieces` of `bytes`); Forgetful (never answers); NoMemory (fails to make its reply). */
+ * (`pieces` of `bytes`); Look (answers after `looks`, each logged as `mark`); Forgetful (never answers); NoMemory (fails to make its reply). */
 #pragma once
 
 #include "daemon/keeper/varlink/varlink.h"
@@ -17,6 +17,9 @@ struct fixture {
 	char dir[32], path[64];
 	struct client client;
 	unsigned calls, pieces, streams_freed;
+	unsigned next_lane; /* of connections that are accepted from now on */
+	char looks[4096];
+	size_t n_looks;
 };
 
 int varlink_fixture_setup(void **state);

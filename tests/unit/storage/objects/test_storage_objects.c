@@ -186,6 +186,52 @@ static int fails(void *context, const uint8_t ulid[static ULID_BYTES])
 	return -EIO;
 }
 
+/* A whole sweep, an entry at a time. */
+static int sweep_all(struct object_store *store, uint64_t since_ms, object_known known,
+		void *context, size_t *ret_set_aside)
+{
+	struct object_sweep *sweep;
+	size_t set_aside = 0;
+	int r = object_store_sweep_begin(store, since_ms, known, context, &sweep);
+
+	assert_int_equal(r, 0);
+	do
+		r = object_store_sweep_stride(sweep, 1, &set_aside);
+	while (r > 0);
+	assert_null(object_store_sweep_end(sweep));
+	if (r == 0)
+		*ret_set_aside = set_aside;
+	return r;
+}
+
+/* The store is in use while it is swept: what is being written, and what was published and is not in
+ * the catalog yet, stays. Given up, it is swept like anything else. */
+static void test_sweep_spares_what_is_under_way(void **state)
+{
+	struct folder *f = *state;
+	struct object_store *store = opened(f);
+	struct object_draft *draft, *published;
+	uint8_t one[ULID_BYTES], two[ULID_BYTES];
+	size_t set_aside = 9;
+	int asked = 0;
+
+	ulid_at(1700000000000, 'u', one);
+	ulid_at(1700000000001, 'u', two);
+	assert_int_equal(object_store_create(store, one, &draft), 0);
+	assert_int_equal(object_store_create(store, two, &published), 0);
+	assert_int_equal(object_store_publish(published), 0);
+	assert_int_equal(sweep_all(store, 0, is_known, &asked, &set_aside), 0);
+	assert_int_equal(set_aside, 0);
+	assert_int_equal(object_store_publish(draft), 0);
+	assert_null(object_store_draft_free(draft));
+	assert_int_equal(sweep_all(store, 0, is_known, &asked, &set_aside), 0);
+	assert_int_equal(set_aside, 1);
+	assert_null(object_store_draft_free(published));
+	assert_int_equal(sweep_all(store, 0, is_known, &asked, &set_aside), 0);
+	assert_int_equal(set_aside, 1);
+	assert_null(object_store_close(store));
+}
+
 static void test_sweep_sets_aside_only_the_unknown_and_young(void **state)
 {
 	struct folder *f = *state;
@@ -207,9 +253,9 @@ static void test_sweep_sets_aside_only_the_unknown_and_young(void **state)
 	put(store, unknown, "");
 	assert_int_equal(object_store_witness_put(store, 3), 0);
 	write_file(f, "stray", "not an object, and its name has five characters");
-	assert_int_equal(object_store_sweep(store, since_ms, fails, NULL, &removed), -EIO);
+	assert_int_equal(sweep_all(store, since_ms, fails, NULL, &removed), -EIO);
 	assert_int_equal(removed, 99);
-	assert_int_equal(object_store_sweep(store, since_ms, is_known, &asked, &removed), 0);
+	assert_int_equal(sweep_all(store, since_ms, is_known, &asked, &removed), 0);
 	assert_int_equal(removed, 2);
 	assert_int_equal(asked, 3);
 	assert_named(f, 5 + 1 + 1); /* all five, the witness and the stray */
@@ -217,11 +263,11 @@ static void test_sweep_sets_aside_only_the_unknown_and_young(void **state)
 	int fd = object_store_open_object(store, unknown);
 	assert_true(fd >= 0);
 	close(fd);
-	assert_int_equal(object_store_sweep(store, since_ms, is_known, &asked, &removed), 0);
+	assert_int_equal(sweep_all(store, since_ms, is_known, &asked, &removed), 0);
 	assert_int_equal(removed, 1);
 	assert_int_equal(object_store_remove(store, unknown), 0);
 	assert_int_equal(object_store_open_object(store, unknown), -ENOENT);
-	assert_int_equal(object_store_sweep(store, since_ms, is_known, &asked, &removed), 0);
+	assert_int_equal(sweep_all(store, since_ms, is_known, &asked, &removed), 0);
 	assert_int_equal(removed, 0);
 	assert_null(object_store_close(store));
 }
@@ -244,7 +290,7 @@ static void test_sweep_removes_unnamed_leftovers(void **state)
 	write_file(f, path, "half");
 	snprintf(path, sizeof(path), "%s/README", shard);
 	write_file(f, path, "not ours");
-	assert_int_equal(object_store_sweep(store, 1600000000000, is_known, &asked, &removed), 0);
+	assert_int_equal(sweep_all(store, 1600000000000, is_known, &asked, &removed), 0);
 	assert_int_equal(removed, 0);
 	assert_named(f, 2);
 	assert_null(object_store_close(store));
@@ -566,6 +612,7 @@ int main(void)
 			of_each(test_removal),
 			of_each(test_objects_of_many_days),
 			of_each(test_sweep_sets_aside_only_the_unknown_and_young),
+			of_each(test_sweep_spares_what_is_under_way),
 			of_folder(test_sweep_removes_unnamed_leftovers),
 			of_each(test_the_witness_only_grows),
 			of_each(test_reminders),

@@ -39,6 +39,16 @@ static int64_t add_recording(struct store *s, int64_t account, int64_t group, ui
 	return row.id;
 }
 
+static int span_of(struct store *s, int64_t account, int64_t *ret_oldest, int64_t *ret_newest)
+{
+	struct recording_span span = {.account = account};
+	int r = catalog_recording_span(s->db, &span);
+
+	*ret_oldest = span.oldest_us;
+	*ret_newest = span.newest_us;
+	return r;
+}
+
 /* A letter for each state, in the order of enum recording_state. */
 static const char letters[] = "?sqhpdx";
 
@@ -149,11 +159,11 @@ static void test_an_account(void **state)
 	assert_int_equal(ask(s, UNBURIED), 4);
 	reopen(s);
 	assert_states(s, "pspp");
-	assert_int_equal(catalog_recording_span(s->db, alice, &oldest, &newest), 0);
+	assert_int_equal(span_of(s, alice, &oldest, &newest), 0);
 	assert_int_equal(oldest, 'a');
 	assert_int_equal(finish(s, 70, 9), 3);
 	assert_states(s, "dsdd");
-	assert_int_equal(catalog_recording_span(s->db, alice, &oldest, &newest), -ENOENT);
+	assert_int_equal(span_of(s, alice, &oldest, &newest), -ENOENT);
 	assert_int_equal(ask(s, UNBURIED), 4);
 	for (int64_t left = 3; bury(s, 1); left = left ? left - 1 : 0) {
 		reopen(s);
@@ -191,7 +201,7 @@ static void test_one_after_the_other(void **state)
 	assert_states(s, "ppds");
 	assert_int_equal(finish(s, 20, 3), 2);
 	assert_states(s, "xxds");
-	assert_int_equal(catalog_recording_span(s->db, alice, &oldest, &newest), 0);
+	assert_int_equal(span_of(s, alice, &oldest, &newest), 0);
 	assert_int_equal(oldest, 'd');
 	assert_int_equal(newest, 'd');
 	note(s, (struct erasure_item){

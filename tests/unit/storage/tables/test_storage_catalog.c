@@ -152,7 +152,7 @@ static size_t page(struct store *s, struct recording_filter filter, char *ret_ma
 static void test_paging(void **state)
 {
 	struct store *s = *state;
-	int64_t oldest, newest;
+	struct recording_span span = {.account = 1}, none = {.account = 9};
 	char marks[8];
 
 	add_recording(s, 1, 1, 'a', 1);
@@ -167,10 +167,10 @@ static void test_paging(void **state)
 	assert_string_equal(marks, "ab");
 	page(s, (struct recording_filter){.since_us = 'b', .until_us = 'q'}, marks);
 	assert_string_equal(marks, "cb");
-	assert_int_equal(catalog_recording_span(s->db, 1, &oldest, &newest), 0);
-	assert_int_equal(oldest, 'a');
-	assert_int_equal(newest, 'q');
-	assert_int_equal(catalog_recording_span(s->db, 9, &oldest, &newest), -ENOENT);
+	assert_int_equal(catalog_recording_span(s->db, &span), 0);
+	assert_int_equal(span.oldest_us, 'a');
+	assert_int_equal(span.newest_us, 'q');
+	assert_int_equal(catalog_recording_span(s->db, &none), -ENOENT);
 }
 
 /* A far recording is found by strides, each a bounded piece of work. */
@@ -182,17 +182,114 @@ static void test_sparse_matches(void **state)
 
 	add_recording(s, 1, 1, 'a', 1);
 	add_recording(s, 1, 1, 'q', 1);
-	sql(s, "UPDATE recording SET id = 50000 WHERE state = 2");
+	sql(s, "UPDATE recording SET id = 5000 WHERE state = 2");
 	assert_int_equal(catalog_recording_next(s->db, &filter, &row), -EAGAIN);
 	assert_int_equal(filter.after_id, RECORDING_STRIDE);
 	assert_int_equal(catalog_recording_next(s->db, &filter, &row), -EAGAIN);
 	assert_int_equal(catalog_recording_next(s->db, &filter, &row), 0);
-	assert_int_equal(row.id, 50000);
+	assert_int_equal(row.id, 5000);
 	catalog_recording_clear(&row);
 	assert_int_equal(catalog_recording_next(s->db, &filter, &row), -ENOENT);
 	filter = (struct recording_filter){.state = RECORDING_QUARANTINED, .account = 1};
 	assert_int_equal(catalog_recording_next(s->db, &filter, &row), 0);
 	catalog_recording_clear(&row);
+}
+
+#define MANY (3 * RECORDING_STRIDE + 7)
+
+/* MANY recordings of one account, all of the same time; every other one is of another account. */
+static void add_many(struct store *s, int64_t account, int64_t group)
+{
+	static const char insert[] =
+			"INSERT INTO recording(ulid, account, grp, state, condition, class, format,"
+			" recorded_us, sealed_us, expires_us, destroyed_us, destroyed_epoch,"
+			" plain_bytes, sealed_bytes, frames, channels, sample_rate)"
+			" VALUES (randomblob(16), ?, ?, 1, 0, 'default', 'wav',"
+			" 500, 1, 1, 0, 0, 1, 1, -1, 1, 1)";
+
+	struct db_transaction transaction = {0};
+	assert_int_equal(db_transaction_begin(&transaction, s->db), 0);
+	for (int i = 0; i < MANY; i++) {
+		assert_int_equal(db_run(s->db, insert, "ii", account, group), 0);
+		assert_int_equal(db_run(s->db, insert, "ii", account + 1, group + 1), 0);
+	}
+	assert_int_equal(db_transaction_commit(&transaction), 0);
+}
+
+/* Nothing matches in a large account: that is found out in strides too. */
+static void test_a_large_account_is_paged_in_strides(void **state)
+{
+	struct store *s = *state;
+	struct recording_filter filter = {.account = 1, .since_us = 900};
+	struct recording_row row;
+	int strides = 1, r;
+
+	add_many(s, 1, 1);
+	while ((r = catalog_recording_next(s->db, &filter, &row)) == -EAGAIN)
+		strides++;
+	assert_int_equal(r, -ENOENT);
+	assert_int_equal(strides, MANY / RECORDING_STRIDE + 1);
+	/* One that comes in the meantime is found. */
+	filter = (struct recording_filter){.account = 1, .since_us = 900};
+	assert_int_equal(catalog_recording_next(s->db, &filter, &row), -EAGAIN);
+	sql(s, "UPDATE recording SET recorded_us = 901 WHERE account = 1"
+	       " AND id = (SELECT max(id) - 1 FROM recording)");
+	while ((r = catalog_recording_next(s->db, &filter, &row)) == -EAGAIN)
+		;
+	assert_int_equal(r, 0);
+	assert_int_equal(row.recorded_us, 901);
+	catalog_recording_clear(&row);
+}
+
+/* The oldest and the newest lie behind thousands of one time that are destroyed and not buried. */
+static void test_a_span_is_found_in_strides(void **state)
+{
+	struct store *s = *state;
+	struct recording_span span = {.account = 1}, other = {.account = 2}, none = {.account = 1};
+	int strides = 1, r;
+
+	add_many(s, 1, 1);
+	add_recording(s, 1, 3, 'a', 1);
+	add_recording(s, 1, 1, 'q', 1);
+	assert_int_equal(catalog_recording_span(s->db, &span), 0);
+	assert_int_equal(span.oldest_us, 'a');
+	assert_int_equal(span.newest_us, 500);
+	assert_int_equal(catalog_recording_span(s->db, &other), 0);
+	assert_int_equal(other.oldest_us, 500);
+	sql(s, "INSERT INTO burial(kind, id, state, destroyed_us, epoch, after_id)"
+	       " VALUES (2, 1, 6, 9, 9, 0)");
+	span = (struct recording_span){.account = 1};
+	while ((r = catalog_recording_span(s->db, &span)) == -EAGAIN)
+		strides++;
+	assert_int_equal(r, 0);
+	assert_int_equal(strides, MANY / RECORDING_STRIDE + 1);
+	assert_int_equal(span.oldest_us, 'a');
+	assert_int_equal(span.newest_us, 'a');
+	/* Nothing is left, though the tally does not say so yet. */
+	sql(s, "INSERT INTO burial(kind, id, state, destroyed_us, epoch, after_id)"
+	       " VALUES (2, 3, 6, 9, 9, 0)");
+	while ((r = catalog_recording_span(s->db, &none)) == -EAGAIN)
+		;
+	assert_int_equal(r, -ENOENT);
+}
+
+/* What a file in a spool follows is not looked for behind any number of tombstones. */
+static void test_looking_back_is_bounded(void **state)
+{
+	struct store *s = *state;
+	struct recording_row row;
+
+	add_recording(s, 1, 1, 'a', 1);
+	add_many(s, 1, 2);
+	sql(s, "UPDATE recording SET destroyed_us = 9, state = 5 WHERE grp = 2");
+	int64_t last = add_recording(s, 1, 1, 'z', 1);
+	assert_int_equal(catalog_recording_before(s->db, 1, last, &row), -ENOENT);
+	sql(s, "UPDATE recording SET destroyed_us = 0, state = 1 WHERE id ="
+	       " (SELECT id FROM recording WHERE account = 1 ORDER BY id DESC LIMIT 1 OFFSET 256)");
+	assert_int_equal(catalog_recording_before(s->db, 1, last, &row), 0);
+	int64_t found = row.id;
+	catalog_recording_clear(&row);
+	assert_int_equal(catalog_recording_before(s->db, 1, found, &row), -ENOENT);
 }
 
 /* The tally must be what counting gives, at any time. */
@@ -323,6 +420,9 @@ int main(void)
 			in_store(test_recordings_round_trip),
 			in_store(test_paging),
 			in_store(test_sparse_matches),
+			in_store(test_a_large_account_is_paged_in_strides),
+			in_store(test_a_span_is_found_in_strides),
+			in_store(test_looking_back_is_bounded),
 			in_store(test_tallies_follow_every_change),
 			in_store(test_what_a_tombstone_forgets),
 			in_store(test_bad_rows_are_corrupt),
