@@ -20,6 +20,8 @@ static const char *const phrases[RE_LAST - RE_FIRST] = {
 		[RE_NOT_ERASED - RE_FIRST] = "a destroyed key could still be opened",
 		[RE_MLOCK - RE_FIRST] = "memory for secrets could not be locked",
 		[RE_AWAY - RE_FIRST] = "a mirror of the root cannot be reached",
+		[RE_ALTERED - RE_FIRST] = "keeper.db was altered outside the keeper; "
+					  "recsealctl doctor names what",
 };
 
 const char *error_text(int r)

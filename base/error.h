@@ -23,6 +23,7 @@ enum {
 	RE_NOT_ERASED,         /* a destroyed key could still be opened: an alarm */
 	RE_MLOCK,              /* secret memory could not be locked */
 	RE_AWAY,               /* a mirror of the root cannot be reached */
+	RE_ALTERED,            /* stored rows were not written by a keeper that held the root */
 	RE_LAST,
 };
 

@@ -12,7 +12,7 @@ static int ulid_before(
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
 			"SELECT ulid FROM recording_now WHERE account = ? AND id < ?"
-			" AND destroyed_us = 0 ORDER BY id DESC LIMIT 1",
+			" AND destroyed_us = 0 AND genuine ORDER BY id DESC LIMIT 1",
 			"ii", account, id);
 
 	if (r == 0)

@@ -11,12 +11,14 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "storage/tables/db_internal.h"
+#include "storage/tables/row_mac_internal.h"
 #include "storage/tables/schema.h"
 
 #define STATEMENTS_MAX 128
 
 struct db {
 	sqlite3 *handle;
+	struct row_mac *mac;
 	struct {
 		const char *sql; /* compared as a pointer: string literals only */
 		sqlite3_stmt *statement;
@@ -46,6 +48,8 @@ int db_error(int result)
 		return -EROFS;
 	case SQLITE_CANTOPEN:
 		return -ENOENT;
+	case SQLITE_AUTH: /* from row_sql.c, and nothing else: there is no authorizer */
+		return -RE_ALTERED;
 	default:
 		return -EIO;
 	}
@@ -149,9 +153,31 @@ static int open_database_file(const char *dir, bool created, struct db **ret_db)
 	return 0;
 }
 
+/* What the connection adds to the file's schema. */
+static int open_reading(struct db *db)
+{
+	db->mac = row_mac_new();
+	int r = db->mac ? row_sql_open(db->mac, db->handle) : -RE_MLOCK;
+
+	return r < 0 ? r : execute_sql(db, schema_recording_now);
+}
+
 int db_open(const char *dir, struct db **ret_db)
 {
-	return open_database_file(dir, false, ret_db);
+	struct db *db;
+	int r = open_database_file(dir, false, &db);
+
+	if (r < 0)
+		return r;
+	r = schema_check(db->handle, schema, ELEMENTSOF(schema));
+	if (r == 0)
+		r = open_reading(db);
+	if (r < 0) {
+		db_close(db);
+		return r;
+	}
+	*ret_db = db;
+	return 0;
 }
 
 static int create_schema(struct db *db)
@@ -183,6 +209,8 @@ int db_create(const char *dir, struct db **ret_db)
 	if (r < 0)
 		return r;
 	r = create_schema(db);
+	if (r == 0)
+		r = open_reading(db);
 	if (r < 0) {
 		db_close(db);
 		return r;
@@ -198,8 +226,14 @@ struct db *db_close(struct db *db)
 	for (size_t i = 0; i < STATEMENTS_MAX && db->cache[i].sql; i++)
 		sqlite3_finalize(db->cache[i].statement);
 	sqlite3_close(db->handle);
+	row_mac_free(db->mac);
 	free(db);
 	return NULL;
+}
+
+struct row_mac *db_row_mac(const struct db *db)
+{
+	return db->mac;
 }
 
 int db_begin(struct db *db)
@@ -209,15 +243,20 @@ int db_begin(struct db *db)
 
 int db_commit(struct db *db)
 {
-	int r = execute_sql(db, "COMMIT");
+	int r = db->mac ? row_set_store(db) : 0;
 
+	if (r == 0)
+		r = execute_sql(db, "COMMIT");
 	if (r < 0)
 		db_rollback(db);
+	else if (db->mac)
+		row_set_committed(db->mac);
 	return r;
 }
 
 int db_savepoint(struct db *db)
 {
+	row_set_save(db->mac);
 	return execute_sql(db, "SAVEPOINT part");
 }
 
@@ -225,6 +264,8 @@ int db_savepoint_end(struct db *db, bool keep)
 {
 	int r = keep ? 0 : execute_sql(db, "ROLLBACK TO part");
 
+	if (r == 0 && !keep)
+		row_set_restore(db->mac);
 	return r < 0 ? r : execute_sql(db, "RELEASE part");
 }
 
@@ -232,6 +273,8 @@ void db_rollback(struct db *db)
 {
 	if (!sqlite3_get_autocommit(db->handle))
 		execute_sql(db, "ROLLBACK");
+	if (db->mac)
+		row_set_rolled_back(db->mac);
 }
 
 const char *db_last_message(struct db *db)
@@ -343,12 +386,35 @@ int db_start(struct db *db, sqlite3_stmt **ret_statement, const char *sql, const
 
 int db_next(struct db *db, sqlite3_stmt *statement)
 {
+	uint64_t changes = db->mac ? db->mac->changes : 0;
 	int result = sqlite3_step(statement);
 
 	if (result == SQLITE_ROW)
 		return 1;
 	sqlite3_reset(statement);
+	/* Of its rows some may be counted in the sums already. */
+	if (result != SQLITE_DONE && db->mac && db->mac->changes != changes)
+		db->mac->now.broken = true;
 	return db_error(result);
+}
+
+/* A change to rows is never without a change to their sums, which is made at a commit. */
+static bool needs_transaction(const struct db *db, sqlite3_stmt *statement)
+{
+	return db->mac && db->mac->on && sqlite3_get_autocommit(db->handle) &&
+	       !sqlite3_stmt_readonly(statement);
+}
+
+static int run_in_transaction(struct db *db, sqlite3_stmt *statement)
+{
+	int r = db_begin(db);
+
+	if (r == 0)
+		r = db_next(db, statement);
+	int committed = r < 0 ? r : db_commit(db);
+	if (committed < 0)
+		db_rollback(db);
+	return committed < 0 ? committed : r;
 }
 
 int db_run(struct db *db, const char *sql, const char *types, ...)
@@ -360,7 +426,8 @@ int db_run(struct db *db, const char *sql, const char *types, ...)
 	int r = start_statement(db, &statement, sql, types, ap);
 	va_end(ap);
 	if (r == 0)
-		r = db_next(db, statement);
+		r = needs_transaction(db, statement) ? run_in_transaction(db, statement)
+						     : db_next(db, statement);
 	return r;
 }
 
@@ -415,34 +482,4 @@ int db_column_text(sqlite3_stmt *statement, int column, char *ret_text, size_t l
 		return -RE_CORRUPT;
 	strcpy(ret_text, text);
 	return 0;
-}
-
-int db_vault_get(struct db *db, struct vault_row *ret_row)
-{
-	_cleanup_query_ sqlite3_stmt *q = NULL;
-	struct vault_row row;
-	int r = db_start(db, &q, "SELECT vault_id, epoch, anchor, created_us FROM vault", "");
-
-	if (r == 0)
-		r = db_next(db, q);
-	if (r <= 0)
-		return r < 0 ? r : -RE_CORRUPT;
-	row.epoch = (uint64_t)sqlite3_column_int64(q, 1);
-	row.created_us = sqlite3_column_int64(q, 3);
-	r = db_column_exact(q, 0, row.vault_id, sizeof(row.vault_id));
-	if (r == 0)
-		r = db_column_exact(q, 2, row.anchor, sizeof(row.anchor));
-	if (r == 0)
-		*ret_row = row;
-	return r;
-}
-
-int db_vault_put(struct db *db, const struct vault_row *row)
-{
-	return db_run(db,
-			"INSERT INTO vault(id, vault_id, epoch, anchor, created_us)"
-			" VALUES (1, ?, ?, ?, ?) ON CONFLICT (id)"
-			" DO UPDATE SET epoch = excluded.epoch, anchor = excluded.anchor",
-			"bibi", row->vault_id, sizeof(row->vault_id), (int64_t)row->epoch,
-			row->anchor, sizeof(row->anchor), row->created_us);
 }

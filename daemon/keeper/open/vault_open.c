@@ -122,8 +122,11 @@ static void open_connect_tree(struct vault *vault)
  * epoch only. */
 static int create_grow_top(struct vault *vault)
 {
-	struct key_path lookup = key_path_lookup();
+	struct key_path lookup = key_path_lookup(), catalog = key_path_catalog();
 	int r = keytree_add(vault->root.tree, &lookup, NULL, NULL);
+
+	if (r == 0)
+		r = keytree_add(vault->root.tree, &catalog, NULL, NULL);
 
 	for (unsigned i = 0; i < KEY_RADIX && r == 0; i++) {
 		struct key_path path = key_path_l0(i);
@@ -144,9 +147,11 @@ static int create_plant(struct vault *vault)
 	randombytes_buf(row.vault_id, sizeof(row.vault_id));
 	memcpy(vault->root.vault_id, row.vault_id, sizeof(row.vault_id));
 	vault->root.tree = keytree_new(vault->db, root, 1);
-	int r = vault->root.tree ? db_vault_put(vault->db, &row) : -RE_MLOCK;
+	int r = vault->root.tree ? create_grow_top(vault) : -RE_MLOCK;
 	if (r == 0)
-		r = create_grow_top(vault);
+		r = root_trust_rows(&vault->root, false, root, true);
+	if (r == 0)
+		r = db_vault_put(vault->db, &row);
 	if (r == 0)
 		r = accounts_create_quarantine(
 				vault->root.tree, row.created_us, &vault->quarantine_account);
@@ -220,7 +225,14 @@ static int open_explain_database(struct vault *vault, int r, struct reason *reas
 {
 	const char *dir = vault->config->keeper_dir;
 
-	if (r == -RE_CORRUPT)
+	if (r == -RE_ALTERED)
+		reason_set(reason, r,
+				"the database %s/keeper.db was altered outside the keeper: its tables, or "
+				"what it says about the whole vault, are not what the keeper wrote. "
+				"Restore it, with its keeper.db-wal if there is one, from a copy made after "
+				"the last erasure, and leave root.slots as it is",
+				dir);
+	else if (r == -RE_CORRUPT)
 		reason_set(reason, r,
 				"the database %s/keeper.db is corrupt: restore it, with its keeper.db-wal if "
 				"there is one, from a copy made after the last erasure, and leave "
@@ -266,7 +278,8 @@ static int sweep_known(void *context, const uint8_t ulid[static ULID_BYTES])
 
 	if (r == 0)
 		catalog_recording_clear(&row);
-	return r == -ENOENT ? 0 : r < 0 ? r : 1;
+	/* Where its row was altered, there is one. */
+	return r == -ENOENT ? 0 : r == -RE_ALTERED ? 1 : r < 0 ? r : 1;
 }
 
 /* Sets aside objects that were named but never catalogued. A crash leaves some, whose plaintext is
@@ -314,6 +327,20 @@ static int open_find_latest(struct vault *vault)
 	return 0;
 }
 
+/* Before the audit log is written, and before anything is counted. */
+static int open_mend(struct vault *vault)
+{
+	char tables[128];
+	int r = catalog_mend(vault->db, tables, sizeof(tables));
+
+	if (r > 0)
+		notices_tell(&vault->notices, LOG_ALERT, EVENT_KEY_TROUBLE, NULL,
+				"keeper.db was altered outside the keeper (%s): what it says there was "
+				"written again from what else it says",
+				tables);
+	return r < 0 ? r : 0;
+}
+
 static int open_recover(struct vault *vault, struct reason *reason)
 {
 	_cleanup_secret_ struct root_record *forward = NULL;
@@ -322,10 +349,14 @@ static int open_recover(struct vault *vault, struct reason *reason)
 
 	if (r < 0)
 		return r; /* already explained */
-	r = erasure_recover(&vault->eraser, forward, reason);
+	r = mirrors_clear_up(&vault->root);
+	if (r == 0)
+		r = open_mend(vault);
+	if (r == 0)
+		r = erasure_recover(&vault->eraser, forward, reason);
 	if (r == 0)
 		r = root_main_settle(&vault->root, reason);
-	if (r == -RE_CORRUPT)
+	if (r == -RE_CORRUPT || r == -RE_ALTERED)
 		return open_explain_database(vault, r, reason);
 	if (r < 0)
 		return open_explain(
@@ -337,7 +368,7 @@ static int open_recover(struct vault *vault, struct reason *reason)
 		(void)mirrors_ready(&vault->root, NULL); /* which tells of those that are away */
 	if (r == 0)
 		r = open_sweep(vault);
-	if (r == -RE_CORRUPT)
+	if (r == -RE_CORRUPT || r == -RE_ALTERED)
 		return open_explain_database(vault, r, reason);
 	return r < 0 ? open_explain(reason, r, "cannot compare catalog and",
 				       vault->config->objects_dir)

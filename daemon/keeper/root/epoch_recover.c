@@ -14,6 +14,7 @@
 #include "base/secret.h"
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/root/epoch_slots.h"
+#include "daemon/keeper/root/mirrors.h"
 #include "storage/tables/mirror_table.h"
 #include "storage/tables/node_table.h"
 
@@ -292,7 +293,11 @@ int epoch_recover(struct root *root, struct reason *reason, struct root_record *
 		r = witness_check(root, chosen->epoch, reason);
 	if (r < 0)
 		return r;
-	r = recover_settle(root, slots, &choice);
+	r = root_trust_rows(root, choice.fit == FIT_FORWARD, chosen->key, false);
+	if (r == 0)
+		mirrors_distrust(root);
+	if (r == 0)
+		r = recover_settle(root, slots, &choice);
 	if (r == 0)
 		r = recover_take_root(root, chosen, choice.fit, ret_forward);
 	return recover_explain(root, r, "bring root slots and database together", reason);

@@ -26,6 +26,13 @@ int mirrors_create(struct root *root, struct reason *reason);
  * else -errno or -RE_*, with a sentence on errors. */
 int mirrors_open(struct root *root, bool adopt, struct reason *reason);
 
+/* Once rows can be told from forgeries (root_trust_rows()): a mirror whose row was altered is away,
+ * so that nothing is written where somebody else may read it. */
+void mirrors_distrust(struct root *root);
+/* After that: what is left of mirrors that were being added or removed when the keeper last stopped
+ * goes; one that cannot be cleared is away. */
+int mirrors_clear_up(struct root *root);
+
 /* Before an epoch, and now and then: looks at every member, takes back those that can be reached
  * again, and notes which cannot. 0 when all are there and hold the present root and no other, else
  * -RE_AWAY, told of with vault_trouble(). A vault without mirrors is always ready. */
