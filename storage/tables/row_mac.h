@@ -46,5 +46,8 @@ int row_mac_stride(struct db *db, int64_t max);
 /* A whole round. */
 int row_mac_check(struct db *db);
 
+/* How many rounds have ended. One that begins after a call has ended when there are two more. */
+uint64_t row_mac_rounds(const struct db *db);
+
 /* How far the round is: rows looked at, of about how many. */
 void row_mac_progress(const struct db *db, int64_t *ret_done, int64_t *ret_all);

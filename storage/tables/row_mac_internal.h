@@ -42,6 +42,7 @@ struct row_sweep {
 	size_t table;
 	sqlite3_value *at[ROW_KEY_MAX]; /* the last key passed; NULL: at the beginning */
 	int64_t done;
+	uint64_t rounds; /* that have ended */
 };
 
 /* In secret memory. */

@@ -172,10 +172,16 @@ int row_mac_stride(struct db *db, int64_t max)
 		sweep_next_table(mac);
 		if (mac->sweep.table == ROW_TABLES) {
 			row_sweep_reset(mac);
+			mac->sweep.rounds++;
 			return 1;
 		}
 	}
 	return !mac->on;
+}
+
+uint64_t row_mac_rounds(const struct db *db)
+{
+	return db_row_mac(db)->sweep.rounds;
 }
 
 int row_mac_check(struct db *db)

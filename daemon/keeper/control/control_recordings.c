@@ -2,7 +2,9 @@
  * key leaves. */
 #include <errno.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/base64.h"
 #include "base/cleanup.h"
@@ -10,6 +12,7 @@
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/vault/accounts.h"
+#include "daemon/keeper/vault/recording_tag.h"
 #include "daemon/keeper/vault/recordings.h"
 
 #define OBJECT_MISSING "the sealed object is missing from the object directory"
@@ -100,6 +103,22 @@ static int recording_answer_open_failed(
 	return r;
 }
 
+/* The header's MAC is checked by now. */
+static int recording_check_tag(struct control_call *call, const struct recording_row *row)
+{
+	char id[ULID_TEXT_CHARS + 1], why[128];
+	const char *field = "";
+	int r = recording_tag_check(&call->vault->ingest.recordings, row, &field);
+
+	if (r != -RE_ALTERED)
+		return r < 0 ? recording_answer_open_failed(call, row, r) : 0;
+	ulid_format(row->ulid, id);
+	snprintf(why, sizeof(why),
+			"the catalog and the sealed object say different things about it (%s)",
+			field);
+	return control_answer_damaged(call, id, why);
+}
+
 static int recording_open_row(
 		struct control_call *call, const struct recording_row *row, const char *purpose)
 {
@@ -112,6 +131,11 @@ static int recording_open_row(
 	r = recordings_open(&call->vault->ingest.recordings, row, &opened);
 	if (r < 0)
 		return recording_answer_open_failed(call, row, r);
+	if (strcmp(purpose, "verify") == 0 && (r = recording_check_tag(call, row)) != 0) {
+		close(opened.object_fd);
+		close(opened.key_fd);
+		return r;
+	}
 	struct socket_fds fds = {.fd = {opened.object_fd, opened.key_fd}, .count = 2};
 	r = recording_audit(call, row, purpose);
 	if (r == 0)

@@ -71,6 +71,12 @@ static int account_cache_fill(struct vault *vault, int64_t id, struct view_accou
 	if (cache->id == id)
 		return 0;
 	int r = catalog_account_by_id(vault->db, id, &row);
+	if (r == -RE_ALTERED) {
+		view_account_cache_clear(cache);
+		memset(&row, 0, sizeof(row));
+		account_handle_format(row.handle, cache->handle);
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	view_account_cache_clear(cache);
@@ -87,7 +93,9 @@ static int private_read(struct vault *vault, const struct recording_row *row,
 		struct recording_private *ret_private)
 {
 	char id[ULID_TEXT_CHARS + 1];
-	int r = row->private ? recordings_private(vault->root.tree, row, ret_private) : -RE_GONE;
+	int r = row->private && !row->altered
+				? recordings_private(vault->root.tree, row, ret_private)
+				: -RE_GONE;
 
 	if (r == -RE_CORRUPT) {
 		ulid_format(row->ulid, id);
@@ -122,7 +130,8 @@ static json_t *recording_public_part(struct vault *vault, const struct recording
 	object_store_describe(vault->store, row->ulid, object, sizeof(object));
 	return json_pack("{s:s, s:s, s:s, s:o, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, "
 			 "s:o*, s:I, s:I, s:s}",
-			"id", id, "state", recording_state_name(row->state), "condition",
+			"id", id, "state",
+			row->altered ? "altered" : recording_state_name(row->state), "condition",
 			condition_to_name(row->condition), "class", view_text(row->class),
 			"recorded_at", view_time(row->recorded_us), "sealed_at",
 			view_time(row->sealed_us), "expires_at", view_time(row->expires_us),

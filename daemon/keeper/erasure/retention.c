@@ -222,6 +222,8 @@ static void retention_on_tick(uv_timer_t *timer)
 	retention->ticks++;
 	if (!root->stuck)
 		retention_look_after_mirrors(retention);
+	if (!root->stuck && retention->setup.watch)
+		(void)catalog_watch_turn(retention->setup.watch, root->db, root->notices);
 	if (!root->stuck && (!retention->failing || retention->ticks % RETRY_TICKS == 0)) {
 		int r = retention_turn(retention, &what, &reason);
 		retention_note(retention, r, &reason, what);

@@ -9,6 +9,7 @@
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/ingest/ingest.h"
 #include "daemon/keeper/root/root.h"
+#include "daemon/keeper/vault/catalog_watch.h"
 #include "daemon/keeper/vault/predecessors.h"
 #include "daemon/keeper/vault/vault_clock.h"
 
@@ -21,6 +22,7 @@ struct vault {
 	struct predecessors *predecessors;
 	struct vault_clock clock;
 	struct notices notices; /* where the floors' notices go; the last problem, for status */
+	struct catalog_watch watch;
 	int64_t quarantine_account;
 	/* What the floors work on; they borrow from the above. */
 	struct root root;

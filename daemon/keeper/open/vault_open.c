@@ -20,6 +20,7 @@
 #include "daemon/keeper/root/mirrors.h"
 #include "daemon/keeper/root/root_main.h"
 #include "daemon/keeper/vault/accounts.h"
+#include "daemon/keeper/vault/catalog_watch.h"
 #include "daemon/keeper/vault/predecessors.h"
 
 /* Present while a new vault is being made: what lies beside it was never used. */
@@ -330,15 +331,7 @@ static int open_find_latest(struct vault *vault)
 /* Before the audit log is written, and before anything is counted. */
 static int open_mend(struct vault *vault)
 {
-	char tables[128];
-	int r = catalog_mend(vault->db, tables, sizeof(tables));
-
-	if (r > 0)
-		notices_tell(&vault->notices, LOG_ALERT, EVENT_KEY_TROUBLE, NULL,
-				"keeper.db was altered outside the keeper (%s): what it says there was "
-				"written again from what else it says",
-				tables);
-	return r < 0 ? r : 0;
+	return catalog_watch_report(&vault->watch, vault->db, &vault->notices);
 }
 
 static int open_recover(struct vault *vault, struct reason *reason)
