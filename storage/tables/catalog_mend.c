@@ -10,23 +10,37 @@
 #include "storage/tables/db_internal.h"
 #include "storage/tables/row_mac_internal.h"
 
+_Static_assert(ERASE_ACCOUNT == 1 && ACCOUNT_DELETED == 4 && RECORDING_DESTROYED == 5,
+		"as the statements say");
+
 #define TALLY_OF(account)                                                                          \
 	"INSERT INTO tally(account, state, count, plain_bytes) SELECT " account                    \
 	", state, count(*), sum(plain_bytes) FROM recording_now WHERE genuine GROUP BY " account   \
 	", state"
 
-/* A table, and what writes it again once it is empty. */
+/* A table, and what writes it again. */
 static const struct mend {
 	const char *table;
 	const char *sql[2];
+	bool keep; /* rows that are genuine */
 } mends[] = {
-		{"tally", {TALLY_OF("account"), TALLY_OF("0")}},
-		{"account_count", {"INSERT INTO account_count(state, count) SELECT state, count(*)"
-				   " FROM account_read WHERE genuine GROUP BY state"}},
-		{"audit_end", {"INSERT INTO audit_end(id, seq, hash) SELECT 1, seq, hash FROM audit_read"
-			       " WHERE genuine ORDER BY seq DESC LIMIT 1"}},
+		{.table = "tally", .sql = {TALLY_OF("account"), TALLY_OF("0")}},
+		{.table = "account_count",
+				.sql = {"INSERT INTO account_count(state, count) SELECT state, count(*)"
+					" FROM account_read WHERE genuine GROUP BY state"}},
+		{.table = "audit_end",
+				.sql = {"INSERT INTO audit_end(id, seq, hash) SELECT 1, seq, hash FROM audit_read"
+					" WHERE genuine ORDER BY seq DESC LIMIT 1"}},
+		/* That of an account is known from its tombstone; that of a group from nothing else. */
+		{.table = "burial",
+				.sql = {"INSERT INTO burial(kind, id, state, destroyed_us, epoch, after_id)"
+					" SELECT 1, id, 5, deleted_us, deleted_epoch, 0 FROM account_read a"
+					" WHERE state = 4 AND genuine AND EXISTS (SELECT 1 FROM recording r"
+					" WHERE r.account = a.id AND r.destroyed_us = 0)"
+					" AND NOT EXISTS (SELECT 1 FROM burial b WHERE b.kind = 1 AND b.id = a.id)"},
+				.keep = true},
 		/* Without its note a copy of the root that is away is looked at with more suspicion. */
-		{"mirror_note", {NULL}},
+		{.table = "mirror_note", .sql = {NULL}},
 };
 
 static bool is_found(struct db *db, const char *table)
@@ -47,7 +61,7 @@ static int mend_table(struct db *db, const struct mend *mend)
 	int r = row_mac_purge(db, mend->table);
 
 	snprintf(empty, sizeof(empty), "DELETE FROM %s", mend->table);
-	if (r == 0)
+	if (r == 0 && !mend->keep)
 		r = db_error(sqlite3_exec(db_handle(db), empty, NULL, NULL, NULL));
 	for (size_t i = 0; i < ELEMENTSOF(mend->sql) && mend->sql[i] && r == 0; i++)
 		r = db_run(db, mend->sql[i], "");

@@ -391,5 +391,6 @@ int erasure_recover(struct eraser *eraser, const struct root_record *forward, st
 
 	if (r == 0)
 		r = erasure_retry(eraser, reason);
-	return r == -RE_AWAY ? 0 : r; /* it waits; the others must be served */
+	/* It waits; the others must be served. */
+	return r == -RE_AWAY || r == -RE_ALTERED ? 0 : r;
 }

@@ -98,7 +98,8 @@ int gate_check_former(struct db *db, const struct former_node *former, struct re
 	if (r == 0)
 		r = catalog_recording_by_ulid(db, ulid, &row);
 	if (r < 0)
-		return r;
+		return gate_explain(r == -ENOENT ? -RE_ALTERED : r,
+				"a recording that was moved out of quarantine", reason);
 	bool here = row.account == former->account && row.group == former->group;
 	catalog_recording_clear(&row);
 	return here ? reason_set(reason, -RE_REFUSED,

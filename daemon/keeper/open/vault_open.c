@@ -268,7 +268,8 @@ static int open_files(struct vault *vault, uint64_t accept_restored, struct reas
 				"you mean",
 				(unsigned long long)accept_restored, (unsigned long long)row.epoch);
 	}
-	return mirrors_open(&vault->root, accept_restored != 0, reason);
+	r = mirrors_open(&vault->root, accept_restored != 0, reason);
+	return r < 0 && !*reason->text ? open_explain_database(vault, r, reason) : r;
 }
 
 static int sweep_known(void *context, const uint8_t ulid[static ULID_BYTES])
