@@ -29,7 +29,7 @@ struct row_mac *row_mac_free(struct row_mac *mac)
 	return secret_free(mac);
 }
 
-void row_finding_add(struct row_mac *mac, const char *table, const char *row)
+void row_mac_note_finding(struct row_mac *mac, const char *table, const char *row)
 {
 	size_t n = mac->findings < ROW_FINDINGS_MAX ? mac->findings : ROW_FINDINGS_MAX;
 
@@ -45,7 +45,7 @@ void row_finding_add(struct row_mac *mac, const char *table, const char *row)
 	snprintf(mac->finding[n].row, sizeof(mac->finding[n].row), "%s", row);
 }
 
-void row_finding_forget(struct row_mac *mac, const char *table)
+void row_mac_forget_findings(struct row_mac *mac, const char *table)
 {
 	size_t kept = 0;
 

@@ -79,12 +79,12 @@ void row_set_restore(struct row_mac *mac);
 /* Reads the stored sums. */
 int row_set_load(struct db *db);
 
-void row_sum_add(struct row_sum *sum, const uint8_t element[static ROW_SUM_BYTES]);
-void row_sum_take(struct row_sum *sum, const uint8_t element[static ROW_SUM_BYTES]);
-bool row_sum_equal(const struct row_sum *a, const struct row_sum *b);
+void row_set_add(struct row_sum *sum, const uint8_t element[static ROW_SUM_BYTES]);
+void row_set_take(struct row_sum *sum, const uint8_t element[static ROW_SUM_BYTES]);
+bool row_set_equal(const struct row_sum *a, const struct row_sum *b);
 
-void row_finding_add(struct row_mac *mac, const char *table, const char *row);
-void row_finding_forget(struct row_mac *mac, const char *table);
+void row_mac_note_finding(struct row_mac *mac, const char *table, const char *row);
+void row_mac_forget_findings(struct row_mac *mac, const char *table);
 
 /* Whether the round has passed this key of its table already. */
 bool row_sweep_passed(const struct row_mac *mac, size_t table, sqlite3_value **columns);

@@ -14,7 +14,7 @@
 #define NONCE_BYTES crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define BOX_BYTES   (NONCE_BYTES + PLAIN_BYTES + crypto_aead_xchacha20poly1305_ietf_ABYTES)
 
-void row_sum_add(struct row_sum *sum, const uint8_t element[static ROW_SUM_BYTES])
+void row_set_add(struct row_sum *sum, const uint8_t element[static ROW_SUM_BYTES])
 {
 	unsigned __int128 carry = 0;
 
@@ -26,7 +26,7 @@ void row_sum_add(struct row_sum *sum, const uint8_t element[static ROW_SUM_BYTES
 	sum->count++;
 }
 
-void row_sum_take(struct row_sum *sum, const uint8_t element[static ROW_SUM_BYTES])
+void row_set_take(struct row_sum *sum, const uint8_t element[static ROW_SUM_BYTES])
 {
 	uint64_t borrow = 0;
 
@@ -38,7 +38,7 @@ void row_sum_take(struct row_sum *sum, const uint8_t element[static ROW_SUM_BYTE
 	sum->count--;
 }
 
-bool row_sum_equal(const struct row_sum *a, const struct row_sum *b)
+bool row_set_equal(const struct row_sum *a, const struct row_sum *b)
 {
 	return a->count == b->count && sodium_memcmp(a->limb, b->limb, sizeof(a->limb)) == 0;
 }
@@ -156,7 +156,7 @@ int row_set_load(struct db *db)
 	}
 	mac->committed = mac->now;
 	if (mac->lost) {
-		row_finding_add(mac, "row_set", "");
+		row_mac_note_finding(mac, "row_set", "");
 		return 0;
 	}
 	return last_ids_mend(db);

@@ -96,7 +96,7 @@ static void note_altered(struct row_mac *mac, size_t table, sqlite3_value **colu
 	}
 	if (out)
 		fclose(out);
-	row_finding_add(mac, row_tables[table].name, *text ? text : "?");
+	row_mac_note_finding(mac, row_tables[table].name, *text ? text : "?");
 }
 
 /* Hashes the row and compares with the mac it has. */
@@ -115,9 +115,9 @@ static void sums_add(
 	const struct row_layout *layout = &mac->layout[table];
 	int64_t id = sqlite3_value_int64(columns[layout->key[0]]);
 
-	row_sum_add(&mac->now.of[table], hash + ELEMENT_AT);
+	row_set_add(&mac->now.of[table], hash + ELEMENT_AT);
 	if (row_sweep_passed(mac, table, columns))
-		row_sum_add(&mac->now.swept, hash + ELEMENT_AT);
+		row_set_add(&mac->now.swept, hash + ELEMENT_AT);
 	if (layout->counted && id > mac->now.last[table])
 		mac->now.last[table] = id;
 	mac->now.dirty = true;
@@ -127,9 +127,9 @@ static void sums_add(
 static void sums_take(
 		struct row_mac *mac, size_t table, sqlite3_value **columns, const uint8_t *hash)
 {
-	row_sum_take(&mac->now.of[table], hash + ELEMENT_AT);
+	row_set_take(&mac->now.of[table], hash + ELEMENT_AT);
 	if (row_sweep_passed(mac, table, columns))
-		row_sum_take(&mac->now.swept, hash + ELEMENT_AT);
+		row_set_take(&mac->now.swept, hash + ELEMENT_AT);
 	mac->now.dirty = true;
 	mac->changes++;
 }
@@ -163,7 +163,7 @@ static void function_passed(sqlite3_context *context, int n, sqlite3_value **arg
 	uint8_t hash[HASH_BYTES];
 
 	if (row_check(mac, table, arguments[1], arguments + 2, hash))
-		row_sum_add(&mac->now.swept, hash + ELEMENT_AT);
+		row_set_add(&mac->now.swept, hash + ELEMENT_AT);
 	else
 		note_altered(mac, table, arguments + 2);
 	sqlite3_result_int(context, 1);

@@ -116,8 +116,8 @@ static void sweep_compare(struct row_mac *mac)
 {
 	size_t table = mac->sweep.table;
 
-	if (!mac->lost && !row_sum_equal(&mac->now.swept, &mac->now.of[table]))
-		row_finding_add(mac, row_tables[table].name, "");
+	if (!mac->lost && !row_set_equal(&mac->now.swept, &mac->now.of[table]))
+		row_mac_note_finding(mac, row_tables[table].name, "");
 }
 
 static void sweep_next_table(struct row_mac *mac)
@@ -244,7 +244,7 @@ int row_mac_purge(struct db *db, const char *table)
 	if (r == 0) {
 		mac->now.of[i] = mac->now.swept;
 		mac->now.dirty = true;
-		row_finding_forget(mac, table);
+		row_mac_forget_findings(mac, table);
 	}
 	row_sweep_reset(mac);
 	return r;
