@@ -29,7 +29,9 @@ static int gate_check_account(struct db *db, int64_t id, struct reason *reason)
 	catalog_account_clear(&row);
 	if (state == ACCOUNT_QUARANTINE)
 		return reason_set(reason, -RE_REFUSED,
-				"the quarantine is not an account; shred its recordings one by one");
+				"the quarantine is not an account; shred its recordings one by "
+				"one");
+	/* One hold protects the account: the keys of its recordings hang below one key. */
 	r = catalog_recording_any_held(db, RECORDINGS_OF_ACCOUNT, id);
 	if (r <= 0)
 		return r;
@@ -100,6 +102,7 @@ int gate_check_former(struct db *db, const struct former_node *former, struct re
 	if (r < 0)
 		return gate_explain(r == -ENOENT ? -RE_ALTERED : r,
 				"a recording that was moved out of quarantine", reason);
+	/* The catalog says where the key belongs now. At its former path it is a leftover. */
 	bool here = row.account == former->account && row.group == former->group;
 	catalog_recording_clear(&row);
 	return here ? reason_set(reason, -RE_REFUSED,
