@@ -90,7 +90,8 @@ static int look_ahead(struct db *db, const struct burial *burial, int64_t max, i
 static int bury_until(struct db *db, const struct burial *burial, int64_t last)
 {
 	static const char *const queue[] = FOR_BOTH(
-			"INSERT OR IGNORE INTO removal(ulid) SELECT ulid FROM recording_read WHERE ",
+			"INSERT OR IGNORE INTO removal(ulid) SELECT ulid FROM recording_read"
+			" WHERE ",
 			IN_STRIDE);
 	static const char *const bury[] = FOR_BOTH(
 			"UPDATE recording SET (state, destroyed_us, destroyed_epoch, private) ="

@@ -112,10 +112,11 @@ int catalog_recording_move(struct db *db, int64_t id, int64_t account, int64_t g
 		enum recording_state state);
 void catalog_recording_clear(struct recording_row *row);
 
-/* Pages through recordings in id order (the order of sealing), altered ones among them. Zero fields of the filter do not
- * filter; since_us and until_us are about recorded_us, until exclusive. Returns 0, or -ENOENT at
- * the end, or -EAGAIN when none of the next RECORDING_STRIDE matches: so that no call takes long,
- * however few there are. After 0 and -EAGAIN the filter's after_id has moved on. */
+/* Pages through recordings in id order (the order of sealing), altered ones among them. Zero
+ * fields of the filter do not filter; since_us and until_us are about recorded_us, until exclusive.
+ * Returns 0, or -ENOENT at the end, or -EAGAIN when none of the next RECORDING_STRIDE matches: so
+ * that no call takes long, however few there are. After 0 and -EAGAIN the filter's after_id has
+ * moved on. */
 #define RECORDING_STRIDE 20000
 struct recording_filter {
 	int64_t after_id;
@@ -179,8 +180,8 @@ int catalog_group_drop(struct db *db, int64_t group);
 /* 1, 0; also for a row that was altered. */
 int catalog_group_exists(struct db *db, int64_t group);
 /* Whether a group of this account may expire, by what its row and those of its members say: 0;
- * -RE_ALTERED when its row or a member's was altered, or says less than its members do; -ENOENT when
- * there is none. */
+ * -RE_ALTERED when its row or a member's was altered, or when it falls due before a member does;
+ * -ENOENT when there is none. */
 int catalog_group_check(struct db *db, int64_t account, int64_t group);
 /* Up to max groups of an account. */
 int catalog_group_some(
@@ -194,7 +195,8 @@ int catalog_recording_before(
 		struct db *db, int64_t account, int64_t id, struct recording_row *ret_row);
 
 /* Puts right what only repeats what other rows say, where somebody altered it: tallies, counts of
- * accounts, the end of the audit chain, notes about mirrors. In a transaction of its own; costs
- * nothing when row_mac_findings() names none of them. 1 when something was put right, 0 when not; *ret_tables
- * (may be NULL) receives their names, "tally, audit_end". */
+ * accounts, the end of the audit chain, burials of accounts; and forgets altered notes about
+ * mirrors. In a transaction of its own; costs nothing when row_mac_findings() names none of them. 1
+ * when something was put right, 0 when not; *ret_tables (may be NULL) receives their names: "tally,
+ * audit_end". */
 int catalog_mend(struct db *db, char *ret_tables, size_t len);

@@ -25,8 +25,8 @@ _Static_assert(ERASE_ACCOUNT == 1 && ERASE_GROUP == 2, "as the statements say");
 	" AND NOT EXISTS (SELECT 1 FROM burial_read b"                                             \
 	" WHERE b.kind = 1 AND b.id = g.account AND b.genuine)"
 
-/* Its members are as they were written, and none is due after it. A group's due time is never before
- * its members'; one that is was put back as it was before the last of them came. */
+/* Its members are as they were written, and none is due after it. A group is never due before its
+ * members; one that is was put back as it was before the last of them came. */
 #define COMPLETE                                                                                   \
 	" NOT EXISTS (SELECT 1 FROM recording_read r WHERE r.grp = g.id AND r.destroyed_us = 0"    \
 	" AND (r.expires_us > g.due_us OR NOT r.genuine))"

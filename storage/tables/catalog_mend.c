@@ -26,20 +26,24 @@ static const struct mend {
 } mends[] = {
 		{.table = "tally", .sql = {TALLY_OF("account"), TALLY_OF("0")}},
 		{.table = "account_count",
-				.sql = {"INSERT INTO account_count(state, count) SELECT state, count(*)"
+				.sql = {"INSERT INTO account_count(state, count)"
+					" SELECT state, count(*)"
 					" FROM account_read WHERE genuine GROUP BY state"}},
 		{.table = "audit_end",
-				.sql = {"INSERT INTO audit_end(id, seq, hash) SELECT 1, seq, hash FROM audit_read"
-					" WHERE genuine ORDER BY seq DESC LIMIT 1"}},
-		/* That of an account is known from its tombstone; that of a group from nothing else. */
+				.sql = {"INSERT INTO audit_end(id, seq, hash) SELECT 1, seq, hash"
+					" FROM audit_read WHERE genuine"
+					" ORDER BY seq DESC LIMIT 1"}},
+		/* An account's is known from its tombstone, a group's from nothing else. */
 		{.table = "burial",
-				.sql = {"INSERT INTO burial(kind, id, state, destroyed_us, epoch, after_id)"
-					" SELECT 1, id, 5, deleted_us, deleted_epoch, 0 FROM account_read a"
-					" WHERE state = 4 AND genuine AND EXISTS (SELECT 1 FROM recording r"
+				.sql = {"INSERT INTO burial(kind, id, state, destroyed_us, epoch,"
+					" after_id) SELECT 1, id, 5, deleted_us, deleted_epoch, 0"
+					" FROM account_read a WHERE state = 4 AND genuine"
+					" AND EXISTS (SELECT 1 FROM recording r"
 					" WHERE r.account = a.id AND r.destroyed_us = 0)"
-					" AND NOT EXISTS (SELECT 1 FROM burial b WHERE b.kind = 1 AND b.id = a.id)"},
+					" AND NOT EXISTS (SELECT 1 FROM burial b"
+					" WHERE b.kind = 1 AND b.id = a.id)"},
 				.keep = true},
-		/* Without its note a copy of the root that is away is looked at with more suspicion. */
+		/* Without its note, a copy of the root that comes back is suspected more. */
 		{.table = "mirror_note", .sql = {NULL}},
 };
 

@@ -123,8 +123,8 @@ int catalog_recording_by_source(struct db *db, const uint8_t source[static CATAL
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT " COLUMNS " FROM recording_now"
-			" WHERE id = (SELECT recording FROM source_read WHERE hash = ? AND genuine)",
+			"SELECT " COLUMNS " FROM recording_now WHERE id ="
+			" (SELECT recording FROM source_read WHERE hash = ? AND genuine)",
 			"b", source, (size_t)CATALOG_LOOKUP_BYTES);
 
 	return r < 0 ? r : step_recording(db, q, ret_row);

@@ -1,6 +1,6 @@
-/* How many recordings are in which state. The table repeats what the recordings say, so that none of
- * them need be read; where it was altered, readers count the recordings, until catalog_mend.c has put
- * it right. */
+/* How many recordings are in which state. The table repeats what the recordings say, so that none
+ * of them need be read. Where it was altered, readers count the recordings until catalog_mend.c
+ * has put it right. */
 #include <errno.h>
 
 #include "base/cleanup.h"
@@ -14,7 +14,8 @@ static int read_tally(struct db *db, int64_t account, struct tally *ret_tally)
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	struct tally tally = {0};
 	int r = db_start(db, &q,
-			"SELECT state, count, plain_bytes, genuine FROM tally_read WHERE account = ?",
+			"SELECT state, count, plain_bytes, genuine FROM tally_read"
+			" WHERE account = ?",
 			"i", account);
 
 	while (r == 0 && (r = db_next(db, q)) > 0) {

@@ -1,24 +1,19 @@
 #include "storage/tables/db.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/error.h"
 #include "storage/tables/db_internal.h"
-#include "storage/tables/row_mac_internal.h"
-#include "storage/tables/schema.h"
 
 #define STATEMENTS_MAX 128
 
 struct db {
 	sqlite3 *handle;
-	struct row_mac *mac;
+	struct db_part part;
 	struct {
 		const char *sql; /* compared as a pointer: string literals only */
 		sqlite3_stmt *statement;
@@ -55,168 +50,37 @@ int db_error(int result)
 	}
 }
 
-static int execute_sql(struct db *db, const char *sql)
+int db_execute(struct db *db, const char *sql)
 {
 	return db_error(sqlite3_exec(db->handle, sql, NULL, NULL, NULL));
 }
 
-static int query_number(struct db *db, const char *sql, int64_t *ret_value)
+int db_connect(const char *path, struct db **ret_db)
 {
-	sqlite3_stmt *statement;
-	int r = db_error(sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL));
-
-	if (r < 0)
-		return r;
-	int result = sqlite3_step(statement);
-	if (result == SQLITE_ROW)
-		*ret_value = sqlite3_column_int64(statement, 0);
-	sqlite3_finalize(statement);
-	return result == SQLITE_ROW ? 0 : result == SQLITE_DONE ? -RE_CORRUPT : db_error(result);
-}
-
-/* The settings that durability and safety rest on; each connection needs them. */
-static int configure_connection(struct db *db)
-{
-	static const char *const settings[] = {
-			"PRAGMA journal_mode=WAL",
-			"PRAGMA synchronous=FULL",
-			"PRAGMA trusted_schema=OFF",
-			"PRAGMA cell_size_check=ON",
-			"PRAGMA temp_store=MEMORY",
-			"PRAGMA cache_size=-65536", /* KiB */
-			/* Pages that every epoch writes go to the database once for many epochs. */
-			"PRAGMA wal_autocheckpoint=4000",
-	};
-	int r = 0;
-
-	for (size_t i = 0; i < ELEMENTSOF(settings) && r == 0; i++)
-		r = execute_sql(db, settings[i]);
-	return r;
-}
-
-static int check_identity(struct db *db)
-{
-	int64_t application, format;
-	int r = query_number(db, "PRAGMA application_id", &application);
-
-	if (r == 0)
-		r = query_number(db, "PRAGMA user_version", &format);
-	if (r < 0)
-		return r;
-	return application == DB_APPLICATION_ID && format == DB_FORMAT ? 0 : -RE_CORRUPT;
-}
-
-/* Checks whose file it is before anything is set: a setting may write to it. Only the lock comes
- * first, because it must come before WAL, so that no shared memory file is needed. */
-static int prepare_connection(struct db *db, bool created)
-{
-	int r = execute_sql(db, "PRAGMA locking_mode=EXCLUSIVE");
-
-	if (r == 0 && !created)
-		r = check_identity(db);
-	return r < 0 ? r : configure_connection(db);
-}
-
-static int explain_cantopen(const char *path)
-{
-	int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return -ELOOP; /* a link on the way, which SQLite does not follow either */
-}
-
-static int open_database_file(const char *dir, bool created, struct db **ret_db)
-{
-	_cleanup_free_ char *path = NULL;
 	struct db *db = calloc(1, sizeof(*db));
 
-	if (!db || asprintf(&path, "%s/keeper.db", dir) < 0) {
-		free(db);
+	if (!db)
 		return -ENOMEM;
-	}
 	int r = db_error(sqlite3_open_v2(path, &db->handle,
 			SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX, NULL));
-	if (r == -ENOENT) /* SQLite's word for whatever open(2) says */
-		r = explain_cantopen(path);
-	if (r == 0) {
-		sqlite3_extended_result_codes(db->handle, 1);
-		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-		r = prepare_connection(db, created);
-	}
 	if (r < 0) {
 		db_close(db);
 		return r;
 	}
+	sqlite3_extended_result_codes(db->handle, 1);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	*ret_db = db;
 	return 0;
 }
 
-/* What the connection adds to the file's schema. */
-static int open_reading(struct db *db)
+void db_attach(struct db *db, const struct db_part *part)
 {
-	db->mac = row_mac_new();
-	int r = db->mac ? row_sql_open(db->mac, db->handle) : -RE_MLOCK;
-
-	return r < 0 ? r : execute_sql(db, schema_recording_now);
+	db->part = *part;
 }
 
-int db_open(const char *dir, struct db **ret_db)
+void *db_attached(const struct db *db)
 {
-	struct db *db;
-	int r = open_database_file(dir, false, &db);
-
-	if (r < 0)
-		return r;
-	r = schema_check(db->handle, schema, ELEMENTSOF(schema));
-	if (r == 0)
-		r = open_reading(db);
-	if (r < 0) {
-		db_close(db);
-		return r;
-	}
-	*ret_db = db;
-	return 0;
-}
-
-static int create_schema(struct db *db)
-{
-	char identity[96];
-	int r = db_begin(db);
-
-	for (size_t i = 0; i < ELEMENTSOF(schema) && r == 0; i++)
-		r = execute_sql(db, schema[i]);
-	snprintf(identity, sizeof(identity), "PRAGMA application_id=%d; PRAGMA user_version=%d",
-			DB_APPLICATION_ID, DB_FORMAT);
-	if (r == 0)
-		r = execute_sql(db, identity);
-	return r < 0 ? r : db_commit(db);
-}
-
-int db_create(const char *dir, struct db **ret_db)
-{
-	_cleanup_free_ char *path = NULL;
-	struct db *db;
-
-	if (asprintf(&path, "%s/keeper.db", dir) < 0)
-		return -ENOMEM;
-	int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	int r = open_database_file(dir, true, &db);
-	if (r < 0)
-		return r;
-	r = create_schema(db);
-	if (r == 0)
-		r = open_reading(db);
-	if (r < 0) {
-		db_close(db);
-		return r;
-	}
-	*ret_db = db;
-	return 0;
+	return db->part.state;
 }
 
 struct db *db_close(struct db *db)
@@ -226,55 +90,52 @@ struct db *db_close(struct db *db)
 	for (size_t i = 0; i < STATEMENTS_MAX && db->cache[i].sql; i++)
 		sqlite3_finalize(db->cache[i].statement);
 	sqlite3_close(db->handle);
-	row_mac_free(db->mac);
+	if (db->part.state)
+		db->part.free(db->part.state);
 	free(db);
 	return NULL;
 }
 
-struct row_mac *db_row_mac(const struct db *db)
-{
-	return db->mac;
-}
-
 int db_begin(struct db *db)
 {
-	return execute_sql(db, "BEGIN IMMEDIATE");
+	return db_execute(db, "BEGIN IMMEDIATE");
 }
 
 int db_commit(struct db *db)
 {
-	int r = db->mac ? row_set_store(db) : 0;
+	int r = db->part.state ? db->part.before_commit(db) : 0;
 
 	if (r == 0)
-		r = execute_sql(db, "COMMIT");
+		r = db_execute(db, "COMMIT");
 	if (r < 0)
 		db_rollback(db);
-	else if (db->mac)
-		row_set_committed(db->mac);
+	else if (db->part.state)
+		db->part.committed(db->part.state);
 	return r;
 }
 
 int db_savepoint(struct db *db)
 {
-	row_set_save(db->mac);
-	return execute_sql(db, "SAVEPOINT part");
+	if (db->part.state)
+		db->part.saved(db->part.state);
+	return db_execute(db, "SAVEPOINT part");
 }
 
 int db_savepoint_end(struct db *db, bool keep)
 {
-	int r = keep ? 0 : execute_sql(db, "ROLLBACK TO part");
+	int r = keep ? 0 : db_execute(db, "ROLLBACK TO part");
 
-	if (r == 0 && !keep)
-		row_set_restore(db->mac);
-	return r < 0 ? r : execute_sql(db, "RELEASE part");
+	if (r == 0 && !keep && db->part.state)
+		db->part.restored(db->part.state);
+	return r < 0 ? r : db_execute(db, "RELEASE part");
 }
 
 void db_rollback(struct db *db)
 {
 	if (!sqlite3_get_autocommit(db->handle))
-		execute_sql(db, "ROLLBACK");
-	if (db->mac)
-		row_set_rolled_back(db->mac);
+		db_execute(db, "ROLLBACK");
+	if (db->part.state)
+		db->part.rolled_back(db->part.state);
 }
 
 const char *db_last_message(struct db *db)
@@ -386,22 +247,20 @@ int db_start(struct db *db, sqlite3_stmt **ret_statement, const char *sql, const
 
 int db_next(struct db *db, sqlite3_stmt *statement)
 {
-	uint64_t changes = db->mac ? db->mac->changes : 0;
 	int result = sqlite3_step(statement);
 
 	if (result == SQLITE_ROW)
 		return 1;
 	sqlite3_reset(statement);
-	/* Of its rows some may be counted in the sums already. */
-	if (result != SQLITE_DONE && db->mac && db->mac->changes != changes)
-		db->mac->now.broken = true;
+	if (db->part.state)
+		db->part.stepped(db->part.state, result == SQLITE_DONE);
 	return db_error(result);
 }
 
-/* A change to rows is never without a change to their sums, which is made at a commit. */
+/* What is attached has its say at a commit. */
 static bool needs_transaction(const struct db *db, sqlite3_stmt *statement)
 {
-	return db->mac && db->mac->on && sqlite3_get_autocommit(db->handle) &&
+	return db->part.state && sqlite3_get_autocommit(db->handle) &&
 	       !sqlite3_stmt_readonly(statement);
 }
 

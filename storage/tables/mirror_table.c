@@ -154,7 +154,8 @@ int mirror_table_get_void(struct db *db, uint8_t ret_digest[static DB_DIGEST_BYT
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT void_top FROM mirror_note_read WHERE void_top IS NOT NULL AND genuine",
+			"SELECT void_top FROM mirror_note_read WHERE void_top IS NOT NULL"
+			" AND genuine",
 			"");
 
 	if (r == 0)

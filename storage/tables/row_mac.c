@@ -1,6 +1,7 @@
 /* Keys, findings, and the start. The SQL is in row_sql.c, the sums in row_set.c. */
 #include "storage/tables/row_mac.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,22 +12,37 @@
 #include "storage/tables/db_internal.h"
 #include "storage/tables/row_mac_internal.h"
 
-struct row_mac *row_mac_new(void)
+static void mac_free(void *state)
+{
+	struct row_mac *mac = state;
+
+	row_sweep_reset(mac);
+	free(mac->layout);
+	secret_free(mac);
+}
+
+int row_mac_attach(struct db *db)
 {
 	struct row_mac *mac = secret_new(sizeof(*mac));
 
-	if (mac)
-		mac->layout = calloc(ROW_TABLES, sizeof(*mac->layout));
-	return mac && !mac->layout ? row_mac_free(mac) : mac;
+	if (!mac)
+		return -RE_MLOCK;
+	const struct db_part part = {.state = mac,
+			.before_commit = row_set_store,
+			.committed = row_set_committed,
+			.rolled_back = row_set_rolled_back,
+			.saved = row_set_save,
+			.restored = row_set_restore,
+			.stepped = row_set_stepped,
+			.free = mac_free};
+	db_attach(db, &part);
+	mac->layout = calloc(ROW_TABLES, sizeof(*mac->layout));
+	return mac->layout ? row_sql_open(mac, db_handle(db)) : -ENOMEM;
 }
 
-struct row_mac *row_mac_free(struct row_mac *mac)
+struct row_mac *row_mac_of(const struct db *db)
 {
-	if (mac) {
-		row_sweep_reset(mac);
-		free(mac->layout);
-	}
-	return secret_free(mac);
+	return db_attached(db);
 }
 
 void row_mac_note_finding(struct row_mac *mac, const char *table, const char *row)
@@ -59,7 +75,7 @@ void row_mac_forget_findings(struct row_mac *mac, const char *table)
 size_t row_mac_findings(
 		const struct db *db, const struct row_finding **ret_findings, size_t *ret_count)
 {
-	const struct row_mac *mac = db_row_mac(db);
+	const struct row_mac *mac = row_mac_of(db);
 
 	*ret_findings = mac->finding;
 	*ret_count = mac->findings;
@@ -73,8 +89,8 @@ void row_mac_describe(const struct row_finding *finding, char *ret_text, size_t 
 				finding->table, finding->row);
 	else
 		snprintf(ret_text, len,
-				"rows of the table %s in keeper.db were deleted or put back outside the "
-				"keeper",
+				"rows of the table %s in keeper.db were deleted or put back "
+				"outside the keeper",
 				finding->table);
 }
 
@@ -87,7 +103,7 @@ static void derive_key(
 
 int row_mac_start(struct db *db, const uint8_t key[static ROW_MAC_KEY_BYTES], bool created)
 {
-	struct row_mac *mac = db_row_mac(db);
+	struct row_mac *mac = row_mac_of(db);
 
 	derive_key(key, "recseal row", mac->row_key);
 	derive_key(key, "recseal row set", mac->box_key);

@@ -6,11 +6,12 @@
  * file, write it with every change; a change to a row that was altered before fails with
  * -RE_ALTERED, so that nothing is authenticated by accident.
  *
- * A row's own mac does not show that rows were deleted, or put back as they once were. So each table
- * has a sum over its rows as well, changed in the transaction of the rows: MSet-Add-Hash of Clarke,
- * Devadas, van Dijk, Gassend and Suh, "Incremental Multiset Hash Functions and Their Application to
- * Memory Integrity Checking" (ASIACRYPT 2003), with 256 bits. All sums and counts lie in one row
- * (table row_set), encrypted, because a sum that can be read helps to find other rows that have it.
+ * A row's own mac does not show that rows were deleted, or put back as they once were. So each
+ * table has a sum over its rows as well, changed in the transaction of the rows: MSet-Add-Hash of
+ * Clarke, Devadas, van Dijk, Gassend and Suh, "Incremental Multiset Hash Functions and Their
+ * Application to Memory Integrity Checking" (ASIACRYPT 2003), with 256 bits. All sums and counts
+ * lie in one row (table row_set), encrypted, because a sum that can be read helps to find other
+ * rows that have it.
  *
  * The tables with few rows are compared with their sums at every start; all are, some rows at a
  * time, while the keeper runs (row_mac_stride()). docs/catalog.md says what that finds, and what
@@ -21,9 +22,9 @@
 
 #define ROW_MAC_KEY_BYTES 32
 
-/* Believes and writes authenticated rows from now on; until then all rows are believed, and must not
- * be acted on. created: the database is new, and has no such row yet. Compares the tables of few
- * rows with their sums. What is wrong with rows is no error here: see row_mac_findings(). */
+/* Believes and writes authenticated rows from now on; until then all rows are believed, and must
+ * not be acted on. created: the database is new, and has no such row yet. Compares the tables of
+ * few rows with their sums. What is wrong with rows is no error here: see row_mac_findings(). */
 int row_mac_start(struct db *db, const uint8_t key[static ROW_MAC_KEY_BYTES], bool created);
 
 /* Something that no keeper wrote. */

@@ -51,18 +51,16 @@ struct row_mac {
 	bool lost; /* the stored sums could not be read once: rows may be missing for ever after */
 	uint8_t row_key[ROW_MAC_KEY_BYTES], box_key[ROW_MAC_KEY_BYTES];
 	struct row_sums now, committed, saved;
-	uint64_t changes;          /* of sums */
+	uint64_t changes, settled; /* of sums, and when the last statement ended */
 	struct row_layout *layout; /* of ROW_TABLES */
 	struct row_sweep sweep;
 	struct row_finding finding[ROW_FINDINGS_MAX];
 	size_t findings;
 };
 
-/* Of a database; there from when it is opened. */
-struct row_mac *db_row_mac(const struct db *db);
-
-struct row_mac *row_mac_new(void);
-struct row_mac *row_mac_free(struct row_mac *mac);
+/* For a database that was just opened: from now on SQL can ask whether a row is genuine. */
+int row_mac_attach(struct db *db);
+struct row_mac *row_mac_of(const struct db *db);
 
 /* Functions for SQL, and what of this connection uses them: views T_read of every table T, with the
  * column genuine, and recording_now. */
@@ -70,12 +68,13 @@ int row_sql_open(struct row_mac *mac, sqlite3 *handle);
 /* Triggers that keep macs and sums. */
 int row_sql_start(const struct row_mac *mac, sqlite3 *handle);
 
-/* Transactions, called by db.c. Before a commit the sums are stored. */
+/* Its part in transactions (db_internal.h): before a commit the sums are stored. */
 int row_set_store(struct db *db);
-void row_set_committed(struct row_mac *mac);
-void row_set_rolled_back(struct row_mac *mac);
-void row_set_save(struct row_mac *mac);
-void row_set_restore(struct row_mac *mac);
+void row_set_committed(void *state);
+void row_set_rolled_back(void *state);
+void row_set_save(void *state);
+void row_set_restore(void *state);
+void row_set_stepped(void *state, bool done);
 /* Reads the stored sums. */
 int row_set_load(struct db *db);
 

@@ -43,25 +43,43 @@ bool row_set_equal(const struct row_sum *a, const struct row_sum *b)
 	return a->count == b->count && sodium_memcmp(a->limb, b->limb, sizeof(a->limb)) == 0;
 }
 
-void row_set_committed(struct row_mac *mac)
+void row_set_committed(void *state)
 {
+	struct row_mac *mac = state;
+
 	mac->now.dirty = false;
 	mac->committed = mac->now;
 }
 
-void row_set_rolled_back(struct row_mac *mac)
+void row_set_rolled_back(void *state)
 {
+	struct row_mac *mac = state;
+
 	mac->now = mac->committed;
 }
 
-void row_set_save(struct row_mac *mac)
+void row_set_save(void *state)
 {
+	struct row_mac *mac = state;
+
 	mac->saved = mac->now;
 }
 
-void row_set_restore(struct row_mac *mac)
+void row_set_restore(void *state)
 {
+	struct row_mac *mac = state;
+
 	mac->now = mac->saved;
+}
+
+/* Of a statement that failed half-way, some rows may be in the sums already. */
+void row_set_stepped(void *state, bool done)
+{
+	struct row_mac *mac = state;
+
+	if (!done && mac->changes != mac->settled)
+		mac->now.broken = true;
+	mac->settled = mac->changes;
 }
 
 static void sums_encode(const struct row_mac *mac, uint8_t plain[static PLAIN_BYTES])
@@ -90,7 +108,7 @@ static void sums_decode(struct row_mac *mac, const uint8_t plain[static PLAIN_BY
 
 int row_set_store(struct db *db)
 {
-	struct row_mac *mac = db_row_mac(db);
+	struct row_mac *mac = row_mac_of(db);
 	uint8_t box[BOX_BYTES], plain[PLAIN_BYTES];
 
 	if (mac->now.broken)
@@ -121,18 +139,21 @@ static int box_read(struct db *db, uint8_t box[static BOX_BYTES])
 /* An id that was given once is not given again, whatever the database says. */
 static int last_ids_mend(struct db *db)
 {
-	struct row_mac *mac = db_row_mac(db);
+	struct row_mac *mac = row_mac_of(db);
 	int r = 0;
 
 	for (size_t i = 0; i < ROW_TABLES && r == 0; i++) {
 		if (!mac->layout[i].counted)
 			continue;
-		r = db_run(db, "DELETE FROM sqlite_sequence WHERE name = ?1 AND (?2 = 0 OR seq IS NOT ?2)",
+		r = db_run(db,
+				"DELETE FROM sqlite_sequence WHERE name = ?1"
+				" AND (?2 = 0 OR seq IS NOT ?2)",
 				"ti", row_tables[i].name, mac->now.last[i]);
 		if (r == 0 && mac->now.last[i] > 0)
 			r = db_run(db,
-					"INSERT INTO sqlite_sequence(name, seq) SELECT ?1, ?2 WHERE NOT EXISTS"
-					" (SELECT 1 FROM sqlite_sequence WHERE name = ?1)",
+					"INSERT INTO sqlite_sequence(name, seq) SELECT ?1, ?2"
+					" WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence"
+					" WHERE name = ?1)",
 					"ti", row_tables[i].name, mac->now.last[i]);
 	}
 	return r;
@@ -140,7 +161,7 @@ static int last_ids_mend(struct db *db)
 
 int row_set_load(struct db *db)
 {
-	struct row_mac *mac = db_row_mac(db);
+	struct row_mac *mac = row_mac_of(db);
 	uint8_t box[BOX_BYTES], plain[PLAIN_BYTES];
 	int r = box_read(db, box);
 

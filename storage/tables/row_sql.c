@@ -201,7 +201,7 @@ static void function_changed(sqlite3_context *context, int n, sqlite3_value **ar
 	sqlite3_result_blob(context, hash, ROW_MAC_BYTES, SQLITE_TRANSIENT);
 }
 
-/* row_removed(table, mac, columns...). One that was altered may go, but the sum keeps what it was. */
+/* row_removed(table, mac, columns...). An altered row may go; the sum keeps what it once was. */
 static void function_removed(sqlite3_context *context, int n, sqlite3_value **arguments)
 {
 	struct row_mac *mac = sqlite3_user_data(context);
@@ -239,8 +239,8 @@ static int functions_register(struct row_mac *mac, sqlite3 *handle)
 
 static int layout_add_column(struct row_layout *layout, sqlite3_stmt *q)
 {
-	const char *name = (const char *)sqlite3_column_text(q, 1);
-	int key = sqlite3_column_int(q, 5); /* from 1; 0: not of the primary key */
+	const char *name = (const char *)sqlite3_column_text(q, 0);
+	int key = sqlite3_column_int(q, 1); /* from 1; 0: not of the primary key */
 
 	if (!name || strcmp(name, "mac") == 0)
 		return name ? 0 : -ENOMEM;
@@ -263,8 +263,7 @@ static int layout_read(sqlite3 *handle, const char *table, struct row_layout *re
 	sqlite3_stmt *q;
 	struct row_layout layout = {.label = -1};
 	int result, r = db_error(sqlite3_prepare_v2(handle,
-				    "SELECT cid, name, type, \"notnull\", dflt_value, pk FROM pragma_table_info(?1)",
-				    -1, &q, NULL));
+				    "SELECT name, pk FROM pragma_table_info(?1)", -1, &q, NULL));
 
 	if (r < 0)
 		return r;

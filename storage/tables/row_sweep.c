@@ -133,7 +133,7 @@ static void sweep_next_table(struct row_mac *mac)
 /* Up to max rows of the present table; fewer were its last. */
 static int sweep_rows(struct db *db, int64_t max, int64_t *ret_rows)
 {
-	struct row_mac *mac = db_row_mac(db);
+	struct row_mac *mac = row_mac_of(db);
 	sqlite3_stmt *q = NULL;
 	int64_t n = 0;
 	int result = SQLITE_DONE, r = sweep_prepare(mac, db_handle(db), max, &q);
@@ -154,7 +154,7 @@ static int sweep_rows(struct db *db, int64_t max, int64_t *ret_rows)
 
 int row_mac_stride(struct db *db, int64_t max)
 {
-	struct row_mac *mac = db_row_mac(db);
+	struct row_mac *mac = row_mac_of(db);
 	int64_t n;
 
 	if (!sqlite3_get_autocommit(db_handle(db)))
@@ -181,14 +181,14 @@ int row_mac_stride(struct db *db, int64_t max)
 
 uint64_t row_mac_rounds(const struct db *db)
 {
-	return db_row_mac(db)->sweep.rounds;
+	return row_mac_of(db)->sweep.rounds;
 }
 
 int row_mac_check(struct db *db)
 {
 	int r;
 
-	row_sweep_reset(db_row_mac(db));
+	row_sweep_reset(row_mac_of(db));
 	while ((r = row_mac_stride(db, CHECK_ROWS)) == 0)
 		;
 	return r < 0 ? r : 0;
@@ -196,7 +196,7 @@ int row_mac_check(struct db *db)
 
 int row_sweep_table(struct db *db, size_t table)
 {
-	struct row_mac *mac = db_row_mac(db);
+	struct row_mac *mac = row_mac_of(db);
 	int64_t n = CHECK_ROWS;
 	int r = 0;
 
@@ -212,7 +212,7 @@ int row_sweep_table(struct db *db, size_t table)
 
 void row_mac_progress(const struct db *db, int64_t *ret_done, int64_t *ret_all)
 {
-	const struct row_mac *mac = db_row_mac(db);
+	const struct row_mac *mac = row_mac_of(db);
 	int64_t all = 0;
 
 	for (size_t i = 0; i < ROW_TABLES; i++)
@@ -223,7 +223,7 @@ void row_mac_progress(const struct db *db, int64_t *ret_done, int64_t *ret_all)
 
 int row_mac_purge(struct db *db, const char *table)
 {
-	struct row_mac *mac = db_row_mac(db);
+	struct row_mac *mac = row_mac_of(db);
 	char sql[128];
 	size_t i = 0;
 	int64_t n = CHECK_ROWS;

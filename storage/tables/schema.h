@@ -1,6 +1,6 @@
 /* The keeper's tables. Times are microseconds since the epoch, states as in the enums of
- * catalog.h. mac: of the row (row_mac.h); which tables have one is said in row_tables.h. There are no
- * triggers and no views here: those of the keeper are made with each connection, so that the file can
+ * catalog.h. mac: of the row (row_mac.h); row_tables.h says which tables have one. There are no
+ * triggers and no views here: the keeper makes its own with each connection, so that the file can
  * have none that act or answer for it. */
 #pragma once
 
@@ -9,7 +9,8 @@
 
 static const char *const schema[] = {
 		"CREATE TABLE vault(id INTEGER PRIMARY KEY CHECK (id = 1), vault_id BLOB NOT NULL,"
-		" epoch INTEGER NOT NULL, anchor BLOB NOT NULL, created_us INTEGER NOT NULL, mac BLOB)",
+		" epoch INTEGER NOT NULL, anchor BLOB NOT NULL, created_us INTEGER NOT NULL, mac"
+		" BLOB)",
 
 		/* Children of one parent lie together: re-keying a parent touches neighbouring
 		   pages only. */
@@ -18,13 +19,15 @@ static const char *const schema[] = {
 		"CREATE TABLE node_pack(parent INTEGER NOT NULL, first INTEGER NOT NULL,"
 		" epoch INTEGER NOT NULL, sealed BLOB NOT NULL,"
 		" PRIMARY KEY (parent, first, epoch)) WITHOUT ROWID",
-		"CREATE TABLE staged_parent(id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, mac BLOB)",
+		"CREATE TABLE staged_parent(id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, mac"
+		" BLOB)",
 
 		"CREATE TABLE account(id INTEGER PRIMARY KEY AUTOINCREMENT, handle BLOB NOT NULL"
 		" UNIQUE, lookup BLOB NOT NULL UNIQUE, state INTEGER NOT NULL, created_us INTEGER"
 		" NOT NULL, deleted_us INTEGER NOT NULL, deleted_epoch INTEGER NOT NULL, profile"
 		" BLOB, mac BLOB)",
-		"CREATE TABLE account_count(state INTEGER PRIMARY KEY, count INTEGER NOT NULL, mac BLOB)",
+		"CREATE TABLE account_count(state INTEGER PRIMARY KEY, count INTEGER NOT NULL,"
+		" mac BLOB)",
 
 		"CREATE TABLE expiry_group(id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER"
 		" NOT NULL, bucket INTEGER NOT NULL, due_us INTEGER NOT NULL, members INTEGER NOT"
@@ -39,12 +42,14 @@ static const char *const schema[] = {
 		" recorded_us INTEGER NOT NULL, sealed_us INTEGER NOT NULL, expires_us INTEGER NOT"
 		" NULL, destroyed_us INTEGER NOT NULL, destroyed_epoch INTEGER NOT NULL,"
 		" plain_bytes INTEGER NOT NULL, sealed_bytes INTEGER NOT NULL, frames INTEGER NOT"
-		" NULL, channels INTEGER NOT NULL, sample_rate INTEGER NOT NULL, private BLOB, mac BLOB)",
+		" NULL, channels INTEGER NOT NULL, sample_rate INTEGER NOT NULL, private BLOB,"
+		" mac BLOB)",
 		"CREATE INDEX recording_by_account ON recording(account)",
 		"CREATE INDEX recording_by_group ON recording(grp)",
 		/* Few recordings are held, and whether any is must be cheap to ask. */
 		"CREATE INDEX recording_held ON recording(account, grp) WHERE state = 3",
-		"CREATE TABLE source(hash BLOB PRIMARY KEY, recording INTEGER NOT NULL, mac BLOB) WITHOUT"
+		"CREATE TABLE source(hash BLOB PRIMARY KEY, recording INTEGER NOT NULL, mac BLOB)"
+		" WITHOUT"
 		" ROWID",
 
 		"CREATE TABLE tally(account INTEGER NOT NULL, state INTEGER NOT NULL,"
@@ -71,7 +76,8 @@ static const char *const schema[] = {
 		" main_away_us INTEGER NOT NULL, void_top BLOB, mac BLOB)",
 
 		"CREATE TABLE former_place(account INTEGER NOT NULL, grp INTEGER NOT NULL,"
-		" recording INTEGER NOT NULL, mac BLOB, PRIMARY KEY (account, grp, recording)) WITHOUT ROWID",
+		" recording INTEGER NOT NULL, mac BLOB, PRIMARY KEY (account, grp, recording))"
+		" WITHOUT ROWID",
 
 		"CREATE TABLE audit(seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, uid INTEGER"
 		" NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, reason TEXT, epoch INTEGER"
@@ -84,18 +90,21 @@ static const char *const schema[] = {
 		"CREATE TABLE row_set(id INTEGER PRIMARY KEY CHECK (id = 1), box BLOB NOT NULL)",
 };
 
-/* What is true of a recording. Its own row is right once it is a tombstone itself; until then a burial
- * of its group or account (burial_table.h), or else a note, is. Readers read this. Notes and burials
- * that are not genuine say nothing; of the recording's own row the reader asks. */
+/* What is true of a recording. Its own row is right once it is a tombstone itself; until then a
+ * burial of its group or account (burial_table.h), or else a note, is. Readers read this. Notes and
+ * burials that are not genuine say nothing; of the recording's own row the reader asks. */
 static const char schema_recording_now[] =
 		"CREATE TEMP VIEW recording_now AS SELECT r.id, r.ulid, r.account, r.grp,"
 		" CASE WHEN r.destroyed_us <> 0 THEN r.state"
 		" WHEN g.id IS NOT NULL THEN g.state WHEN a.id IS NOT NULL THEN a.state"
 		" WHEN EXISTS (SELECT 1 FROM erasure) AND ("
-		"EXISTS (SELECT 1 FROM erasure_read e WHERE e.genuine AND e.kind = 1 AND e.account = r.account) OR "
-		"EXISTS (SELECT 1 FROM erasure_read e WHERE e.genuine AND e.kind = 2 AND e.account = r.account"
+		"EXISTS (SELECT 1 FROM erasure_read e WHERE e.genuine AND e.kind = 1 AND"
+		" e.account = r.account) OR "
+		"EXISTS (SELECT 1 FROM erasure_read e WHERE e.genuine AND e.kind = 2 AND"
+		" e.account = r.account"
 		" AND e.grp = r.grp) OR "
-		"EXISTS (SELECT 1 FROM erasure_read e WHERE e.genuine AND e.kind = 3 AND e.account = r.account"
+		"EXISTS (SELECT 1 FROM erasure_read e WHERE e.genuine AND e.kind = 3 AND"
+		" e.account = r.account"
 		" AND e.grp = r.grp AND e.recording = r.id)) THEN 4"
 		" ELSE r.state END AS state,"
 		" r.condition, r.class, r.format, r.recorded_us, r.sealed_us, r.expires_us,"

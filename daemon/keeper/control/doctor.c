@@ -261,8 +261,9 @@ static void doctor_check_rows(json_t *checks, const struct vault *vault)
 	for (size_t i = 0; i < n; i++) {
 		row_mac_describe(&findings[i], sentence, sizeof(sentence));
 		doctor_change(checks, KEEPER, "catalog",
-				"keep a copy of the keeper's directory, and restore keeper.db from a copy "
-				"made after the last erasure; until then this is not believed",
+				"keep a copy of the keeper's directory, and restore keeper.db from "
+				"a copy made after the last erasure; until then this is not "
+				"believed",
 				"%s", sentence);
 	}
 	row_mac_progress(vault->db, &done, &all);

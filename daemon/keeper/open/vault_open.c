@@ -23,6 +23,7 @@
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/catalog_watch.h"
 #include "daemon/keeper/vault/predecessors.h"
+#include "storage/tables/db_open.h"
 
 /* This file is there while a new vault is being made: nothing beside it was used yet. */
 #define CREATING "creating"
@@ -186,7 +187,7 @@ static int create_files(struct vault *vault, struct reason *reason)
 	int r = mirrors_create(&vault->root, reason);
 
 	if (r == 0)
-		r = db_create(vault->config->keeper_dir, &vault->db);
+		r = db_open_new(vault->config->keeper_dir, &vault->db);
 	if (r == 0)
 		open_connect_db(vault);
 	if (r == 0)
@@ -244,10 +245,11 @@ static int open_explain_database(struct vault *vault, int r, struct reason *reas
 
 	if (r == -RE_ALTERED)
 		reason_set(reason, r,
-				"the database %s/keeper.db was altered outside the keeper: its tables, or "
-				"what it says about the whole vault, are not what the keeper wrote. "
-				"Restore it, with its keeper.db-wal if there is one, from a copy made after "
-				"the last erasure, and leave root.slots as it is",
+				"the database %s/keeper.db was altered outside the keeper: its "
+				"tables, or what it says about the whole vault, are not what the "
+				"keeper wrote. Restore it, with its keeper.db-wal if there is one, "
+				"from a copy made after the last erasure. Leave root.slots as it "
+				"is",
 				dir);
 	else if (r == -RE_CORRUPT)
 		reason_set(reason, r,
