@@ -13,10 +13,9 @@
 _Static_assert(ERASE_ACCOUNT == 1 && ACCOUNT_DELETED == 4 && RECORDING_DESTROYED == 5,
 		"as the statements say");
 
-#define TALLY_OF(account)                                                                          \
+#define TALLY_OF(account, by)                                                                      \
 	"INSERT INTO tally(account, state, count, plain_bytes) SELECT " account                    \
-	", state, count(*), sum(plain_bytes) FROM recording_now WHERE genuine GROUP BY " account   \
-	", state"
+	", state, count(*), sum(plain_bytes) FROM recording_now WHERE genuine GROUP BY " by
 
 /* A table, and what writes it again. */
 static const struct mend {
@@ -24,7 +23,9 @@ static const struct mend {
 	const char *sql[2];
 	bool keep; /* rows that are genuine */
 } mends[] = {
-		{.table = "tally", .sql = {TALLY_OF("account"), TALLY_OF("0")}},
+		{.table = "tally",
+				.sql = {TALLY_OF("account", "account, state"),
+						TALLY_OF("0", "state")}},
 		{.table = "account_count",
 				.sql = {"INSERT INTO account_count(state, count)"
 					" SELECT state, count(*)"
