@@ -44,11 +44,18 @@ int control_recordings_show(struct control_call *call)
 
 /* Nobody plays the recordings of a closed or restricted account. A purpose is only what the caller
  * says, so verifying them, which takes the same key, is for officers. */
-static int recording_check_account(struct control_call *call, int64_t account, const char *action)
+static int recording_check_account(struct control_call *call, const struct recording_row *recording,
+		const char *action)
 {
+	char id[ULID_TEXT_CHARS + 1];
 	struct account_row row;
-	int r = catalog_account_by_id(call->vault->db, account, &row);
+	int r = catalog_account_by_id(call->vault->db, recording->account, &row);
 
+	if (r == -RE_ALTERED) {
+		ulid_format(recording->ulid, id);
+		return control_answer_damaged(call, id,
+				"what keeper.db says about its account was altered outside the keeper");
+	}
 	if (r < 0)
 		return r;
 	enum account_state state = row.state;
@@ -76,7 +83,7 @@ static int recording_check_readable(
 	if (!recording_is_live(row->state))
 		return control_answer_refused(call, "%s: the recording is %s", action,
 				recording_state_name(row->state));
-	return recording_check_account(call, row->account, action);
+	return recording_check_account(call, row, action);
 }
 
 static int recording_audit(
