@@ -54,7 +54,8 @@ static int recording_check_account(struct control_call *call, const struct recor
 	if (r == -RE_ALTERED) {
 		ulid_format(recording->ulid, id);
 		return control_answer_damaged(call, id,
-				"what keeper.db says about its account was altered outside the keeper");
+				"what keeper.db says about its account was altered outside the "
+				"keeper");
 	}
 	if (r < 0)
 		return r;
