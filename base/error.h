@@ -24,6 +24,7 @@ enum {
 	RE_MLOCK,              /* secret memory could not be locked */
 	RE_AWAY,               /* a mirror of the root cannot be reached */
 	RE_UNKNOWN,            /* a commit failed in a way that only a restart can judge */
+	RE_ALTERED,            /* stored rows were not written by a keeper that held the root */
 	RE_LAST,
 };
 

@@ -22,6 +22,7 @@ struct verification {
 	const char *reason;
 	bool all;             /* --all: a recording shredded since the listing is no finding */
 	json_t *bad;          /* [{id, error}] */
+	json_t *catalog;      /* findings about the catalog: sentences */
 	uint64_t ok, damaged; /* recordings */
 	uint64_t total;       /* to be checked */
 	uint64_t read_bytes, next_step_bytes;
@@ -182,6 +183,31 @@ static int collect_page(void *context, const json_t *parameters)
 	return recordings ? 0 : -RE_PROTOCOL;
 }
 
+static int collect_findings(void *context, const json_t *parameters)
+{
+	const json_t *findings = field_array(parameters, "findings"), *finding;
+	struct verification *v = context;
+	size_t i;
+
+	json_array_foreach(findings, i, finding)
+	{
+		if (!json_is_string(finding))
+			return -RE_PROTOCOL;
+		clear_progress(v);
+		output_error("%s", json_string_value(finding));
+		if (json_array_append(v->catalog, (json_t *)(uintptr_t)finding) < 0)
+			return -ENOMEM;
+	}
+	return findings ? 0 : -RE_PROTOCOL;
+}
+
+/* What the keeper's database says, against what the keeper wrote. */
+static enum cli_exit verify_catalog(struct verification *v)
+{
+	return control_call_more(v->client, CONTROL_INTERFACE "VerifyCatalog", json_object(),
+			collect_findings, v);
+}
+
 static enum cli_exit verify_all(struct verification *v)
 {
 	struct id_list list = {0};
@@ -195,7 +221,7 @@ static enum cli_exit verify_all(struct verification *v)
 		e = verify_one(v, id);
 	}
 	id_list_free(&list);
-	return e;
+	return e == CLI_DONE ? verify_catalog(v) : e;
 }
 
 static enum cli_exit verify_named(struct verification *v, const struct arguments *arguments)
@@ -213,9 +239,9 @@ static enum cli_exit print_summary(const struct verification *v, bool json)
 	char verified[OUTPUT_BYTES];
 
 	if (json) {
-		json_t *summary = json_pack("{s:I, s:I, s:O}", "checked",
+		json_t *summary = json_pack("{s:I, s:I, s:O, s:O}", "checked",
 				(json_int_t)(v->ok + json_array_size(v->bad)), "ok",
-				(json_int_t)v->ok, "bad", v->bad);
+				(json_int_t)v->ok, "bad", v->bad, "catalog", v->catalog);
 		if (!summary)
 			return output_oom();
 		output_json(summary);
@@ -223,8 +249,10 @@ static enum cli_exit print_summary(const struct verification *v, bool json)
 	} else {
 		output_count((int64_t)v->ok, "recording", verified);
 		printf("%s verified, %" PRIu64 " damaged\n", verified, v->damaged);
+		if (json_array_size(v->catalog) > 0)
+			printf("the catalog: %zu findings\n", json_array_size(v->catalog));
 	}
-	return v->damaged > 0 ? CLI_ERROR : v->worst;
+	return v->damaged > 0 || json_array_size(v->catalog) > 0 ? CLI_ERROR : v->worst;
 }
 
 static enum cli_exit check_choice(const struct arguments *arguments, const char *reason)
@@ -260,10 +288,12 @@ enum cli_exit cmd_verify(const struct arguments *arguments)
 		return e;
 	v.client = client;
 	v.bad = json_array();
+	v.catalog = json_array();
 	e = v.all ? verify_all(&v) : verify_named(&v, arguments);
 	clear_progress(&v);
 	if (e == CLI_DONE)
 		e = print_summary(&v, command_json(arguments));
 	json_decref(v.bad);
+	json_decref(v.catalog);
 	return e;
 }

@@ -34,6 +34,7 @@ static const char *const ids[EVENT_MAX] = {
 		[EVENT_REFUSED] = EVENT_ID_REFUSED,
 		[EVENT_RESURRECTION_REFUSED] = EVENT_ID_RESURRECTION_REFUSED,
 		[EVENT_AUDIT_BROKEN] = EVENT_ID_AUDIT_BROKEN,
+		[EVENT_ALTERED] = EVENT_ID_ALTERED,
 };
 
 /* Where events go: like the log of any process, one per process. */

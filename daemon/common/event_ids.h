@@ -17,3 +17,4 @@
 #define EVENT_ID_REFUSED              "5caa43d181a64c19e82ed9be0f01cf09"
 #define EVENT_ID_RESURRECTION_REFUSED "fc3afe6bbd219a5325c2f7d52009f432"
 #define EVENT_ID_AUDIT_BROKEN         "cff1603350da6f528ed8be1dcda7c39d"
+#define EVENT_ID_ALTERED              "6e5f461c960c404580547ab4d8a6a9fe"

@@ -270,6 +270,7 @@ static int keeper_serve(struct keeper *keeper)
 		return r;
 	const struct retention_setup retention = {.eraser = &keeper->vault->eraser,
 			.clock = &keeper->vault->clock,
+			.watch = &keeper->vault->watch,
 			.epoch_interval_us = keeper->config->epoch_interval_us,
 			.stuck = keeper_on_stuck,
 			.context = keeper};

@@ -55,12 +55,14 @@ static int read_chain_end(
 		struct db *db, int64_t *ret_seq, uint8_t ret_hash[static AUDIT_HASH_BYTES])
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT seq, hash FROM audit_end", "");
+	int r = db_start(db, &q, "SELECT seq, hash, genuine FROM audit_end_read", "");
 
 	if (r == 0)
 		r = db_next(db, q);
 	if (r < 0)
 		return r;
+	if (r > 0 && !sqlite3_column_int(q, 2))
+		return -RE_ALTERED;
 	*ret_seq = r > 0 ? sqlite3_column_int64(q, 0) : 0;
 	return r > 0 ? db_column_exact(q, 1, ret_hash, AUDIT_HASH_BYTES)
 		     : hash_genesis(db, ret_hash);
@@ -147,7 +149,7 @@ static int check_end(struct db *db, int64_t seq, const uint8_t hash[static AUDIT
 	int64_t end_seq;
 	int r = read_chain_end(db, &end_seq, end);
 
-	if (r < 0 && r != -RE_CORRUPT)
+	if (r < 0 && r != -RE_CORRUPT && r != -RE_ALTERED)
 		return r;
 	if (r == 0 && seq == end_seq && sodium_memcmp(hash, end, sizeof(end)) == 0)
 		return 0;

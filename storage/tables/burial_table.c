@@ -21,8 +21,9 @@ int burial_table_covers(
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	/* The group's first, as in recording_now. */
 	int r = db_start(db, &q,
-			"SELECT coalesce((SELECT state FROM burial WHERE kind = 2 AND id = ?2),"
-			" (SELECT state FROM burial WHERE kind = 1 AND id = ?1))",
+			"SELECT coalesce((SELECT state FROM burial_read"
+			" WHERE kind = 2 AND id = ?2 AND genuine),"
+			" (SELECT state FROM burial_read WHERE kind = 1 AND id = ?1 AND genuine))",
 			"ii", account, group);
 
 	if (r == 0)
@@ -39,7 +40,9 @@ int burial_table_covers(
 int burial_table_next(struct db *db, struct burial *ret_burial)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT kind, id, after_id FROM burial ORDER BY kind, id LIMIT 1",
+	int r = db_start(db, &q,
+			"SELECT kind, id, after_id FROM burial_read WHERE genuine"
+			" ORDER BY kind, id LIMIT 1",
 			"");
 
 	if (r == 0)
@@ -61,7 +64,8 @@ int burial_table_next(struct db *db, struct burial *ret_burial)
 		[ERASE_ACCOUNT] = before "account = ?1" after, [ERASE_GROUP] = before              \
 							       "grp = ?1" after                    \
 	}
-#define IN_STRIDE " AND id > ?2 AND id <= ?3 AND destroyed_us = 0"
+/* One that was altered stays as it was found. */
+#define IN_STRIDE " AND id > ?2 AND id <= ?3 AND destroyed_us = 0 AND genuine"
 
 static int look_ahead(struct db *db, const struct burial *burial, int64_t max, int64_t *ret_last,
 		int64_t *ret_count)
@@ -86,13 +90,15 @@ static int look_ahead(struct db *db, const struct burial *burial, int64_t max, i
 static int bury_until(struct db *db, const struct burial *burial, int64_t last)
 {
 	static const char *const queue[] = FOR_BOTH(
-			"INSERT OR IGNORE INTO removal(ulid) SELECT ulid FROM recording WHERE ",
+			"INSERT OR IGNORE INTO removal(ulid) SELECT ulid FROM recording_read"
+			" WHERE ",
 			IN_STRIDE);
 	static const char *const bury[] = FOR_BOTH(
 			"UPDATE recording SET (state, destroyed_us, destroyed_epoch, private) ="
 			" (SELECT n.state, n.destroyed_us, n.destroyed_epoch, NULL"
-			" FROM recording_now n WHERE n.id = recording.id) WHERE ",
-			IN_STRIDE);
+			" FROM recording_now n WHERE n.id = recording.id)"
+			" WHERE id IN (SELECT id FROM recording_read WHERE ",
+			IN_STRIDE ")");
 	int r = db_run(db, queue[burial->kind], "iii", burial->id, burial->after_id, last);
 
 	if (r == 0)

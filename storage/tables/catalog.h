@@ -47,13 +47,14 @@ int catalog_account_add(struct db *db, struct account_row *row);
 int catalog_account_bury(struct db *db, int64_t id, int64_t now_us, uint64_t epoch);
 int catalog_account_set_profile(struct db *db, int64_t id, const void *sealed, size_t bytes);
 
-/* 0, -ENOENT. The caller frees with catalog_account_clear(). */
+/* 0, -ENOENT; -RE_ALTERED for a row that no keeper wrote. The caller frees with
+ * catalog_account_clear(). */
 int catalog_account_by_id(struct db *db, int64_t id, struct account_row *ret_row);
 int catalog_account_by_lookup(struct db *db, const uint8_t lookup[static CATALOG_LOOKUP_BYTES],
 		struct account_row *ret_row);
 int catalog_account_by_handle(struct db *db, const uint8_t handle[static CATALOG_HANDLE_BYTES],
 		struct account_row *ret_row);
-/* The account with the least id above after_id. */
+/* The account with the least id above after_id, of those that were not altered. */
 int catalog_account_next(struct db *db, int64_t after_id, struct account_row *ret_row);
 void catalog_account_clear(struct account_row *row);
 
@@ -83,6 +84,7 @@ struct recording_row {
 	int64_t channels, sample_rate;
 	uint8_t *private; /* sealed; NULL after destruction */
 	size_t private_bytes;
+	bool altered; /* no keeper wrote this row: nothing of it is to be believed */
 };
 
 /* Stores a new recording (id set), counts it, and remembers its source (CATALOG_LOOKUP_BYTES) for
@@ -101,7 +103,8 @@ int catalog_recording_set_private(struct db *db, int64_t id, const void *sealed,
 /* All these give what is true of a recording (recording_now in schema.h), even while its own row
  * still waits for an erasure of its group or account to reach it (burial_table.h).
  *
- * 0, -ENOENT. The caller frees with catalog_recording_clear(). */
+ * 0, -ENOENT; -RE_ALTERED for a row that no keeper wrote. The caller frees with
+ * catalog_recording_clear(). */
 int catalog_recording_by_ulid(struct db *db, const uint8_t ulid[static ULID_BYTES],
 		struct recording_row *ret_row);
 int catalog_recording_by_source(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES],
@@ -116,10 +119,10 @@ int catalog_recording_move(struct db *db, int64_t id, int64_t account, int64_t g
 		enum recording_state state);
 void catalog_recording_clear(struct recording_row *row);
 
-/* Pages through recordings in id order (the order of sealing), in strides of at most
- * RECORDING_STRIDE rows, so that no call takes long, however few match. Zero fields of the filter
- * do not filter; since_us and until_us are about recorded_us, until exclusive. Returns 0; -EAGAIN
- * at the end of a stride: there may be more in the next; or -ENOENT at the end. After 0 and
+/* Pages through recordings in id order (the order of sealing), altered ones among them, in strides
+ * of at most RECORDING_STRIDE rows, so that no call takes long, however few match. Zero fields of
+ * the filter do not filter; since_us and until_us are about recorded_us, until exclusive. Returns 0;
+ * -EAGAIN at the end of a stride: there may be more in the next; or -ENOENT at the end. After 0 and
  * -EAGAIN the filter has moved on. */
 #define RECORDING_STRIDE 2000
 struct recording_filter {
@@ -133,7 +136,7 @@ int catalog_recording_next(
 		struct db *db, struct recording_filter *filter, struct recording_row *ret_row);
 
 /* Counts and plaintext bytes by state, kept up to date with every change. account 0: the whole
- * vault. */
+ * vault. Where they were altered, the recordings are counted once more. */
 struct tally {
 	int64_t count[RECORDING_STATES], plain_bytes[RECORDING_STATES];
 };
@@ -189,8 +192,12 @@ int catalog_group_due(struct db *db, int64_t now_us, struct due_group *ret_group
 int catalog_group_leave(struct db *db, int64_t group);
 /* Removes a group's row; 1 when there was none. */
 int catalog_group_drop(struct db *db, int64_t group);
-/* 1, 0. */
+/* 1, 0; also for a row that was altered. */
 int catalog_group_exists(struct db *db, int64_t group);
+/* Whether a group of this account may expire, by what its row and those of its members say: 0;
+ * -RE_ALTERED when its row or a member's was altered, or when it falls due before a member does;
+ * -ENOENT when there is none. */
+int catalog_group_check(struct db *db, int64_t account, int64_t group);
 /* Up to max groups of an account. */
 int catalog_group_some(
 		struct db *db, int64_t account, int64_t *ret_groups, size_t max, size_t *ret_count);
@@ -203,3 +210,10 @@ int catalog_group_next_due(struct db *db, int64_t *ret_due_us);
 #define RECORDING_LOOK_BACK 256
 int catalog_recording_before(
 		struct db *db, int64_t account, int64_t id, struct recording_row *ret_row);
+
+/* Puts right what only repeats what other rows say, where somebody altered it: tallies, counts of
+ * accounts, the end of the audit chain, burials of accounts; and forgets altered notes about
+ * mirrors. In a transaction of its own; costs nothing when row_mac_findings() names none of them. 1
+ * when something was put right, 0 when not; *ret_tables (may be NULL) receives their names: "tally,
+ * audit_end". */
+int catalog_mend(struct db *db, char *ret_tables, size_t len);

@@ -1,6 +1,6 @@
 /* Accounts. A row is never deleted: burying it takes its sealed profile out and keeps handle,
  * lookup hash and times, so that an account that was erased is not made a second time under its old
- * name. The database counts accounts by state itself (triggers in schema.h). */
+ * name. account_count repeats how many accounts are in which state (catalog_mend.c). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +9,29 @@
 #include "storage/tables/catalog.h"
 #include "storage/tables/db_internal.h"
 
-#define COLUMNS "id, handle, lookup, state, created_us, deleted_us, deleted_epoch, profile"
+#define COLUMNS "id, handle, lookup, state, created_us, deleted_us, deleted_epoch, profile, genuine"
 
 void catalog_account_clear(struct account_row *row)
 {
 	free(row->profile);
 	memset(row, 0, sizeof(*row));
+}
+
+/* Counts one more, or one less, in a state. */
+static int count_add(struct db *db, int64_t state, int64_t n)
+{
+	return db_run(db,
+			"INSERT INTO account_count(state, count) VALUES (?1, ?2)"
+			" ON CONFLICT (state) DO UPDATE SET count = count + ?2",
+			"ii", state, n);
+}
+
+/* from 0: a new account. The account is stored already. */
+static int count_move(struct db *db, int64_t from, int64_t to)
+{
+	int r = from ? count_add(db, from, -1) : 0;
+
+	return r < 0 ? r : count_add(db, to, 1);
 }
 
 int catalog_account_add(struct db *db, struct account_row *row)
@@ -28,7 +45,7 @@ int catalog_account_add(struct db *db, struct account_row *row)
 	if (r < 0)
 		return r;
 	row->id = db_last_id(db);
-	return 0;
+	return count_move(db, 0, row->state);
 }
 
 int catalog_account_set_profile(struct db *db, int64_t id, const void *sealed, size_t bytes)
@@ -46,6 +63,8 @@ static int read_account_row(sqlite3_stmt *q, struct account_row *ret_row)
 			.deleted_us = sqlite3_column_int64(q, 5),
 			.deleted_epoch = (uint64_t)sqlite3_column_int64(q, 6),
 	};
+	if (!sqlite3_column_int(q, 8))
+		return -RE_ALTERED;
 	int r = state >= ACCOUNT_OPEN && state <= ACCOUNT_QUARANTINE ? 0 : -RE_CORRUPT;
 
 	if (r == 0)
@@ -69,7 +88,7 @@ static int step_account(struct db *db, sqlite3_stmt *q, struct account_row *ret_
 int catalog_account_by_id(struct db *db, int64_t id, struct account_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE id = ?", "i", id);
+	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account_read WHERE id = ?", "i", id);
 
 	return r < 0 ? r : step_account(db, q, ret_row);
 }
@@ -78,8 +97,8 @@ int catalog_account_by_lookup(struct db *db, const uint8_t lookup[static CATALOG
 		struct account_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE lookup = ?", "b", lookup,
-			(size_t)CATALOG_LOOKUP_BYTES);
+	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account_read WHERE lookup = ?", "b",
+			lookup, (size_t)CATALOG_LOOKUP_BYTES);
 
 	return r < 0 ? r : step_account(db, q, ret_row);
 }
@@ -88,8 +107,8 @@ int catalog_account_by_handle(struct db *db, const uint8_t handle[static CATALOG
 		struct account_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE handle = ?", "b", handle,
-			(size_t)CATALOG_HANDLE_BYTES);
+	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account_read WHERE handle = ?", "b",
+			handle, (size_t)CATALOG_HANDLE_BYTES);
 
 	return r < 0 ? r : step_account(db, q, ret_row);
 }
@@ -97,7 +116,9 @@ int catalog_account_by_handle(struct db *db, const uint8_t handle[static CATALOG
 int catalog_account_next(struct db *db, int64_t after_id, struct account_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT " COLUMNS " FROM account WHERE id > ? ORDER BY id LIMIT 1",
+	int r = db_start(db, &q,
+			"SELECT " COLUMNS
+			" FROM account_read WHERE id > ? AND genuine ORDER BY id LIMIT 1",
 			"i", after_id);
 
 	return r < 0 ? r : step_account(db, q, ret_row);
@@ -106,7 +127,7 @@ int catalog_account_next(struct db *db, int64_t after_id, struct account_row *re
 int catalog_account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARANTINE + 1])
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT state, count FROM account_count", "");
+	int r = db_start(db, &q, "SELECT state, count FROM account_count_read WHERE genuine", "");
 
 	if (r < 0)
 		return r;
@@ -121,12 +142,20 @@ int catalog_account_tally(struct db *db, int64_t ret_count[static ACCOUNT_QUARAN
 
 int catalog_account_bury(struct db *db, int64_t id, int64_t now_us, uint64_t epoch)
 {
-	int r = db_run(db,
-			"UPDATE account SET state = ?2, deleted_us = ?3, deleted_epoch = ?4,"
-			" profile = NULL WHERE id = ?1 AND state <> ?2",
-			"iiii", id, (int64_t)ACCOUNT_DELETED, now_us, (int64_t)epoch);
+	struct account_row row;
+	int r = catalog_account_by_id(db, id, &row);
 
-	return r < 0 ? r : db_changes(db) == 0;
+	if (r < 0)
+		return r == -ENOENT ? 1 : r;
+	enum account_state state = row.state;
+	catalog_account_clear(&row);
+	if (state == ACCOUNT_DELETED)
+		return 1;
+	r = db_run(db,
+			"UPDATE account SET state = ?2, deleted_us = ?3, deleted_epoch = ?4,"
+			" profile = NULL WHERE id = ?1",
+			"iiii", id, (int64_t)ACCOUNT_DELETED, now_us, (int64_t)epoch);
+	return r < 0 ? r : count_move(db, state, ACCOUNT_DELETED);
 }
 
 int catalog_account_each_id(

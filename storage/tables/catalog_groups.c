@@ -22,18 +22,26 @@ _Static_assert(RECORDING_HELD == 3, "as the index and the statements say");
 /* Neither itself about to be erased, nor what is left of an erased account. */
 _Static_assert(ERASE_ACCOUNT == 1 && ERASE_GROUP == 2, "as the statements say");
 #define STANDS                                                                                     \
-	" NOT EXISTS (SELECT 1 FROM erasure e"                                                     \
-	" WHERE e.kind = 2 AND e.account = g.account AND e.grp = g.id)"                            \
-	" AND NOT EXISTS (SELECT 1 FROM burial b WHERE b.kind = 1 AND b.id = g.account)"
+	" NOT EXISTS (SELECT 1 FROM erasure_read e"                                                \
+	" WHERE e.kind = 2 AND e.account = g.account AND e.grp = g.id AND e.genuine)"              \
+	" AND NOT EXISTS (SELECT 1 FROM burial_read b"                                             \
+	" WHERE b.kind = 1 AND b.id = g.account AND b.genuine)"
+
+/* Its members are as they were written, and none is due after it. A group is never due before its
+ * members; one that is was put back as it was before the last of them came. */
+#define COMPLETE                                                                                   \
+	" NOT EXISTS (SELECT 1 FROM recording_read r WHERE r.grp = g.id AND r.destroyed_us = 0"    \
+	" AND (r.expires_us > g.due_us OR NOT r.genuine))"
 
 /* The newest group of this bucket that has room. */
 static int find_open_group(struct db *db, int64_t account, int64_t bucket, int64_t *ret_group)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT id FROM expiry_group g WHERE account = ? AND bucket = ?"
-			" AND members < ? AND id > ifnull((SELECT group_floor FROM mirror_note), 0)"
-			" AND" STANDS " ORDER BY id DESC LIMIT 1",
+			"SELECT id FROM expiry_group_read g WHERE account = ? AND bucket = ?"
+			" AND members < ? AND id > coalesce((SELECT group_floor FROM"
+			" mirror_note_read WHERE genuine), 0)"
+			" AND" STANDS " AND genuine ORDER BY id DESC LIMIT 1",
 			"iii", account, bucket, (int64_t)GROUP_MEMBERS_MAX);
 
 	if (r == 0)
@@ -110,8 +118,8 @@ int catalog_group_due(struct db *db, int64_t now_us, struct due_group *ret_group
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	size_t n = 0;
 	int r = db_start(db, &q,
-			"SELECT id, account FROM expiry_group g WHERE due_us <= ? AND" STANDS
-			" AND" FREE " ORDER BY due_us LIMIT ?",
+			"SELECT id, account FROM expiry_group_read g WHERE due_us <= ? AND" STANDS
+			" AND" FREE " AND genuine AND" COMPLETE " ORDER BY due_us LIMIT ?",
 			"ii", now_us, (int64_t)max);
 
 	while (r == 0 && (r = db_next(db, q)) > 0) {
@@ -128,8 +136,8 @@ int catalog_group_next_due(struct db *db, int64_t *ret_due_us)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT due_us FROM expiry_group g WHERE" STANDS " AND" FREE
-			" ORDER BY due_us LIMIT 1",
+			"SELECT due_us FROM expiry_group_read g WHERE" STANDS " AND" FREE
+			" AND genuine ORDER BY due_us LIMIT 1",
 			"");
 
 	if (r == 0)
@@ -138,4 +146,19 @@ int catalog_group_next_due(struct db *db, int64_t *ret_due_us)
 		return r < 0 ? r : -ENOENT;
 	*ret_due_us = sqlite3_column_int64(q, 0);
 	return 0;
+}
+
+int catalog_group_check(struct db *db, int64_t account, int64_t group)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q,
+			"SELECT genuine AND account = ?1 AND" COMPLETE
+			" FROM expiry_group_read g WHERE id = ?2",
+			"ii", account, group);
+
+	if (r == 0)
+		r = db_next(db, q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	return sqlite3_column_int(q, 0) ? 0 : -RE_ALTERED;
 }

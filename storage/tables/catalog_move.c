@@ -12,7 +12,7 @@ static int read_tallied_as(struct db *db, int64_t id, int64_t *ret_account, int6
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
 			"SELECT account, state, plain_bytes FROM recording_now WHERE id = ?"
-			" AND destroyed_us = 0",
+			" AND destroyed_us = 0 AND genuine",
 			"i", id);
 
 	if (r == 0)

@@ -14,7 +14,7 @@ static int ulid_before(
 			"SELECT ulid FROM recording_now WHERE account = ?1 AND id < ?2 AND id >="
 			" coalesce((SELECT id FROM recording WHERE account = ?1 AND id < ?2"
 			" ORDER BY id DESC LIMIT 1 OFFSET ?3), 0)"
-			" AND destroyed_us = 0 ORDER BY id DESC LIMIT 1",
+			" AND destroyed_us = 0 AND genuine ORDER BY id DESC LIMIT 1",
 			"iii", account, id, (int64_t)RECORDING_LOOK_BACK - 1);
 
 	if (r == 0)

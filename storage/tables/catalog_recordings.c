@@ -18,7 +18,7 @@
 #define COLUMNS                                                                                    \
 	"id, ulid, account, grp, state, condition, class, format, recorded_us, sealed_us,"         \
 	" expires_us, destroyed_us, destroyed_epoch, plain_bytes, sealed_bytes, frames, channels," \
-	" sample_rate, private"
+	" sample_rate, private, genuine"
 
 void catalog_recording_clear(struct recording_row *row)
 {
@@ -45,7 +45,9 @@ int catalog_recording_add(struct db *db, struct recording_row *row,
 	row->id = db_last_id(db);
 	r = db_run(db, "INSERT INTO source(hash, recording) VALUES (?, ?)", "bi", source,
 			(size_t)CATALOG_LOOKUP_BYTES, row->id);
-	return r;
+	if (r == 0)
+		r = catalog_tally_add(db, row->account, row->state, 1, row->plain_bytes);
+	return r < 0 ? r : catalog_tally_add(db, 0, row->state, 1, row->plain_bytes);
 }
 
 int catalog_source_release(struct db *db, const uint8_t source[static CATALOG_LOOKUP_BYTES])
@@ -77,6 +79,7 @@ static int read_recording(sqlite3_stmt *q, struct recording_row *ret_row)
 			.frames = sqlite3_column_int64(q, 15),
 			.channels = sqlite3_column_int64(q, 16),
 			.sample_rate = sqlite3_column_int64(q, 17),
+			.altered = !sqlite3_column_int(q, 19),
 	};
 	int64_t state = sqlite3_column_int64(q, 4);
 	int r = state >= RECORDING_SEALED && state < RECORDING_STATES ? 0 : -RE_CORRUPT;
@@ -94,10 +97,20 @@ static int read_recording(sqlite3_stmt *q, struct recording_row *ret_row)
 	return r;
 }
 
+static int step_any_recording(struct db *db, sqlite3_stmt *q, struct recording_row *ret_row)
+{
+	int r = db_next(db, q);
+
+	return r < 0 ? r : r == 0 ? -ENOENT : read_recording(q, ret_row);
+}
+
+/* One that is to be believed. */
 static int step_recording(struct db *db, sqlite3_stmt *q, struct recording_row *ret_row)
 {
 	int r = db_next(db, q);
 
+	if (r > 0 && !sqlite3_column_int(q, 19))
+		return -RE_ALTERED;
 	return r < 0 ? r : r == 0 ? -ENOENT : read_recording(q, ret_row);
 }
 
@@ -116,8 +129,8 @@ int catalog_recording_by_source(struct db *db, const uint8_t source[static CATAL
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT " COLUMNS " FROM recording_now"
-			" WHERE id = (SELECT recording FROM source WHERE hash = ?)",
+			"SELECT " COLUMNS " FROM recording_now WHERE id ="
+			" (SELECT recording FROM source_read WHERE hash = ? AND genuine)",
 			"b", source, (size_t)CATALOG_LOOKUP_BYTES);
 
 	return r < 0 ? r : step_recording(db, q, ret_row);
@@ -135,7 +148,8 @@ int catalog_recording_exists(struct db *db, const uint8_t ulid[static ULID_BYTES
 int catalog_recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static ULID_BYTES])
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT ulid FROM recording WHERE id = ?", "i", id);
+	int r = db_start(db, &q, "SELECT ulid FROM recording_read WHERE id = ? AND genuine", "i",
+			id);
 
 	if (r == 0)
 		r = db_next(db, q);
@@ -147,7 +161,9 @@ int catalog_recording_ulid(struct db *db, int64_t id, uint8_t ret_ulid[static UL
 int catalog_recording_newest(struct db *db, uint8_t ret_ulid[static ULID_BYTES])
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT ulid FROM recording ORDER BY id DESC LIMIT 1", "");
+	int r = db_start(db, &q,
+			"SELECT ulid FROM recording_read WHERE genuine ORDER BY id DESC LIMIT 1",
+			"");
 
 	if (r == 0)
 		r = db_next(db, q);
@@ -181,7 +197,7 @@ static int stride_bound(struct db *db, const struct recording_filter *filter, in
  * burials and notes: it says a live state, and there are none of them, or it says another. */
 #define MAY_MATCH                                                                                  \
 	" AND (?3 = 0 OR row_state = ?3 OR (?3 >= 4 AND row_state < 4 AND"                         \
-	" (EXISTS (SELECT 1 FROM burial) OR EXISTS (SELECT 1 FROM erasure))))"
+	" (EXISTS (SELECT 1 FROM main.burial) OR EXISTS (SELECT 1 FROM main.erasure))))"
 #define MATCHING                                                                                   \
 	MAY_MATCH                                                                                  \
 	" AND (?3 = 0 OR state = ?3) AND recorded_us >= ?4 AND recorded_us < ?5 ORDER BY id LIMIT 1"
@@ -201,7 +217,7 @@ static int stride_next(
 			"iiiiii", filter->after_id, filter->stride_end, (int64_t)filter->state,
 			since_us, until_us, filter->account);
 
-	return r < 0 ? r : step_recording(db, q, ret_row);
+	return r < 0 ? r : step_any_recording(db, q, ret_row);
 }
 
 int catalog_recording_next(
@@ -225,7 +241,8 @@ int catalog_recording_bury(struct db *db, int64_t id, enum recording_state state
 {
 	int r = db_run(db,
 			"INSERT OR IGNORE INTO removal(ulid)"
-			" SELECT ulid FROM recording WHERE id = ? AND destroyed_us = 0",
+			" SELECT ulid FROM recording_read WHERE id = ? AND destroyed_us = 0"
+			" AND genuine",
 			"i", id);
 
 	return r < 0 ? r

@@ -2,7 +2,7 @@
  *
  * They lie in the index recording_alive by time. The first in it is the oldest, and the last the
  * newest, but for rows that an erasure of their group or account destroyed and that are not
- * buried yet: those are passed over, a bounded number at a time. */
+ * buried yet, or that were altered: those are passed over, a bounded number at a time. */
 #include <errno.h>
 
 #include "base/error.h"
@@ -12,8 +12,10 @@
 /* Rows of one account, from a place in the index on: first those of the same time, then the
  * others. */
 #define ROWS                                                                                       \
-	"SELECT id, recorded_us, EXISTS (SELECT 1 FROM burial WHERE kind = 2 AND id = r.grp)"      \
-	" OR EXISTS (SELECT 1 FROM burial WHERE kind = 1 AND id = r.account) FROM recording r"     \
+	"SELECT id, recorded_us,"                                                                  \
+	" EXISTS (SELECT 1 FROM burial_read WHERE kind = 2 AND id = r.grp AND genuine)"            \
+	" OR EXISTS (SELECT 1 FROM burial_read WHERE kind = 1 AND id = r.account AND genuine)"     \
+	" OR NOT (SELECT genuine FROM recording_read WHERE id = r.id) FROM recording r"            \
 	" INDEXED BY recording_alive WHERE account = ?1 AND destroyed_us = 0"
 
 static const char *const same_time[] = {

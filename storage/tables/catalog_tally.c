@@ -1,5 +1,6 @@
-/* How many recordings are in which state. Additions are counted by a trigger (schema.h); moves,
- * which may be of a million at once, here. */
+/* How many recordings are in which state. The table repeats what the recordings say, so that none
+ * of them need be read. Where it was altered, readers count the recordings until catalog_mend.c
+ * has put it right. */
 #include <errno.h>
 
 #include "base/cleanup.h"
@@ -7,11 +8,41 @@
 #include "storage/tables/catalog.h"
 #include "storage/tables/db_internal.h"
 
-int catalog_tally_get(struct db *db, int64_t account, struct tally *ret_tally)
+/* -RE_ALTERED when a row is not genuine. */
+static int read_tally(struct db *db, int64_t account, struct tally *ret_tally)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	struct tally tally = {0};
-	int r = db_start(db, &q, "SELECT state, count, plain_bytes FROM tally WHERE account = ?",
+	int r = db_start(db, &q,
+			"SELECT state, count, plain_bytes, genuine FROM tally_read"
+			" WHERE account = ?",
+			"i", account);
+
+	while (r == 0 && (r = db_next(db, q)) > 0) {
+		int64_t state = sqlite3_column_int64(q, 0);
+		if (!sqlite3_column_int(q, 3))
+			return -RE_ALTERED;
+		if (state < RECORDING_SEALED || state >= RECORDING_STATES)
+			return -RE_CORRUPT;
+		tally.count[state] = sqlite3_column_int64(q, 1);
+		tally.plain_bytes[state] = sqlite3_column_int64(q, 2);
+		r = 0;
+	}
+	if (r == 0)
+		*ret_tally = tally;
+	return r;
+}
+
+/* By what the recordings say. */
+static int count_recordings(struct db *db, int64_t account, struct tally *ret_tally)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	struct tally tally = {0};
+	int r = db_start(db, &q,
+			account ? "SELECT state, count(*), sum(plain_bytes) FROM recording_now"
+				  " WHERE account = ? AND genuine GROUP BY state"
+				: "SELECT state, count(*), sum(plain_bytes) FROM recording_now"
+				  " WHERE account <> ? AND genuine GROUP BY state",
 			"i", account);
 
 	while (r == 0 && (r = db_next(db, q)) > 0) {
@@ -25,6 +56,13 @@ int catalog_tally_get(struct db *db, int64_t account, struct tally *ret_tally)
 	if (r == 0)
 		*ret_tally = tally;
 	return r;
+}
+
+int catalog_tally_get(struct db *db, int64_t account, struct tally *ret_tally)
+{
+	int r = read_tally(db, account, ret_tally);
+
+	return r == -RE_ALTERED ? count_recordings(db, account, ret_tally) : r;
 }
 
 struct share catalog_tally_live(const struct tally *tally)
@@ -66,9 +104,9 @@ static int tally_of_scope(
 	int r = db_start(db, &q,
 			scope == RECORDINGS_OF_GROUP
 					? "SELECT state, plain_bytes FROM recording_now"
-					  " WHERE grp = ? AND state < 4"
+					  " WHERE grp = ? AND state < 4 AND genuine"
 					: "SELECT state, plain_bytes FROM recording_now"
-					  " WHERE id = ? AND state < 4",
+					  " WHERE id = ? AND state < 4 AND genuine",
 			"i", id);
 
 	while (r == 0 && (r = db_next(db, q)) > 0) {

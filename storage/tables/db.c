@@ -1,22 +1,14 @@
 #include "storage/tables/db.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/error.h"
 #include "storage/tables/db_internal.h"
-#include "storage/tables/schema.h"
 
-#define TEXT_OF(value)     #value
-#define NUMBER_TEXT(value) TEXT_OF(value)
-#define DB_CACHE_TEXT      NUMBER_TEXT(DB_CACHE_KIB)
 
 int db_error(int result)
 {
@@ -41,170 +33,46 @@ int db_error(int result)
 		return -EROFS;
 	case SQLITE_CANTOPEN:
 		return -ENOENT;
+	case SQLITE_AUTH: /* from row_sql.c, and nothing else: there is no authorizer */
+		return -RE_ALTERED;
 	default:
 		return -EIO;
 	}
 }
 
-static int execute_sql(struct db *db, const char *sql)
+int db_execute(struct db *db, const char *sql)
 {
 	return db_error(sqlite3_exec(db->handle, sql, NULL, NULL, NULL));
 }
 
-static int query_number(struct db *db, const char *sql, int64_t *ret_value)
+int db_connect(const char *path, struct db **ret_db)
 {
-	sqlite3_stmt *statement;
-	int r = db_error(sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL));
-
-	if (r < 0)
-		return r;
-	int result = sqlite3_step(statement);
-	if (result == SQLITE_ROW)
-		*ret_value = sqlite3_column_int64(statement, 0);
-	sqlite3_finalize(statement);
-	return result == SQLITE_ROW ? 0 : result == SQLITE_DONE ? -RE_CORRUPT : db_error(result);
-}
-
-/* The settings that durability and safety rest on; each connection needs them. */
-static int configure_connection(struct db *db)
-{
-	static const char *const settings[] = {
-			"PRAGMA journal_mode=WAL",
-			"PRAGMA synchronous=FULL",
-			"PRAGMA trusted_schema=OFF",
-			"PRAGMA cell_size_check=ON",
-			"PRAGMA temp_store=MEMORY",
-			"PRAGMA cache_size=-" DB_CACHE_TEXT,
-	};
-	int r = 0;
-
-	for (size_t i = 0; i < ELEMENTSOF(settings) && r == 0; i++)
-		r = execute_sql(db, settings[i]);
-	return r;
-}
-
-static int check_identity(struct db *db)
-{
-	int64_t application, format;
-	int r = query_number(db, "PRAGMA application_id", &application);
-
-	if (r == 0)
-		r = query_number(db, "PRAGMA user_version", &format);
-	if (r < 0)
-		return r;
-	return application == DB_APPLICATION_ID && format == DB_FORMAT ? 0 : -RE_CORRUPT;
-}
-
-/* Checks whose file it is before anything is set: a setting may write to it. Only the lock comes
- * first, because it must come before WAL, so that no shared memory file is needed. */
-static int prepare_connection(struct db *db, bool created)
-{
-	int r = execute_sql(db, "PRAGMA locking_mode=EXCLUSIVE");
-
-	if (r == 0 && !created)
-		r = check_identity(db);
-	return r < 0 ? r : configure_connection(db);
-}
-
-/* SQLite takes an empty file for a new database, and removes the log beside it, which may be
- * all that is left. */
-static int check_not_empty(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 ? -RE_CORRUPT : 0;
-}
-
-static int explain_cantopen(const char *path)
-{
-	int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return -ELOOP; /* a link on the way, which SQLite does not follow either */
-}
-
-static int open_database_file(const char *dir, bool created, struct db **ret_db)
-{
-	_cleanup_free_ char *path = NULL;
 	struct db *db = calloc(1, sizeof(*db));
 
-	if (db)
-		db->file_fd = db->log_fd = -1;
-	if (!db || asprintf(&path, "%s/keeper.db", dir) < 0) {
-		free(db);
+	if (!db)
 		return -ENOMEM;
-	}
-	int r = created ? 0 : check_not_empty(path);
-	if (r == 0)
-		r = db_error(sqlite3_open_v2(path, &db->handle,
-				SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX,
-				NULL));
-	if (r == -ENOENT) /* SQLite's word for whatever open(2) says */
-		r = explain_cantopen(path);
-	if (r == 0) {
-		sqlite3_extended_result_codes(db->handle, 1);
-		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-		db_room_keep_log(db);
-		r = prepare_connection(db, created);
-	}
-	if (r == 0 && !created)
-		r = db_room_open(db, path);
-	if (r < 0) {
-		/* What is damaged stays as it is. */
-		if (db->handle)
-			sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-		db_close(db);
-		return r;
-	}
-	*ret_db = db;
-	return 0;
-}
-
-int db_open(const char *dir, struct db **ret_db)
-{
-	return open_database_file(dir, false, ret_db);
-}
-
-static int create_schema(struct db *db)
-{
-	_cleanup_transaction_ struct db_transaction transaction = {0};
-	char identity[96];
-	int r = db_transaction_begin(&transaction, db);
-
-	for (size_t i = 0; i < ELEMENTSOF(schema) && r == 0; i++)
-		r = execute_sql(db, schema[i]);
-	snprintf(identity, sizeof(identity), "PRAGMA application_id=%d; PRAGMA user_version=%d",
-			DB_APPLICATION_ID, DB_FORMAT);
-	if (r == 0)
-		r = execute_sql(db, identity);
-	return r < 0 ? r : db_transaction_commit(&transaction);
-}
-
-int db_create(const char *dir, struct db **ret_db)
-{
-	_cleanup_free_ char *path = NULL;
-	struct db *db;
-
-	if (asprintf(&path, "%s/keeper.db", dir) < 0)
-		return -ENOMEM;
-	int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	int r = open_database_file(dir, true, &db);
-	if (r < 0)
-		return r;
-	r = create_schema(db);
-	if (r == 0)
-		r = db_room_open(db, path);
+	db->file_fd = db->log_fd = -1;
+	int r = db_error(sqlite3_open_v2(path, &db->handle,
+			SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX, NULL));
 	if (r < 0) {
 		db_close(db);
 		return r;
 	}
+	sqlite3_extended_result_codes(db->handle, 1);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	db_room_keep_log(db);
 	*ret_db = db;
 	return 0;
+}
+
+void db_attach(struct db *db, const struct db_part *part)
+{
+	db->part = *part;
+}
+
+void *db_attached(const struct db *db)
+{
+	return db->part.state;
 }
 
 struct db *db_close(struct db *db)
@@ -216,20 +84,26 @@ struct db *db_close(struct db *db)
 	bool settled = db_room_settle(db);
 	sqlite3_close(db->handle);
 	db_room_close(db, settled);
+	if (db->part.state)
+		db->part.free(db->part.state);
 	free(db);
 	return NULL;
 }
 
 int db_savepoint(struct db *db)
 {
-	return execute_sql(db, "SAVEPOINT part");
+	if (db->part.state)
+		db->part.saved(db->part.state);
+	return db_execute(db, "SAVEPOINT part");
 }
 
 int db_savepoint_end(struct db *db, bool keep)
 {
-	int r = keep ? 0 : execute_sql(db, "ROLLBACK TO part");
+	int r = keep ? 0 : db_execute(db, "ROLLBACK TO part");
 
-	return r < 0 ? r : execute_sql(db, "RELEASE part");
+	if (r == 0 && !keep && db->part.state)
+		db->part.restored(db->part.state);
+	return r < 0 ? r : db_execute(db, "RELEASE part");
 }
 
 const char *db_last_message(struct db *db)
@@ -310,7 +184,30 @@ int db_next(struct db *db, sqlite3_stmt *statement)
 	if (result == SQLITE_ROW)
 		return 1;
 	sqlite3_reset(statement);
+	if (db->part.state)
+		db->part.stepped(db->part.state, result == SQLITE_DONE);
 	return db_error(result);
+}
+
+/* What is attached has its say at a commit. */
+static bool needs_transaction(const struct db *db, sqlite3_stmt *statement)
+{
+	return db->part.state && sqlite3_get_autocommit(db->handle) &&
+	       !sqlite3_stmt_readonly(statement);
+}
+
+static int run_in_transaction(struct db *db, sqlite3_stmt *statement)
+{
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	/* As much room as the statement alone had. */
+	int r = db_transaction_begin_for(&transaction, db, DB_ROOM_ERASING);
+
+	if (r == 0)
+		r = db_next(db, statement);
+	if (r < 0)
+		return r;
+	int committed = db_transaction_commit(&transaction);
+	return committed < 0 ? committed : r;
 }
 
 int db_run(struct db *db, const char *sql, const char *types, ...)
@@ -322,7 +219,8 @@ int db_run(struct db *db, const char *sql, const char *types, ...)
 	int r = start_statement(db, &statement, sql, types, ap);
 	va_end(ap);
 	if (r == 0)
-		r = db_next(db, statement);
+		r = needs_transaction(db, statement) ? run_in_transaction(db, statement)
+						     : db_next(db, statement);
 	return r;
 }
 
@@ -377,34 +275,4 @@ int db_column_text(sqlite3_stmt *statement, int column, char *ret_text, size_t l
 		return -RE_CORRUPT;
 	strcpy(ret_text, text);
 	return 0;
-}
-
-int db_vault_get(struct db *db, struct vault_row *ret_row)
-{
-	_cleanup_query_ sqlite3_stmt *q = NULL;
-	struct vault_row row;
-	int r = db_start(db, &q, "SELECT vault_id, epoch, anchor, created_us FROM vault", "");
-
-	if (r == 0)
-		r = db_next(db, q);
-	if (r <= 0)
-		return r < 0 ? r : -RE_CORRUPT;
-	row.epoch = (uint64_t)sqlite3_column_int64(q, 1);
-	row.created_us = sqlite3_column_int64(q, 3);
-	r = db_column_exact(q, 0, row.vault_id, sizeof(row.vault_id));
-	if (r == 0)
-		r = db_column_exact(q, 2, row.anchor, sizeof(row.anchor));
-	if (r == 0)
-		*ret_row = row;
-	return r;
-}
-
-int db_vault_put(struct db *db, const struct vault_row *row)
-{
-	return db_run(db,
-			"INSERT INTO vault(id, vault_id, epoch, anchor, created_us)"
-			" VALUES (1, ?, ?, ?, ?) ON CONFLICT (id)"
-			" DO UPDATE SET epoch = excluded.epoch, anchor = excluded.anchor",
-			"bibi", row->vault_id, sizeof(row->vault_id), (int64_t)row->epoch,
-			row->anchor, sizeof(row->anchor), row->created_us);
 }

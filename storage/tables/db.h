@@ -19,10 +19,7 @@ struct db;
 #define VAULT_ID_BYTES  16
 #define DB_DIGEST_BYTES 32
 
-/* Opens DIR/keeper.db, which must exist; or creates it with its schema (-EEXIST when it is
- * there). */
-int db_open(const char *dir, struct db **ret_db);
-int db_create(const char *dir, struct db **ret_db);
+/* Opened and made in db_open.h. */
 struct db *db_close(struct db *db);
 
 /* ---- Transactions ----

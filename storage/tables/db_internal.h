@@ -7,6 +7,19 @@
 
 #define DB_STATEMENTS_MAX 128
 
+/* What takes part in every transaction (row_mac_internal.h), and is freed with the database. */
+struct db_part {
+	void *state;
+	int (*before_commit)(struct db *db); /* may write; a failure rolls back */
+	void (*committed)(void *state);
+	void (*rolled_back)(void *state);
+	void (*saved)(void *state); /* at a savepoint */
+	void (*restored)(void *state);
+	/* A statement has ended; not done: it failed, and may have changed something. */
+	void (*stepped)(void *state, bool done);
+	void (*free)(void *state);
+};
+
 struct db {
 	sqlite3 *handle;
 	struct {
@@ -14,6 +27,7 @@ struct db {
 		sqlite3_stmt *statement;
 	} cache[DB_STATEMENTS_MAX];
 	bool in_doubt;
+	struct db_part part;
 	/* Of db_room.c. Closed after SQLite's own: closing any descriptor of a file ends the locks
 	 * that the process has on it (fcntl(2)). */
 	int file_fd, log_fd; /* -1: not open */
@@ -64,3 +78,11 @@ int db_column_text(sqlite3_stmt *statement, int column, char *ret_text, size_t l
 
 /* From an SQLite result code. */
 int db_error(int sqlite_result);
+
+/* Opens a file as a database, with nothing set: the first half of db_open(). */
+int db_connect(const char *path, struct db **ret_db);
+/* Statements without parameters, of any text. */
+int db_execute(struct db *db, const char *sql);
+
+void db_attach(struct db *db, const struct db_part *part);
+void *db_attached(const struct db *db); /* its state; NULL: none */

@@ -10,15 +10,12 @@ static const uint64_t left_by[] = {
 		[DB_ROOM_ERASING] = 0,
 };
 
-static int transaction_execute(struct db *db, const char *sql)
-{
-	return db_error(sqlite3_exec(db->handle, sql, NULL, NULL, NULL));
-}
-
 static void transaction_end(struct db *db)
 {
 	if (!sqlite3_get_autocommit(db->handle))
-		(void)transaction_execute(db, "ROLLBACK");
+		(void)db_execute(db, "ROLLBACK");
+	if (db->part.state)
+		db->part.rolled_back(db->part.state);
 }
 
 int db_transaction_begin_for(struct db_transaction *transaction, struct db *db, enum db_room room)
@@ -26,7 +23,7 @@ int db_transaction_begin_for(struct db_transaction *transaction, struct db *db, 
 	int r = db->in_doubt ? -EAGAIN : db_room_take(db, left_by[room]);
 
 	if (r == 0)
-		r = transaction_execute(db, "BEGIN IMMEDIATE");
+		r = db_execute(db, "BEGIN IMMEDIATE");
 	transaction->db = db;
 	transaction->state = r == 0 ? DB_TRANSACTION_OPEN : DB_TRANSACTION_NONE;
 	return r;
@@ -50,11 +47,20 @@ int db_transaction_commit(struct db_transaction *transaction)
 
 	/* SQLite ends a transaction by itself after some errors (a full disk, no memory). */
 	if (sqlite3_get_autocommit(db->handle)) {
+		transaction_end(db);
 		transaction->state = DB_TRANSACTION_ROLLED_BACK;
 		return -EIO;
 	}
-	int r = transaction_execute(db, "COMMIT");
+	int r = db->part.state ? db->part.before_commit(db) : 0;
+	if (r < 0) {
+		transaction_end(db);
+		transaction->state = DB_TRANSACTION_ROLLED_BACK;
+		return r;
+	}
+	r = db_execute(db, "COMMIT");
 	if (r == 0) {
+		if (db->part.state)
+			db->part.committed(db->part.state);
 		transaction->state = DB_TRANSACTION_COMMITTED;
 		return 0;
 	}

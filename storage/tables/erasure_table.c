@@ -67,7 +67,7 @@ static int each_noted(struct db *db, int (*visit)(void *context, const struct no
 	struct noted noted;
 	int r = db_start(db, &q,
 			"SELECT kind, cause, account, grp, recording, uid, reason, count, "
-			"plain_bytes FROM erasure"
+			"plain_bytes FROM erasure_read WHERE genuine"
 			" ORDER BY kind, account, grp, recording",
 			"");
 
@@ -103,8 +103,8 @@ int erasure_table_is_noted(struct db *db, const struct erasure_item *item)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT 1 FROM erasure WHERE kind = ? AND account = ? AND grp = ?"
-			" AND recording = ?",
+			"SELECT 1 FROM erasure_read WHERE kind = ? AND account = ? AND grp = ?"
+			" AND recording = ? AND genuine",
 			"iiii", (int64_t)item->kind, item->account, item->group, item->recording);
 
 	return r < 0 ? r : db_next(db, q);
@@ -113,8 +113,9 @@ int erasure_table_is_noted(struct db *db, const struct erasure_item *item)
 int erasure_table_account_is_noted(struct db *db, int64_t account)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT 1 FROM erasure WHERE kind = ? AND account = ?", "ii",
-			(int64_t)ERASE_ACCOUNT, account);
+	int r = db_start(db, &q,
+			"SELECT 1 FROM erasure_read WHERE kind = ? AND account = ? AND genuine",
+			"ii", (int64_t)ERASE_ACCOUNT, account);
 
 	return r < 0 ? r : db_next(db, q);
 }
@@ -218,7 +219,8 @@ int erasure_table_list_removals(
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	size_t n = 0;
-	int r = db_start(db, &q, "SELECT ulid FROM removal ORDER BY ulid LIMIT ?", "i",
+	int r = db_start(db, &q,
+			"SELECT ulid FROM removal_read WHERE genuine ORDER BY ulid LIMIT ?", "i",
 			(int64_t)max);
 
 	while (r == 0 && (r = db_next(db, q)) > 0)

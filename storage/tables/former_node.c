@@ -14,8 +14,8 @@ int former_node_is_noted(struct db *db, const struct former_node *former)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT 1 FROM former_place WHERE account = ? AND grp = ?"
-			" AND recording = ?",
+			"SELECT 1 FROM former_place_read WHERE account = ? AND grp = ?"
+			" AND recording = ? AND genuine",
 			"iii", former->account, former->group, former->recording);
 
 	return r < 0 ? r : db_next(db, q);
@@ -26,7 +26,7 @@ int former_node_each(struct db *db, int (*visit)(void *context, const struct for
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
-			"SELECT account, grp, recording FROM former_place"
+			"SELECT account, grp, recording FROM former_place_read WHERE genuine"
 			" ORDER BY account, grp, recording",
 			"");
 

@@ -9,7 +9,8 @@
 #include "storage/tables/db_internal.h"
 
 #define COLUMNS                                                                                    \
-	"id, name, kind, place, state, assurance, added_us, away_us, given_up_us, given_up_epoch"
+	"id, name, kind, place, state, assurance, added_us, away_us, given_up_us,"                 \
+	" given_up_epoch, genuine"
 
 int mirror_table_add(struct db *db, struct mirror_row *row)
 {
@@ -61,6 +62,7 @@ static int read_mirror(sqlite3_stmt *q, struct mirror_row *ret_row)
 			.away_us = sqlite3_column_int64(q, 7),
 			.given_up_us = sqlite3_column_int64(q, 8),
 			.given_up_epoch = (uint64_t)sqlite3_column_int64(q, 9),
+			.altered = !sqlite3_column_int(q, 10),
 	};
 	bool known = kind >= MIRROR_FILE && kind <= MIRROR_TPM2 && state >= MIRROR_IN_USE &&
 		     state <= MIRROR_EMPTY;
@@ -81,13 +83,15 @@ static int step_mirror(struct db *db, sqlite3_stmt *q, struct mirror_row *ret_ro
 {
 	int r = db_next(db, q);
 
+	if (r > 0 && !sqlite3_column_int(q, 10))
+		return -RE_ALTERED;
 	return r < 0 ? r : r == 0 ? -ENOENT : read_mirror(q, ret_row);
 }
 
 int mirror_table_by_id(struct db *db, int64_t id, struct mirror_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT " COLUMNS " FROM mirror WHERE id = ?", "i", id);
+	int r = db_start(db, &q, "SELECT " COLUMNS " FROM mirror_read WHERE id = ?", "i", id);
 
 	return r < 0 ? r : step_mirror(db, q, ret_row);
 }
@@ -98,7 +102,7 @@ int mirror_table_find(struct db *db, const char *name, enum mirror_state state,
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = db_start(db, &q,
 			"SELECT " COLUMNS
-			" FROM mirror WHERE name = ? AND state = ? ORDER BY id DESC LIMIT 1",
+			" FROM mirror_read WHERE name = ? AND state = ? ORDER BY id DESC LIMIT 1",
 			"ti", name, (int64_t)state);
 
 	return r < 0 ? r : step_mirror(db, q, ret_row);
@@ -109,7 +113,7 @@ int mirror_table_list(struct db *db, struct mirror_row **ret_rows, size_t *ret_c
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	_cleanup_free_ struct mirror_row *rows = NULL;
 	size_t n = 0, room = 0;
-	int r = db_start(db, &q, "SELECT " COLUMNS " FROM mirror ORDER BY id", "");
+	int r = db_start(db, &q, "SELECT " COLUMNS " FROM mirror_read ORDER BY id", "");
 
 	while (r == 0 && (r = db_next(db, q)) > 0) {
 		if (n == room) {
@@ -131,7 +135,7 @@ int mirror_table_list(struct db *db, struct mirror_row **ret_rows, size_t *ret_c
 int mirror_table_main_away(struct db *db, int64_t *ret_away_us)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT main_away_us FROM mirror_note", "");
+	int r = db_start(db, &q, "SELECT main_away_us FROM mirror_note_read WHERE genuine", "");
 
 	if (r == 0)
 		r = db_next(db, q);
@@ -160,7 +164,7 @@ int mirror_table_set_changed(struct db *db, uint64_t epoch)
 int mirror_table_get_changed(struct db *db, uint64_t *ret_epoch)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT changed_epoch FROM mirror_note", "");
+	int r = db_start(db, &q, "SELECT changed_epoch FROM mirror_note_read WHERE genuine", "");
 
 	if (r == 0)
 		r = db_next(db, q);
@@ -173,7 +177,8 @@ int mirror_table_get_changed(struct db *db, uint64_t *ret_epoch)
 int mirror_table_any_given_up(struct db *db, uint64_t epoch)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT 1 FROM mirror WHERE state = ? AND given_up_epoch = ?",
+	int r = db_start(db, &q, "SELECT 1 FROM mirror_read WHERE state = ? AND given_up_epoch = ?"
+			" AND genuine",
 			"ii", (int64_t)MIRROR_GIVEN_UP, (int64_t)epoch);
 
 	return r < 0 ? r : db_next(db, q);
@@ -183,7 +188,8 @@ int mirror_table_postpone_given_up(struct db *db, uint64_t epoch)
 {
 	return db_run(db,
 			"UPDATE mirror SET given_up_epoch = ?"
-			" WHERE state = ? AND given_up_epoch = ?",
+			" WHERE state = ? AND given_up_epoch = ?"
+			" AND id IN (SELECT id FROM mirror_read WHERE genuine)",
 			"iii", (int64_t)epoch + 1, (int64_t)MIRROR_GIVEN_UP, (int64_t)epoch);
 }
 
@@ -208,7 +214,10 @@ int mirror_table_set_void(struct db *db, const uint8_t *digest)
 int mirror_table_get_void(struct db *db, uint8_t ret_digest[static DB_DIGEST_BYTES])
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT void_top FROM mirror_note WHERE void_top IS NOT NULL", "");
+	int r = db_start(db, &q,
+			"SELECT void_top FROM mirror_note_read WHERE void_top IS NOT NULL"
+			" AND genuine",
+			"");
 
 	if (r == 0)
 		r = db_next(db, q);

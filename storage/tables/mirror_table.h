@@ -32,6 +32,7 @@ struct mirror_row {
 	int64_t away_us; /* since when it is away; 0: it is not */
 	int64_t given_up_us;
 	uint64_t given_up_epoch;
+	bool altered; /* no keeper wrote this row: its location is not to be written to */
 };
 
 /* Stores a new row, and sets its id; or, when it has one, under that, which mirror_table_knows()
@@ -41,11 +42,12 @@ int mirror_table_add(struct db *db, struct mirror_row *row);
 int mirror_table_knows(struct db *db, int64_t id);
 int mirror_table_put(struct db *db, const struct mirror_row *row);
 int mirror_table_remove(struct db *db, int64_t id);
+/* 0, -ENOENT; -RE_ALTERED. */
 int mirror_table_by_id(struct db *db, int64_t id, struct mirror_row *ret_row);
-/* The newest of this name that is in this state. 0, -ENOENT. */
+/* The newest of this name that is in this state. 0, -ENOENT; -RE_ALTERED. */
 int mirror_table_find(struct db *db, const char *name, enum mirror_state state,
 		struct mirror_row *ret_row);
-/* All, in the order they were added: an array to free(). */
+/* All, altered ones too, in the order they were added: an array to free(). */
 int mirror_table_list(struct db *db, struct mirror_row **ret_rows, size_t *ret_count);
 
 /* Since when the keeper's own root is away; 0: it is not. */

@@ -206,13 +206,25 @@ int node_table_discard_staged(struct db *db)
 	return run_each(db, sql, ELEMENTSOF(sql));
 }
 
+/* The list of parents decides which keys go. */
+static int stage_is_genuine(struct db *db)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT 1 FROM staged_parent_read WHERE NOT genuine LIMIT 1", "");
+
+	if (r == 0)
+		r = db_next(db, q);
+	return r > 0 ? -RE_ALTERED : r;
+}
+
 int node_table_apply_staged(struct db *db)
 {
 	static const char *const sql[] = {
 			"DELETE FROM node WHERE parent IN (SELECT id FROM staged_parent)",
 			DROP_PACKS PRESENT, "DELETE FROM staged_parent"};
+	int r = stage_is_genuine(db);
 
-	return run_each(db, sql, ELEMENTSOF(sql));
+	return r < 0 ? r : run_each(db, sql, ELEMENTSOF(sql));
 }
 
 int node_table_drop_children(struct db *db, uint64_t parent)

@@ -1,5 +1,7 @@
 /* The keeper's tables. Times are microseconds since the epoch, states as in the enums of
- * catalog.h. */
+ * catalog.h. mac: of the row (row_mac.h); row_tables.h says which tables have one. There are no
+ * triggers and no views here: the keeper makes its own with each connection, so that the file can
+ * have none that act or answer for it. */
 #pragma once
 
 #define DB_APPLICATION_ID 0x52534c31 /* "RSL1" */
@@ -7,7 +9,8 @@
 
 static const char *const schema[] = {
 		"CREATE TABLE vault(id INTEGER PRIMARY KEY CHECK (id = 1), vault_id BLOB NOT NULL,"
-		" epoch INTEGER NOT NULL, anchor BLOB NOT NULL, created_us INTEGER NOT NULL)",
+		" epoch INTEGER NOT NULL, anchor BLOB NOT NULL, created_us INTEGER NOT NULL, mac"
+		" BLOB)",
 
 		/* Children of one parent lie together: re-keying a parent touches neighbouring
 		   pages only. */
@@ -16,17 +19,19 @@ static const char *const schema[] = {
 		"CREATE TABLE node_pack(parent INTEGER NOT NULL, first INTEGER NOT NULL,"
 		" epoch INTEGER NOT NULL, sealed BLOB NOT NULL,"
 		" PRIMARY KEY (parent, first, epoch)) WITHOUT ROWID",
-		"CREATE TABLE staged_parent(id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL)",
+		"CREATE TABLE staged_parent(id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, mac"
+		" BLOB)",
 
 		"CREATE TABLE account(id INTEGER PRIMARY KEY AUTOINCREMENT, handle BLOB NOT NULL"
 		" UNIQUE, lookup BLOB NOT NULL UNIQUE, state INTEGER NOT NULL, created_us INTEGER"
 		" NOT NULL, deleted_us INTEGER NOT NULL, deleted_epoch INTEGER NOT NULL, profile"
-		" BLOB)",
-		"CREATE TABLE account_count(state INTEGER PRIMARY KEY, count INTEGER NOT NULL)",
+		" BLOB, mac BLOB)",
+		"CREATE TABLE account_count(state INTEGER PRIMARY KEY, count INTEGER NOT NULL,"
+		" mac BLOB)",
 
 		"CREATE TABLE expiry_group(id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER"
 		" NOT NULL, bucket INTEGER NOT NULL, due_us INTEGER NOT NULL, members INTEGER NOT"
-		" NULL)",
+		" NULL, mac BLOB)",
 		"CREATE INDEX group_by_account ON expiry_group(account, bucket)",
 		"CREATE INDEX group_by_due ON expiry_group(due_us)",
 
@@ -37,7 +42,8 @@ static const char *const schema[] = {
 		" recorded_us INTEGER NOT NULL, sealed_us INTEGER NOT NULL, expires_us INTEGER NOT"
 		" NULL, destroyed_us INTEGER NOT NULL, destroyed_epoch INTEGER NOT NULL,"
 		" plain_bytes INTEGER NOT NULL, sealed_bytes INTEGER NOT NULL, frames INTEGER NOT"
-		" NULL, channels INTEGER NOT NULL, sample_rate INTEGER NOT NULL, private BLOB)",
+		" NULL, channels INTEGER NOT NULL, sample_rate INTEGER NOT NULL, private BLOB,"
+		" mac BLOB)",
 		"CREATE INDEX recording_by_account ON recording(account)",
 		"CREATE INDEX recording_by_group ON recording(grp)",
 		/* From when to when an account has recordings must be cheap to ask, too. */
@@ -45,27 +51,13 @@ static const char *const schema[] = {
 		" WHERE destroyed_us = 0",
 		/* Few recordings are held, and whether any is must be cheap to ask. */
 		"CREATE INDEX recording_held ON recording(account, grp) WHERE state = 3",
-		"CREATE TABLE source(hash BLOB PRIMARY KEY, recording INTEGER NOT NULL) WITHOUT"
+		"CREATE TABLE source(hash BLOB PRIMARY KEY, recording INTEGER NOT NULL, mac BLOB)"
+		" WITHOUT"
 		" ROWID",
 
-		/* Additions are counted by the database itself; moves of recordings, which come by
-		 * the thousand, in catalog_recordings.c. */
 		"CREATE TABLE tally(account INTEGER NOT NULL, state INTEGER NOT NULL,"
 		" count INTEGER NOT NULL, plain_bytes INTEGER NOT NULL,"
-		" PRIMARY KEY (account, state)) WITHOUT ROWID",
-		"CREATE TRIGGER account_added AFTER INSERT ON account BEGIN"
-		" INSERT INTO account_count(state, count) VALUES (new.state, 1)"
-		" ON CONFLICT (state) DO UPDATE SET count = count + 1; END",
-		"CREATE TRIGGER account_moved AFTER UPDATE OF state ON account"
-		" WHEN old.state <> new.state BEGIN"
-		" UPDATE account_count SET count = count - 1 WHERE state = old.state;"
-		" INSERT INTO account_count(state, count) VALUES (new.state, 1)"
-		" ON CONFLICT (state) DO UPDATE SET count = count + 1; END",
-		"CREATE TRIGGER recording_added AFTER INSERT ON recording BEGIN INSERT INTO"
-		" tally(account, state, count, plain_bytes) VALUES (new.account, new.state, 1,"
-		" new.plain_bytes), (0, new.state, 1, new.plain_bytes) ON CONFLICT (account, state)"
-		" DO UPDATE SET count = count + 1, plain_bytes = plain_bytes + new.plain_bytes;"
-		" END",
+		" mac BLOB, PRIMARY KEY (account, state)) WITHOUT ROWID",
 
 		/* Orders to erase: who gave them and why, and what the note itself made pending of
 		 * the tally. */
@@ -73,22 +65,54 @@ static const char *const schema[] = {
 		" account INTEGER NOT NULL, grp INTEGER NOT NULL, recording INTEGER NOT NULL,"
 		" uid INTEGER NOT NULL, reason TEXT,"
 		" count INTEGER NOT NULL, plain_bytes INTEGER NOT NULL,"
-		" PRIMARY KEY (kind, account, grp, recording)) WITHOUT ROWID",
+		" mac BLOB, PRIMARY KEY (kind, account, grp, recording)) WITHOUT ROWID",
 		"CREATE TABLE burial(kind INTEGER NOT NULL, id INTEGER NOT NULL, state INTEGER NOT"
 		" NULL, destroyed_us INTEGER NOT NULL, epoch INTEGER NOT NULL, after_id INTEGER NOT"
-		" NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID",
-		"CREATE TABLE removal(ulid BLOB PRIMARY KEY) WITHOUT ROWID",
-		/* What is true of a recording. Its own row is right once it is a tombstone itself;
-		 * until then a burial of its group or account (burial_table.h), or else a note, is.
-		 * Readers read this. */
-		"CREATE VIEW recording_now AS SELECT r.id, r.ulid, r.account, r.grp,"
+		" NULL, mac BLOB, PRIMARY KEY (kind, id)) WITHOUT ROWID",
+		"CREATE TABLE removal(ulid BLOB PRIMARY KEY, mac BLOB) WITHOUT ROWID",
+
+		"CREATE TABLE mirror(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL,"
+		" kind INTEGER NOT NULL, place TEXT NOT NULL, state INTEGER NOT NULL,"
+		" assurance TEXT NOT NULL, added_us INTEGER NOT NULL, away_us INTEGER NOT NULL,"
+		" given_up_us INTEGER NOT NULL, given_up_epoch INTEGER NOT NULL, mac BLOB)",
+		"CREATE TABLE mirror_note(id INTEGER PRIMARY KEY CHECK (id = 1),"
+		" main_away_us INTEGER NOT NULL, void_top BLOB,"
+		/* The epoch in which places of the root changed last: the next one is owed. */
+		" changed_epoch INTEGER NOT NULL DEFAULT 0,"
+		/* Groups up to this id take no new members: a copy of the root that was given up
+		 * opens their keys. */
+		" group_floor INTEGER NOT NULL DEFAULT 0, mac BLOB)",
+
+		"CREATE TABLE former_place(account INTEGER NOT NULL, grp INTEGER NOT NULL,"
+		" recording INTEGER NOT NULL, mac BLOB, PRIMARY KEY (account, grp, recording))"
+		" WITHOUT ROWID",
+
+		"CREATE TABLE audit(seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, uid INTEGER"
+		" NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, reason TEXT, epoch INTEGER"
+		" NOT NULL, hash BLOB NOT NULL, mac BLOB)",
+		/* Where the chain ends, so that a cut at its end is found too. */
+		"CREATE TABLE audit_end(id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT"
+		" NULL, hash BLOB NOT NULL, mac BLOB)",
+
+		/* Sums over the rows of all tables above (row_mac.h). */
+		"CREATE TABLE row_set(id INTEGER PRIMARY KEY CHECK (id = 1), box BLOB NOT NULL)",
+};
+
+/* What is true of a recording. Its own row is right once it is a tombstone itself; until then a
+ * burial of its group or account (burial_table.h), or else a note, is. Readers read this. Notes and
+ * burials that are not genuine say nothing; of the recording's own row the reader asks. */
+static const char schema_recording_now[] =
+		"CREATE TEMP VIEW recording_now AS SELECT r.id, r.ulid, r.account, r.grp,"
 		" CASE WHEN r.destroyed_us <> 0 THEN r.state"
 		" WHEN g.id IS NOT NULL THEN g.state WHEN a.id IS NOT NULL THEN a.state"
 		" WHEN EXISTS (SELECT 1 FROM erasure) AND ("
-		"EXISTS (SELECT 1 FROM erasure e WHERE e.kind = 1 AND e.account = r.account) OR "
-		"EXISTS (SELECT 1 FROM erasure e WHERE e.kind = 2 AND e.account = r.account"
+		"EXISTS (SELECT 1 FROM erasure_read e WHERE e.genuine AND e.kind = 1 AND"
+		" e.account = r.account) OR "
+		"EXISTS (SELECT 1 FROM erasure_read e WHERE e.genuine AND e.kind = 2 AND"
+		" e.account = r.account"
 		" AND e.grp = r.grp) OR "
-		"EXISTS (SELECT 1 FROM erasure e WHERE e.kind = 3 AND e.account = r.account"
+		"EXISTS (SELECT 1 FROM erasure_read e WHERE e.genuine AND e.kind = 3 AND"
+		" e.account = r.account"
 		" AND e.grp = r.grp AND e.recording = r.id)) THEN 4"
 		" ELSE r.state END AS state,"
 		" r.condition, r.class, r.format, r.recorded_us, r.sealed_us, r.expires_us,"
@@ -98,29 +122,7 @@ static const char *const schema[] = {
 		" ELSE coalesce(g.epoch, a.epoch, 0) END AS destroyed_epoch,"
 		" r.plain_bytes, r.sealed_bytes, r.frames, r.channels, r.sample_rate,"
 		" CASE WHEN g.id IS NULL AND a.id IS NULL THEN r.private END AS private,"
-		" r.state AS row_state"
-		" FROM recording r LEFT JOIN burial g ON g.kind = 2 AND g.id = r.grp"
-		" LEFT JOIN burial a ON a.kind = 1 AND a.id = r.account",
-
-		"CREATE TABLE mirror(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL,"
-		" kind INTEGER NOT NULL, place TEXT NOT NULL, state INTEGER NOT NULL,"
-		" assurance TEXT NOT NULL, added_us INTEGER NOT NULL, away_us INTEGER NOT NULL,"
-		" given_up_us INTEGER NOT NULL, given_up_epoch INTEGER NOT NULL)",
-		"CREATE TABLE mirror_note(id INTEGER PRIMARY KEY CHECK (id = 1),"
-		" main_away_us INTEGER NOT NULL, void_top BLOB,"
-		/* The epoch in which places of the root changed last: the next one is owed. */
-		" changed_epoch INTEGER NOT NULL DEFAULT 0,"
-		/* Groups up to this id take no new members: a copy of the root that was given up
-		 * opens their keys. */
-		" group_floor INTEGER NOT NULL DEFAULT 0)",
-
-		"CREATE TABLE former_place(account INTEGER NOT NULL, grp INTEGER NOT NULL,"
-		" recording INTEGER NOT NULL, PRIMARY KEY (account, grp, recording)) WITHOUT ROWID",
-
-		"CREATE TABLE audit(seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, uid INTEGER"
-		" NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, reason TEXT, epoch INTEGER"
-		" NOT NULL, hash BLOB NOT NULL)",
-		/* Where the chain ends, so that a cut at its end is found too. */
-		"CREATE TABLE audit_end(id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT"
-		" NULL, hash BLOB NOT NULL)",
-};
+		" r.state AS row_state, r.genuine"
+		" FROM recording_read r"
+		" LEFT JOIN burial_read g ON g.kind = 2 AND g.id = r.grp AND g.genuine"
+		" LEFT JOIN burial_read a ON a.kind = 1 AND a.id = r.account AND a.genuine";

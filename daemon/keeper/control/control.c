@@ -42,6 +42,7 @@ const struct control_method control_methods[] = {
 				.parameters = {{"args", PARAMETER_LIST},
 						{"body", PARAMETER_REQUIRED},
 						{"tag_sha256", PARAMETER_REQUIRED}}},
+		{"VerifyCatalog", LISTENERS, .more = true, .handle = control_catalog_verify},
 		{"ListAccounts", EVERYBODY, .more = true, .handle = control_lists_accounts},
 		{"ShowAccount", EVERYBODY, .handle = control_accounts_show,
 				.parameters = {{"account", PARAMETER_REQUIRED}}},

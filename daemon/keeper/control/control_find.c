@@ -1,6 +1,7 @@
 /* From what a caller names to the row it stands for, or to the answer that there is none. */
 #include <errno.h>
 
+#include "base/error.h"
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/vault/accounts.h"
 
@@ -14,6 +15,8 @@ int control_find_recording(
 		return control_answer_invalid(
 				call, parameter, "a recording id has 26 letters and digits");
 	int r = catalog_recording_by_ulid(call->vault->db, ulid, ret_row);
+	if (r == -RE_ALTERED)
+		return control_answer_damaged(call, text, error_text(r));
 	return r == -ENOENT ? control_answer_not_found(call, "recording", text) : r;
 }
 

@@ -82,6 +82,7 @@ control_handler control_lists_accounts;
 control_handler control_recordings_show;
 control_handler control_recordings_open;
 control_handler control_recordings_unwrap;
+control_handler control_catalog_verify;
 control_handler control_accounts_show;
 control_handler control_shred_plan;
 control_handler control_shred_run;

@@ -2,7 +2,9 @@
  * key leaves. */
 #include <errno.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/base64.h"
 #include "base/cleanup.h"
@@ -11,6 +13,7 @@
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/root/objects_place.h"
 #include "daemon/keeper/vault/accounts.h"
+#include "daemon/keeper/vault/recording_tag.h"
 #include "daemon/keeper/vault/recordings.h"
 
 #define OBJECT_MISSING "the sealed object is missing from the object directory"
@@ -42,11 +45,19 @@ int control_recordings_show(struct control_call *call)
 
 /* Nobody plays the recordings of a closed or restricted account. A purpose is only what the caller
  * says, so verifying them, which takes the same key, is for officers. */
-static int recording_check_account(struct control_call *call, int64_t account, const char *action)
+static int recording_check_account(struct control_call *call, const struct recording_row *recording,
+		const char *action)
 {
+	char id[ULID_TEXT_CHARS + 1];
 	struct account_row row;
-	int r = catalog_account_by_id(call->vault->db, account, &row);
+	int r = catalog_account_by_id(call->vault->db, recording->account, &row);
 
+	if (r == -RE_ALTERED) {
+		ulid_format(recording->ulid, id);
+		return control_answer_damaged(call, id,
+				"what keeper.db says about its account was altered outside the "
+				"keeper");
+	}
 	if (r < 0)
 		return r;
 	enum account_state state = row.state;
@@ -74,7 +85,7 @@ static int recording_check_readable(
 	if (!recording_is_live(row->state))
 		return control_answer_refused(call, "%s: the recording is %s", action,
 				recording_state_name(row->state));
-	return recording_check_account(call, row->account, action);
+	return recording_check_account(call, row, action);
 }
 
 static int recording_audit(
@@ -105,6 +116,22 @@ static int recording_answer_open_failed(
 	return r;
 }
 
+/* The header's MAC is checked by now. */
+static int recording_check_tag(struct control_call *call, const struct recording_row *row)
+{
+	char id[ULID_TEXT_CHARS + 1], why[128];
+	const char *field = "";
+	int r = recording_tag_check(&call->vault->ingest.recordings, row, &field);
+
+	if (r != -RE_ALTERED)
+		return r < 0 ? recording_answer_open_failed(call, row, r) : 0;
+	ulid_format(row->ulid, id);
+	snprintf(why, sizeof(why),
+			"the catalog and the sealed object say different things about it (%s)",
+			field);
+	return control_answer_damaged(call, id, why);
+}
+
 static int recording_open_row(
 		struct control_call *call, const struct recording_row *row, const char *purpose)
 {
@@ -117,6 +144,11 @@ static int recording_open_row(
 	r = recordings_open(&call->vault->ingest.recordings, row, &opened);
 	if (r < 0)
 		return recording_answer_open_failed(call, row, r);
+	if (strcmp(purpose, "verify") == 0 && (r = recording_check_tag(call, row)) != 0) {
+		close(opened.object_fd);
+		close(opened.key_fd);
+		return r;
+	}
 	struct socket_fds fds = {.fd = {opened.object_fd, opened.key_fd}, .count = 2};
 	/* Recorded before the key leaves: if the record fails, no key is given out. */
 	r = recording_audit(call, row, purpose);

@@ -13,6 +13,7 @@
 #include "daemon/keeper/root/objects_place.h"
 #include "daemon/keeper/root/preflight.h"
 #include "daemon/keeper/root/root_main.h"
+#include "storage/tables/row_mac.h"
 #include "storage/tpm2/root_tpm2.h"
 
 #define SENTENCE_BYTES 512
@@ -215,6 +216,22 @@ static void warnings_add_reserve(struct vault *vault, json_t *warnings)
 		warnings_add(warnings, json_sprintf("erasures wait: %s", reason.text));
 }
 
+/* One sentence, however many they are: `doctor` names them all. */
+static void warnings_add_rows(const struct vault *vault, json_t *warnings)
+{
+	const struct row_finding *findings;
+	char sentence[SENTENCE_BYTES];
+	size_t count, n = row_mac_findings(vault->db, &findings, &count);
+
+	if (n == 0)
+		return;
+	row_mac_describe(&findings[0], sentence, sizeof(sentence));
+	warnings_add(warnings,
+			count > 1 ? json_sprintf("%s, and %zu more findings; see recsealctl doctor",
+						    sentence, count - 1)
+				  : json_string(sentence));
+}
+
 static json_t *warnings_list(struct control_call *call, const json_t *spools)
 {
 	const struct intake_server *intake = call->control->intake;
@@ -232,6 +249,7 @@ static json_t *warnings_list(struct control_call *call, const json_t *spools)
 		warnings_add(warnings,
 				json_string("the keeper must be restarted to finish an erasure"));
 	control_root_warn(call->vault, warnings);
+	warnings_add_rows(call->vault, warnings);
 	warnings_add_spools(spools, warnings);
 	warnings_add_space(call->vault->config, warnings);
 	warnings_add_reserve(call->vault, warnings);

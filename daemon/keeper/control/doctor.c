@@ -20,6 +20,7 @@
 #include "daemon/keeper/root/objects_place.h"
 #include "daemon/keeper/root/preflight.h"
 #include "daemon/keeper/root/root_main.h"
+#include "storage/tables/row_mac.h"
 #include "storage/tpm2/root_tpm2.h"
 
 #define TEXT_BYTES      1024
@@ -275,6 +276,30 @@ static void doctor_check_quarantine(json_t *checks, const struct tally *tally)
 		doctor_fine(checks, KEEPER, "quarantine", "empty");
 }
 
+static void doctor_check_rows(json_t *checks, const struct vault *vault)
+{
+	const struct row_finding *findings;
+	size_t count, n = row_mac_findings(vault->db, &findings, &count);
+	char sentence[TEXT_BYTES];
+	int64_t done, all;
+
+	for (size_t i = 0; i < n; i++) {
+		row_mac_describe(&findings[i], sentence, sizeof(sentence));
+		doctor_change(checks, KEEPER, "catalog",
+				"keep a copy of the keeper's directory, and restore keeper.db from "
+				"a copy made after the last erasure; until then this is not "
+				"believed",
+				"%s", sentence);
+	}
+	row_mac_progress(vault->db, &done, &all);
+	if (n == 0)
+		doctor_fine(checks, KEEPER, "catalog",
+				"no row was altered, as far as was looked: %" PRIu64
+				" whole rounds since the start, now at %" PRId64 " of %" PRId64
+				" rows",
+				row_mac_rounds(vault->db), done, all);
+}
+
 static void doctor_check_catalog(json_t *checks, struct vault *vault)
 {
 	struct tally tally;
@@ -286,6 +311,7 @@ static void doctor_check_catalog(json_t *checks, struct vault *vault)
 				"it cannot be read: %s", error_text(r));
 		return;
 	}
+	doctor_check_rows(checks, vault);
 	doctor_check_erasures(checks, vault, &tally);
 	doctor_check_quarantine(checks, &tally);
 }

@@ -74,6 +74,12 @@ static int account_cache_fill(struct vault *vault, int64_t id, struct view_accou
 	if (cache->id == id)
 		return 0;
 	int r = catalog_account_by_id(vault->db, id, &row);
+	if (r == -RE_ALTERED) {
+		view_account_cache_clear(cache);
+		memset(&row, 0, sizeof(row));
+		account_handle_format(row.handle, cache->handle);
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	/* Only now: a failure above leaves the cache as it was. */
@@ -91,7 +97,9 @@ static int private_read(struct vault *vault, const struct recording_row *row,
 		struct recording_private *ret_private)
 {
 	char id[ULID_TEXT_CHARS + 1];
-	int r = row->private ? recordings_private(vault->root.tree, row, ret_private) : -RE_GONE;
+	int r = row->private && !row->altered
+				? recordings_private(vault->root.tree, row, ret_private)
+				: -RE_GONE;
 
 	/* The rest of the row is still worth showing. */
 	if (r == -RE_CORRUPT) {
@@ -127,7 +135,8 @@ static json_t *recording_public_part(struct vault *vault, const struct recording
 	object_store_describe(vault->store, row->ulid, object, sizeof(object));
 	return json_pack("{s:s, s:s, s:s, s:o, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, "
 			 "s:o*, s:I, s:I, s:s}",
-			"id", id, "state", recording_state_name(row->state), "condition",
+			"id", id, "state",
+			row->altered ? "altered" : recording_state_name(row->state), "condition",
 			condition_to_name(row->condition), "class", view_text(row->class),
 			"recorded_at", view_time(row->recorded_us), "sealed_at",
 			view_time(row->sealed_us), "expires_at", view_time(row->expires_us),

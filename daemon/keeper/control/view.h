@@ -17,7 +17,7 @@ struct view_account_cache {
 void view_account_cache_clear(struct view_account_cache *cache); /* and wipes the name */
 
 /* The interface's types Recording and Account. Private data that is damaged is left out, and noted
- * as the vault's last problem. -errno, -RE_*. */
+ * as the vault's last problem. An altered row's state is "altered". -errno, -RE_*. */
 int view_recording(struct vault *vault, const struct recording_row *row,
 		struct view_account_cache *cache, json_t **ret_view);
 /* Adds what lay beside the recording, for one that is looked at by itself. */

@@ -5,6 +5,18 @@
 
 #include "base/error.h"
 
+/* In doubt nothing is destroyed. */
+static int gate_explain(int r, const char *what, struct reason *reason)
+{
+	return r == -RE_ALTERED
+			       ? reason_set(reason, r,
+						 "what keeper.db says about %s was altered outside "
+						 "the keeper: nothing of it is destroyed until "
+						 "keeper.db is restored (recsealctl doctor)",
+						 what)
+			       : r;
+}
+
 static int gate_check_account(struct db *db, int64_t id, struct reason *reason)
 {
 	struct account_row row;
@@ -12,7 +24,7 @@ static int gate_check_account(struct db *db, int64_t id, struct reason *reason)
 	int r = catalog_account_by_id(db, id, &row);
 
 	if (r < 0)
-		return r;
+		return gate_explain(r, "the account", reason);
 	enum account_state state = row.state;
 	catalog_account_clear(&row);
 	if (state == ACCOUNT_QUARANTINE)
@@ -30,24 +42,51 @@ static int gate_check_account(struct db *db, int64_t id, struct reason *reason)
 				       tally.count[RECORDING_HELD]);
 }
 
+static int gate_check_group(struct db *db, const struct erasure_item *item, struct reason *reason)
+{
+	int held = catalog_recording_any_held(db, RECORDINGS_OF_GROUP, item->group);
+
+	if (held != 0)
+		return held < 0 ? held
+				: reason_set(reason, -RE_REFUSED,
+						  "a legal hold is on recordings that expire "
+						  "together with it");
+	int r = catalog_group_check(db, item->account, item->group);
+	if (r != -RE_ALTERED)
+		return r == -ENOENT ? 0 : r;
+	gate_explain(r, "a group of recordings", reason);
+	return -RE_REFUSED; /* the others that fall due with it do */
+}
+
+static int gate_check_recording(
+		struct db *db, const struct erasure_item *item, struct reason *reason)
+{
+	uint8_t ulid[ULID_BYTES];
+	struct recording_row row;
+	int held = catalog_recording_any_held(db, RECORDING_ITSELF, item->recording);
+
+	if (held != 0)
+		return held < 0 ? held
+				: reason_set(reason, -RE_REFUSED,
+						  "a legal hold is on the recording");
+	int r = catalog_recording_ulid(db, item->recording, ulid);
+	if (r == 0)
+		r = catalog_recording_by_ulid(db, ulid, &row);
+	if (r < 0)
+		return gate_explain(r == -ENOENT ? -RE_ALTERED : r, "the recording", reason);
+	catalog_recording_clear(&row);
+	return 0;
+}
+
 int gate_check_item(struct db *db, const struct erasure_item *item, struct reason *reason)
 {
-	int held = 0;
-
 	switch (item->kind) {
 	case ERASE_ACCOUNT:
 		return gate_check_account(db, item->account, reason);
 	case ERASE_GROUP:
-		held = catalog_recording_any_held(db, RECORDINGS_OF_GROUP, item->group);
-		return held <= 0 ? held
-				 : reason_set(reason, -RE_REFUSED,
-						   "a legal hold is on recordings that expire "
-						   "together with it");
+		return gate_check_group(db, item, reason);
 	case ERASE_RECORDING:
-		held = catalog_recording_any_held(db, RECORDING_ITSELF, item->recording);
-		return held <= 0 ? held
-				 : reason_set(reason, -RE_REFUSED,
-						   "a legal hold is on the recording");
+		return gate_check_recording(db, item, reason);
 	}
 	return -EINVAL;
 }
@@ -61,7 +100,8 @@ int gate_check_former(struct db *db, const struct former_node *former, struct re
 	if (r == 0)
 		r = catalog_recording_by_ulid(db, ulid, &row);
 	if (r < 0)
-		return r;
+		return gate_explain(r == -ENOENT ? -RE_ALTERED : r,
+				"a recording that was moved out of quarantine", reason);
 	/* The catalog says where the key belongs now. At its former path it is a leftover. */
 	bool here = row.account == former->account && row.group == former->group;
 	catalog_recording_clear(&row);

@@ -6,7 +6,8 @@
  * it.
  *
  * Each returns 0 when it may be, -RE_REFUSED when not, with a sentence that names no person, or an
- * error; in doubt nothing is destroyed. */
+ * error; in doubt nothing is destroyed. What is not genuine (storage/tables/row_mac.h) is no order,
+ * and is not destroyed: -RE_ALTERED, or -RE_REFUSED where others wait for the answer. */
 #pragma once
 
 #include "base/reason.h"

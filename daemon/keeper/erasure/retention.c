@@ -310,6 +310,8 @@ static void retention_on_tick(uv_timer_t *timer)
 		(void)objects_place_check(retention_root(retention), NULL); /* which tells */
 		retention_look_after_mirrors(retention);
 	}
+	if (!root_is_stuck(root) && retention->setup.watch)
+		(void)catalog_watch_turn(retention->setup.watch, root->db, root->notices);
 	if (!root_is_stuck(root) && (!retention->failing || retention->ticks % RETRY_TICKS == 0)) {
 		int r = retention_turn(retention, &what, &reason);
 		retention_note(retention, r, &reason, what);

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "daemon/keeper/erasure/erasure.h"
+#include "daemon/keeper/vault/catalog_watch.h"
 #include "daemon/keeper/vault/vault_clock.h"
 
 /* Erases what is due, at most max groups in one epoch. *ret_more: there was more than max. */
@@ -22,6 +23,7 @@ struct retention;
 struct retention_setup {
 	struct eraser *eraser;           /* borrowed */
 	const struct vault_clock *clock; /* borrowed */
+	struct catalog_watch *watch;     /* borrowed; NULL: the catalog is not looked through */
 	int64_t epoch_interval_us;       /* EpochInterval=; <0: an hour with a TPM, else at once */
 	void (*stuck)(void *context);    /* called when the keeper must stop (root_is_stuck()) */
 	void *context;

@@ -104,7 +104,7 @@ static int catalogue_apart(struct ingest *ingest, struct ingest_job *job, int *r
 	if (r < 0)
 		return r;
 	r = catalogue_one(ingest, job);
-	if (r == -RE_CORRUPT || r == -EEXIST) {
+	if (r == -RE_CORRUPT || r == -RE_ALTERED || r == -EEXIST) {
 		*result = r;
 		notices_keep_problem(ingest->root->notices, "a recording cannot be catalogued: %s",
 				error_text(r));

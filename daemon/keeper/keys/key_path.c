@@ -20,7 +20,8 @@ void key_path_node_describe(uint64_t id, char *ret_text, size_t len)
 			[NODE_KIND_GROUP] = "expiry group",
 			[NODE_KIND_RECORDING] = "recording",
 			[NODE_KIND_PROFILE] = "profile",
-			[NODE_KIND_LOOKUP] = "lookup"};
+			[NODE_KIND_LOOKUP] = "lookup",
+			[NODE_KIND_CATALOG] = "catalog"};
 	uint64_t kind = id >> NUMBER_BITS;
 	const char *name = kind < ELEMENTSOF(kinds) ? kinds[kind] : NULL;
 
@@ -40,6 +41,11 @@ struct key_path key_path_l0(unsigned index)
 struct key_path key_path_lookup(void)
 {
 	return (struct key_path){{key_path_node_id(NODE_KIND_LOOKUP, 0)}, 1};
+}
+
+struct key_path key_path_catalog(void)
+{
+	return (struct key_path){{key_path_node_id(NODE_KIND_CATALOG, 0)}, 1};
 }
 
 /* Account numbers count up; neighbours share their L0 until its 256 L1 are in use, so that a small

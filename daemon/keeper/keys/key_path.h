@@ -3,6 +3,7 @@
  *     root -> L0 (256) -> L1 (65,536) -> account -> expiry group -> recording
  *                                              \-> profile (leaf: seals the account's own record)
  *     root -> lookup (leaf: keyed hashes of account names)
+ *     root -> catalog (leaf: macs of the catalog's rows, storage/tables/row_mac.h)
  *
  * Node ids are unique in the tree: the kind in the top byte, a number below it. Only leaves seal
  * data; keys between root and leaf seal nothing but keys, so that they can be replaced at any time.
@@ -25,6 +26,7 @@ enum node_kind {
 	NODE_KIND_RECORDING,
 	NODE_KIND_PROFILE,
 	NODE_KIND_LOOKUP,
+	NODE_KIND_CATALOG,
 };
 
 struct key_path {
@@ -38,6 +40,7 @@ void key_path_node_describe(uint64_t id, char *ret_text, size_t len);
 
 struct key_path key_path_l0(unsigned index);
 struct key_path key_path_lookup(void);
+struct key_path key_path_catalog(void);
 struct key_path key_path_account(int64_t account);
 struct key_path key_path_profile(int64_t account);
 struct key_path key_path_group(int64_t account, int64_t group);

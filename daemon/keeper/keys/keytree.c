@@ -207,18 +207,23 @@ int keytree_top_digest(struct db *db, bool staged, uint8_t ret_digest[static DB_
 	return r;
 }
 
-struct top {
-	struct key_pack pack;
-	uint8_t key[NODE_KEY_BYTES];
-};
+int keytree_open_top(struct db *db, bool staged, const uint8_t root[static NODE_KEY_BYTES],
+		const struct key_path *leaf, uint8_t ret_key[static NODE_KEY_BYTES])
+{
+	_cleanup_secret_ struct key_pack *pack = secret_new(sizeof(*pack));
+
+	return pack ? node_open_child(db, staged ? NODE_STAGED : NODE_PRESENT, pack, NODE_ROOT,
+				      leaf->node[0], root, ret_key)
+		    : -RE_MLOCK;
+}
 
 int keytree_check_top(struct db *db, bool staged, const uint8_t root[static NODE_KEY_BYTES],
 		const uint8_t digest[static DB_DIGEST_BYTES])
 {
-	_cleanup_secret_ struct top *top = secret_new(sizeof(*top));
+	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
 	struct key_path leaf = key_path_lookup();
 	uint8_t found[DB_DIGEST_BYTES];
-	int r = top ? keytree_top_digest(db, staged, found) : -RE_MLOCK;
+	int r = key ? keytree_top_digest(db, staged, found) : -RE_MLOCK;
 
 	if (r < 0)
 		return r;
@@ -226,7 +231,6 @@ int keytree_check_top(struct db *db, bool staged, const uint8_t root[static NODE
 	if (sodium_memcmp(found, digest, sizeof(found)) != 0)
 		return -RE_EPOCH;
 	/* One key is enough: all rows of the top are sealed under the same root. */
-	r = node_open_child(db, staged ? NODE_STAGED : NODE_PRESENT, &top->pack, NODE_ROOT,
-			leaf.node[0], root, top->key);
+	r = keytree_open_top(db, staged, root, &leaf, key);
 	return r == -ENOENT || r == -RE_CORRUPT ? -RE_EPOCH : r;
 }

@@ -67,6 +67,11 @@ int keytree_top_digest(struct db *db, bool staged, uint8_t ret_digest[static DB_
 int keytree_check_top(struct db *db, bool staged, const uint8_t root[static NODE_KEY_BYTES],
 		const uint8_t digest[static DB_DIGEST_BYTES]);
 
+/* Opens a key right below the root, present or staged, where there is no tree yet. 0; -ENOENT;
+ * -RE_CORRUPT. */
+int keytree_open_top(struct db *db, bool staged, const uint8_t root[static NODE_KEY_BYTES],
+		const struct key_path *leaf, uint8_t ret_key[static NODE_KEY_BYTES]);
+
 /* For the proof of an erasure: follows this root along the paths through every row and pack there
  * is, staged and present, under every key it has led to. Between the erasure point and the apply
  * that finds a victim that is still in the staged tree, and any key above it that did not change

@@ -8,6 +8,7 @@
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/ingest/ingest.h"
 #include "daemon/keeper/root/root.h"
+#include "daemon/keeper/vault/catalog_watch.h"
 #include "daemon/keeper/vault/key_loans.h"
 #include "daemon/keeper/vault/predecessors.h"
 #include "daemon/keeper/vault/vault_clock.h"
@@ -24,6 +25,7 @@ struct vault {
 	struct key_loans loans;
 	struct vault_clock clock;
 	struct notices notices; /* where the floors' notices go; the last problem, for status */
+	struct catalog_watch watch;
 	int64_t quarantine_account;
 	/* What the floors work on; they borrow from the above. */
 	struct root root;

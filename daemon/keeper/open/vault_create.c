@@ -17,6 +17,7 @@
 #include "daemon/keeper/root/mirrors.h"
 #include "daemon/keeper/root/root_main.h"
 #include "daemon/keeper/vault/accounts.h"
+#include "storage/tables/db_open.h"
 
 #define CREATING "creating"
 /* A database whose schema was never committed has at most its first page. */
@@ -89,9 +90,11 @@ static void create_read_mark(
  * epoch only. */
 static int create_grow_top(struct vault *vault)
 {
-	struct key_path lookup = key_path_lookup();
+	struct key_path lookup = key_path_lookup(), catalog = key_path_catalog();
 	int r = keytree_add(vault->root.tree, &lookup, NULL, NULL);
 
+	if (r == 0)
+		r = keytree_add(vault->root.tree, &catalog, NULL, NULL);
 	for (unsigned i = 0; i < KEY_RADIX && r == 0; i++) {
 		struct key_path path = key_path_l0(i);
 		r = keytree_add(vault->root.tree, &path, NULL, NULL);
@@ -109,9 +112,11 @@ static int create_plant(struct vault *vault, const uint8_t root[static ROOT_KEY_
 	randombytes_buf(row.vault_id, sizeof(row.vault_id));
 	memcpy(vault->root.vault_id, row.vault_id, sizeof(row.vault_id));
 	vault->root.tree = keytree_new(vault->db, root, 1);
-	int r = vault->root.tree ? db_vault_put(vault->db, &row) : -RE_MLOCK;
+	int r = vault->root.tree ? create_grow_top(vault) : -RE_MLOCK;
 	if (r == 0)
-		r = create_grow_top(vault);
+		r = root_trust_rows(&vault->root, false, root, true);
+	if (r == 0)
+		r = db_vault_put(vault->db, &row);
 	if (r == 0)
 		/* Needed by the first recording of an unknown account. */
 		r = accounts_create_quarantine(
@@ -142,7 +147,7 @@ static int create_files(struct vault *vault, const uint8_t root[static ROOT_KEY_
 	int r = mirrors_create(&vault->root, reason);
 
 	if (r == 0)
-		r = db_create(vault->config->keeper_dir, &vault->db);
+		r = db_open_new(vault->config->keeper_dir, &vault->db);
 	if (r == 0)
 		vault_create_connect(vault);
 	if (r == 0)

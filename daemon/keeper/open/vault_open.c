@@ -22,7 +22,9 @@
 #include "daemon/keeper/root/objects_place.h"
 #include "daemon/keeper/root/root_main.h"
 #include "daemon/keeper/vault/accounts.h"
+#include "daemon/keeper/vault/catalog_watch.h"
 #include "daemon/keeper/vault/predecessors.h"
+#include "storage/tables/db_open.h"
 
 static int open_explain(struct reason *reason, int r, const char *what, const char *path)
 {
@@ -108,7 +110,15 @@ static int open_explain_database(struct vault *vault, int r, struct reason *reas
 {
 	const char *dir = vault->config->keeper_dir;
 
-	if (r == -RE_CORRUPT)
+	if (r == -RE_ALTERED)
+		reason_set(reason, r,
+				"the database %s/keeper.db was altered outside the keeper: its "
+				"tables, or what it says about the whole vault, are not what the "
+				"keeper wrote. Restore it, with its keeper.db-wal if there is one, "
+				"from a copy made after the last erasure. Leave root.slots as it "
+				"is",
+				dir);
+	else if (r == -RE_CORRUPT)
 		reason_set(reason, r,
 				"the database %s/keeper.db is corrupt. Restore it, with its "
 				"keeper.db-wal if there is one, from a copy made after the last "
@@ -145,7 +155,8 @@ static int open_files(struct vault *vault, uint64_t accept_restored, struct reas
 				"Check which copy you restored, and give its epoch",
 				(unsigned long long)accept_restored, (unsigned long long)row.epoch);
 	}
-	return mirrors_open(&vault->root, accept_restored != 0, reason);
+	r = mirrors_open(&vault->root, accept_restored != 0, reason);
+	return r < 0 && !*reason->text ? open_explain_database(vault, r, reason) : r;
 }
 
 static int open_find_latest(struct vault *vault)
@@ -170,6 +181,12 @@ static int open_find_latest(struct vault *vault)
 	return 0;
 }
 
+/* Before the audit log is written, and before anything is counted. */
+static int open_mend(struct vault *vault)
+{
+	return catalog_watch_report(&vault->watch, vault->db, &vault->notices);
+}
+
 static int open_recover(struct vault *vault, struct reason *reason)
 {
 	_cleanup_secret_ struct root_record *forward = NULL;
@@ -178,12 +195,16 @@ static int open_recover(struct vault *vault, struct reason *reason)
 
 	if (r < 0)
 		return r; /* already explained */
+	r = mirrors_clear_up(&vault->root);
+	if (r == 0)
+		r = open_mend(vault);
 	/* Before anything is served: nobody may read keys that an erasure was destroying. */
-	r = erasure_recover(&vault->eraser, forward, reason);
+	if (r == 0)
+		r = erasure_recover(&vault->eraser, forward, reason);
 	if (r == 0)
 		/* After recovery, which needs both sides of a move. */
 		r = root_main_settle(&vault->root, reason);
-	if (r == -RE_CORRUPT)
+	if (r == -RE_CORRUPT || r == -RE_ALTERED)
 		return open_explain_database(vault, r, reason);
 	if (r < 0)
 		return open_explain(
@@ -194,7 +215,7 @@ static int open_recover(struct vault *vault, struct reason *reason)
 		r = open_find_latest(vault);
 	if (r == 0)
 		(void)mirrors_ready(&vault->root, NULL); /* reports the copies that are away */
-	if (r == -RE_CORRUPT)
+	if (r == -RE_CORRUPT || r == -RE_ALTERED)
 		return open_explain_database(vault, r, reason);
 	return r < 0 ? open_explain(reason, r, "cannot read the catalog in", dir) : 0;
 }

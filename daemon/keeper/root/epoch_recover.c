@@ -17,6 +17,7 @@
 #include "base/secret.h"
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/root/epoch_slots.h"
+#include "daemon/keeper/root/mirrors.h"
 #include "storage/tables/mirror_table.h"
 #include "storage/tables/node_table.h"
 
@@ -306,12 +307,17 @@ int epoch_recover(struct root *root, struct reason *reason, struct root_record *
 	if (choice.fit == FIT_NOT)
 		return recover_refuse(root, &row, slots, reason);
 	const struct root_record *chosen = &slots->of[choice.member][choice.slot].record;
+	/* From here on an altered row is known as such. */
+	r = root_trust_rows(root, choice.fit == FIT_FORWARD, chosen->key, false);
+	if (r < 0)
+		return recover_explain(root, r, "read the catalog", reason);
 	/* Both checks come before anything is written: a refusal leaves the evidence as it is. */
 	r = slots_check_newer(root, slots, chosen, reason);
 	if (r == 0)
 		r = witness_check(root, chosen->epoch, reason);
 	if (r < 0)
-		return r;
+		return *reason->text ? r : recover_explain(root, r, "read the catalog", reason);
+	mirrors_distrust(root);
 	r = recover_settle(root, slots, &choice);
 	if (r == 0)
 		r = recover_take_root(root, chosen, choice.fit, ret_forward);

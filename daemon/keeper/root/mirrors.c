@@ -101,6 +101,10 @@ static int copies_add_main(struct root *root, bool adopt, struct reason *reason)
 	return r < 0 ? r : mirror_table_main_away(root->db, &root->copies->member[0].away_us);
 }
 
+#define ALTERED                                                                                    \
+	"what keeper.db says about it was altered outside the keeper: nothing is written there "   \
+	"until keeper.db is restored"
+
 static int mirror_forget(struct root *root, int64_t id)
 {
 	_cleanup_transaction_ struct db_transaction transaction = {0};
@@ -123,20 +127,22 @@ static int mirror_clear_up(struct root *root, struct mirror_row *row, struct rea
 	return row->state == MIRROR_EMPTY ? 0 : r;
 }
 
-static int copies_add_mirror(struct root *root, struct mirror_row *row)
+/* Of one that is no more in use, or not yet, what is left goes (clear_up). */
+static int copies_add_mirror(struct root *root, struct mirror_row *row, bool clear_up)
 {
 	struct root_member member = {.id = row->id,
 			.assurance = root_assurance_label(row->assurance),
 			.away_us = row->away_us};
 
-	if (row->state == MIRROR_GIVEN_UP)
+	if (row->state == MIRROR_GIVEN_UP || clear_up != (row->state != MIRROR_IN_USE))
 		return 0;
+	if (row->altered)
+		reason_set(&member.why_away, 0, ALTERED);
 	/* A change that was cut short: its medium is overwritten now, if it is there. */
-	if (row->state != MIRROR_IN_USE && mirror_clear_up(root, row, &member.why_away) == 0)
+	else if (clear_up && mirror_clear_up(root, row, &member.why_away) == 0)
 		return 0;
 	/* It stays in the set as away: erasures wait for it. */
-	if (row->state == MIRROR_IN_USE &&
-			mirror_medium_open(root, row, &member.why_away, &member.provider) < 0)
+	else if (!clear_up && mirror_medium_open(root, row, &member.why_away, &member.provider) < 0)
 		member.provider = NULL;
 	snprintf(member.name, sizeof(member.name), "%s", row->name);
 	snprintf(member.location, sizeof(member.location), "%s", row->location);
@@ -155,13 +161,34 @@ int mirrors_open(struct root *root, bool adopt, struct reason *reason)
 	if (r == 0)
 		r = mirror_table_list(root->db, &rows, &n);
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = copies_add_mirror(root, &rows[i]);
+		r = copies_add_mirror(root, &rows[i], false);
 	/* Last, when every copy was tried. */
 	if (r == 0 && root_set_present(root->copies) == 0)
 		r = reason_set(reason, -RE_NO_ROOT,
 				"no copy of the root can be reached: %s. Bring the main copy or a "
 				"mirror back; see recseal-keeper(8)",
 				root->copies->member[0].why_away.text);
+	return r;
+}
+
+void mirrors_distrust(struct root *root)
+{
+	struct mirror_row row;
+
+	for (size_t i = 1; i < root->copies->n; i++) {
+		if (mirror_table_by_id(root->db, root->copies->member[i].id, &row) < 0)
+			root_set_lose(root->copies, i, ALTERED);
+	}
+}
+
+int mirrors_clear_up(struct root *root)
+{
+	_cleanup_free_ struct mirror_row *rows = NULL;
+	size_t n = 0;
+	int r = mirror_table_list(root->db, &rows, &n);
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = copies_add_mirror(root, &rows[i], true);
 	return r;
 }
 
@@ -356,7 +383,7 @@ static int away_store(struct root *root, const struct root_member *member)
 		return mirror_table_set_main_away(root->db, member->away_us);
 	int r = mirror_table_by_id(root->db, member->id, &row);
 	if (r < 0)
-		return r;
+		return r == -RE_ALTERED ? 0 : r; /* it is away until the row is put right */
 	row.away_us = member->away_us;
 	snprintf(row.assurance, sizeof(row.assurance), "%s", member->assurance);
 	return mirror_table_put(root->db, &row);

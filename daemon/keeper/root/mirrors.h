@@ -25,6 +25,13 @@ int mirrors_create(struct root *root, struct reason *reason);
  * or -RE_*, with a reason. */
 int mirrors_open(struct root *root, bool adopt, struct reason *reason);
 
+/* Once altered rows can be told (root_trust_rows()): a mirror whose row was altered is away, so
+ * that nothing is written where somebody else may read it. */
+void mirrors_distrust(struct root *root);
+/* After that: overwrites what is left of mirrors that were being added or removed when the keeper
+ * last stopped; one that cannot be cleared is away. */
+int mirrors_clear_up(struct root *root);
+
 /* Before an epoch, and now and then: checks every copy, brings those in line that can be reached
  * again, and notes which cannot. A copy that refuses writes is away for longer and longer spells
  * (root_set_note_failure()). 0 when all are there and hold the present root and no other, else

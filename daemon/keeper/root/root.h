@@ -52,5 +52,10 @@ bool root_is_stuck(const struct root *root);
 /* Of the tree, which must be known. */
 uint64_t root_epoch(const struct root *root);
 
+/* The catalog's rows are believed, and written, under the key that this root leads to (row_mac.h);
+ * staged: through what is staged, before that is applied. Once, and before any row is acted on. */
+int root_trust_rows(struct root *root, bool staged, const uint8_t key[static NODE_KEY_BYTES],
+		bool created);
+
 /* Frees tree and copies, not what is borrowed. */
 void root_close(struct root *root);

@@ -160,6 +160,7 @@ static void test_verify_all_skips_what_has_no_key(void **state)
 			{.method = "OpenRecording",
 					.replies = "{\"error\":\"org.recseal.control.Gone\",\"parameters\":{"
 						   "\"what\":\"x\"}}"},
+			{.method = "VerifyCatalog", .replies = "{\"parameters\":{\"findings\":[]}}"},
 	};
 	struct outcome o;
 
@@ -171,6 +172,28 @@ static void test_verify_all_skips_what_has_no_key(void **state)
 	_cleanup_free_ char *calls = harness_calls(f->harness);
 	assert_int_equal(count_text(calls, "OpenRecording"), 3);
 	assert_int_equal(count_text(calls, OTHER_ID), 1);
+}
+
+static void test_verify_all_of_an_altered_catalog(void **state)
+{
+	struct fixture *f = *state;
+	const struct scripted script[] = {
+			{.method = "ListRecordings",
+					.replies = "{\"parameters\":{\"recordings\":[]}}"},
+			{.method = "VerifyCatalog",
+					.replies = "{\"parameters\":{\"findings\":[\"recording 17 altered\"]},"
+						   "\"continues\":true}\n"
+						   "{\"parameters\":{\"findings\":[\"tally 1.1 altered\"]}}"},
+	};
+	struct outcome o;
+
+	harness_keeper(f->harness, script, ELEMENTSOF(script));
+	run("verify", "--all");
+	assert_int_equal(o.status, CLI_ERROR);
+	assert_string_equal(o.out, "0 recordings verified, 0 damaged\nthe catalog: 2 findings\n");
+	assert_contains(o.err, "recording 17 altered");
+	assert_contains(o.err, "tally 1.1 altered");
+	outcome_free(&o);
 }
 
 static void test_verify_all_of_a_lying_keeper(void **state)
@@ -213,6 +236,7 @@ int main(void)
 			TEST(test_verify_of_a_shredded_recording),
 			TEST(test_verify_stops_when_refused),
 			TEST(test_verify_all_skips_what_has_no_key),
+			TEST(test_verify_all_of_an_altered_catalog),
 			TEST(test_verify_all_of_a_lying_keeper),
 			TEST(test_verify_shows_progress_on_a_terminal),
 	};

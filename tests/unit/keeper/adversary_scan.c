@@ -35,7 +35,7 @@ static bool plausible(const struct node_position *place)
 {
 	unsigned kind = (unsigned)(place->id >> 56), above = (unsigned)(place->parent >> 56);
 
-	return kind >= NODE_KIND_L0 && kind <= NODE_KIND_LOOKUP && above <= NODE_KIND_LOOKUP;
+	return kind >= NODE_KIND_L0 && kind <= NODE_KIND_CATALOG && above <= NODE_KIND_CATALOG;
 }
 
 /* Pages, in the database and in the log. */

@@ -1,5 +1,6 @@
 /* Keeper state from before an erasure is put back, in every way that tools do it: it is refused,
  * and what was destroyed stays destroyed. */
+#include "storage/tables/db_open.h"
 #include "tests/unit/support/erasure_fixture.h"
 
 #include <errno.h>

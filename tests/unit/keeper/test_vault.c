@@ -117,7 +117,7 @@ static void test_damaged_rows(void **state)
 			"UPDATE vault SET epoch = 2",
 			"DELETE FROM vault",
 			"DELETE FROM account WHERE state = 5",
-			"INSERT INTO erasure VALUES (9, 9, 9, 9, 9, 9, NULL, 9, 9)",
+			"INSERT INTO erasure VALUES (9, 9, 9, 9, 9, 9, NULL, 9, 9, NULL)",
 	};
 
 	for (size_t i = 0; i < sizeof(edits) / sizeof(*edits); i++) {

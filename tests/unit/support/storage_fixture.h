@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "storage/tables/db.h"
+#include "storage/tables/db_open.h"
 #include "storage/tables/db_internal.h"
 
 struct store {
@@ -25,7 +26,7 @@ static inline int open_store(void **state)
 		return -1;
 	s->folder = folder;
 	*state = s;
-	return db_create(s->folder->path, &s->db) < 0 || db_vault_put(s->db, &vault) < 0;
+	return db_open_new(s->folder->path, &s->db) < 0 || db_vault_put(s->db, &vault) < 0;
 }
 
 static inline int close_store(void **state)

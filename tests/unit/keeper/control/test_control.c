@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "daemon/common/wire/intake_wire.h"
 #include "daemon/keeper/erasure/bury.h"
+#include "storage/tables/db_internal.h"
 #include "tests/unit/support/control_fixture.h"
 
 #define PLAIN_BYTES 100000
@@ -400,10 +401,78 @@ static void test_interface_is_served_as_written(void **state)
 	json_decref(reply);
 }
 
+/* Makes the next change of a row behind the back of its mac. */
+static void edit_recording(struct fixture *f, const char *statement)
+{
+	assert_int_equal(db_run(f->state.vault->db, "DROP TRIGGER temp.recording_changed", ""), 0);
+	sql(f, statement, 1);
+}
+
+static bool any_contains(const json_t *sentences, const char *part)
+{
+	const json_t *sentence;
+	size_t i;
+
+	json_array_foreach(sentences, i, sentence)
+	{
+		if (strstr(json_string_value(sentence), part))
+			return true;
+	}
+	return false;
+}
+
+/* Nothing of it is believed, but nobody is left to wonder where it is. */
+static void test_an_altered_recording(void **state)
+{
+	struct fixture *f = *state;
+	id_text ids[2];
+
+	vault_fixture_seal(&f->state, "alice", "a", 1, 2, ids);
+	json_t *findings = list(f, "VerifyCatalog", NULL, "findings", NULL);
+	assert_int_equal(json_array_size(findings), 0);
+	json_decref(findings);
+	edit_recording(f, "UPDATE recording SET destroyed_us = 5, state = 5 WHERE id = ?");
+	json_t *all = list(f, "ListRecordings", NULL, "recordings", NULL);
+	assert_int_equal(json_array_size(all), 2);
+	assert_string_equal(text_of(json_array_get(all, 0), "state"), "altered");
+	assert_string_equal(text_of(json_array_get(all, 1), "state"), "sealed");
+	json_decref(all);
+	json_t *reply = call(f, "ShowRecording", json_pack("{s:s}", "id", ids[0]));
+	assert_non_null(strstr(text_of(json_object_get(reply, "parameters"), "why"), "altered"));
+	json_decref(reply);
+	findings = list(f, "VerifyCatalog", NULL, "findings", NULL);
+	assert_true(any_contains(findings, ids[0]));
+	json_decref(findings);
+	json_t *status = ask(f, "Status", NULL, "status");
+	assert_true(any_contains(json_object_get(status, "warnings"), "altered"));
+	json_decref(status);
+}
+
+/* By a bug, or by somebody with the root: the row is genuine, and lies. */
+static void test_a_tombstone_with_a_key(void **state)
+{
+	struct fixture *f = *state;
+	struct db *db = f->state.vault->db;
+	id_text id;
+
+	vault_fixture_seal(&f->state, "alice", "a", 1, 1, &id);
+	struct db_transaction transaction = {0};
+	assert_int_equal(db_transaction_begin(&transaction, db), 0);
+	assert_int_equal(catalog_recording_bury(db, 1, RECORDING_DESTROYED, 5, 1), 0);
+	assert_int_equal(db_transaction_commit(&transaction), 0);
+	json_t *findings = list(f, "VerifyCatalog", NULL, "findings", NULL);
+	assert_int_equal(json_array_size(findings), 1);
+	assert_true(any_contains(findings, "its key still opens"));
+	assert_true(any_contains(findings, id));
+	json_decref(findings);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			WITH_VAULT(test_status),
+			WITH_VAULT(test_an_altered_recording),
+			WITH_VAULT(test_a_tombstone_with_a_key),
 			WITH_VAULT(test_status_with_an_intake),
 			WITH_VAULT(test_status_with_a_hostile_intake),
 			WITH_VAULT(test_list_pages_in_order),

@@ -112,7 +112,7 @@ static void test_a_burial_of_the_living(void **state)
 	vault_fixture_seal(vault, "alice", "a", 1, 1, &id);
 	struct erasure_item item = vault_fixture_item(vault, ERASE_GROUP, id);
 	for (int kind = ERASE_ACCOUNT; kind <= ERASE_GROUP; kind++) {
-		assert_int_equal(db_run(db, "INSERT INTO burial VALUES (?, ?, 5, 1, 1, 0)", "ii",
+		assert_int_equal(db_run(db, "INSERT INTO burial VALUES (?, ?, 5, 1, 1, 0, NULL)", "ii",
 						 (int64_t)kind,
 						 kind == ERASE_ACCOUNT ? item.account : item.group),
 				0);
@@ -137,7 +137,7 @@ static void test_a_removal_of_the_living(void **state)
 	bool more;
 
 	vault_fixture_seal(vault, "alice", "a", 1, 1, &id);
-	assert_int_equal(db_run(db, "INSERT INTO removal SELECT ulid FROM recording", ""), 0);
+	assert_int_equal(db_run(db, "INSERT INTO removal(ulid) SELECT ulid FROM recording", ""), 0);
 	assert_int_equal(bury_objects(db, vault->vault->store, 100, &more, &reason), -RE_REFUSED);
 	assert_non_null(strstr(reason.text, id));
 	vault_fixture_row(vault, id, &row);

@@ -100,10 +100,10 @@ static const struct {
 		 " 7 - audit.seq) WHERE seq IN (3, 4)",
 				3},
 		/* inserts: at the end, and at the front */
-		{"INSERT INTO audit SELECT 7, at_us, uid, action, subject, reason, epoch, hash FROM audit"
+		{"INSERT INTO audit SELECT 7, at_us, uid, action, subject, reason, epoch, hash, mac FROM audit"
 		 " WHERE seq = 6",
 				7},
-		{"INSERT INTO audit SELECT 0, at_us, uid, action, subject, reason, epoch, hash FROM audit"
+		{"INSERT INTO audit SELECT 0, at_us, uid, action, subject, reason, epoch, hash, mac FROM audit"
 		 " WHERE seq = 6",
 				0},
 		/* its end */

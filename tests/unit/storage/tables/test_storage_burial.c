@@ -321,7 +321,7 @@ static void test_bad_burials_are_corrupt(void **state)
 	struct burial burial;
 
 	add_recording(s, alice, group, 'a');
-	sql(s, "INSERT INTO burial VALUES (1, 1, 77, 10, 2, 0)");
+	sql(s, "INSERT INTO burial VALUES (1, 1, 77, 10, 2, 0, NULL)");
 	assert_int_equal(catalog_recording_by_ulid(s->db, ulid, &row), -RE_CORRUPT);
 	assert_int_equal(burial_table_covers(s->db, alice, 0, &found), -RE_CORRUPT);
 	sql(s, "UPDATE burial SET kind = 0");

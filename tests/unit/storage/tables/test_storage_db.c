@@ -13,10 +13,10 @@ static void test_a_created_database_opens_again(void **state)
 	struct vault_row row;
 	struct stat st;
 
-	assert_int_equal(db_create(s->folder->path, &second), -EEXIST);
+	assert_int_equal(db_open_new(s->folder->path, &second), -EEXIST);
 	assert_null(second);
 	s->db = db_close(s->db);
-	assert_int_equal(db_create(s->folder->path, &second), -EEXIST);
+	assert_int_equal(db_open_new(s->folder->path, &second), -EEXIST);
 	assert_int_equal(db_open(s->folder->path, &s->db), 0);
 	assert_int_equal(db_vault_get(s->db, &row), 0);
 	assert_int_equal(row.epoch, 7);

@@ -228,7 +228,7 @@ static void test_a_bad_note_is_corrupt(void **state)
 	struct store *s = *state;
 	struct items items = {.n = 0};
 
-	sql(s, "INSERT INTO erasure VALUES (4, 1, 1, 1, 1, 0, NULL, 0, 0)");
+	sql(s, "INSERT INTO erasure VALUES (4, 1, 1, 1, 1, 0, NULL, 0, 0, NULL)");
 	assert_int_equal(erasure_table_each(s->db, collect, &items), -RE_CORRUPT);
 	sql(s, "UPDATE erasure SET kind = 1, cause = 3");
 	assert_int_equal(erasure_table_each(s->db, collect, &items), -RE_CORRUPT);
