@@ -121,9 +121,9 @@ void catalog_recording_clear(struct recording_row *row);
 
 /* Pages through recordings in id order (the order of sealing), altered ones among them, in strides
  * of at most RECORDING_STRIDE rows, so that no call takes long, however few match. Zero fields of
- * the filter do not filter; since_us and until_us are about recorded_us, until exclusive. Returns 0;
- * -EAGAIN at the end of a stride: there may be more in the next; or -ENOENT at the end. After 0 and
- * -EAGAIN the filter has moved on. */
+ * the filter do not filter; since_us and until_us are about recorded_us, until exclusive. Returns
+ * 0; -EAGAIN at the end of a stride: there may be more in the next; or -ENOENT at the end. After 0
+ * and -EAGAIN the filter has moved on. */
 #define RECORDING_STRIDE 2000
 struct recording_filter {
 	int64_t after_id;

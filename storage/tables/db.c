@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "storage/tables/db_internal.h"
 
-
 int db_error(int result)
 {
 	switch (result & 0xff) {

@@ -177,7 +177,8 @@ int mirror_table_get_changed(struct db *db, uint64_t *ret_epoch)
 int mirror_table_any_given_up(struct db *db, uint64_t epoch)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT 1 FROM mirror_read WHERE state = ? AND given_up_epoch = ?"
+	int r = db_start(db, &q,
+			"SELECT 1 FROM mirror_read WHERE state = ? AND given_up_epoch = ?"
 			" AND genuine",
 			"ii", (int64_t)MIRROR_GIVEN_UP, (int64_t)epoch);
 

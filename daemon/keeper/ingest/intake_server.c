@@ -72,11 +72,9 @@ static void session_closed(uv_handle_t *handle)
  * files again. */
 static void session_end(struct session *session)
 {
-	struct intake_server *server = session->server;
-
-	server->session = NULL;
+	session->server->session = NULL;
 	/* Before the jobs are freed: the queue must not answer to this session any more. */
-	ingest_queue_leave(server->queue, session);
+	ingest_queue_leave(session->server->queue, session);
 	for (size_t i = 0; i < session->n_jobs; i++)
 		ingest_abort(session->jobs[i].job);
 	session->n_jobs = 0;

@@ -160,7 +160,8 @@ static void test_verify_all_skips_what_has_no_key(void **state)
 			{.method = "OpenRecording",
 					.replies = "{\"error\":\"org.recseal.control.Gone\",\"parameters\":{"
 						   "\"what\":\"x\"}}"},
-			{.method = "VerifyCatalog", .replies = "{\"parameters\":{\"findings\":[]}}"},
+			{.method = "VerifyCatalog",
+					.replies = "{\"parameters\":{\"findings\":[]}}"},
 	};
 	struct outcome o;
 

@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "storage/tables/db.h"
-#include "storage/tables/db_open.h"
 #include "storage/tables/db_internal.h"
+#include "storage/tables/db_open.h"
 
 struct store {
 	struct folder *folder;

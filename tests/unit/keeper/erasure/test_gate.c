@@ -112,8 +112,8 @@ static void test_a_burial_of_the_living(void **state)
 	vault_fixture_seal(vault, "alice", "a", 1, 1, &id);
 	struct erasure_item item = vault_fixture_item(vault, ERASE_GROUP, id);
 	for (int kind = ERASE_ACCOUNT; kind <= ERASE_GROUP; kind++) {
-		assert_int_equal(db_run(db, "INSERT INTO burial VALUES (?, ?, 5, 1, 1, 0, NULL)", "ii",
-						 (int64_t)kind,
+		assert_int_equal(db_run(db, "INSERT INTO burial VALUES (?, ?, 5, 1, 1, 0, NULL)",
+						 "ii", (int64_t)kind,
 						 kind == ERASE_ACCOUNT ? item.account : item.group),
 				0);
 		assert_int_equal(bury_rows(db, 100, &more, &reason), -RE_REFUSED);

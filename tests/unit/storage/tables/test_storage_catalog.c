@@ -213,6 +213,10 @@ static void add_many(struct store *s, int64_t account, int64_t group)
 		assert_int_equal(db_run(s->db, insert, "ii", account, group), 0);
 		assert_int_equal(db_run(s->db, insert, "ii", account + 1, group + 1), 0);
 	}
+	for (int64_t i = account; i <= account + 1; i++) {
+		assert_int_equal(catalog_tally_add(s->db, i, RECORDING_SEALED, MANY, MANY), 0);
+		assert_int_equal(catalog_tally_add(s->db, 0, RECORDING_SEALED, MANY, MANY), 0);
+	}
 	assert_int_equal(db_transaction_commit(&transaction), 0);
 }
 

@@ -91,7 +91,11 @@ static int fill(struct store *s, enum db_room room, int rows)
 	int r = db_transaction_begin_for(&transaction, s->db, room);
 
 	for (int i = 0; i < rows && r == 0; i++)
-		r = db_run(s->db, "INSERT INTO filler(bytes) VALUES (zeroblob(4000))", "");
+		r = db_run(s->db,
+				"INSERT INTO node_pack(parent, first, epoch, sealed)"
+				" SELECT 1, ifnull(max(first), 0) + 1, 1, zeroblob(4000)"
+				" FROM node_pack WHERE parent = 1",
+				"");
 	return r < 0 ? r : db_transaction_commit(&transaction);
 }
 
@@ -109,13 +113,12 @@ static void test_a_full_disk(void **state)
 {
 	struct store *s = *state;
 
-	sql(s, "CREATE TABLE filler(id INTEGER PRIMARY KEY, bytes BLOB)");
 	no_room = true;
 	for (int i = 0; i < 1000; i++)
 		assert_int_equal(fill(s, DB_ROOM_SEALING, 4), 0);
 	no_room = false;
 	reopen(s);
-	assert_int_equal(ask(s, "SELECT count(*) FROM filler"), 4000);
+	assert_int_equal(ask(s, "SELECT count(*) FROM node_pack"), 4000);
 }
 
 /* And when it cannot: sealing leaves all of the reserve, the rest leaves half of it, an erasure gets
@@ -124,7 +127,6 @@ static void test_who_leaves_what(void **state)
 {
 	struct store *s = *state;
 
-	sql(s, "CREATE TABLE filler(id INTEGER PRIMARY KEY, bytes BLOB)");
 	no_room = no_copy = true;
 	fill_until_refused(s, DB_ROOM_SEALING, -ENOSPC);
 	assert_in_range(db_room_left(s->db), DB_RESERVE_BYTES - (64 << 10), DB_RESERVE_BYTES - 1);
@@ -136,12 +138,12 @@ static void test_who_leaves_what(void **state)
 	assert_int_equal(db_room_take(s->db, 1 << 20), 0);
 	assert_int_equal(fill(s, DB_ROOM_ERASING, 200), 0);
 	left = db_room_left(s->db);
-	int64_t rows = ask(s, "SELECT count(*) FROM filler");
+	int64_t rows = ask(s, "SELECT count(*) FROM node_pack");
 	/* As a crash leaves it. */
 	s->db->in_doubt = true;
 	reopen(s);
 	assert_int_equal(db_room_left(s->db), left);
-	assert_int_equal(ask(s, "SELECT count(*) FROM filler"), rows);
+	assert_int_equal(ask(s, "SELECT count(*) FROM node_pack"), rows);
 	assert_int_equal(fill(s, DB_ROOM_ORDINARY, 4), -ENOSPC);
 	assert_int_equal(fill(s, DB_ROOM_ERASING, 10), 0);
 	no_copy = false;
@@ -157,7 +159,6 @@ static void test_a_database_put_back_alone(void **state)
 	struct store *s = *state;
 	char command[256];
 
-	sql(s, "CREATE TABLE filler(id INTEGER PRIMARY KEY, bytes BLOB)");
 	reopen(s);
 	snprintf(command, sizeof(command), "cp %s/keeper.db %s/old", s->folder->path,
 			s->folder->path);
@@ -166,10 +167,10 @@ static void test_a_database_put_back_alone(void **state)
 	s->db = db_close(s->db);
 	assert_int_equal(renameat(s->folder->fd, "old", s->folder->fd, "keeper.db"), 0);
 	assert_int_equal(db_open(s->folder->path, &s->db), 0);
-	assert_int_equal(ask(s, "SELECT count(*) FROM filler"), 0);
+	assert_int_equal(ask(s, "SELECT count(*) FROM node_pack"), 0);
 	assert_int_equal(fill(s, DB_ROOM_ORDINARY, 10), 0);
 	reopen(s);
-	assert_int_equal(ask(s, "SELECT count(*) FROM filler"), 10);
+	assert_int_equal(ask(s, "SELECT count(*) FROM node_pack"), 10);
 }
 
 /* SQLite would take an empty file for a new database and remove the log, which may be all there is. */

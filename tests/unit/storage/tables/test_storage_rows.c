@@ -162,7 +162,8 @@ static void test_an_altered_row_is_not_changed(void **state)
 	assert_int_equal(catalog_recording_set_private(s->db, 1, "x", 1), 0);
 	/* of two rows, the second */
 	assert_int_equal(db_run(s->db, "UPDATE recording SET expires_us = 9", ""), -RE_ALTERED);
-	assert_int_equal(db_transaction_commit(&transaction), -EIO); /* what was done by half is not kept */
+	assert_int_equal(db_transaction_commit(&transaction),
+			-EIO); /* what was done by half is not kept */
 	assert_int_equal(ask(s, "SELECT sum(expires_us) FROM recording"), 0);
 	assert_int_equal(findings(s, &table), 1);
 	assert_string_equal(table, "recording");
