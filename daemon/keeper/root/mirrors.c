@@ -14,6 +14,7 @@
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/root/epoch_slots.h"
 #include "daemon/keeper/root/mirror_medium.h"
+#include "daemon/keeper/root/mirrors_internal.h"
 #include "daemon/keeper/root/root_main.h"
 
 int mirrors_image(struct root *root, uint8_t ret_image[static ROOT_IMAGE_BYTES])
@@ -103,26 +104,6 @@ static int copy_check_wait(struct root *root, size_t i, struct reason *reason)
 					     root->copies->member[i].failures, wait_s);
 }
 
-static int copy_reopen(struct root *root, size_t i, struct reason *reason,
-		struct root_provider **ret_provider)
-{
-	struct mirror_row row;
-
-	if (i == MIRROR_OF_OWN) {
-		int r = root_main_open(root, false, ret_provider, reason);
-		if (r < 0)
-			main_shorten_reason(r, reason);
-		return r;
-	}
-	int r = mirror_table_by_id(root->db, root->copies->member[i].id, &row);
-	/* Unsettled ones below are not opened but cleared up. */
-	if (r == 0 && row.state == MIRROR_IN_USE)
-		return mirror_medium_open(root, &row, reason, ret_provider);
-	if (r == 0)
-		r = mirror_clear_up(root, &row, reason);
-	return r < 0 ? r : -RE_GONE;
-}
-
 /* A removed file can still be written while it is open, but that copy does not last: it counts as
  * missing. */
 int mirrors_check_there(struct root *root, size_t i, struct reason *reason)
@@ -134,7 +115,7 @@ int mirrors_check_there(struct root *root, size_t i, struct reason *reason)
 		int r = root_file_check(member->provider, root->dir_fd);
 		if (r < 0) {
 			reason_set(reason, r, "%s", error_text(r));
-			main_shorten_reason(r, reason);
+			mirrors_shorten_reason(r, reason);
 		}
 		return r;
 	}
@@ -174,7 +155,7 @@ static int copy_look_after(struct root *root, size_t i, const uint8_t *image)
 		root_set_lose(set, i, root_set_reason(set, i, r));
 	}
 	/* One more try: the medium may have been mounted again. */
-	r = copy_reopen(root, i, &reason, &provider);
+	r = mirrors_reopen(root, i, &reason, &provider);
 	if (r < 0) {
 		copy_keep_reason(root, i, &reason, r);
 		return r;
@@ -271,7 +252,7 @@ static void copies_reopen_any(struct root *root)
 	for (size_t i = 0; i < root->copies->n && root_set_present(root->copies) == 0; i++) {
 		struct root_provider *provider = NULL;
 		struct reason reason = {""};
-		int r = copy_reopen(root, i, &reason, &provider);
+		int r = mirrors_reopen(root, i, &reason, &provider);
 		if (r == 0)
 			root_set_regain(root->copies, i, provider);
 		else

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "daemon/keeper/root/mirror_medium.h"
+#include "daemon/keeper/root/mirrors_internal.h"
 #include "daemon/keeper/root/root_main.h"
 #include "storage/tables/mirror_table.h"
 
@@ -56,8 +57,7 @@ static int mirrors_count_in_use(struct db *db, size_t *ret_count)
 	return r;
 }
 
-/* A short reason is enough where mirrors can stand in for the main copy. */
-static void main_shorten_reason(int r, struct reason *reason)
+void mirrors_shorten_reason(int r, struct reason *reason)
 {
 	if (r == -ENOENT)
 		reason_set(reason, r, "its root.slots is missing");
@@ -89,7 +89,7 @@ static int copies_add_main(struct root *root, bool adopt, struct reason *reason)
 	if (r < 0 && (mirrors == 0 || !main_can_be_away(root, r)))
 		return r;
 	if (r < 0)
-		main_shorten_reason(r, reason);
+		mirrors_shorten_reason(r, reason);
 	r = copies_new(root, own, reason);
 	reason_clear(reason);
 	return r < 0 ? r : mirror_table_main_away(root->db, &root->copies->member[0].away_us);
@@ -187,4 +187,24 @@ int mirrors_clear_up(struct root *root)
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = copies_add_mirror(root, &rows[i], true);
 	return r;
+}
+
+int mirrors_reopen(struct root *root, size_t i, struct reason *reason,
+		struct root_provider **ret_provider)
+{
+	struct mirror_row row;
+
+	if (i == MIRROR_OF_OWN) {
+		int r = root_main_open(root, false, ret_provider, reason);
+		if (r < 0)
+			mirrors_shorten_reason(r, reason);
+		return r;
+	}
+	int r = mirror_table_by_id(root->db, root->copies->member[i].id, &row);
+	/* Unsettled ones below are not opened but cleared up. */
+	if (r == 0 && row.state == MIRROR_IN_USE)
+		return mirror_medium_open(root, &row, reason, ret_provider);
+	if (r == 0)
+		r = mirror_clear_up(root, &row, reason);
+	return r < 0 ? r : -RE_GONE;
 }
