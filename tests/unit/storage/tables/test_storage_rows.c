@@ -13,6 +13,7 @@
 
 #include "storage/tables/catalog.h"
 #include "storage/tables/db_open.h"
+#include "storage/tables/mirror_table.h"
 #include "storage/tables/row_mac.h"
 #include "tests/unit/support/storage_fixture.h"
 
@@ -197,6 +198,34 @@ static void test_what_repeats_others_is_written_again(void **state)
 	assert_int_equal(catalog_mend(s->db, tables, sizeof(tables)), 0);
 }
 
+/* In doubt a copy of the root was given up: groups are closed and an epoch is owed, whether the note
+ * was altered or taken away. */
+static void test_a_lost_note_closes_groups(void **state)
+{
+	static const char *const edits[] = {"UPDATE mirror_note SET group_floor = group_floor - 1",
+			"UPDATE mirror_note SET changed_epoch = 0, mac = NULL",
+			"DELETE FROM mirror_note"};
+	struct store *s = *state;
+	int64_t before, after;
+	uint64_t epoch;
+	bool created;
+
+	for (size_t i = 0; i < ELEMENTSOF(edits); i++) {
+		assert_int_equal(mirror_table_close_groups(s->db), 0);
+		assert_int_equal(catalog_group_for(s->db, 1, 1, 1, &before, &created), 0);
+		assert_true(created);
+		assert_int_equal(catalog_group_for(s->db, 1, 1, 1, &after, &created), 0);
+		assert_int_equal(after, before);
+		edit(s, edits[i]);
+		assert_int_equal(catalog_mend(s->db, NULL, 0), 1);
+		assert_int_equal(mirror_table_get_changed(s->db, &epoch), 0);
+		assert_int_equal(epoch, ask(s, "SELECT epoch FROM vault"));
+		assert_int_equal(catalog_group_for(s->db, 1, 1, 1, &after, &created), 0);
+		assert_true(created && after > before);
+		assert_whole(s);
+	}
+}
+
 static void test_ids_do_not_come_again(void **state)
 {
 	struct store *s = *state;
@@ -241,6 +270,7 @@ int main(void)
 			keyed(test_changes_during_a_round),
 			keyed(test_an_altered_row_is_not_changed),
 			keyed(test_what_repeats_others_is_written_again),
+			keyed(test_a_lost_note_closes_groups),
 			keyed(test_ids_do_not_come_again),
 			cmocka_unit_test(test_another_schema_is_refused),
 	};
