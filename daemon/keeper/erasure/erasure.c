@@ -11,6 +11,7 @@
 #include "daemon/keeper/erasure/erasure_damage.h"
 #include "daemon/keeper/erasure/erasure_notes.h"
 #include "daemon/keeper/erasure/erasure_room.h"
+#include "daemon/keeper/erasure/erasure_shut_out.h"
 #include "daemon/keeper/erasure/reminder.h"
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/root/epoch.h"
@@ -76,8 +77,7 @@ static int erasure_stage_once(struct eraser *eraser, const struct erasure_order 
 	if (r == 0)
 		r = erasure_notes_collect(db, victims, reason);
 	if (r == 0)
-		r = erasure_notes_shut_out(
-				eraser->root->db, root_epoch(eraser->root), all, victims);
+		r = erasure_shut_out(eraser->root->db, root_epoch(eraser->root), all, victims);
 	if (r == 0)
 		r = epoch_stage(eraser->root, victims->paths, victims->count, &next);
 	if (r == 0)

@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -52,6 +53,27 @@ static void test_away_and_back(void **state)
 	vault_fixture_shell(&s.f, "mv $D/away $D/usb");
 	assert_int_equal(erasure_retry(&s.f.vault->eraser, NULL), 0);
 	mirror_fixture_assert_destroyed(&s);
+	mirror_fixture_close(&s);
+}
+
+/* An altered row is no proof that the mirror was given up: erasures wait for it. */
+static void test_an_altered_row_gives_nothing_up(void **state)
+{
+	struct mirror_fixture s;
+	char path[128];
+	sqlite3 *db;
+
+	mirror_fixture_open(&s);
+	vault_fixture_shut(&s.f);
+	snprintf(path, sizeof(path), "%s/keeper/keeper.db", s.f.dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	snprintf(path, sizeof(path), "UPDATE mirror SET state = %d", MIRROR_GIVEN_UP);
+	assert_int_equal(sqlite3_exec(db, path, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	mirror_fixture_reopen(&s);
+	mirror_fixture_assert_plays(&s, s.alice);
+	assert_int_equal(mirror_fixture_erase(&s), -RE_AWAY);
+	assert_int_equal(vault_epoch(s.f.vault), SCENE_EPOCH);
 	mirror_fixture_close(&s);
 }
 
@@ -456,6 +478,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(test_an_erasure_overwrites_both),
 			cmocka_unit_test(test_away_and_back),
+			cmocka_unit_test(test_an_altered_row_gives_nothing_up),
 			cmocka_unit_test(test_the_own_place_is_lost),
 			cmocka_unit_test(test_a_mirror_is_removed),
 			cmocka_unit_test(test_the_only_file_is_removed),
