@@ -105,7 +105,8 @@ void ingest_start(const struct ingest_job *job, struct ingest_start *ret_start);
 void ingest_given(struct ingest_job *job);
 
 /* The intake says that the object is complete: looks for the recording that the same file may have
- * been sealed as before, for ingest_verify() to compare with. The vault's thread. */
+ * been sealed as before, for ingest_verify() to compare with. Once is enough. The vault's
+ * thread. */
 void ingest_find_earlier(struct ingest *ingest, struct ingest_job *job);
 
 /* Takes the object from the intake, checks it, and compares it with the earlier recording, if there

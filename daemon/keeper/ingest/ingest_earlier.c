@@ -107,7 +107,8 @@ void ingest_find_earlier(struct ingest *ingest, struct ingest_job *job)
 {
 	struct recording_row row;
 
-	if (catalog_recording_by_source(ingest->root->db, job->source, &row) < 0)
+	if (job->earlier.id != 0 ||
+			catalog_recording_by_source(ingest->root->db, job->source, &row) < 0)
 		return;
 	/* Its account may have been made since it began. */
 	if (job->row.account == 0)

@@ -361,8 +361,8 @@ static void a_keeper_that_talks_nonsense_gets_nothing(void **state)
 			"{\"op\":\"committed\",\"job\":JOB,\"recording\":\"01arz3ndektsv4rrffq69g5fav\"}",
 			"{\"op\":\"already\",\"job\":JOB,\"recording\":\"../../etc\"}",
 			/* Of what this job has not sealed yet. */
-			"{\"op\":\"already\",\"job\":JOB,\"recording\":"
-			"\"01arz3ndektsv4rrffq69g5fav\",\"sidecars\":true}",
+			("{\"op\":\"already\",\"job\":JOB,\"recording\":"
+			 "\"01arz3ndektsv4rrffq69g5fav\",\"sidecars\":true}"),
 			"{\"op\":\"begun\",\"job\":JOB}", "{\"op\":\"begun\",\"job\":\"JOB\"}",
 			"{\"op\":\"committed\",\"job\":-1}",
 			"{\"op\":\"committed\",\"job\":999999}", "{\"op\":\"what\",\"job\":JOB}",

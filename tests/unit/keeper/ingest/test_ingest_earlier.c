@@ -346,7 +346,7 @@ static void test_a_begin_makes_no_account(void **state)
 {
 	struct vault_fixture *vault = *state;
 	struct ingest_job *jobs[50];
-	char name[16];
+	char name[32];
 
 	for (int i = 0; i < 50; i++) {
 		snprintf(name, sizeof(name), "caller %d", i);
