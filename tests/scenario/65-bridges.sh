@@ -90,7 +90,7 @@ mkdir "$jibri/abcd"
 noise "$jibri/abcd/board_2026-11-23-10-00-00.mp4" 5000
 cp "$jibri/abcd/board_2026-11-23-10-00-00.mp4" "$vault/video"
 wait_until $PATIENCE_S status_holds '[.spools[] | select(.name == "jibri")][0] | .stale == 1 and .oldest_stale_s > 0'
-holds 'any(.warnings[]; test("do not come to their end"))' "$vault/status.json" || fail "status does not warn"
+holds 'any(.warnings[]; test("still open, or not marked as finished"))' "$vault/status.json" || fail "status does not warn"
 grep -q 'has not said that it is finished' "$vault/intake.log" || fail "the journal does not say it"
 [ "$(grep -c 'has not said that it is finished' "$vault/intake.log")" -eq 1 ] || fail "it is told more than once"
 echo "{\"meeting_url\":\"$words\",\"participants\":[{\"user\":{\"name\":\"Ada\"}}],\"share\":false}" >"$jibri/abcd/metadata.json"
