@@ -55,7 +55,7 @@ static int span_stride(struct db *db, struct recording_span *span)
 	return r == -ENOENT ? span_look(db, other_time, span, &max) : r;
 }
 
-static void span_enter(struct recording_span *span, int state, int64_t at)
+static void span_enter(struct recording_span *span, enum span_state state, int64_t at)
 {
 	span->state = state;
 	span->at_us = span->at_id = at;
