@@ -1,7 +1,7 @@
 /* From when to when an account has recordings.
  *
  * They lie in the index recording_alive by time. The first in it is the oldest, and the last the
- * newest, but for rows that an erasure of their group or account destroyed and that are not
+ * newest, except rows that an erasure of their group or account destroyed and that are not
  * buried yet: those are passed over, a bounded number at a time. */
 #include <errno.h>
 
