@@ -21,10 +21,10 @@ static const char *const phrases[RE_LAST - RE_FIRST] = {
 		[RE_MLOCK - RE_FIRST] = "memory for secrets could not be locked",
 		[RE_AWAY - RE_FIRST] = "a mirror of the root cannot be reached",
 		[RE_UNKNOWN - RE_FIRST] =
-				"not known whether this was carried out: the disk failed while "
-				"it was written; the keeper restarts and finds out",
-		[RE_ALTERED - RE_FIRST] = "keeper.db was altered outside the keeper; "
-					  "recsealctl doctor names what",
+				("not known whether this was carried out: the disk failed while "
+				 "it was written; the keeper restarts and finds out"),
+		[RE_ALTERED - RE_FIRST] = ("keeper.db was altered outside the keeper; "
+					   "recsealctl doctor names what"),
 };
 
 const char *error_text(int r)

@@ -1,4 +1,5 @@
-/* What an epoch does about a copy of the root that was given up. */
+/* What an epoch does about a copy of the root that was given up. A file of its own, so that a test
+ * can take the fresh keys away and show that the copy would then open later recordings. */
 #pragma once
 
 #include "daemon/keeper/erasure/erasure_notes.h"
