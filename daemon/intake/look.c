@@ -122,6 +122,7 @@ struct finding {
 	struct source source;
 	struct job_order order;
 	int64_t wait_us; /* with FINDING_UNSETTLED */
+	int error;       /* with FINDING_UNREMOVABLE */
 };
 enum {
 	FINDING_UNSETTLED = SOURCE_OUTCOMES,
@@ -131,7 +132,7 @@ enum {
 	FINDING_REMOVED,     /* discarded by its bridge, and removed */
 	FINDING_NO_MAP,      /* the map of accounts cannot be read */
 	FINDING_LARGE,       /* no slot is free for a file of its size */
-	FINDING_UNREMOVABLE, /* sealed, and its folder does not let it be removed yet */
+	FINDING_UNREMOVABLE, /* sealed, and cannot be removed yet: .error says why */
 };
 
 /* When the file was finished, as far as is known: its last change by its own times, or, when
@@ -281,7 +282,9 @@ static int candidate_examine(
 	const struct source_identity *identity = &source->identity;
 	if (seen_has(look->parked, identity, sizeof(*identity)))
 		return FINDING_PARKED;
-	if (seen_has(look->settled, identity, sizeof(*identity)) && !source_is_removable(source))
+	if (seen_has(look->settled, identity, sizeof(*identity)))
+		finding->error = source_check_removable(source);
+	if (finding->error != 0)
 		return FINDING_UNREMOVABLE;
 	finding->wait_us = finding_unsettled_us(&finding->order, &source->identity,
 			spool_settle_us(spool->config, candidate->arrived), now_us);
@@ -332,6 +335,15 @@ static void candidate_leave(const struct look *look, struct candidate *candidate
 	candidate_drop(look, candidate);
 }
 
+/* It is sealed already, and is not read once more before it can be removed. */
+static void candidate_not_removed(const struct look *look, struct candidate *candidate, int r)
+{
+	struct reason reason = {0};
+
+	reason_set_error(&reason, r, JOB_REMOVAL);
+	candidate_try_later(look, candidate, reason.text);
+}
+
 struct job *look_at(const struct look *look, struct candidate *candidate)
 {
 	struct spool *spool = look->spool;
@@ -348,7 +360,7 @@ struct job *look_at(const struct look *look, struct candidate *candidate)
 	} else if (r == FINDING_LARGE) {
 		candidate_defer(look, candidate);
 	} else if (r == FINDING_UNREMOVABLE) {
-		candidate_try_later(look, candidate, "its folder does not let it be removed");
+		candidate_not_removed(look, candidate, finding.error);
 	} else if (r == FINDING_NO_MAP) {
 		candidate_try_later(look, candidate, "its AccountMap= cannot be read");
 	} else if (r == SOURCE_WRITER) {

@@ -245,16 +245,17 @@ static bool source_unchanged_except_ctime(const struct source *source)
 	return source_same(&source->identity, &now);
 }
 
-bool source_is_removable(const struct source *source)
+int source_check_removable(const struct source *source)
 {
 	struct stat parent, st;
 
 	if (faccessat(source->parent_fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
-		return false;
+		return -errno;
 	if (fstat(source->parent_fd, &parent) < 0 || fstat(source->fd, &st) < 0)
-		return true; /* nobody knows: trying will tell */
-	return !(parent.st_mode & S_ISVTX) || geteuid() == 0 || geteuid() == parent.st_uid ||
-	       geteuid() == st.st_uid;
+		return 0; /* nobody knows: trying will tell */
+	bool sticky = parent.st_mode & S_ISVTX;
+	bool owner = geteuid() == 0 || geteuid() == parent.st_uid || geteuid() == st.st_uid;
+	return sticky && !owner ? -EPERM : 0;
 }
 
 /* All checks have passed: overwrites the file, if that is wanted, and removes the name. A file that
@@ -262,8 +263,10 @@ bool source_is_removable(const struct source *source)
  * that cannot be removed is not overwritten: what is left would be sealed as a new recording. */
 static int source_remove(struct source *source, const char *name)
 {
-	if (source->wipe && !source_is_removable(source))
-		return -EACCES;
+	int r = source->wipe ? source_check_removable(source) : 0;
+
+	if (r != 0)
+		return r;
 	source->wiped = source_wipe(source, name);
 	return source->wiped == SOURCE_CHANGED ? SOURCE_CHANGED
 					       : durable_unlink(source->parent_fd, name);

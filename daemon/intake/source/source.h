@@ -102,8 +102,9 @@ bool source_unchanged(int fd, const struct source_identity *identity);
  * since seal_run() has synced what was sealed. */
 int source_unlink(struct source *source);
 
-/* Whether source_unlink() is worth trying: nothing is known that would forbid it. */
-bool source_is_removable(const struct source *source);
+/* 0 when source_unlink() is worth trying: nothing is known that would forbid it. Otherwise why not:
+ * -EACCES, -EPERM or -EROFS. */
+int source_check_removable(const struct source *source);
 
 /* ---- Overwriting (source_wipe.c) ----
  *

@@ -96,7 +96,7 @@ void job_removed(struct job *job)
 
 	job->busy = false;
 	if (r < 0)
-		reason_set_error(&job->reason, r, "removing the sealed recording");
+		reason_set_error(&job->reason, r, JOB_REMOVAL);
 	else if (r != SOURCE_CHANGED && !job->over)
 		job_say_unlinked(job);
 	/* It was given up meanwhile (the keeper is lost), but what is gone is gone. */

@@ -67,6 +67,9 @@ enum job_state {
 	JOB_REMOVING, /* in the spool's thread */
 };
 
+/* How an error at it begins, also when the look finds it before another attempt. */
+#define JOB_REMOVAL "removing the sealed recording"
+
 enum job_end {
 	JOB_DONE,     /* sealed, and the plaintext is gone */
 	JOB_CHANGED,  /* the file was touched meanwhile: it is a new candidate */
