@@ -9,7 +9,7 @@
  *                    Account=  Markers=  (the profile's)  Ignore=  AccountMap=  Discarded=seal
  *     [profile NAME] Files=  Ignore=  Finished=  Unfinished=  Discard=  Account=  Sidecar=
  *                    SidecarWait=0  Markers=      (daemon/common/profile/profile.h)
- *     [class NAME]   Keep=                  ("default" is 30d unless it is given)
+ *     [class NAME]   Keep=  From=sealed     ("default" is 30d unless it is given)
  *     [keeper]       State=/var/lib/recseal-keeper  Objects=/var/lib/recseal/objects
  *                    Sockets=/run/recseal  Intake=recseal (user)
  *                    Viewers=recseal-viewer  Operators=recseal-operator
@@ -28,6 +28,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/period.h"
 #include "base/reason.h"
 #include "daemon/common/config/config_name.h"
 #include "daemon/common/profile/profile.h"
@@ -52,7 +53,8 @@ struct config_spool {
 
 struct config_class {
 	char *name;
-	int64_t keep_us; /* from sealing to expiry; one second to 1000 years */
+	struct period keep;      /* one second to 1000 years */
+	bool keep_from_recorded; /* From=recorded: not from the sealing (expiry.h) */
 	char *origin;
 };
 

@@ -20,7 +20,7 @@ int control_audit_append(struct control_call *call, const char *action, const ch
 {
 	struct db *db = call->vault->db;
 	struct audit_record record = {
-			.at_us = clock_now_us(&call->vault->clock.clock),
+			.at_us = vault_clock_told_us(&call->vault->clock),
 			.uid = call->uid,
 			.action = action,
 			.subject = subject,
@@ -115,7 +115,7 @@ void control_audit_refusal(struct control_call *call, const char *why)
 	char reason[768];
 
 	if (!call->method->sensitive ||
-			!refusals_may_record(refusals, clock_now_us(&call->vault->clock.clock)))
+			!refusals_may_record(refusals, clock_now_us(&call->vault->clock.machine.boot)))
 		return;
 	subject_find(call, &subject);
 	int len = snprintf(reason, sizeof(reason), "%s: %s", call->method->name, why);

@@ -29,7 +29,7 @@ static json_t *age_since(struct vault *vault, int64_t since_us)
 {
 	if (since_us <= 0)
 		return json_null();
-	int64_t us = clock_now_us(&vault->clock.clock) - since_us;
+	int64_t us = clock_now_us(&vault->clock.machine.wall) - since_us;
 	return json_real((double)(us > 0 ? us : 0) / US_PER_S);
 }
 

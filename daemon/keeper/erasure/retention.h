@@ -21,7 +21,7 @@ int retention_run(struct eraser *eraser, size_t max, bool *ret_more, struct reas
 struct retention;
 struct retention_setup {
 	struct eraser *eraser;           /* borrowed */
-	const struct vault_clock *clock; /* borrowed */
+	struct vault_clock *clock;       /* borrowed */
 	int64_t epoch_interval_us;       /* EpochInterval=; <0: an hour with a TPM, else at once */
 	void (*stuck)(void *context);    /* called when the keeper must stop (root->stuck) */
 	void *context;

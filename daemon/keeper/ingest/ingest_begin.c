@@ -12,6 +12,7 @@
 #include "base/secret.h"
 #include "daemon/keeper/ingest/ingest_job.h"
 #include "daemon/keeper/vault/accounts.h"
+#include "daemon/keeper/vault/expiry.h"
 #include "storage/tables/erasure_table.h"
 
 struct ingest_job *ingest_abort(struct ingest_job *job)
@@ -53,6 +54,7 @@ void ingest_summarise(const struct ingest_job *job, struct ingest_summary *ret_s
 			.account_handle = job->account_handle,
 			.spool = private->spool,
 			.discarded = private->discarded,
+			.overdue = job->overdue,
 			.plain_bytes = job->row.plain_bytes,
 	};
 	if (job->row.state == RECORDING_QUARANTINED)
@@ -96,7 +98,7 @@ static int find_account(struct ingest *ingest, const struct ingest_request *requ
 	if (!why) {
 		r = accounts_find(ingest->root->tree, request->account, request->account_len, &row);
 		if (r == -ENOENT)
-			r = accounts_create(ingest->root->tree, clock_now_us(&ingest->clock->clock),
+			r = accounts_create(ingest->root->tree, clock_now_us(&ingest->clock->told),
 					request->account, request->account_len, &row);
 		if (r == 0)
 			r = quarantine_reason(ingest, &row, &why);
@@ -137,8 +139,6 @@ static int fill_private(struct ingest_job *job, const struct ingest_request *req
 	return 0;
 }
 
-/* Time runs from the sealing, not from the file's own date: a file that was copied in with an old
- * date, or written under a wrong clock, must not expire the moment it arrives. */
 static void fill_row(
 		struct ingest *ingest, struct ingest_job *job, const struct ingest_request *request)
 {
@@ -146,11 +146,11 @@ static void fill_row(
 	const struct probe_result *probe = &request->probe;
 	struct recording_row *row = &job->row;
 
-	job->keep_us = class->keep_us;
-	row->sealed_us = vault_clock_now_us(ingest->clock);
+	row->keep = class->keep;
+	row->keep_from = class->keep_from_recorded ? KEEP_FROM_RECORDED : KEEP_FROM_SEALED;
+	vault_clock_seal(ingest->clock, row);
 	row->recorded_us = request->recorded_us;
-	if (__builtin_add_overflow(row->sealed_us, class->keep_us, &row->expires_us))
-		row->expires_us = INT64_MAX;
+	job->overdue = expiry_set(row);
 	row->condition = (int)probe->condition;
 	row->frames = probe->frames > INT64_MAX ? -1 : (int64_t)probe->frames;
 	row->channels = probe->channels;

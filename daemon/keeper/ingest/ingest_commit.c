@@ -81,10 +81,12 @@ static int catalogue_one(struct ingest *ingest, struct ingest_job *job)
 	struct recording_row *row = &job->row;
 	char id[ULID_TEXT_CHARS + 1];
 	static const struct audit_actor keeper = {0, NULL};
+	int64_t bucket, due_us;
 	bool created;
-	int r = catalog_group_for(ingest->root->db, row->account,
-			expiry_bucket(row->expires_us, job->keep_us), row->expires_us, &row->group,
-			&created);
+
+	expiry_place(row, &bucket, &due_us);
+	int r = catalog_group_for(
+			ingest->root->db, row->account, bucket, due_us, &row->group, &created);
 
 	if (r == 0)
 		r = catalog_recording_add(ingest->root->db, row, job->source);
@@ -147,6 +149,9 @@ static int catalogue_all(struct ingest *ingest, struct ingest_job *const *jobs, 
 			r = catalogue_checked(ingest, jobs, i, results);
 		catalogued += results[i] == 0;
 	}
+	/* Along with the rest it costs no sync of its own. */
+	if (r == 0 && catalogued > 0)
+		r = vault_clock_store(ingest->clock, ingest->root->db);
 	if (r == 0 && catalogued > 0) {
 		r = db_commit(ingest->root->db);
 		*ret_doubtful = r < 0 && r != -ENOSPC;

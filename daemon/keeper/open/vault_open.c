@@ -92,7 +92,8 @@ static void open_connect_parts(struct vault *vault)
 					.tpm_device = config->tpm_device,
 					.require_assurance = config->require_assurance,
 					.away_limit_us = config->away_limit_us},
-			.clock = vault->clock.clock,
+			.clock = vault->clock.told,
+			.counted = vault->clock.counted,
 			.notices = &vault->notices,
 			.dir_fd = vault->dir_fd,
 			.store = vault->store,
@@ -107,7 +108,7 @@ static void open_connect_parts(struct vault *vault)
 static void open_connect_db(struct vault *vault)
 {
 	vault->root.db = vault->db;
-	vault->root.audit = (struct audit_log){vault->db, vault->clock.clock};
+	vault->root.audit = (struct audit_log){vault->db, vault->clock.told};
 }
 
 static void open_connect_tree(struct vault *vault)
@@ -136,15 +137,19 @@ static int create_plant(struct vault *vault)
 {
 	_cleanup_secret_ struct root_record *record = secret_new(sizeof(*record));
 	_cleanup_secret_ uint8_t *root = secret_new(ROOT_KEY_BYTES);
-	struct vault_row row = {.epoch = 1, .created_us = clock_now_us(&vault->clock.clock)};
+	struct vault_row row = {.epoch = 1};
 
 	if (!record || !root)
 		return -RE_MLOCK;
+	int r = vault_clock_create(&vault->clock, vault->db);
+	if (r < 0)
+		return r;
+	row.created_us = vault_clock_told_us(&vault->clock);
 	randombytes_buf(root, ROOT_KEY_BYTES);
 	randombytes_buf(row.vault_id, sizeof(row.vault_id));
 	memcpy(vault->root.vault_id, row.vault_id, sizeof(row.vault_id));
 	vault->root.tree = keytree_new(vault->db, root, 1);
-	int r = vault->root.tree ? db_vault_put(vault->db, &row) : -RE_MLOCK;
+	r = vault->root.tree ? db_vault_put(vault->db, &row) : -RE_MLOCK;
 	if (r == 0)
 		r = create_grow_top(vault);
 	if (r == 0)
@@ -246,6 +251,8 @@ static int open_files(struct vault *vault, uint64_t accept_restored, struct reas
 		open_connect_db(vault);
 	if (r == 0)
 		r = db_vault_get(vault->db, &row);
+	if (r == 0)
+		r = vault_clock_open(&vault->clock, vault->db);
 	if (r < 0)
 		return open_explain_database(vault, r, reason);
 	memcpy(vault->root.vault_id, row.vault_id, sizeof(row.vault_id));
@@ -293,27 +300,6 @@ static int open_sweep(struct vault *vault)
 	return r;
 }
 
-static int open_find_latest(struct vault *vault)
-{
-	uint8_t newest[ULID_BYTES];
-	struct recording_row recording;
-	struct vault_row row;
-	int r = db_vault_get(vault->db, &row);
-
-	if (r < 0)
-		return r;
-	vault->clock.latest_us = row.created_us;
-	r = catalog_recording_newest(vault->db, newest);
-	if (r == 0)
-		r = catalog_recording_by_ulid(vault->db, newest, &recording);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	if (recording.sealed_us > vault->clock.latest_us)
-		vault->clock.latest_us = recording.sealed_us;
-	catalog_recording_clear(&recording);
-	return 0;
-}
-
 static int open_recover(struct vault *vault, struct reason *reason)
 {
 	_cleanup_secret_ struct root_record *forward = NULL;
@@ -331,8 +317,6 @@ static int open_recover(struct vault *vault, struct reason *reason)
 		return open_explain(
 				reason, r, "cannot finish an erasure that was under way in", dir);
 	r = accounts_find_quarantine(vault->root.tree, &vault->quarantine_account);
-	if (r == 0)
-		r = open_find_latest(vault);
 	if (r == 0)
 		(void)mirrors_ready(&vault->root, NULL); /* which tells of those that are away */
 	if (r == 0)
@@ -374,11 +358,14 @@ int vault_open(const struct vault_setup *setup, struct vault **ret_vault, struct
 	if (!vault)
 		return -ENOMEM;
 	*vault = (struct vault){.config = setup->config,
-			.clock.clock = setup->clock,
 			.notices = setup->notices,
 			.dir_fd = -1,
 			.lock_fd = -1};
+	vault_clock_connect(&vault->clock, &setup->machine);
 	int r = open_or_create(vault, setup->accept_restored, reason);
+	/* Now: what is sealed before the first tick has its time too. */
+	if (r == 0)
+		r = vault_clock_look(&vault->clock, vault->db, &vault->notices);
 	if (r < 0) {
 		vault_close(vault);
 		return r;

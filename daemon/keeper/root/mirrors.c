@@ -343,7 +343,7 @@ static int away_note(struct root *root)
 		struct root_member *member = &root->copies->member[i];
 		if (!member->provider == (member->away_us != 0))
 			continue;
-		member->away_us = member->provider ? 0 : clock_now_us(&root->clock);
+		member->away_us = member->provider ? 0 : clock_now_us(&root->counted);
 		r = away_store(root, member);
 		away_tell(root, member);
 	}

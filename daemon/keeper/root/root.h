@@ -23,7 +23,8 @@ struct root_settings {
 
 struct root {
 	struct root_settings settings;
-	struct clock clock;
+	struct clock clock;   /* for what people read */
+	struct clock counted; /* for what is due: never ahead of the true time (vault_clock.h) */
 	struct notices *notices;
 	struct audit_log audit;
 	struct db *db;

@@ -13,7 +13,10 @@
 
 struct vault_fixture {
 	char dir[64];
-	int64_t now_us;
+	int64_t now_us;   /* the true time, and what the boot clock says */
+	int64_t wrong_us; /* by how much the machine's clock is ahead of it */
+	bool unsynchronised;
+	uint8_t boot; /* other numbers are other boots */
 	struct config *config;
 	struct vault *vault; /* NULL while it is shut */
 };

@@ -89,7 +89,7 @@ static int open_large(void **state)
 	vault_fixture_open(&large->vault);
 	vault_fixture_seal(&large->vault, "bob", "bob/call", 10, 1, &large->bob);
 	assert_int_equal(accounts_create(large->vault.vault->root.tree,
-					 clock_now_us(&large->vault.vault->clock.clock), "alice", 5,
+					 vault_clock_told_us(&large->vault.vault->clock), "alice", 5,
 					 &row),
 			0);
 	large->alice = row.id;
