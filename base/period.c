@@ -25,8 +25,9 @@ static int period_parse_months(const char *text, int64_t *ret_months)
 	bool years = strcmp(end, "y") == 0;
 	if (!years && strcmp(end, "mo") != 0)
 		return 1;
-	int64_t months;
-	if (errno || __builtin_mul_overflow(n, years ? MONTHS_PER_YEAR : 1, &months))
+	int64_t months, us;
+	if (errno || __builtin_mul_overflow(n, years ? MONTHS_PER_YEAR : 1, &months) ||
+			__builtin_mul_overflow(months, 31 * US_PER_DAY, &us))
 		return -EINVAL;
 	*ret_months = months;
 	return 0;

@@ -172,6 +172,7 @@ static json_t *warnings_list(struct control_call *call, const json_t *spools)
 	control_root_warn(call->vault, warnings);
 	warnings_add_spools(spools, warnings);
 	warnings_add_space(call->vault->config, warnings);
+	control_clock_warn(call->vault, warnings);
 	return warnings;
 }
 
@@ -205,10 +206,11 @@ static json_t *status_vault(struct vault *vault)
 	ulid_format(vault->root.vault_id, id);
 	root_assurance_sentence(vault->root.copies->assurance, vault_epoch(vault), sentence,
 			sizeof(sentence));
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "version", VERSION, "vault", id,
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "version", VERSION, "vault", id,
 			"assurance", vault->root.copies->assurance, "assurance_sentence", sentence,
 			"epoch", (json_int_t)vault_epoch(vault), "root_writes",
-			status_root_writes(vault), "last_error",
+			status_root_writes(vault), "clock", control_clock_status(vault),
+			"last_error",
 			json_or_null(*vault->notices.problem.text
 							? view_text(vault->notices.problem.text)
 							: NULL));

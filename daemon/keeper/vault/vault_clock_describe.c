@@ -34,28 +34,20 @@ static void describe_span(int64_t us, char ret_text[static SPAN_BYTES])
 		snprintf(ret_text, SPAN_BYTES, "%" PRId64 " s", us / US_PER_S);
 }
 
-static void describe_ahead(const struct vault_clock *clock, const char *wall, const char *counted,
-		const char *span, char ret_text[static VAULT_CLOCK_TEXT_BYTES])
+static void describe_apart(const struct vault_clock *clock, bool ahead, const char *span,
+		char ret_text[static VAULT_CLOCK_TEXT_BYTES])
 {
-	const char *since = clock->row.known ? "the machine's clock was set since the time was last known"
-					     : "the machine's clock is not known to be synchronised";
+	char wall[RFC3339_BYTES], counted[RFC3339_BYTES];
+	const char *because = clock->row.known ? "was set since the time was last known"
+					       : "is not known to be synchronised";
+	const char *so = ahead ? "what expires in between is kept until the time is known"
+			       : "the vault goes on counting, and nothing expires early";
 
+	clock_format_rfc3339(clock_now_us(&clock->machine.wall), wall);
+	clock_format_rfc3339(vault_clock_counted_us(clock), counted);
 	snprintf(ret_text, VAULT_CLOCK_TEXT_BYTES,
-			"%s: it says %s, %s after the time that this vault has counted (%s). What expires "
-			"in between is kept until the time is known",
-			since, wall, span, counted);
-}
-
-static void describe_behind(const struct vault_clock *clock, const char *wall, const char *counted,
-		const char *span, char ret_text[static VAULT_CLOCK_TEXT_BYTES])
-{
-	snprintf(ret_text, VAULT_CLOCK_TEXT_BYTES,
-			"the machine's clock says %s, %s before %s (%s)%s", wall, span,
-			clock->row.ever_known ? "a time that is past for this vault"
-					      : "the time that this vault has counted",
-			counted,
-			clock->row.ever_known ? ". The vault goes on counting; nothing expires early"
-					      : ". One of them is wrong; nothing expires early");
+			"the machine's clock (%s) is %s %s what this vault has counted (%s), and %s: %s",
+			wall, span, ahead ? "ahead of" : "behind", counted, because, so);
 }
 
 bool vault_clock_describe(const struct vault_clock *clock, char ret_text[static VAULT_CLOCK_TEXT_BYTES],
@@ -64,12 +56,10 @@ bool vault_clock_describe(const struct vault_clock *clock, char ret_text[static 
 	static const char advice[] =
 			"have the clock synchronised (systemd-timesyncd, chrony); or, if it is right now, an "
 			"officer confirms it: recsealctl clock confirm";
-	char wall[RFC3339_BYTES], counted[RFC3339_BYTES], span[SPAN_BYTES];
+	char span[SPAN_BYTES];
 	int64_t ahead_us;
 	enum vault_clock_state state = vault_clock_state(clock, &ahead_us);
 
-	clock_format_rfc3339(clock_now_us(&clock->machine.wall), wall);
-	clock_format_rfc3339(vault_clock_counted_us(clock), counted);
 	describe_span(ahead_us < 0 ? -ahead_us : ahead_us, span);
 	*ret_advice = state == VAULT_CLOCK_AHEAD || state == VAULT_CLOCK_BEHIND ? advice : NULL;
 	switch (state) {
@@ -88,10 +78,8 @@ bool vault_clock_describe(const struct vault_clock *clock, char ret_text[static 
 				span);
 		break;
 	case VAULT_CLOCK_AHEAD:
-		describe_ahead(clock, wall, counted, span, ret_text);
-		break;
 	case VAULT_CLOCK_BEHIND:
-		describe_behind(clock, wall, counted, span, ret_text);
+		describe_apart(clock, state == VAULT_CLOCK_AHEAD, span, ret_text);
 		break;
 	}
 	return *ret_advice == NULL;

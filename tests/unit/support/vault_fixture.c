@@ -20,7 +20,7 @@
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/ingest/ingest.h"
 
-#define START_US (INT64_C(1790000000) * US_PER_S)
+#define START_US (INT64_C(20717) * US_PER_DAY) /* a midnight in 2026 */
 #define BATCH    64
 
 static int64_t fixture_wall(void *context)
@@ -304,6 +304,13 @@ int vault_fixture_retention(struct vault *vault, uv_loop_t *loop, void (*stuck)(
 			.context = context};
 
 	return retention_start(loop, &setup, ret_retention);
+}
+
+void vault_fixture_look(struct vault_fixture *fixture)
+{
+	struct vault *vault = fixture->vault;
+
+	assert_int_equal(vault_clock_look(&vault->clock, vault->db, &vault->notices), 0);
 }
 
 void vault_fixture_shell(struct vault_fixture *fixture, const char *command)

@@ -82,6 +82,9 @@ int vault_fixture_assign(struct vault *vault, const struct recording_row *row,
 int vault_fixture_retention(struct vault *vault, uv_loop_t *loop, void (*stuck)(void *context),
 		void *context, struct retention **ret_retention);
 
+/* vault_clock_look(), which must succeed. */
+void vault_fixture_look(struct vault_fixture *fixture);
+
 /* Runs a shell command with $D as the fixture's folder; it must succeed. */
 void vault_fixture_shell(struct vault_fixture *fixture, const char *command);
 
