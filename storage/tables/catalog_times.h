@@ -10,7 +10,7 @@
 
 #include "storage/tables/catalog.h"
 
-/* The bucket of a group whose members' time was not known, from the bucket that it would have. */
+/* A bucket of groups whose members' time was not known, from a number below 2^61. */
 static inline int64_t catalog_times_untimed_bucket(int64_t bucket)
 {
 	return -1 - bucket;

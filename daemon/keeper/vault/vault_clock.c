@@ -101,6 +101,8 @@ int vault_clock_open(struct vault_clock *clock, struct db *db)
 			boot_us < clock->row.boot_us) {
 		clock->row.known = false;
 		clock->row.boot_us = boot_us;
+		/* The next look stores it: from then on this boot's count is durable. */
+		clock->stored_boot_us = boot_us - STORE_US;
 	}
 	return 0;
 }
@@ -119,8 +121,7 @@ void vault_clock_seal(const struct vault_clock *clock, struct recording_row *row
 {
 	row->counted_us = vault_clock_counted_us(clock);
 	row->sealed_us = vault_clock_told_us(clock);
-	row->sealed_clock = clock->synchronised && clock->row.known ? SEALED_CLOCK_KNOWN
-								     : SEALED_CLOCK_UNKNOWN;
+	row->sealed_clock = clock->row.known ? SEALED_CLOCK_KNOWN : SEALED_CLOCK_UNKNOWN;
 }
 
 /* The true time is known. In the caller's transaction; *ret_row is to be the clock's once that is durable. */
@@ -133,7 +134,7 @@ static int clock_set(struct vault_clock *clock, struct db *db, int64_t truth_us,
 			.settled_id = INT64_MAX};
 
 	/* 4. of the header. */
-	if (clock->row.known && clock->synchronised && retiming.shift_us > SLACK_US)
+	if (clock->row.known && retiming.shift_us > SLACK_US)
 		retiming.settled_id = clock->settled_id;
 	int r = clock_retime(db, &retiming, ret_retimed);
 	row.counted_us = truth_us;
@@ -142,6 +143,16 @@ static int clock_set(struct vault_clock *clock, struct db *db, int64_t truth_us,
 		r = clock_table_put(db, &row);
 	if (r == 0)
 		*ret_row = row;
+	return r;
+}
+
+/* What is sealed by now has the right time. */
+static int clock_take(struct vault_clock *clock, struct db *db, const struct clock_row *row)
+{
+	clock->row = *row;
+	clock->stored_boot_us = clock->settling_boot_us = row->boot_us;
+	int r = catalog_times_newest(db, &clock->settling_id);
+	clock->settled_id = clock->settling_id;
 	return r;
 }
 
@@ -159,9 +170,7 @@ static int clock_set_alone(
 		db_rollback(db);
 		return r;
 	}
-	clock->row = row;
-	clock->stored_boot_us = row.boot_us;
-	return 0;
+	return clock_take(clock, db, &row);
 }
 
 static int clock_store_alone(struct vault_clock *clock, struct db *db)
@@ -186,7 +195,7 @@ static int clock_settle(struct vault_clock *clock, struct db *db)
 {
 	int64_t boot_us = clock_now_us(&clock->machine.boot);
 
-	if (boot_us - clock->settling_boot_us < SETTLE_US)
+	if (!clock->synchronised || boot_us - clock->settling_boot_us < SETTLE_US)
 		return 0;
 	clock->settled_id = clock->settling_id;
 	clock->settling_boot_us = boot_us;
@@ -268,6 +277,5 @@ int vault_clock_confirm(struct vault_clock *clock, const struct audit_log *audit
 		db_rollback(audit->db);
 		return r;
 	}
-	clock->row = row;
-	return 0;
+	return clock_take(clock, audit->db, &row);
 }

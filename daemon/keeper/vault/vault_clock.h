@@ -19,8 +19,10 @@
  *      recording may live longer, by the time that the machine was off since, and never shorter.
  *   3. What claims to have been sealed later than a known time was sealed under a false one: it counts as sealed
  *      now. So a lying source of time does its damage once, until the time is right.
- *   4. A synchronised clock that jumps ahead says that it was behind before (a machine that was suspended by
- *      its host): what was sealed in the last hour or two counts as sealed after the jump. */
+ *   4. A clock that is known and then turns out to be behind, within one boot, was behind before: its host paused
+ *      the machine. What was sealed since the last hour that was certainly right counts as sealed after the
+ *      pause. (If the machine is booted before anybody knows, this cannot be told, and what was sealed after
+ *      the pause loses it.) */
 #pragma once
 
 #include <stdbool.h>
@@ -42,7 +44,7 @@ struct vault_clock {
 	int64_t stored_boot_us; /* when the row was last stored */
 	bool synchronised;      /* at the last look */
 	bool doubted;           /* told so */
-	/* The newest recordings an hour or two ago, and at the last full hour (4.). */
+	/* The newest recordings an hour or two of synchronised time ago, and at the last full hour (4.). */
 	int64_t settled_id, settling_id, settling_boot_us;
 };
 

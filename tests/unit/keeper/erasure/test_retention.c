@@ -325,7 +325,7 @@ static void test_expiries_are_gathered(void **state)
 	uv_timer_t limit;
 	uv_loop_t loop;
 
-	vault->config->epoch_interval_us = 3600 * US_PER_S;
+	vault->config->epoch_interval_us = US_PER_DAY;
 	vault_fixture_seal(vault, "alice", "a", 1, 1, &first);
 	vault->now_us += US_PER_DAY / 2;
 	vault_fixture_seal(vault, "bob", "b", 1, 1, &second);
@@ -334,7 +334,7 @@ static void test_expiries_are_gathered(void **state)
 	assert_int_equal(vault_fixture_retention(vault->vault, &loop, stop, &retention, &retention),
 			0);
 	run_until(&loop, vault, first, NULL);
-	vault->now_us += US_PER_DAY / 2; /* the second is due, the hour is not over */
+	vault->now_us += US_PER_DAY / 2; /* the second is due, the interval is not over */
 	uv_timer_init(&loop, &limit);
 	uv_timer_start(&limit, count_tick, 2500, 0);
 	uv_run(&loop, UV_RUN_DEFAULT);
