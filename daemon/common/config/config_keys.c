@@ -228,6 +228,8 @@ static const struct config_key profile_keys[] = {
 				NULL},
 		{"SidecarWait", set_span, offsetof(struct config_profile, sidecar_wait_us), 0,
 				US_PER_DAY, "0 to 1d"},
+		{"Recorded", set_pattern_text, offsetof(struct config_profile, recorded), 0, 0,
+				NULL},
 		{"Markers", set_path, offsetof(struct config_profile, markers), 0, 0, NULL},
 };
 
