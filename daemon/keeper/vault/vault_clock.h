@@ -91,6 +91,6 @@ enum vault_clock_state {
 enum vault_clock_state vault_clock_state(const struct vault_clock *clock, int64_t *ret_ahead_us);
 
 /* The same in a sentence, and what to do; NULL when nothing is to be done. False when all is well. */
-#define VAULT_CLOCK_TEXT_BYTES 320
+#define VAULT_CLOCK_TEXT_BYTES 384
 bool vault_clock_describe(const struct vault_clock *clock, char ret_text[static VAULT_CLOCK_TEXT_BYTES],
 		const char **ret_advice);

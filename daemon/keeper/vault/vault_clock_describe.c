@@ -27,9 +27,9 @@ enum vault_clock_state vault_clock_state(const struct vault_clock *clock, int64_
 static void describe_span(int64_t us, char ret_text[static SPAN_BYTES])
 {
 	if (us >= 2 * US_PER_DAY)
-		snprintf(ret_text, SPAN_BYTES, "%" PRId64 " days", us / US_PER_DAY);
+		snprintf(ret_text, SPAN_BYTES, "%" PRId64 " days", (us + US_PER_DAY / 2) / US_PER_DAY);
 	else if (us >= 2 * 3600 * US_PER_S)
-		snprintf(ret_text, SPAN_BYTES, "%" PRId64 " hours", us / (3600 * US_PER_S));
+		snprintf(ret_text, SPAN_BYTES, "%" PRId64 " hours", (us + 1800 * US_PER_S) / (3600 * US_PER_S));
 	else
 		snprintf(ret_text, SPAN_BYTES, "%" PRId64 " s", us / US_PER_S);
 }
@@ -74,8 +74,11 @@ bool vault_clock_describe(const struct vault_clock *clock, char ret_text[static 
 	case VAULT_CLOCK_CLOSE:
 		snprintf(ret_text, VAULT_CLOCK_TEXT_BYTES,
 				"not known to be synchronised; %s from the time that this vault has counted. "
-				"What expires may be erased that much later, never earlier",
-				span);
+				"What expires may be erased that much later, never earlier%s",
+				span,
+				clock->row.ever_known ? ""
+						      : ". Nobody ever confirmed it (recsealctl clock "
+							"confirm)");
 		break;
 	case VAULT_CLOCK_AHEAD:
 	case VAULT_CLOCK_BEHIND:

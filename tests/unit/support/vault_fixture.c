@@ -49,17 +49,23 @@ static struct clock_machine fixture_machine(struct vault_fixture *fixture)
 			.context = fixture};
 }
 
-void vault_fixture_open(struct vault_fixture *fixture)
+void vault_fixture_open_as(struct vault_fixture *fixture)
 {
-
 	assert_true(sodium_init() >= 0);
-	*fixture = (struct vault_fixture){.dir = "/tmp/recseal-vault.XXXXXX", .now_us = START_US};
+	strcpy(fixture->dir, "/tmp/recseal-vault.XXXXXX");
+	fixture->now_us = START_US;
 	assert_non_null(mkdtemp(fixture->dir));
 	assert_int_equal(chmod(fixture->dir, 0755), 0);
 	assert_int_equal(config_load_embedded(fixture->dir, NULL, NULL, &fixture->config), 0);
 	const struct vault_setup setup = {
 			.config = fixture->config, .machine = fixture_machine(fixture)};
 	assert_int_equal(vault_open(&setup, &fixture->vault, NULL), 0);
+}
+
+void vault_fixture_open(struct vault_fixture *fixture)
+{
+	*fixture = (struct vault_fixture){.now_us = 0};
+	vault_fixture_open_as(fixture);
 }
 
 void vault_fixture_shut(struct vault_fixture *fixture)

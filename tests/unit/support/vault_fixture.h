@@ -24,6 +24,8 @@ struct vault_fixture {
 typedef char vault_fixture_id[ULID_TEXT_CHARS + 1];
 
 void vault_fixture_open(struct vault_fixture *fixture);
+/* The same with the clock that is set already; all else is zero. */
+void vault_fixture_open_as(struct vault_fixture *fixture);
 void vault_fixture_close(struct vault_fixture *fixture); /* and removes the folder */
 
 /* A test with a vault of its own for its state. */
