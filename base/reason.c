@@ -90,7 +90,8 @@ int reason_add_line(struct reason *reason, int r, const char *format, ...)
 	(void)reason_append(line, sizeof(line), format, ap);
 	va_end(ap);
 	size_t len = strlen(reason->text);
-	/* Room for the last line is kept back, so that a reader always learns that there is more. */
+	/* Room for the last line is kept back, so that a reader always learns that there is
+	 * more. */
 	size_t room = sizeof(reason->text) - sizeof("\n" MORE_LINE);
 	if (reason_is_full(reason->text))
 		return r;

@@ -21,10 +21,10 @@ static int write_plain(void *context, const uint8_t *plain, size_t len)
 static enum cli_exit explain_incomplete(
 		const char *id, const char *file, int r, uint64_t done_bytes)
 {
-	const char *place = file ? file : "standard output";
+	const char *target = file ? file : "standard output";
 
 	if (r != -RE_PAYLOAD) {
-		output_error("%s: copying to %s failed: %s", id, place, error_text(r));
+		output_error("%s: copying to %s failed: %s", id, target, error_text(r));
 	} else if (file) {
 		output_error("%s is damaged after %" PRIu64 " bytes; %s was not created. The "
 			     "bytes before the damage are authentic: play to standard output "

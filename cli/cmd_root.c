@@ -8,47 +8,47 @@
 #include "cli/session.h"
 #include "cli/table.h"
 
-/* The last column: what else there is to know of the place. */
-static const char *choose_remark(const json_t *place, char ret_text[static OUTPUT_BYTES])
+/* The last column: what else there is to know of the copy. */
+static const char *choose_remark(const json_t *copy, char ret_text[static OUTPUT_BYTES])
 {
-	if (!json_is_integer(json_object_get(place, "given_up_epoch")))
-		return field_text(place, "trouble");
+	if (!json_is_integer(json_object_get(copy, "given_up_epoch")))
+		return field_text(copy, "trouble");
 	snprintf(ret_text, OUTPUT_BYTES, "holds the root of epoch %lld",
-			(long long)field_int(place, "given_up_epoch", 0));
+			(long long)field_int(copy, "given_up_epoch", 0));
 	return ret_text;
 }
 
-static const char *choose_since(const json_t *place)
+static const char *choose_since(const json_t *copy)
 {
-	const char *given_up = field_text(place, "given_up_at");
+	const char *given_up = field_text(copy, "given_up_at");
 
-	return given_up ? given_up : field_text(place, "away_since");
+	return given_up ? given_up : field_text(copy, "away_since");
 }
 
-static int add_place_row(struct table *table, const json_t *place)
+static int add_copy_row(struct table *table, const json_t *copy)
 {
 	char text[OUTPUT_BYTES];
-	const char *const cells[] = {field_text(place, "name"), field_text(place, "state"),
-			field_text(place, "assurance"), field_text(place, "place"),
-			choose_since(place), choose_remark(place, text)};
+	const char *const cells[] = {field_text(copy, "name"), field_text(copy, "state"),
+			field_text(copy, "assurance"), field_text(copy, "place"),
+			choose_since(copy), choose_remark(copy, text)};
 
 	return table_row(table, cells);
 }
 
-static enum cli_exit print_places(json_t *places)
+static enum cli_exit print_copies(json_t *copies)
 {
 	static const struct table_column columns[] = {{"NAME", false}, {"STATE", false},
-			{"ASSURANCE", false}, {"PLACE", false}, {"SINCE", false},
+			{"ASSURANCE", false}, {"LOCATION", false}, {"SINCE", false},
 			{"REMARK", false}};
 	struct table *table = table_new(columns, ELEMENTSOF(columns));
 	int r = table ? 0 : -1;
-	json_t *place;
+	json_t *copy;
 	size_t i;
 
-	json_array_foreach(places, i, place)
+	json_array_foreach(copies, i, copy)
 	{
 		if (r == 0)
-			r = add_place_row(table, place);
+			r = add_copy_row(table, copy);
 	}
 	if (r == 0)
 		table_flush(table, stdout);
@@ -56,7 +56,8 @@ static enum cli_exit print_places(json_t *places)
 	return r < 0 ? output_oom() : CLI_DONE;
 }
 
-/* Calls a method that answers with all places, and prints them. Takes the parameters over. */
+/* Calls a method that answers with all copies of the root, and prints them. Takes the parameters
+ * over. */
 static enum cli_exit call_root(const struct arguments *arguments, const char *method,
 		json_t *parameters, struct varlink_reply *ret_reply)
 {
@@ -72,12 +73,12 @@ static enum cli_exit call_root(const struct arguments *arguments, const char *me
 	e = control_call(client, name, parameters, ret_reply);
 	if (e != CLI_DONE)
 		return e;
-	json_t *places = field_array(ret_reply->parameters, "places");
-	if (!places)
+	json_t *copies = field_array(ret_reply->parameters, "places");
+	if (!copies)
 		return control_nonsense(method);
 	if (command_json(arguments))
-		return output_json(places);
-	e = print_places(places);
+		return output_json(copies);
+	e = print_copies(copies);
 	const char *note = field_text(ret_reply->parameters, "note");
 	if (e == CLI_DONE && note) {
 		fputs("Note: ", stdout);
@@ -98,16 +99,16 @@ enum cli_exit cmd_root_test(const struct arguments *arguments)
 {
 	_cleanup_reply_ struct varlink_reply reply = {0};
 	enum cli_exit e = call_root(arguments, "ShowRoot", json_object(), &reply);
-	json_t *place;
+	json_t *copy;
 	size_t i;
 
 	if (e != CLI_DONE)
 		return e;
-	json_array_foreach(field_array(reply.parameters, "places"), i, place)
+	json_array_foreach(field_array(reply.parameters, "places"), i, copy)
 	{
-		const char *state = field_text(place, "state");
+		const char *state = field_text(copy, "state");
 		if (!state || (strcmp(state, "in use") != 0 && strcmp(state, "given up") != 0)) {
-			output_error("not every place of the root can be reached; nothing is "
+			output_error("not every copy of the root can be reached; nothing is "
 				     "erased until all can");
 			return CLI_ERROR;
 		}
@@ -117,27 +118,27 @@ enum cli_exit cmd_root_test(const struct arguments *arguments)
 
 /* --file or --tpm2, as "kind" and "place". Both at once are a mistake; whether one is needed
  * depends on the method. */
-static enum cli_exit add_place(const struct arguments *arguments, json_t *parameters)
+static enum cli_exit add_location(const struct arguments *arguments, json_t *parameters)
 {
 	const char *file = arguments->options->value[OPTION_FILE];
 	const char *tpm2 = arguments->options->value[OPTION_TPM2];
-	const char *place = file ? file : tpm2;
+	const char *location = file ? file : tpm2;
 
 	if (file && tpm2) {
 		output_error("--file and --tpm2 exclude each other; give one of them");
 		return CLI_USAGE;
 	}
-	if (!place)
+	if (!location)
 		return CLI_DONE;
-	if (!command_utf8("place", place))
+	if (!command_utf8("location", location))
 		return CLI_USAGE;
 	json_object_set_new(parameters, "kind", json_string(file ? "file" : "tpm2"));
-	json_object_set_new(parameters, "place", json_string(place));
+	json_object_set_new(parameters, "place", json_string(location));
 	return CLI_DONE;
 }
 
 static enum cli_exit change_mirror(
-		const struct arguments *arguments, const char *method, bool needs_place)
+		const struct arguments *arguments, const char *method, bool needs_location)
 {
 	_cleanup_reply_ struct varlink_reply reply = {0};
 	const char *name = arguments->operands[0];
@@ -146,9 +147,9 @@ static enum cli_exit change_mirror(
 	if (!reason || !command_utf8("reason", reason) || !command_utf8("name", name))
 		return CLI_USAGE;
 	json_t *parameters = json_pack("{s:s, s:s}", "name", name, "reason", reason);
-	enum cli_exit e = add_place(arguments, parameters);
-	if (e == CLI_DONE && needs_place && !json_object_get(parameters, "place")) {
-		output_error("%s needs a place: --file DIRECTORY or --tpm2 TCTI",
+	enum cli_exit e = add_location(arguments, parameters);
+	if (e == CLI_DONE && needs_location && !json_object_get(parameters, "place")) {
+		output_error("%s needs a location: --file DIRECTORY or --tpm2 TCTI",
 				arguments->command->name);
 		e = CLI_USAGE;
 	}

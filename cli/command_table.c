@@ -1,4 +1,4 @@
-/* The table of commands: one row gives a command its place in dispatch, --help and bash completion
+/* The table of commands: one row enters a command in dispatch, --help and bash completion
  * (see cli/command.h). The order is that of recsealctl --help and of the SYNOPSIS of recsealctl(1).
  */
 #include "cli/command.h"
@@ -117,28 +117,29 @@ static const char examples_shred_recording[] =
 		"  recsealctl shred recording " SAMPLE " --reason 'card number was read out'\n";
 
 static const char help_root_show[] =
-		"Looks at every place that holds the root, and shows it: the keeper's own (main),\n"
-		"its mirrors, and copies that were given up without being overwritten.\n";
+		"Checks every copy of the root, and shows them: the main copy (main), its\n"
+		"mirrors, and copies that were given up without being overwritten.\n";
 static const char examples_root_show[] = "  recsealctl root show\n";
 
 static const char help_root_test[] =
-		"The same as root show, for monitoring: the exit status is 1 when a place cannot\n"
+		"The same as root show, for monitoring: the exit status is 1 when a copy cannot\n"
 		"be reached or does not hold the present root. Nothing is erased until all\n"
-		"places can be reached.\n";
+		"copies can be reached.\n";
 static const char examples_root_test[] = "  recsealctl root test\n";
 
 static const char help_root_add[] =
 		"Adds a mirror of the root: a file in a directory on other media, or a second\n"
-		"TPM. The vault opens with any one of its places. An erasure is done when all of\n"
-		"them have overwritten their copies. The assurance is that of the weakest place.\n";
+		"TPM. The vault opens with any one copy. An erasure is done when every copy is\n"
+		"overwritten. The assurance is that of the weakest copy.\n";
 static const char examples_root_add[] =
 		"  recsealctl root add safe --file /media/safe/recseal --reason 'mainboard loss'\n"
 		"  recsealctl root add second --tpm2 device:/dev/tpmrm1 --reason 'second TPM'\n";
 
 static const char help_root_replace[] =
-		"Adds the new place of a mirror, then drops the old one as root drop does. For\n"
-		"main, the keeper's own place, give no new place: when main is lost (a dead TPM),\n"
-		"it is made again where the configuration says.\n";
+		"Adds the mirror at its new location, then drops the old one as root drop does. "
+		"For\n"
+		"main, the main copy, give no location: when it is lost (a dead TPM), it is made\n"
+		"again where the configuration says.\n";
 static const char examples_root_replace[] =
 		"  recsealctl root replace safe --file /media/new --reason 'old disk fails'\n"
 		"  recsealctl root replace main --reason 'mainboard changed'\n";
@@ -285,7 +286,7 @@ const struct command command_table[] = {
 		{
 				.name = "root test",
 				.synopsis = "[--json]",
-				.summary = "check that every place of the root holds it",
+				.summary = "check that every copy holds the root",
 				.help = help_root_test,
 				.examples = examples_root_test,
 				.run = cmd_root_test,
@@ -293,7 +294,7 @@ const struct command command_table[] = {
 		{
 				.name = "root add",
 				.synopsis = "NAME (--file DIRECTORY | --tpm2 TCTI) --reason TEXT",
-				.summary = "keep the root in one more place, a mirror",
+				.summary = "add a mirror, one more copy of the root",
 				.help = help_root_add,
 				.examples = examples_root_add,
 				.min_operands = 1,
@@ -304,7 +305,7 @@ const struct command command_table[] = {
 		{
 				.name = "root replace",
 				.synopsis = "NAME [--file DIRECTORY | --tpm2 TCTI] --reason TEXT",
-				.summary = "keep the root in a new place instead of an old one",
+				.summary = "replace a copy of the root by a new one",
 				.help = help_root_replace,
 				.examples = examples_root_replace,
 				.min_operands = 1,

@@ -1,8 +1,8 @@
 /* What the lower floors of a daemon have to tell the operator.
  *
- * They do not log. What happened goes to a struct notices, and the top floor, which made it, decides
- * where that ends: in the journal, or in a test's hands. Beside that it keeps the last problem, for
- * `status`. Not thread-safe: for the loop's thread only. */
+ * They do not log. What happened goes to a struct notices, and the top floor, which made it,
+ * decides where that ends: in the journal, or in a test's hands. Beside that it keeps the last
+ * problem, for `status`. Not thread-safe: for the loop's thread only. */
 #pragma once
 
 #include "base/reason.h"

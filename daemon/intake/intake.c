@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/monotonic.h"
+#include "daemon/common/config/config.h"
 #include "daemon/common/event.h"
 #include "daemon/intake/descriptors.h"
 #include "daemon/intake/look.h"

@@ -14,7 +14,8 @@
 
 #include "base/clock.h"
 #include "base/reason.h"
-#include "daemon/common/config/config.h"
+
+struct config;
 
 /* Candidates remembered at once, of all spools together; a spool with more files than its share is
  * walked piece by piece. */

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/monotonic.h"
-#include "daemon/common/config/config.h"
+#include "daemon/common/config/config_spool.h"
 #include "daemon/intake/beside/bundle.h"
 #include "daemon/intake/beside/marks.h"
 #include "daemon/intake/source/aside.h"

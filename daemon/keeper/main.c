@@ -46,10 +46,10 @@ static const char help[] =
 		"/recseal/recseal.conf\n"
 		"  --state DIR               keep everything below DIR: keeper/, objects/, run/\n"
 		"  --check-config            check the configuration and exit\n"
-		"  --accept-restored=EPOCH   accept a root file that was restored from a copy of this "
-		"epoch, and exit\n"
-		"  --move-root               move the root to where the configuration says (Root=), and "
-		"exit\n"
+		"  --accept-restored=EPOCH   accept a root file that was restored from a copy of "
+		"this epoch, and exit\n"
+		"  --move-root               move the root to where the configuration says "
+		"(Root=), and exit\n"
 		"  --help, --version\n"
 		"\n"
 		"See recseal-keeper(8).\n";
@@ -75,8 +75,8 @@ static int keeper_parse_epoch(const char *text)
 	arg_accept_restored = strtoull(text, &end, 10);
 	if (errno || *end || arg_accept_restored == 0) {
 		fprintf(stderr,
-				"recseal-keeper: --accept-restored takes an epoch, a number from 1 on; not "
-				"\"%s\"\n",
+				"recseal-keeper: --accept-restored takes an epoch, a number from 1 "
+				"on; \"%s\" is none\n",
 				text);
 		return -EINVAL;
 	}
@@ -117,7 +117,8 @@ static int keeper_parse_arguments(int argc, char **argv)
 			return -EINVAL;
 	}
 	if (optind < argc)
-		fprintf(stderr, "recseal-keeper: what is \"%s\"? See --help\n", argv[optind]);
+		fprintf(stderr, "recseal-keeper: unexpected argument \"%s\"; see --help\n",
+				argv[optind]);
 	return optind < argc ? -EINVAL : 0;
 }
 
@@ -137,7 +138,7 @@ static int keeper_load_config(struct config **ret_config)
 	return r;
 }
 
-/* Here, on the top floor, what the floors below have to tell goes to the journal. */
+/* The floors below report through notices; here, on the top floor, they go to the journal. */
 static void keeper_tell(void *context, int priority, enum event event,
 		const struct event_fields *fields, const char *text)
 {
@@ -167,6 +168,7 @@ static int keeper_open_vault(struct keeper *keeper)
 		r = vault_open(&setup, &keeper->vault, &reason);
 	if (r == 0 && arg_move_root)
 		r = root_move(&keeper->vault->eraser, &reason);
+	/* After the move, which may be what the configuration asks for. */
 	if (r == 0)
 		r = root_main_check(&keeper->vault->root, &reason);
 	if (r == 0)
@@ -206,7 +208,8 @@ static int keeper_intake_uid(const struct config *config, uid_t *ret_uid)
 	const struct passwd *pw = getpwnam(config->intake_user);
 	if (!pw) {
 		event_log(LOG_CRIT, EVENT_PLAIN, NULL,
-				"the intake's user %s does not exist; see Intake= in [keeper]",
+				"the intake's user %s does not exist: create it, or set Intake= in "
+				"[keeper]",
 				config->intake_user);
 		return errno ? -errno : -ENOENT;
 	}
@@ -230,8 +233,8 @@ static void keeper_on_stuck(void *context)
 	struct keeper *keeper = context;
 
 	event_log(LOG_CRIT, EVENT_KEY_TROUBLE, NULL,
-			"root slots and database must be brought together again: the keeper stops, a "
-			"restart does it");
+			"only a restart can tell whether root slots and database agree: the keeper "
+			"stops now and recovers at its next start");
 	keeper->failed = true;
 	keeper_stop(keeper);
 }
@@ -244,6 +247,8 @@ static int keeper_serve(struct keeper *keeper)
 
 	if (r < 0)
 		return r;
+	/* Only now, with the vault open: until then clients wait in the backlog, or fail to
+	 * connect. */
 	intake_fd = keeper_listen(keeper->config, "intake", SOCK_SEQPACKET);
 	control_fd = keeper_listen(keeper->config, "control", SOCK_STREAM);
 	if (intake_fd < 0 || control_fd < 0)
@@ -284,6 +289,7 @@ static void keeper_announce(struct keeper *keeper)
 			"vault open at epoch %" PRIu64 ", assurance %s: %s",
 			vault_epoch(keeper->vault), keeper->vault->root.copies->assurance,
 			sentence);
+	/* After the start: a warning must not keep recordings waiting. */
 	preflight_check(keeper->config->keeper_dir, "", keeper_on_warning, NULL);
 	service_ready(keeper->service, "serving");
 }
@@ -294,6 +300,7 @@ static int keeper_run(struct keeper *keeper)
 
 	if (r < 0)
 		return r;
+	/* The move is done and durable; serving is for the next start. */
 	if (arg_move_root) {
 		printf("The root is kept with assurance %s, at epoch %" PRIu64 ".\n",
 				keeper->vault->root.copies->assurance, vault_epoch(keeper->vault));

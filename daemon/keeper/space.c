@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <syslog.h>
 
+#include "daemon/common/config/config.h"
 #include "daemon/common/event.h"
 #include "daemon/common/watermark.h"
 
@@ -29,7 +30,8 @@ static void space_look(uv_timer_t *timer)
 	switch (watermark_update(&space->mark, config->objects_low_percent, &free_space)) {
 	case WATERMARK_LOW:
 		event_log(LOG_WARNING, EVENT_SPOOL_FULL, NULL,
-				"space for sealed objects is low: %.1f%% left, below LowSpace=%u%% of [keeper]",
+				"space for sealed objects is low: %.1f%% left, below LowSpace=%u%% "
+				"of [keeper]",
 				free_space.free_percent, config->objects_low_percent);
 		break;
 	case WATERMARK_WELL:

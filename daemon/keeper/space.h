@@ -1,4 +1,4 @@
-/* The watermark on the objects' filesystem: looked at every few seconds, told of in the journal
+/* The watermark of the objects' filesystem: checked every few seconds, and reported in the journal
  * when it is crossed. */
 #pragma once
 

@@ -211,7 +211,7 @@ static int dir_publish(struct object_draft *draft)
 
 /* ---- Objects ---- */
 
-/* Never waits: what lies at an object's place may be a FIFO. */
+/* Never waits: a FIFO may lie under an object's name. */
 static int open_regular(int dir_fd, const char *path)
 {
 	_cleanup_close_ int fd = openat(

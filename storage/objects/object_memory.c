@@ -1,4 +1,5 @@
-/* Objects in memory, a memfd each: the same promises as a folder's, but for outliving the process.
+/* Objects in memory, a memfd each: the same promises as a folder's, except that they do not outlive
+ * the process.
  * Kept in one list, which is searched from its head: for tests, with some thousand objects. */
 #include <errno.h>
 #include <fcntl.h>

@@ -74,7 +74,7 @@ struct object_draft *object_store_draft_free(struct object_draft *draft);
 int object_store_sync_published(struct object_store *store);
 
 /* A read-only descriptor of the whole object, of a regular file; -ENOENT, -RE_CORRUPT (something
- * else lies in its place), -errno. */
+ * else has its name), -errno. */
 int object_store_open_object(struct object_store *store, const uint8_t ulid[static ULID_BYTES]);
 
 /* Reads up to len bytes of the object at offset, without fetching the rest of it. Short only at its
@@ -103,6 +103,6 @@ int object_store_witness_put(struct object_store *store, uint64_t epoch);
 /* Room for objects; 0 where the store does not say. */
 int object_store_free_bytes(struct object_store *store, uint64_t *ret_free_bytes);
 
-/* The object's place for a person, below the location of the store. */
+/* The object's path for a person, below the location of the store. */
 void object_store_describe(const struct object_store *store, const uint8_t ulid[static ULID_BYTES],
 		char *ret_text, size_t len);

@@ -1,6 +1,6 @@
 /* Everywhere the root is kept. Each member is a provider with slots of its own: member 0 is the
- * keeper's, the others are its mirrors, and any one of them opens the vault. Slot i of one is slot i
- * of all.
+ * keeper's, the others are its mirrors, and any one of them opens the vault. Slot i of one is slot
+ * i of all.
  *
  * A member that cannot be reached is away (no provider). An epoch commit needs all of them, for
  * each must overwrite its copy; opening the vault needs one. */

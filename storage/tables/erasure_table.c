@@ -21,8 +21,8 @@ int erasure_table_note(struct db *db, const struct erasure_item *item)
 
 	return r < 0 ? r
 		     : db_run(db,
-				       "INSERT INTO erasure(kind, cause, account, grp, recording, uid,"
-				       " reason, count, plain_bytes)"
+				       "INSERT INTO erasure(kind, cause, account, grp, recording, "
+				       "uid, reason, count, plain_bytes)"
 				       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 				       " ON CONFLICT DO UPDATE SET count = count + excluded.count,"
 				       " plain_bytes = plain_bytes + excluded.plain_bytes",
@@ -66,8 +66,8 @@ static int each_noted(struct db *db, int (*visit)(void *context, const struct no
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	struct noted noted;
 	int r = db_start(db, &q,
-			"SELECT kind, cause, account, grp, recording, uid, reason, count, plain_bytes"
-			" FROM erasure"
+			"SELECT kind, cause, account, grp, recording, uid, reason, count, "
+			"plain_bytes FROM erasure"
 			" ORDER BY kind, account, grp, recording",
 			"");
 

@@ -1,6 +1,6 @@
-/* Erasures under way, so that one which a crash interrupted can be finished, and objects still to be
- * removed. All in the caller's transaction. Noting and finishing cost time for each item, not for
- * each recording below it (a group's members are counted once, when it is noted). */
+/* Erasures under way, so that one which a crash interrupted can be finished, and objects still to
+ * be removed. All in the caller's transaction. Noting and finishing cost time for each item, not
+ * for each recording below it (a group's members are counted once, when it is noted). */
 #pragma once
 
 #include <sys/types.h>
@@ -40,7 +40,8 @@ int erasure_table_account_is_noted(struct db *db, int64_t account);
 int erasure_table_finish(struct db *db, int64_t now_us, uint64_t epoch, int64_t *ret_recordings,
 		int64_t *ret_plain_bytes);
 
-/* Objects whose keys are gone: up to max ids; then erasure_table_removal_done() for each that was unlinked. */
+/* Objects whose keys are gone: up to max ids; then erasure_table_removal_done() for each that was
+ * unlinked. */
 int erasure_table_list_removals(
 		struct db *db, uint8_t (*ret_ulids)[ULID_BYTES], size_t max, size_t *ret_count);
 int erasure_table_removal_done(struct db *db, const uint8_t ulid[static ULID_BYTES]);

@@ -10,10 +10,10 @@ struct former_node {
 	int64_t account, group, recording;
 };
 
-int former_node_add(struct db *db, const struct former_node *place);
+int former_node_add(struct db *db, const struct former_node *former);
 /* 1 when it is still to be erased, 0 when not. */
-int former_node_is_noted(struct db *db, const struct former_node *place);
-int former_node_each(struct db *db, int (*visit)(void *context, const struct former_node *place),
+int former_node_is_noted(struct db *db, const struct former_node *former);
+int former_node_each(struct db *db, int (*visit)(void *context, const struct former_node *former),
 		void *context);
 /* All of them are erased: counts each out of its group, and forgets them. */
 int former_node_finish(struct db *db);

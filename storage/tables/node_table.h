@@ -54,7 +54,8 @@ int node_table_pack_get(struct db *db, enum node_set set, uint64_t parent, uint6
 int node_table_pack_find(struct db *db, enum node_set set, uint64_t parent, uint64_t id,
 		uint64_t *ret_first);
 
-/* The first of the parent's packs that begins with this id or behind it. As node_table_pack_get(). */
+/* The first of the parent's packs that begins with this id or behind it. As
+ * node_table_pack_get(). */
 int node_table_pack_next(struct db *db, enum node_set set, uint64_t parent, uint64_t from,
 		struct node_pack *ret_pack);
 

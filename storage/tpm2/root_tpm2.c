@@ -18,8 +18,8 @@
 
 struct root_tpm2 {
 	struct root_provider provider;
-	struct root_tpm2_locator *place; /* secret */
-	int place_fd;
+	struct root_tpm2_locator *locator; /* secret */
+	int locator_fd;
 	struct root_tpm2_nv *nv; /* NULL while there is no connection */
 	uint32_t timeout_ms;
 	uint64_t writes;
@@ -49,11 +49,11 @@ static int drop_if_lost(struct root_tpm2 *tpm, int r)
 static int connect_tpm(struct root_tpm2 *tpm, uint32_t timeout_ms, bool pin, struct reason *reason)
 {
 	tpm->nv = root_tpm2_nv_close(tpm->nv);
-	int r = root_tpm2_nv_open(tpm->place->tcti, timeout_ms, reason, &tpm->nv);
+	int r = root_tpm2_nv_open(tpm->locator->tcti, timeout_ms, reason, &tpm->nv);
 
 	if (r < 0)
 		return r;
-	r = root_tpm2_nv_start(tpm->nv, tpm->place, pin);
+	r = root_tpm2_nv_start(tpm->nv, tpm->locator, pin);
 	if (r < 0)
 		tpm->nv = root_tpm2_nv_close(tpm->nv);
 	return r;
@@ -64,7 +64,7 @@ static int connect_slots(struct root_tpm2 *tpm, uint32_t timeout_ms, struct reas
 	int r = connect_tpm(tpm, timeout_ms, false, reason);
 
 	for (unsigned i = 0; i < ROOT_SLOTS && r == 0; i++)
-		r = root_tpm2_nv_attach(tpm->nv, tpm->place, i);
+		r = root_tpm2_nv_attach(tpm->nv, tpm->locator, i);
 	if (r < 0)
 		tpm->nv = root_tpm2_nv_close(tpm->nv);
 	return r;
@@ -130,7 +130,7 @@ static int tpm2_write(struct root_provider *provider, unsigned slot,
 	memcpy(copy, image, ROOT_IMAGE_BYTES);
 	int r = run_operation(tpm, do_write, slot, copy, reason);
 	/* The count is for looking at: not worth failing for. */
-	(void)root_tpm2_locator_count(tpm->place_fd, tpm->writes);
+	(void)root_tpm2_locator_count(tpm->locator_fd, tpm->writes);
 	return r;
 }
 
@@ -141,9 +141,9 @@ static void tpm2_free(struct root_provider *provider)
 	if (tpm->nv)
 		root_tpm2_nv_begin(tpm->nv, tpm->timeout_ms, NULL);
 	root_tpm2_nv_close(tpm->nv);
-	secret_free(tpm->place);
-	if (tpm->place_fd >= 0)
-		close(tpm->place_fd);
+	secret_free(tpm->locator);
+	if (tpm->locator_fd >= 0)
+		close(tpm->locator_fd);
 	free(tpm);
 }
 
@@ -162,10 +162,10 @@ static int allocate_tpm2(const struct root_tpm2_options *options, struct root_tp
 	if (!tpm)
 		return -ENOMEM;
 	tpm->provider = (struct root_provider){.ops = &tpm2_ops, .assurance = "virtual-tpm"};
-	tpm->place_fd = -1;
+	tpm->locator_fd = -1;
 	tpm->timeout_ms = options->timeout_ms ? options->timeout_ms : ROOT_TPM2_TIMEOUT_MS;
-	tpm->place = secret_new(sizeof(*tpm->place));
-	if (!tpm->place) {
+	tpm->locator = secret_new(sizeof(*tpm->locator));
+	if (!tpm->locator) {
 		free(tpm);
 		return -RE_MLOCK;
 	}
@@ -175,18 +175,18 @@ static int allocate_tpm2(const struct root_tpm2_options *options, struct root_tp
 
 static int set_tcti(struct root_tpm2 *tpm, const struct root_tpm2_options *options)
 {
-	struct root_tpm2_locator *place = tpm->place;
+	struct root_tpm2_locator *locator = tpm->locator;
 	const char *tcti = options->tcti;
 	const char *prefix = tcti && tcti[0] == '/' ? "device:" : "";
 
 	if (!tcti || !tcti[0])
-		tcti = place->tcti[0] ? NULL : ROOT_TPM2_TCTI;
+		tcti = locator->tcti[0] ? NULL : ROOT_TPM2_TCTI;
 	if (!tcti)
 		return 0;
-	if (strlen(prefix) + strlen(tcti) >= sizeof(place->tcti))
+	if (strlen(prefix) + strlen(tcti) >= sizeof(locator->tcti))
 		return reason_set(
 				options->reason, -EINVAL, "the name of the TPM device is too long");
-	snprintf(place->tcti, sizeof(place->tcti), "%s%s", prefix, tcti);
+	snprintf(locator->tcti, sizeof(locator->tcti), "%s%s", prefix, tcti);
 	return 0;
 }
 
@@ -205,7 +205,7 @@ static int hand_out(struct root_tpm2 *tpm, int r, struct root_provider **ret_pro
 
 static int pick_handles(struct root_tpm2 *tpm, struct reason *reason)
 {
-	uint32_t *index = tpm->place->index;
+	uint32_t *index = tpm->locator->index;
 
 	for (unsigned slot = 0, picks = 0; slot < ROOT_SLOTS; picks++) {
 		uint32_t handle = ROOT_TPM2_NV_FIRST + randombytes_uniform(ROOT_TPM2_NV_COUNT);
@@ -228,12 +228,12 @@ static int define_slots(struct root_tpm2 *tpm, const struct root_tpm2_options *o
 
 	for (unsigned i = 0; i < ROOT_SLOTS && r == 0; i++) {
 		root_tpm2_nv_begin(tpm->nv, tpm->timeout_ms, options->reason);
-		r = root_tpm2_nv_define(tpm->nv, tpm->place, i, options->owner_auth);
+		r = root_tpm2_nv_define(tpm->nv, tpm->locator, i, options->owner_auth);
 		if (r == 0)
 			r = root_tpm2_nv_write(tpm->nv, i, zeros, &tpm->writes);
 	}
 	if (r == 0)
-		r = root_tpm2_locator_count(tpm->place_fd, tpm->writes);
+		r = root_tpm2_locator_count(tpm->locator_fd, tpm->writes);
 	return r;
 }
 
@@ -242,13 +242,13 @@ static int make_slots(struct root_tpm2 *tpm, int dir_fd, const struct root_tpm2_
 {
 	int r = pick_handles(tpm, options->reason);
 
-	randombytes_buf(tpm->place->auth, sizeof(tpm->place->auth));
+	randombytes_buf(tpm->locator->auth, sizeof(tpm->locator->auth));
 	if (r == 0)
-		r = root_tpm2_locator_create(dir_fd, tpm->place);
+		r = root_tpm2_locator_create(dir_fd, tpm->locator);
 	if (r < 0)
 		return r;
 	/* Read back what a restart would find. */
-	r = root_tpm2_locator_read(dir_fd, tpm->place, &tpm->place_fd, &tpm->writes);
+	r = root_tpm2_locator_read(dir_fd, tpm->locator, &tpm->locator_fd, &tpm->writes);
 	if (r == 0)
 		r = define_slots(tpm, options);
 	if (r < 0) {
@@ -282,7 +282,7 @@ int root_tpm2_create(int dir_fd, const struct root_tpm2_options *options,
 
 static int read_root_file(struct root_tpm2 *tpm, int dir_fd, struct reason *reason)
 {
-	int r = root_tpm2_locator_read(dir_fd, tpm->place, &tpm->place_fd, &tpm->writes);
+	int r = root_tpm2_locator_read(dir_fd, tpm->locator, &tpm->locator_fd, &tpm->writes);
 
 	if (r == -RE_CORRUPT)
 		return reason_set(reason, r,
@@ -318,10 +318,10 @@ static int check_ours(struct root_tpm2 *tpm, unsigned slot, struct reason *reaso
 	_cleanup_secret_ uint8_t *image = secret_new(ROOT_IMAGE_BYTES);
 
 	root_tpm2_nv_begin(tpm->nv, tpm->timeout_ms, reason);
-	int r = image ? root_tpm2_nv_is_free(tpm->nv, tpm->place->index[slot]) : -RE_MLOCK;
+	int r = image ? root_tpm2_nv_is_free(tpm->nv, tpm->locator->index[slot]) : -RE_MLOCK;
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = root_tpm2_nv_attach(tpm->nv, tpm->place, slot);
+	r = root_tpm2_nv_attach(tpm->nv, tpm->locator, slot);
 	if (r == 0)
 		r = root_tpm2_nv_read(tpm->nv, slot, image);
 	return r < 0 ? r : 1;

@@ -14,8 +14,8 @@
 #define PLACE_VERSION  1
 #define CHECKSUM_BYTES 32
 
-/* Offsets in the file: the place, its BLAKE2b-256 checksum, then the count of writes (le64, and the
- * same inverted), which alone is ever rewritten. */
+/* Offsets in the file: the locator, its BLAKE2b-256 checksum, then the count of writes (le64, and
+ * the same inverted), which alone is ever rewritten. */
 enum {
 	AT_MAGIC = 0,
 	AT_VERSION = 8,
@@ -26,26 +26,27 @@ enum {
 	AT_NAME = AT_AUTH + ROOT_SLOTS * ROOT_TPM2_LOCATOR_AUTH_BYTES,
 	AT_TCTI = AT_NAME + 40,
 	AT_CHECKSUM = AT_TCTI + ROOT_TPM2_LOCATOR_TCTI_BYTES,
-	PLACE_BYTES = AT_CHECKSUM + CHECKSUM_BYTES,
+	LOCATOR_BYTES = AT_CHECKSUM + CHECKSUM_BYTES,
 	AT_WRITES = 480,
 	FILE_BYTES = AT_WRITES + 16,
 };
-_Static_assert(PLACE_BYTES <= AT_WRITES, "the place ends before the count");
+_Static_assert(LOCATOR_BYTES <= AT_WRITES, "the locator ends before the count");
 
 static const uint8_t magic[8] = {'R', 'S', 'T', 'P', 'M', '2', 0, 1};
 
-static void encode_file(const struct root_tpm2_locator *place, uint8_t ret_bytes[static FILE_BYTES])
+static void encode_file(
+		const struct root_tpm2_locator *locator, uint8_t ret_bytes[static FILE_BYTES])
 {
 	memset(ret_bytes, 0, FILE_BYTES);
 	memcpy(ret_bytes + AT_MAGIC, magic, sizeof(magic));
 	put_le32(ret_bytes + AT_VERSION, PLACE_VERSION);
-	put_le32(ret_bytes + AT_LENGTH, PLACE_BYTES);
+	put_le32(ret_bytes + AT_LENGTH, LOCATOR_BYTES);
 	for (size_t i = 0; i < ROOT_SLOTS; i++)
-		put_le32(ret_bytes + AT_INDEX + 4 * i, place->index[i]);
-	put_le32(ret_bytes + AT_HIERARCHY, place->hierarchy);
-	memcpy(ret_bytes + AT_AUTH, place->auth, sizeof(place->auth));
-	memcpy(ret_bytes + AT_NAME, place->salt_name, sizeof(place->salt_name));
-	memcpy(ret_bytes + AT_TCTI, place->tcti, strlen(place->tcti));
+		put_le32(ret_bytes + AT_INDEX + 4 * i, locator->index[i]);
+	put_le32(ret_bytes + AT_HIERARCHY, locator->hierarchy);
+	memcpy(ret_bytes + AT_AUTH, locator->auth, sizeof(locator->auth));
+	memcpy(ret_bytes + AT_NAME, locator->salt_name, sizeof(locator->salt_name));
+	memcpy(ret_bytes + AT_TCTI, locator->tcti, strlen(locator->tcti));
 	crypto_generichash(
 			ret_bytes + AT_CHECKSUM, CHECKSUM_BYTES, ret_bytes, AT_CHECKSUM, NULL, 0);
 	put_le64(ret_bytes + AT_WRITES + 8, ~UINT64_C(0));
@@ -57,7 +58,7 @@ static int decode_file(const uint8_t bytes[static FILE_BYTES], struct root_tpm2_
 
 	if (memcmp(bytes + AT_MAGIC, magic, sizeof(magic)) != 0 ||
 			get_le32(bytes + AT_VERSION) != PLACE_VERSION ||
-			get_le32(bytes + AT_LENGTH) != PLACE_BYTES)
+			get_le32(bytes + AT_LENGTH) != LOCATOR_BYTES)
 		return -RE_CORRUPT;
 	crypto_generichash(checksum, sizeof(checksum), bytes, AT_CHECKSUM, NULL, 0);
 	if (sodium_memcmp(checksum, bytes + AT_CHECKSUM, sizeof(checksum)) != 0 ||
@@ -90,13 +91,13 @@ static int write_file(int dir_fd, const uint8_t bytes[static FILE_BYTES])
 	return r < 0 ? r : durable_sync(dir_fd);
 }
 
-int root_tpm2_locator_create(int dir_fd, const struct root_tpm2_locator *place)
+int root_tpm2_locator_create(int dir_fd, const struct root_tpm2_locator *locator)
 {
 	_cleanup_secret_ uint8_t *bytes = secret_new(FILE_BYTES);
 
 	if (!bytes)
 		return -RE_MLOCK;
-	encode_file(place, bytes);
+	encode_file(locator, bytes);
 	return write_file(dir_fd, bytes);
 }
 

@@ -21,7 +21,7 @@ struct root_tpm2_locator {
 };
 
 /* A new file, durable on return, 0600. -EEXIST, -errno, -RE_MLOCK. */
-int root_tpm2_locator_create(int dir_fd, const struct root_tpm2_locator *place);
+int root_tpm2_locator_create(int dir_fd, const struct root_tpm2_locator *locator);
 
 /* -ENOENT, -RE_CORRUPT, -RE_MLOCK, -errno. ret_fd is for root_tpm2_locator_count() and the caller's
  * to close; ret_writes is what was counted last, 0 when the count is damaged. */

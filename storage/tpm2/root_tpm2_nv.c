@@ -76,9 +76,9 @@ int64_t root_tpm2_nv_now_ms(void)
 	return root_tpm2_esys_now_ms();
 }
 
-int root_tpm2_nv_start(struct root_tpm2_nv *nv, struct root_tpm2_locator *place, bool pin)
+int root_tpm2_nv_start(struct root_tpm2_nv *nv, struct root_tpm2_locator *locator, bool pin)
 {
-	return root_tpm2_session_start(&nv->session, place, pin);
+	return root_tpm2_session_start(&nv->session, locator, pin);
 }
 
 /* Indices. */
@@ -117,9 +117,9 @@ int root_tpm2_nv_is_free(struct root_tpm2_nv *nv, uint32_t handle)
 }
 
 static TSS2_RC define_index(
-		struct root_tpm2_nv *nv, const struct root_tpm2_locator *place, unsigned slot)
+		struct root_tpm2_nv *nv, const struct root_tpm2_locator *locator, unsigned slot)
 {
-	const TPM2B_NV_PUBLIC public = {.nvPublic = {.nvIndex = place->index[slot],
+	const TPM2B_NV_PUBLIC public = {.nvPublic = {.nvIndex = locator->index[slot],
 							.nameAlg = TPM2_ALG_SHA256,
 							.attributes = INDEX_ATTRIBUTES,
 							.dataSize = ROOT_IMAGE_BYTES}};
@@ -127,15 +127,15 @@ static TSS2_RC define_index(
 
 	if (!auth)
 		return TSS2_ESYS_RC_MEMORY;
-	auth->size = sizeof(place->auth[slot]);
-	memcpy(auth->buffer, place->auth[slot], sizeof(place->auth[slot]));
+	auth->size = sizeof(locator->auth[slot]);
+	memcpy(auth->buffer, locator->auth[slot], sizeof(locator->auth[slot]));
 	return ROOT_TPM2_ESYS_RUN(&nv->session.esys, Esys_NV_DefineSpace,
 			(ESYS_TR_RH_OWNER, nv->session.handle, ESYS_TR_NONE, ESYS_TR_NONE, auth,
 					&public),
 			(&nv->index[slot]));
 }
 
-int root_tpm2_nv_define(struct root_tpm2_nv *nv, const struct root_tpm2_locator *place,
+int root_tpm2_nv_define(struct root_tpm2_nv *nv, const struct root_tpm2_locator *locator,
 		unsigned slot, const char *owner_auth)
 {
 	TSS2_RC rc = set_owner_auth(nv, owner_auth);
@@ -143,7 +143,7 @@ int root_tpm2_nv_define(struct root_tpm2_nv *nv, const struct root_tpm2_locator 
 	if (rc == TSS2_RC_SUCCESS)
 		rc = root_tpm2_session_encrypt(&nv->session, TPMA_SESSION_DECRYPT);
 	if (rc == TSS2_RC_SUCCESS)
-		rc = define_index(nv, place, slot);
+		rc = define_index(nv, locator, slot);
 	sodium_stackzero(STACK_BYTES);
 	if (rc == TSS2_RC_SUCCESS)
 		return 0;
@@ -191,9 +191,9 @@ static int check_index(struct root_tpm2_nv *nv, uint32_t handle, unsigned slot)
 }
 
 int root_tpm2_nv_attach(
-		struct root_tpm2_nv *nv, const struct root_tpm2_locator *place, unsigned slot)
+		struct root_tpm2_nv *nv, const struct root_tpm2_locator *locator, unsigned slot)
 {
-	uint32_t handle = place->index[slot];
+	uint32_t handle = locator->index[slot];
 	TSS2_RC rc = ROOT_TPM2_ESYS_RUN(&nv->session.esys, Esys_TR_FromTPMPublic, (handle, NONE3),
 			(&nv->index[slot]));
 
@@ -209,7 +209,7 @@ int root_tpm2_nv_attach(
 	int r = check_index(nv, handle, slot);
 	if (r < 0)
 		return r;
-	rc = set_auth(nv, nv->index[slot], place->auth[slot], sizeof(place->auth[slot]));
+	rc = set_auth(nv, nv->index[slot], locator->auth[slot], sizeof(locator->auth[slot]));
 	return rc == TSS2_RC_SUCCESS ? 0
 				     : root_tpm2_esys_error(&nv->session.esys, rc,
 						       "set an authorisation value");

@@ -38,21 +38,21 @@ int64_t root_tpm2_nv_now_ms(void);
  * storage key, the same at every call as long as the hierarchy's seed is; TPM2_StartAuthSession
  * (section "TPM2_StartAuthSession") salted to it. pin: the first time, chooses a hierarchy whose
  * password is empty and fills in hierarchy and salt_name; later -RE_MOVED unless both fit. */
-int root_tpm2_nv_start(struct root_tpm2_nv *nv, struct root_tpm2_locator *place, bool pin);
+int root_tpm2_nv_start(struct root_tpm2_nv *nv, struct root_tpm2_locator *locator, bool pin);
 
 /* 1 when no index has this handle, 0 when one has (section "TPM2_GetCapability"). */
 int root_tpm2_nv_is_free(struct root_tpm2_nv *nv, uint32_t handle);
 
 /* Defines the index of a slot, or undefines it (sections "TPM2_NV_DefineSpace",
  * "TPM2_NV_UndefineSpace"). owner_auth may be NULL. */
-int root_tpm2_nv_define(struct root_tpm2_nv *nv, const struct root_tpm2_locator *place,
+int root_tpm2_nv_define(struct root_tpm2_nv *nv, const struct root_tpm2_locator *locator,
 		unsigned slot, const char *owner_auth);
 int root_tpm2_nv_undefine(struct root_tpm2_nv *nv, unsigned slot, const char *owner_auth);
 
 /* Finds the index of a slot and checks that it is as root_tpm2_nv_define() makes it (section
  * "TPM2_NV_ReadPublic"). -RE_NO_ROOT, -RE_CORRUPT. Needed before what follows. */
 int root_tpm2_nv_attach(
-		struct root_tpm2_nv *nv, const struct root_tpm2_locator *place, unsigned slot);
+		struct root_tpm2_nv *nv, const struct root_tpm2_locator *locator, unsigned slot);
 
 /* One whole image, in pieces as large as the TPM takes (sections "TPM2_NV_Read", "TPM2_NV_Write").
  * Reading an index that was never written gives 1 and no image. *writes counts commands, also those

@@ -128,7 +128,7 @@ static TSS2_RC create_salt_key(
 
 /* The library has checked that the name is that of the key it salts with. */
 static int check_salt_name(struct root_tpm2_session *session, ESYS_TR key,
-		struct root_tpm2_locator *place, bool pin)
+		struct root_tpm2_locator *locator, bool pin)
 {
 	TPM2B_NAME *name;
 	TSS2_RC rc = session->esys.api.Esys_TR_GetName(session->esys.context, key, &name);
@@ -136,12 +136,12 @@ static int check_salt_name(struct root_tpm2_session *session, ESYS_TR key,
 
 	if (rc != TSS2_RC_SUCCESS)
 		return root_tpm2_esys_error(&session->esys, rc, "read the name of the TPM's key");
-	if (name->size != sizeof(place->salt_name))
+	if (name->size != sizeof(locator->salt_name))
 		r = reason_set(session->esys.reason, -EIO, "the name of the TPM's key has %u bytes",
 				name->size);
 	else if (pin)
-		memcpy(place->salt_name, name->name, sizeof(place->salt_name));
-	else if (memcmp(place->salt_name, name->name, sizeof(place->salt_name)) != 0)
+		memcpy(locator->salt_name, name->name, sizeof(locator->salt_name));
+	else if (memcmp(locator->salt_name, name->name, sizeof(locator->salt_name)) != 0)
 		r = reason_set(session->esys.reason, -RE_MOVED,
 				"this is not the TPM that the root was put in, or somebody stands "
 				"between: its storage key is another one");
@@ -195,31 +195,31 @@ static int start_session(struct root_tpm2_session *session, ESYS_TR salt_key)
 	return root_tpm2_esys_error(&session->esys, rc, "start an encrypted session");
 }
 
-static TSS2_RC choose_hierarchy(struct root_tpm2_session *session, struct root_tpm2_locator *place,
-		ESYS_TR *ret_key)
+static TSS2_RC choose_hierarchy(struct root_tpm2_session *session,
+		struct root_tpm2_locator *locator, ESYS_TR *ret_key)
 {
-	place->hierarchy = TPM2_RH_ENDORSEMENT;
-	TSS2_RC rc = create_salt_key(session, place->hierarchy, ret_key);
+	locator->hierarchy = TPM2_RH_ENDORSEMENT;
+	TSS2_RC rc = create_salt_key(session, locator->hierarchy, ret_key);
 	TSS2_RC code = root_tpm2_esys_tpm_code(rc);
 
 	if (code == TPM2_RC_BAD_AUTH || code == TPM2_RC_AUTH_FAIL || code == TPM2_RC_HIERARCHY) {
-		place->hierarchy = TPM2_RH_OWNER;
-		rc = create_salt_key(session, place->hierarchy, ret_key);
+		locator->hierarchy = TPM2_RH_OWNER;
+		rc = create_salt_key(session, locator->hierarchy, ret_key);
 	}
 	return rc;
 }
 
 int root_tpm2_session_start(
-		struct root_tpm2_session *session, struct root_tpm2_locator *place, bool pin)
+		struct root_tpm2_session *session, struct root_tpm2_locator *locator, bool pin)
 {
 	ESYS_TR key = ESYS_TR_NONE;
-	TSS2_RC rc = pin ? choose_hierarchy(session, place, &key)
-			 : create_salt_key(session, place->hierarchy, &key);
+	TSS2_RC rc = pin ? choose_hierarchy(session, locator, &key)
+			 : create_salt_key(session, locator->hierarchy, &key);
 
 	if (rc != TSS2_RC_SUCCESS)
 		return root_tpm2_esys_error(
 				&session->esys, rc, "make the key for an encrypted session");
-	int r = check_salt_name(session, key, place, pin);
+	int r = check_salt_name(session, key, locator, pin);
 	if (r == 0)
 		r = start_session(session, key);
 	(void)flush_handle(session, key);

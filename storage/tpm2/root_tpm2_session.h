@@ -26,7 +26,7 @@ void root_tpm2_session_close(struct root_tpm2_session *session);
 
 /* See root_tpm2_nv_start(). */
 int root_tpm2_session_start(
-		struct root_tpm2_session *session, struct root_tpm2_locator *place, bool pin);
+		struct root_tpm2_session *session, struct root_tpm2_locator *locator, bool pin);
 
 /* Which way the next command's parameter is encrypted: TPMA_SESSION_DECRYPT to the TPM,
  * TPMA_SESSION_ENCRYPT from it, or 0. Depends on the command: the TPM refuses what it cannot do. */

@@ -156,7 +156,7 @@ static uint64_t wal_bytes;
 
 static int count_wal(void *context, sqlite3 *db, const char *name, int pages)
 {
-	/* pages is what the WAL holds; it starts anew after a checkpoint. */
+	/* pages is what the WAL holds; it starts again after a checkpoint. */
 	static int before;
 	int added = pages >= before ? pages - before : pages;
 

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "daemon/common/config/config_name.h"
 #include "daemon/common/config/config_path.h"
 #include "daemon/common/wire/intake_wire.h"
 #include "daemon/keeper/ingest/intake_request.h"

@@ -1,4 +1,4 @@
-/* Fuzz target: ULIDs. Every id has one spelling but for its case, and every 16 bytes have one. */
+/* Fuzz target: ULIDs. Every id has one spelling, in upper or lower case, and every 16 bytes have one. */
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>

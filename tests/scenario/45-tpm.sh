@@ -1,7 +1,7 @@
 #!/bin/bash
 # Goal: with its root in a TPM the vault seals, plays and shreds as with a file; it moves there and back without losing
-# anything; a TPM that is away is told of and waited for; and killed at any moment of an epoch commit or a move, the
-# keeper loses no live recording and tells of no destruction that did not happen.
+# anything; a TPM that is away is reported and waited for; and killed at any moment of an epoch commit or a move, the
+# keeper loses no live recording and reports no destruction that did not happen.
 # Negative control: the check for lost recordings finds one that was shredded.
 # shellcheck source-path=SCRIPTDIR source=lib-recordings.sh
 . "$(dirname "$0")/lib-recordings.sh"
@@ -89,17 +89,17 @@ keeper_refuses --config "$vault/recseal.conf"
 says "$vault/refusal" '--move-root'
 expect 0 move_root
 says "$vault/out" 'assurance file'
-[ ! -e "$state/keeper/root.tpm2" ] || fail "the old place is still there"
+[ ! -e "$state/keeper/root.tpm2" ] || fail "the old location is still there"
 cp -a "$state" "$vault/before"
 keeper
 [ "$(live_play)" -eq 2 ] || fail "lost on the way to a file"
 seal 1 new
 stop_keeper
-# A place in the TPM that was only half made when a move was cut short: no indices yet.
+# A copy in the TPM that was only half made when a move was cut short: no indices yet.
 cp "$vault/half" "$state/keeper/root.tpm2"
 keeper
-[ "$(live_play)" -eq 3 ] || fail "a half-made place in the TPM stands in the way"
-[ ! -e "$state/keeper/root.tpm2" ] || fail "a half-made place in the TPM stays"
+[ "$(live_play)" -eq 3 ] || fail "a half-made copy in the TPM stands in the way"
+[ ! -e "$state/keeper/root.tpm2" ] || fail "a half-made copy in the TPM stays"
 stop_keeper
 configure tpm2
 expect 0 move_root

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Goal: a mirror of the root on other media saves the living when the keeper's own place is lost, and is no way around
+# Goal: a mirror of the root on other media saves the living recordings when the main copy is lost, and is no way around
 # an erasure: while one of the two is away nothing is destroyed, the shred says which it waits for, and what an officer
-# gives up stays on record. Killed at any moment, the keeper loses no live recording and tells of no destruction that
+# gives up stays on record. Killed at any moment, the keeper loses no live recording and reports no destruction that
 # did not happen. The same with the root in a TPM that dies with its mainboard.
 # Negative control: without a mirror the same loss is the loss of the vault.
 # shellcheck source-path=SCRIPTDIR source=lib-recordings.sh
@@ -17,8 +17,8 @@ configure() {
 }
 keeper() { start_keeper --config "$vault/recseal.conf"; }
 one_of() { jq -r --arg a "$1" '[.[] | select(.account == $a and .state == "sealed")][0].id' "$vault/list.json"; }
-place_is() { # NAME STATE
-	ctl root show --json >"$vault/places" && holds "any(.[]; .name == \"$1\" and .state == \"$2\")" "$vault/places"
+copy_is() { # NAME STATE
+	ctl root show --json >"$vault/copies" && holds "any(.[]; .name == \"$1\" and .state == \"$2\")" "$vault/copies"
 }
 
 # --- A mirror on other media ---
@@ -68,15 +68,15 @@ for ((i = 0; i < KILLS; i++)); do
 	sleep "0.00$((RANDOM % 10))$((RANDOM % 10))"
 	kill_keeper
 	wait $shredder
-	# Every other time one of the two places is away for a start.
+	# Every other time one of the two copies is away for a start.
 	if [ $((i % 2)) -eq 0 ]; then
-		place=$safe/root.slots
-		[ $((i % 4)) -eq 0 ] || place=$state/keeper/root.slots
-		mv "$place" "$vault/aside"
+		copy=$safe/root.slots
+		[ $((i % 4)) -eq 0 ] || copy=$state/keeper/root.slots
+		mv "$copy" "$vault/aside"
 		keeper
-		live_play >/dev/null || fail "a live recording does not play from one place"
+		live_play >/dev/null || fail "a live recording does not play from one copy"
 		kill_keeper
-		mv "$vault/aside" "$place"
+		mv "$vault/aside" "$copy"
 	fi
 	keeper
 done
@@ -89,7 +89,7 @@ while read -r id; do
 done <"$vault/promised"
 expect 0 ctl verify --all
 
-# --- The keeper's own place is lost ---
+# --- The main copy is lost ---
 stop_keeper
 mv "$state/keeper/root.slots" "$vault/lost"
 keeper
@@ -101,7 +101,7 @@ stop_keeper
 configure AwayLimit=0
 keeper
 expect 0 ctl root replace main --reason 'disk died'
-place_is main 'in use' || fail "$(cat "$vault/places")"
+copy_is main 'in use' || fail "$(cat "$vault/copies")"
 expect 0 ctl shred account other --yes --reason test
 says "$vault/out" 'not overwritten +the copy of the root at'
 list_holds '[.[] | select(.account == null and .state == "destroyed")] | length >= 6' || fail "the pending shred was not done"
@@ -163,14 +163,14 @@ configure Root=tpm2 "TpmDevice=swtpm:host=127.0.0.1,port=$port" AwayLimit=0
 keeper
 seal 3 acme
 expect 0 ctl root add safe --file "$safe" --reason 'mainboard loss'
-status_holds '.assurance == "file"' || fail "the weakest place does not count"
+status_holds '.assurance == "file"' || fail "the weakest copy does not count"
 stop_keeper
 kill "$tpm_pid" && wait "$tpm_pid" 2>/dev/null
 start_tpm "$vault/tpm2"
 configure Root=tpm2 "TpmDevice=swtpm:host=127.0.0.1,port=$port" AwayLimit=0
 keeper
 [ "$(live_play)" -eq 3 ] || fail "lost with the mainboard"
-place_is main away || fail "$(cat "$vault/places")"
+copy_is main away || fail "$(cat "$vault/copies")"
 expect 0 ctl root replace main --reason 'new mainboard'
 expect 0 ctl root drop safe --reason 'no file any more'
 status_holds '.assurance == "virtual-tpm"' || fail "$(cat "$vault/status.json")"

@@ -22,7 +22,7 @@ leave_behind() {
 	{
 		wait_until $PATIENCE_S died
 		wait "$intake_pid"
-	} 2>"$vault/err" # bash tells of killed jobs
+	} 2>"$vault/err" # bash reports killed jobs
 	intake_pid='' PREFIX=()
 	case $call in
 	renameat2) [ -e "$spool/$1" ] ;;

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Goal: whatever lies in a spool is either sealed byte by byte, or left exactly as it is and told of once: empty and
+# Goal: whatever lies in a spool is either sealed byte by byte, or left exactly as it is and reported once: empty and
 # mislabelled files, lying headers, files still being written, links, pipes, devices, folders, names used twice.
 # Negative control: beside each of them lies an ordinary recording, which is sealed.
 # shellcheck source-path=SCRIPTDIR source=lib-recordings.sh
@@ -88,7 +88,7 @@ cp "$vault/good.wav" "$vault/later.wav"
 cat "$vault/good.wav" >"$A/later.wav"
 sealed_as later.wav ok
 
-# What is refused is counted, told of once by its inode however often it is met, and untouched.
+# A refused file is counted, reported once by its inode however often it is found, and untouched.
 wait_until $PATIENCE_S status_holds ".spool.refused == $refused and .spool.waiting == 0"
 says "$vault/status.json" "$refused files cannot be sealed"
 (cd "$spool" && find . -printf '%P %y %i %n %s %T@ %l\n' | grep -v '^ \|^acme d' | sort) | diff "$vault/before" - >"$vault/diff" ||
@@ -96,7 +96,7 @@ says "$vault/status.json" "$refused files cannot be sealed"
 for each in "$A"/{out,in,hard,fifo,null}.wav "$spool/linked-account"; do
 	[ -e "$each" ] || [ -L "$each" ] || continue
 	inode=$(stat -c %i "$each")
-	[ "$(grep -c "inode $inode " "$vault/intake.log")" -eq 1 ] || fail "${each##*/} was told of $(grep -c "inode $inode " "$vault/intake.log") times"
+	[ "$(grep -c "inode $inode " "$vault/intake.log")" -eq 1 ] || fail "${each##*/} was reported $(grep -c "inode $inode " "$vault/intake.log") times"
 done
 cmp "$vault/good.wav" "$vault/elsewhere/secret.wav" || fail "the target of a link was touched"
 list
@@ -127,4 +127,4 @@ holds '.[] | select(.path == "stray.wav") | .state == "quarantined" and (.quaran
 plays_as "$(id_of stray.wav)" "$vault/good.wav" || fail "the one in quarantine does not play"
 expect 0 ctl verify --all
 stop_vault
-echo "PASS: sealed, or left alone and told of once"
+echo "PASS: sealed, or left alone and reported once"

@@ -22,7 +22,7 @@ start_configured_intake
 wait_until $PATIENCE_S told 'main: .*No such file' 1
 wait_until $PATIENCE_S status_holds 'any(.warnings[]; test("main")) and (.spools[0].last_error | length > 5)'
 sleep 2.5
-told 'No such file' 1 || fail "the missing spool is told of again and again"
+told 'No such file' 1 || fail "the missing spool is reported again and again"
 mkdir "$spool"
 drop "$vault/1.wav" acme/1.wav
 wait_sealed
@@ -73,7 +73,7 @@ for i in 1 2 3 4; do drop "$vault/$i.wav" "acme/$i.wav"; done
 wait_until $PATIENCE_S told 'No space left' 1
 wait_until $PATIENCE_S status_holds '.spool.waiting > 0 and .spool.oldest_unsealed_s > 0 and any(.warnings[]; test("space"))'
 sleep 4
-told 'No space left' 1 || fail "the full disk is told of again and again: $(grep -c 'No space' "$vault/intake.log")"
+told 'No space left' 1 || fail "the full disk is reported again and again: $(grep -c 'No space' "$vault/intake.log")"
 for i in 1 2 3 4; do
 	if [ -e "$spool/acme/$i.wav" ]; then
 		cmp "$vault/$i.wav" "$spool/acme/$i.wav" || fail "the plaintext of $i was touched"

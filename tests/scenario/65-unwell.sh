@@ -2,7 +2,7 @@
 # Goal: on an unwell machine (a keeper that is away or does not answer, reads and syncs that fail, no descriptors left, a
 # file that no disk has room for) the plaintext stays, the operator is told once and not in a flood, nothing else
 # suffers, and all goes on by itself when the machine is well again.
-# Negative control: each trouble is seen to hold something up before it is taken away.
+# Negative control: each fault is seen to hold something up before it is taken away.
 # shellcheck source-path=SCRIPTDIR source=lib-unwell.sh
 . "$(dirname "$0")/lib-unwell.sh"
 need jq strace prlimit pgrep
@@ -78,13 +78,13 @@ drop_some 30
 wait_until $PATIENCE_S told 'Too many open files|cannot be opened|cannot be reached'
 all_there() { [ "$(find "$spool" -name '*.wav' | wc -l)" -eq 30 ]; }
 sleep 3
-all_there || fail "sealed without descriptors: the limit is no trouble"
+all_there || fail "sealed without descriptors: the limit does not hold anything up"
 [ "$(wc -l <"$vault/intake.log")" -lt 12 ] || fail "a flood: $(cat "$vault/intake.log")"
 prlimit --pid "$intake_pid" --nofile=1024:
 all_sealed
 
-# A sparse file that no disk has room for: told of, left, and nobody else is held up. By an intake that has told of nothing
-# yet: the next of one kind of trouble waits for its minute.
+# A sparse file that no disk has room for: reported, left, and nobody else is held up. The intake must not
+# have reported anything yet: the next report of one kind of fault waits for its minute.
 stop_intake
 start_intake
 quiet_again

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Goal: with objects that are read-only, full or out of inodes, and with a spool that is full or read-only, the plaintext
 # stays, the operator is told once and not in a flood, and all goes on by itself when there is room again. Watermarks
-# are told of when they are crossed, and only then. Nothing of it makes the spool unwritable.
-# Negative control: each trouble is seen to hold something up before it is taken away.
+# are reported when they are crossed, and only then. Nothing of it makes the spool unwritable.
+# Negative control: each fault is seen to hold something up before it is taken away.
 # shellcheck source-path=SCRIPTDIR source=lib-unwell.sh
 . "$(dirname "$0")/lib-unwell.sh"
 need jq
@@ -24,15 +24,15 @@ printf '[spool main]\nPath=%s\nLowSpace=20%%\n[keeper]\nLowSpace=20%%\n' "$spool
 start_keeper --config "$vault/recseal.conf"
 start_configured_intake
 
-# trouble WHAT, then well: 30 recordings in it, told of at most once (what comes again within a minute is not told of
+# fault WHAT, then well: 30 recordings in it, reported at most once (what comes again within a minute is not reported
 # again), all sealed after it
-trouble() {
+fault() {
 	quiet_again
 	drop_some 30
 	wait_until $PATIENCE_S status_holds ".spools[0].last_error // \"\" | test(\"$1\")"
 	sleep 2
 	told_at_most_once 'sealing failed'
-	[ "$(find "$spool" -name '*.wav' | wc -l)" -ge 20 ] || fail "$1: that was no trouble"
+	[ "$(find "$spool" -name '*.wav' | wc -l)" -ge 20 ] || fail "$1: that held nothing up"
 	all_accounted_for
 }
 well() {
@@ -46,14 +46,14 @@ well() {
 drop_some 3
 all_sealed
 mount -o remount,ro "$state/objects" || fail "no read-only remount"
-trouble 'Read-only file system'
+fault 'Read-only file system'
 told_once 'sealing failed'
 mount -o remount,rw "$state/objects"
 well
 
 # No inodes
 mount -o remount,nr_inodes=$(($(df --output=iused "$state/objects" | tail -n 1) + 1)) "$state/objects"
-trouble 'No space left'
+fault 'No space left'
 keeper_told() { [ "$(grep -acE "$1" "$vault/keeper.log")" -eq "$2" ]; }
 wait_until $PATIENCE_S keeper_told 'space for sealed objects is low' 1
 mount -o remount,nr_inodes=100000 "$state/objects"
@@ -62,7 +62,7 @@ wait_until $PATIENCE_S keeper_told 'space for sealed objects again' 1
 
 # A full object disk, by somebody else's file; the watermark is crossed once and back once
 head -c 3900000 /dev/zero >"$state/objects/.filler" 2>/dev/null
-trouble 'No space left'
+fault 'No space left'
 wait_until $PATIENCE_S keeper_told 'space for sealed objects is low' 2
 wait_until $PATIENCE_S status_holds 'any(.warnings[]; test("object directory has"))'
 rm "$state/objects/.filler"
@@ -100,7 +100,7 @@ mount -o remount,rw "$spool"
 all_sealed
 
 # The objects' watermark was looked at often since
-keeper_told 'space for sealed objects' 4 || fail "the watermark is told of again and again"
+keeper_told 'space for sealed objects' 4 || fail "the watermark is reported again and again"
 
 # Nothing of it made the spool unwritable, or left anything there.
 [ "$(stat -c %a "$spool/acme")" = 2775 ] || fail "the mode of the bridge's folder is $(stat -c %a "$spool/acme")"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Goal: the doctor tells of each spool and of the keeper what is fine and what to change, by what the intake really found;
-# its exit status says whether anything is to change; and it changes nothing.
+# Goal: the doctor reports for each spool and for the keeper what is fine and what to change, from what the intake
+# really found; its exit status says whether anything is to change; and it changes nothing.
 # Negative control: what is put right again is fine again.
 # shellcheck source-path=SCRIPTDIR source=lib-recordings.sh
 . "$(dirname "$0")/lib-recordings.sh"

@@ -145,7 +145,7 @@ for profile in "${profiles[@]}"; do
 	jq -es length "$vault/one.json" | grep -qx 1 || fail "not one recording: $(jq -c . "$vault/one.json")"
 	holds ".state == \"sealed\" and .condition == \"ok\" and .spool == \"$profile\" and .sample_rate == 16000" "$vault/one.json" ||
 		fail "it is not sealed as it should be: $(jq -c . "$vault/one.json")"
-	# The room had participants for as long as they spoke, at least but for what Janus buffers first.
+	# The room had participants for as long as they spoke, except for what Janus buffers first.
 	holds ".duration_s > $SPEAK_S - 1 and .duration_s < $elapsed + 1" "$vault/one.json" ||
 		fail "it is $(jq .duration_s "$vault/one.json") s long, of a room of $elapsed s"
 	id=$(jq -r .id "$vault/one.json")

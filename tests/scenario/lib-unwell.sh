@@ -1,11 +1,12 @@
 # shellcheck shell=bash
-# What the scenarios of an unwell machine share: recordings that are all accounted for, and what is told how often.
+# What the scenarios of an unwell machine share: recordings that are all accounted for, and how often a message may
+# appear.
 # shellcheck source-path=SCRIPTDIR source=lib-recordings.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib-recordings.sh"
 
 number=0
 told() { [ "$(grep -acE "$1" "$vault/intake.log")" -ge 1 ]; }
-# told_at_most_once PATTERN: what goes on is told of again, with a count, once a minute
+# told_at_most_once PATTERN: a fault that goes on is reported again, with a count, once a minute
 quiet_since=$SECONDS
 told_at_most_once() {
 	local times

@@ -50,7 +50,7 @@ make_tree() {
 	} >"$keys/keys.c"
 	printf '#pragma once\n\n#include "daemon/keeper/keys/keys.h"\n\nint vault_open(void);\n' >"$vault/vault.h"
 	{
-		printf '#include "daemon/keeper/open/vault.h"\n'
+		printf '#include "daemon/keeper/vault/vault.h"\n'
 		put_function 'int vault_open(void)' 'return key_open()'
 	} >"$vault/vault.c"
 	cat >"$1/floors" <<-FLOORS
@@ -140,9 +140,9 @@ upwards_disguised() {
 	mkdir daemon/keeper/root
 	printf '#pragma once\n' >daemon/keeper/root/root.h
 	echo 'daemon/keeper/root: daemon/keeper/vault' >>floors
-	sed -i '1a #include "../root/root.h"' daemon/keeper/open/vault.c
+	sed -i '1a #include "../root/root.h"' daemon/keeper/vault/vault.c
 }
-expect upwards_disguised '^daemon/keeper/open/vault.c:2: daemon/keeper/vault may not include from daemon/keeper/root'
+expect upwards_disguised '^daemon/keeper/vault/vault.c:2: daemon/keeper/vault may not include from daemon/keeper/root'
 
 homeless() {
 	mkdir crypto
@@ -167,12 +167,12 @@ expect floors_unreadable 'floors:4: write "folder: folders'
 
 # By way of a part: vault_open.c has no header, so it is of vault.h.
 circle() {
-	printf '#pragma once\n\n#include "daemon/keeper/open/vault.h"\n' >daemon/keeper/vault/tally.h
+	printf '#pragma once\n\n#include "daemon/keeper/vault/vault.h"\n' >daemon/keeper/vault/tally.h
 	{
 		printf '/* Opens it. */\n#include "daemon/keeper/vault/tally.h"\n'
 		put_function 'int vault_start(void)'
 	} >daemon/keeper/vault/vault_open.c
-	echo 'int vault_start(void);' >>daemon/keeper/open/vault.h
+	echo 'int vault_start(void);' >>daemon/keeper/vault/vault.h
 }
 expect circle '^daemon/keeper/vault/tally.h:3: circle of includes tally > vault > tally .*vault_open.c:2'
 

@@ -31,25 +31,10 @@
 #include "base/period.h"
 #include "base/reason.h"
 #include "daemon/common/config/config_name.h"
+#include "daemon/common/config/config_spool.h"
 #include "daemon/common/profile/profile.h"
 
-#define CONFIG_SETTLE_US  INT64_C(1000000) /* of a spool that says nothing */
-#define CONFIG_SPOOLS_MAX 64               /* one message reports on all (intake_wire.h) */
-
-struct config_spool {
-	char *name;
-	char *path;    /* absolute */
-	char *profile; /* "directory", another of profile_table.c, or a config_profile */
-	char *class;
-	char *account, *markers; /* instead of the profile's; NULL: the profile's */
-	char *ignore;            /* patterns besides the profile's; NULL: none */
-	char *account_map;       /* a file, absolute; NULL: none */
-	char *discarded;         /* "seal", "leave" or "delete" */
-	int64_t settle_us;
-	int64_t stale_after_us;
-	unsigned low_percent; /* the watermark of its filesystem; 0: none */
-	char *origin;         /* "FILE:LINE" or "--spool", for messages */
-};
+#define CONFIG_SPOOLS_MAX 64 /* one message reports on all (intake_wire.h) */
 
 struct config_class {
 	char *name;

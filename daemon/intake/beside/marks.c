@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/monotonic.h"
-#include "daemon/common/config/config.h"
+#include "daemon/common/config/config_spool.h"
 #include "daemon/intake/source/beneath.h"
 
 /* Whether a marker is there; if_unknown when that cannot be found out. */

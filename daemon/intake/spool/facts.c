@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "daemon/common/config/config.h"
+#include "daemon/common/config/config_spool.h"
 #include "daemon/intake/source/source.h"
 
 #define MODE_BITS 07777

@@ -13,7 +13,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/monotonic.h"
-#include "daemon/common/config/config.h"
+#include "daemon/common/config/config_spool.h"
 
 #define NOTICE_BYTES (PATH_MAX + 512) /* a notice may name the spool's path */
 

@@ -19,7 +19,7 @@
 
 #include "base/error.h"
 #include "base/monotonic.h"
-#include "daemon/common/config/config.h"
+#include "daemon/common/config/config_spool.h"
 #include "daemon/intake/spool/spool.h"
 
 static void spool_root_close(struct spool *spool)

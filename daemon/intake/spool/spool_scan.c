@@ -22,7 +22,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/monotonic.h"
-#include "daemon/common/config/config.h"
+#include "daemon/common/config/config_spool.h"
 #include "daemon/intake/source/aside.h"
 #include "daemon/intake/spool/spool.h"
 

@@ -1,3 +1,4 @@
+#include "daemon/common/config/config.h"
 #include "daemon/keeper/control/control_method.h"
 
 #include <errno.h>
@@ -94,6 +95,7 @@ static int caller_identify(struct control_call *call)
 	if (r < 0)
 		return r;
 	call->uid = peer.uid;
+	/* Root and the keeper's own user can read the keys anyway. */
 	call->roles = peer.uid == 0 || peer.uid == control->keeper_uid ? ROLE_OFFICER : 0;
 	for (size_t i = 0; i < CONTROL_ROLES; i++) {
 		const struct control_group *group = &control->groups[i];
@@ -175,6 +177,7 @@ static int parameter_check(struct control_call *call, const struct control_param
 		return json_is_array(value) ? parameter_check_list(call, parameter->name, value)
 					    : -EINVAL;
 	case PARAMETER_REASON:
+		/* The audit log has to explain an irreversible act. */
 		if (text && text[strspn(text, " ")] == '\0')
 			return control_answer_invalid(call, parameter->name, "must say why");
 		return text ? parameter_check_text(call, parameter->name, text, CONTROL_REASON_MAX)
@@ -226,6 +229,7 @@ static int method_check_more(struct control_call *call)
 {
 	if (!call->method->more || varlink_call_wants_more(call->varlink))
 		return 0;
+	/* A list without `more` could only send its first page. */
 	varlink_call_expected_more(call->varlink);
 	return CONTROL_ANSWERED;
 }
@@ -244,6 +248,8 @@ static void control_on_call(void *context, struct varlink_call *varlink)
 		return;
 	}
 	int r = caller_identify(&call);
+	/* Before the parameters: a caller without a role learns nothing about what they should
+	 * be. */
 	if (r == 0)
 		r = caller_check_role(&call);
 	if (r == 0)

@@ -1,4 +1,4 @@
-/* What a caller may be told. */
+/* The answers that a caller can get. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <syslog.h>
@@ -51,7 +51,7 @@ int control_answer_refused(struct control_call *call, const char *format, ...)
 	return CONTROL_ANSWERED;
 }
 
-int control_answer_trouble(struct control_call *call, const char *why)
+int control_answer_problem(struct control_call *call, const char *why)
 {
 	notices_keep_problem(&call->vault->notices, "%s: %s", call->method->name, why);
 	notices_tell(&call->vault->notices, LOG_ERR, EVENT_PLAIN, NULL,
@@ -82,5 +82,5 @@ int control_answer_pending(struct control_call *call, const char *why)
 
 int control_answer_failed(struct control_call *call, int r)
 {
-	return control_answer_trouble(call, error_text(r));
+	return control_answer_problem(call, error_text(r));
 }

@@ -37,6 +37,7 @@ int control_audit_append(struct control_call *call, const char *action, const ch
 	if (r < 0)
 		db_rollback(db);
 	else
+		/* Only what is durably recorded is reported. */
 		notices_tell(&call->vault->notices, LOG_INFO, EVENT_PLAIN, NULL, "%s %s by uid %u",
 				action, subject, (unsigned)call->uid);
 	return r;
@@ -96,6 +97,7 @@ static void subject_find(const struct control_call *call, struct subject *subjec
 
 static bool refusals_may_record(struct control_refusals *refusals, int64_t now_us)
 {
+	/* Also when the clock was set back, or the window would never end. */
 	if (now_us - refusals->since_us >= WINDOW_US || now_us < refusals->since_us) {
 		refusals->since_us = now_us;
 		refusals->recorded = 0;
@@ -126,6 +128,7 @@ void control_audit_refusal(struct control_call *call, const char *why)
 	refusals->skipped = 0;
 	notices_tell(&call->vault->notices, LOG_WARNING, EVENT_REFUSED, &subject.fields,
 			"Refused uid %u: %s", (unsigned)call->uid, reason);
+	/* A failure here must not turn a refusal into an answer. */
 	int r = control_audit_append(call, "refused", subject.text, reason);
 	if (r < 0) {
 		notices_keep_problem(&call->vault->notices, "a refusal could not be recorded: %s",

@@ -1,4 +1,5 @@
 /* Doctor: what to set up better here. */
+#include "daemon/common/config/config.h"
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/doctor.h"
 
@@ -11,8 +12,8 @@ static void doctor_check_groups(json_t *checks, const struct control *control)
 			doctor_fine(checks, "keeper", "roles", "group %s is there", group->name);
 		else
 			doctor_change(checks, "keeper", "roles",
-					"make it (systemd-sysusers), or name another in the configuration, "
-					"and restart recseal-keeper",
+					"make it (systemd-sysusers), or name another in the "
+					"configuration, and restart recseal-keeper",
 					"group %s does not exist: only root has its role",
 					group->name);
 	}

@@ -74,6 +74,7 @@ static void list_next(struct varlink_call *varlink, void *state)
 		return;
 	}
 	json_t *parameters = json_pack("{s:o}", list->member, page);
+	/* The peer asks for the next page by reading this one. */
 	if (r != -ENOENT)
 		varlink_call_continue(varlink, parameters);
 	else

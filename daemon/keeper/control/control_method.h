@@ -103,7 +103,7 @@ json_t *control_root_given_up(struct vault *vault);
 /* What the clock guard is doing; and a sentence when somebody has to do something. */
 json_t *control_clock_status(const struct vault *vault);
 void control_clock_warn(const struct vault *vault, json_t *warnings);
-/* Sentences about places of the root that are away. */
+/* Adds a warning for a copy of the root that is away. */
 void control_root_warn(const struct vault *vault, json_t *warnings);
 
 /* A text parameter, or NULL. */
@@ -121,7 +121,7 @@ int control_answer_refused(struct control_call *call, const char *format, ...)
 /* A shred is noted, and nobody plays its recordings any more, but its keys still exist. */
 int control_answer_pending(struct control_call *call, const char *why);
 /* Something is broken: noted for status, and logged. why names no account. */
-int control_answer_trouble(struct control_call *call, const char *why);
+int control_answer_problem(struct control_call *call, const char *why);
 /* One recording, of this id, cannot be opened. */
 int control_answer_damaged(struct control_call *call, const char *id, const char *why);
 /* The same, for -errno or -RE_*. */

@@ -23,6 +23,7 @@ static int assign_check_account(struct control_call *call, const struct account_
 	case ACCOUNT_QUARANTINE:
 		return control_answer_refused(call, "the quarantine is not an account");
 	}
+	/* A recording given to it now would outlive the shred, or be destroyed by it unasked. */
 	int noted = erasure_table_account_is_noted(call->vault->db, account->id);
 	return noted > 0 ? control_answer_refused(call, "the account is being shredded") : noted;
 }
@@ -37,7 +38,8 @@ static int assign_check_recording(struct control_call *call, const struct record
 		return control_answer_refused(call, "the recording is being shredded");
 	if (row->account != call->vault->quarantine_account || row->state != RECORDING_QUARANTINED)
 		return control_answer_refused(call,
-				"the recording is not in quarantine: it belongs to an account already");
+				"the recording is not in quarantine: it belongs to an account "
+				"already");
 	return 0;
 }
 
@@ -72,9 +74,10 @@ static int assign_run(struct control_call *call, const struct recording_row *row
 
 	if (r == 0)
 		return assign_answer(call, row->ulid, &result);
+	/* The recording has moved; only its former path still waits to be erased. */
 	if (r != -RE_NOT_ERASED && assign_is_noted(call->vault->db, row) > 0)
 		return control_answer_pending(call, reason_text(&reason, r));
-	return control_answer_trouble(call, reason_text(&reason, r));
+	return control_answer_problem(call, reason_text(&reason, r));
 }
 
 static int assign_with_recording(struct control_call *call, const struct recording_row *row)

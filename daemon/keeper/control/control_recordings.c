@@ -65,6 +65,7 @@ static int recording_check_account(struct control_call *call, int64_t account, c
 static int recording_check_readable(
 		struct control_call *call, const struct recording_row *row, const char *action)
 {
+	/* First, so that a destroyed recording is reported as destroyed to everybody. */
 	int r = control_find_not_gone(call, row);
 
 	if (r != 0)
@@ -113,6 +114,7 @@ static int recording_open_row(
 	if (r < 0)
 		return recording_answer_open_failed(call, row, r);
 	struct socket_fds fds = {.fd = {opened.object_fd, opened.key_fd}, .count = 2};
+	/* Recorded before the key leaves: if the record fails, no key is given out. */
 	r = recording_audit(call, row, purpose);
 	if (r == 0)
 		r = recording_show(call, row, &view);
@@ -191,6 +193,7 @@ static int recording_unwrap_row(struct control_call *call, const struct rec_stan
 	if (r < 0)
 		return recording_answer_open_failed(call, row, r);
 	catalog_recording_clear(&unwrapped);
+	/* As above: no key without its record. */
 	r = recording_audit(call, row, "unwrap");
 	if (r < 0)
 		return r;

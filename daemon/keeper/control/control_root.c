@@ -55,7 +55,7 @@ static const struct mirror_row *locations_row(const struct mirror_row *rows, siz
 	return NULL;
 }
 
-static int locations_list(struct vault *vault, json_t **ret_places)
+static int locations_list(struct vault *vault, json_t **ret_copies)
 {
 	_cleanup_free_ struct mirror_row *rows = NULL;
 	size_t n = 0;
@@ -63,44 +63,45 @@ static int locations_list(struct vault *vault, json_t **ret_places)
 
 	if (r < 0)
 		return r;
-	json_t *places = json_array();
+	json_t *copies = json_array();
 	for (size_t i = 0; i < vault->root.copies->n; i++) {
 		const struct root_member *member = &vault->root.copies->member[i];
-		json_array_append_new(places,
+		json_array_append_new(copies,
 				locations_member(member, locations_row(rows, n, member->id)));
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].state == MIRROR_GIVEN_UP)
-			json_array_append_new(places, locations_given_up(&rows[i]));
+			json_array_append_new(copies, locations_given_up(&rows[i]));
 	}
-	*ret_places = places;
+	*ret_copies = copies;
 	return 0;
 }
 
 /* note: "" for none. */
 static int root_answer(struct control_call *call, const char *note)
 {
-	json_t *places;
-	int r = locations_list(call->vault, &places);
+	json_t *copies;
+	int r = locations_list(call->vault, &copies);
 
 	if (r < 0)
 		return r;
 	return control_answer_reply(call,
-			json_pack("{s:o, s:o}", "places", places, "note", json_text_or_null(note)),
+			json_pack("{s:o, s:o}", "places", copies, "note", json_text_or_null(note)),
 			NULL);
 }
 
 int control_root_show(struct control_call *call)
 {
-	json_t *places;
+	json_t *copies;
 
-	/* What it finds is in the places; and what had to wait for one that is back is done now. */
+	/* The copies below show what this check found. An erasure that waited for a copy which
+	 * is back now is carried out. */
 	if (!call->vault->root.stuck && mirrors_ready(&call->vault->root, NULL) == 0)
 		(void)erasure_retry(&call->vault->eraser, NULL);
-	int r = locations_list(call->vault, &places);
+	int r = locations_list(call->vault, &copies);
 	if (r < 0)
 		return r;
-	return control_answer_reply(call, json_pack("{s:o}", "places", places), NULL);
+	return control_answer_reply(call, json_pack("{s:o}", "places", copies), NULL);
 }
 
 static int root_fail(struct control_call *call, int r, const struct reason *reason)
@@ -109,7 +110,7 @@ static int root_fail(struct control_call *call, int r, const struct reason *reas
 		return control_answer_refused(call, "%s", reason_text(reason, r));
 	if (r == -ENOENT)
 		return control_answer_not_found(call, "root mirror", control_text(call, "name"));
-	return control_answer_trouble(call, reason_text(reason, r));
+	return control_answer_problem(call, reason_text(reason, r));
 }
 
 /* 0 or CONTROL_ANSWERED. */
@@ -118,35 +119,36 @@ static int order_read(struct control_call *call, struct mirror_order *ret_order)
 	const char *kind = control_text(call, "kind");
 	struct mirror_order order = {.name = control_text(call, "name"),
 			.reason = control_text(call, "reason"),
-			.place = control_text(call, "place"),
+			.location = control_text(call, "place"),
 			.uid = call->uid};
 
-	if (!kind != !order.place)
-		return control_answer_invalid(call, "place", "kind and place go together");
+	if (!kind != !order.location)
+		return control_answer_invalid(
+				call, "place", "give kind and place together, or neither");
 	if (kind && strcmp(kind, "file") == 0)
 		order.kind = MIRROR_FILE;
 	else if (kind && strcmp(kind, "tpm2") == 0)
 		order.kind = MIRROR_TPM2;
 	else if (kind)
-		return control_answer_invalid(call, "kind", "file or tpm2");
+		return control_answer_invalid(call, "kind", "must be file or tpm2");
 	*ret_order = order;
 	return 0;
 }
 
-/* A mirror beside the keeper's own place dies with it. */
+/* A mirror on the filesystem of the main copy is lost together with it. */
 static void order_note_near(
 		struct vault *vault, const struct mirror_order *order, char *ret_note, size_t len)
 {
 	struct mirror_row row = {.kind = order->kind};
 
-	if (!order->place)
+	if (!order->location)
 		return;
-	snprintf(row.location, sizeof(row.location), "%s", order->place);
+	snprintf(row.location, sizeof(row.location), "%s", order->location);
 	if (mirror_medium_is_near(&vault->root, &row))
 		snprintf(ret_note, len,
-				"%s is on the same filesystem as the keeper's own directory: the loss of "
-				"one is the loss of both",
-				order->place);
+				"%s is on the same filesystem as the keeper's own directory: if "
+				"one is lost, so is the other",
+				order->location);
 }
 
 int control_root_add(struct control_call *call)
@@ -161,6 +163,7 @@ int control_root_add(struct control_call *call)
 	r = mirror_add_new(&call->vault->root, &order, &reason);
 	if (r < 0)
 		return root_fail(call, r, &reason);
+	/* Only a note: on a test system both may well share a filesystem. */
 	order_note_near(call->vault, &order, note, sizeof(note));
 	return root_answer(call, note);
 }
@@ -196,21 +199,24 @@ int control_root_drop(struct control_call *call)
 json_t *control_root_given_up(struct vault *vault)
 {
 	_cleanup_free_ struct mirror_row *rows = NULL;
+	/* A list that cannot be read must not look like an empty one. */
 	size_t n = 0;
 	json_t *sentences = json_array();
 
 	if (mirror_table_list(vault->db, &rows, &n) < 0) {
 		n = 0;
 		json_array_append_new(sentences,
-				json_string("which copies of the root were given up cannot be read "
-					    "from keeper.db"));
+				json_string("cannot read from keeper.db which copies of the root "
+					    "were given up"));
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].state == MIRROR_GIVEN_UP)
 			json_array_append_new(sentences,
-					json_sprintf("the copy of the root at %s, given up at epoch %" PRIu64
-						     " while it was away: with it, and the storage of that "
-						     "time, what was sealed before opens",
+					json_sprintf("the copy of the root at %s, given up at "
+						     "epoch %" PRIu64
+						     " while it was away: whoever has it, and a "
+						     "copy of the storage from that time, can open "
+						     "what was sealed before",
 							rows[i].location, rows[i].given_up_epoch));
 	}
 	return sentences;

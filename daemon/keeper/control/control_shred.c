@@ -112,6 +112,7 @@ static int target_find(struct control_call *call, struct target *target)
 		return control_answer_invalid(
 				call, "account", "give either an account or a recording");
 	int r = account ? target_set_account(call, target) : target_set_recording(call, target);
+	/* Asked for the plan too, so that it does not promise what the shred refuses. */
 	if (r == 0)
 		r = gate_check_item(call->vault->db, &target->item, &reason);
 	return r == -RE_REFUSED ? control_answer_refused(call, "%s", reason_text(&reason, r)) : r;
@@ -165,9 +166,10 @@ static int shred_fail(struct control_call *call, const struct target *target, in
 		return control_answer_refused(call, "%s", reason_text(reason, r));
 	if (r == -RE_AWAY)
 		return control_answer_pending(call, reason_text(reason, r));
+	/* The order is noted, so it will be carried out: not a failure, but not done either. */
 	if (r != -RE_NOT_ERASED && erasure_table_is_noted(call->vault->db, &target->item) > 0)
 		return control_answer_pending(call, reason_text(reason, r));
-	return control_answer_trouble(call, reason_text(reason, r));
+	return control_answer_problem(call, reason_text(reason, r));
 }
 
 int control_shred_run(struct control_call *call)
@@ -179,6 +181,7 @@ int control_shred_run(struct control_call *call)
 
 	if (r != 0)
 		return r;
+	/* Noted with the order: it may be completed after a restart. */
 	target.item.uid = call->uid;
 	target.item.reason = control_text(call, "reason");
 	r = erasure_run(&call->vault->eraser, &target.item, 1, &result, &reason);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "daemon/common/config/config.h"
 #include "daemon/common/watermark.h"
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/view.h"
@@ -50,7 +51,7 @@ static json_t *spool_free_percent(const json_t *spool)
 								     : json_null();
 }
 
-/* The intake's report is another process's word: what is not as agreed is left out. */
+/* The report comes from another process: a value of the wrong type is left out. */
 static json_t *spool_status(struct vault *vault, const json_t *spool, struct waiting *sum)
 {
 	json_int_t waiting = spool_count(spool, "waiting"), refused = spool_count(spool, "refused");
@@ -116,8 +117,9 @@ static void warnings_add_stale(const json_t *spool, const char *name, json_t *wa
 
 	if (stale > 0)
 		warnings_add(warnings,
-				json_sprintf("spool %s: %lld recordings do not come to their end, the oldest "
-					     "begun %.0f min ago: still open, or not marked as finished",
+				json_sprintf("spool %s: %lld recordings are still open, or not "
+					     "marked as finished; the oldest was begun %.0f min "
+					     "ago",
 						name, (long long)stale, age_s / 60));
 }
 
@@ -133,13 +135,15 @@ static void warnings_add_spools(const json_t *spools, json_t *warnings)
 		warnings_add_stale(spool, name, warnings);
 		if (json_is_true(json_object_get(spool, "low_space")))
 			warnings_add(warnings,
-					json_sprintf("spool %s: its filesystem has %.1f%% of its space left",
+					json_sprintf("spool %s: its filesystem has %.1f%% of its "
+						     "space left",
 							name,
 							json_number_value(json_object_get(
 									spool, "free_percent"))));
 		if (refused > 0)
 			warnings_add(warnings,
-					json_sprintf("spool %s: %lld files cannot be sealed and stay there",
+					json_sprintf("spool %s: %lld files cannot be sealed and "
+						     "stay there",
 							name, (long long)refused));
 	}
 }
@@ -149,6 +153,7 @@ static void warnings_add_space(const struct config *config, json_t *warnings)
 	struct watermark_space space;
 	struct statvfs st;
 
+	/* The doctor reports a folder that cannot be examined. */
 	if (statvfs(config->objects_dir, &st) < 0)
 		return;
 	watermark_space(&st, &space);

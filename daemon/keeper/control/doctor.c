@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/secret.h"
+#include "daemon/common/config/config.h"
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/root/epoch_slots.h"
 #include "daemon/keeper/root/preflight.h"
@@ -64,8 +65,8 @@ void doctor_space(json_t *checks, const char *where, const char *of, uint64_t fr
 
 	if (percent < LOW_PERCENT)
 		doctor_change(checks, where, "free space",
-				"make room, or give it a larger volume: what cannot be sealed stays in "
-				"plaintext",
+				"make room, or give it a larger volume: what cannot be sealed "
+				"stays in plaintext",
 				"%.1f%% of the filesystem of %s is free (%" PRIu64 " MiB)", percent,
 				of, free_bytes >> 20);
 	else
@@ -88,6 +89,7 @@ static int doctor_read_root(struct vault *vault, size_t i)
 static void doctor_check_copy(json_t *checks, struct vault *vault, size_t i)
 {
 	const struct root_member *member = &vault->root.copies->member[i];
+	/* Read from the medium: a descriptor that is open proves nothing. */
 	int r = member->provider ? doctor_read_root(vault, i) : -RE_AWAY;
 
 	if (r == 0)
@@ -95,14 +97,14 @@ static void doctor_check_copy(json_t *checks, struct vault *vault, size_t i)
 				member->name, member->location, vault_epoch(vault));
 	else if (r == -RE_AWAY)
 		doctor_change(checks, KEEPER, "root",
-				"bring it back, or replace it (recsealctl root): nothing is erased without "
-				"it",
+				"bring it back, or replace it (recsealctl root): nothing is erased "
+				"without it",
 				"%s (%s) is away: %s", member->name, member->location,
 				member->why_away.text);
 	else
 		doctor_change(checks, KEEPER, "root",
-				"see recseal-keeper(8) before anything is restarted: without its root the "
-				"vault does not open again",
+				"see recseal-keeper(8) before anything is restarted: without its "
+				"root the vault does not open again",
 				"%s (%s) cannot be read: %s", member->name, member->location,
 				root_set_reason(vault->root.copies, i, r));
 }
@@ -115,11 +117,12 @@ static void doctor_check_root(json_t *checks, struct vault *vault)
 		doctor_check_copy(checks, vault, i);
 	if (vault->root.copies->n == 1)
 		doctor_fine(checks, KEEPER, "mirror",
-				"none: if the root is lost, so is every recording; recsealctl root add");
+				"none: if the root is lost, so is every recording; recsealctl root "
+				"add");
 	if (root_assurance_rank(assurance) == 0)
 		doctor_fine(checks, KEEPER, "assurance",
-				"%s: copies of root.slots made before a shred undo it; keep it out of "
-				"backups and snapshots, or move it to a TPM (Root=tpm2)",
+				"%s: copies of root.slots made before a shred undo it; keep it out "
+				"of backups and snapshots, or move it to a TPM (Root=tpm2)",
 				assurance);
 	else
 		doctor_fine(checks, KEEPER, "assurance", "%s", assurance);
@@ -134,8 +137,8 @@ static void doctor_check_tpm(json_t *checks, const struct vault *vault)
 	uint64_t writes = root_tpm2_writes(own);
 	if (writes > TPM_WRITES_MANY)
 		doctor_change(checks, KEEPER, "TPM wear",
-				"lengthen EpochInterval=, and plan for another TPM: move the root to a "
-				"file, and to the new one",
+				"lengthen EpochInterval=, and plan for another TPM: move the root "
+				"to a file, and to the new one",
 				"%" PRIu64 " writes of some 100000 that its memory bears", writes);
 	else
 		doctor_fine(checks, KEEPER, "TPM wear",
@@ -170,12 +173,12 @@ static void doctor_check_host(json_t *checks, const struct vault *vault, const c
 	preflight_check(vault->config->keeper_dir, host, doctor_on_warning, checks);
 	if (json_array_size(checks) == before)
 		doctor_fine(checks, "host", "keys",
-				"no hibernation, crash dumps, snapshots or copying filesystem found that "
-				"could keep them; %s",
-				host_shows_swap(host)
-						? "nor swap"
-						: "swap cannot be seen from within the unit (MemorySwapMax=0 "
-						  "there keeps them out of it)");
+				"no hibernation, crash dumps, snapshots or copying filesystem "
+				"found that could keep them; %s",
+				host_shows_swap(host) ? "nor swap"
+						      : "swap cannot be seen from within the unit "
+							"(MemorySwapMax=0 there keeps them "
+							"out of it)");
 }
 
 static void doctor_check_folder(
@@ -211,12 +214,14 @@ static void doctor_check_clock(json_t *checks, const struct vault *vault)
 static void doctor_check_erasures(
 		json_t *checks, const struct vault *vault, const struct tally *tally)
 {
+	/* The gravest one first: the others follow from it. */
 	if (vault->root.stuck)
 		doctor_change(checks, KEEPER, "erasures", "restart recseal-keeper",
 				"one was interrupted, and only a restart can finish it");
 	else if (tally->count[RECORDING_PENDING] > 0)
 		doctor_change(checks, KEEPER, "erasures",
-				"see what hinders it: recsealctl status, journalctl -u recseal-keeper",
+				"see what hinders it: recsealctl status, journalctl -u "
+				"recseal-keeper",
 				"%" PRId64
 				" recordings are to be destroyed, and still have their keys",
 				tally->count[RECORDING_PENDING]);
@@ -233,8 +238,8 @@ static void doctor_check_quarantine(json_t *checks, const struct tally *tally)
 {
 	if (tally->count[RECORDING_QUARANTINED] > 0)
 		doctor_change(checks, KEEPER, "quarantine",
-				"see recsealctl list --state quarantined, then quarantine assign or shred "
-				"recording",
+				"see recsealctl list --state quarantined, then quarantine assign "
+				"or shred recording",
 				"%" PRId64 " recordings belong to no account",
 				tally->count[RECORDING_QUARANTINED]);
 	else

@@ -1,10 +1,11 @@
-/* The doctor's checks of the spools. All it knows of them are the facts that the intake reports, another
- * process's word: a fact that is missing or not of its type counts as not known, and is never taken
- * for fine. */
+/* The doctor's checks of the spools. It knows only the facts that the intake reports, and the
+ * intake is another process: a fact that is missing or of the wrong type counts as not known, never
+ * as fine. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/common/config/config.h"
 #include "daemon/keeper/control/doctor.h"
 
 #define NUMBER_MAX      INT64_C(1000000000000000000)
@@ -43,8 +44,8 @@ static void spool_check_owner(const struct report *r)
 	if (mode & OTHERS_WRITE)
 		doctor_change(r->checks, r->where, "owner",
 				mode & STICKY ? "chmod o-w: anybody can put recordings there"
-					      : "chmod o-w: anybody can put recordings there, and take "
-						"them away",
+					      : "chmod o-w: anybody can put recordings there, and "
+						"take them away",
 				"uid %" PRId64 ", gid %" PRId64 ", mode %04" PRIo64
 				": writable by all",
 				uid, gid, (uint64_t)mode);
@@ -75,16 +76,16 @@ static void spool_check_leases(const struct report *r)
 	if (strcmp(leases, "honoured") == 0 &&
 			!json_is_true(json_object_get(r->facts, "unleased"))) {
 		doctor_fine(r->checks, r->where, "filesystem",
-				"%s: leases tell when a recording is finished", filesystem);
+				"%s: leases show when a recording is finished", filesystem);
 	} else if (strcmp(leases, "unsound") == 0) {
 		doctor_change(r->checks, r->where, "filesystem",
-				"put the spool on a local filesystem: until then a file is taken once it "
-				"was quiet for a minute",
-				"%s: a lease does not tell whether somebody writes", filesystem);
+				"put the spool on a local filesystem: until then a file is taken "
+				"once it was quiet for a minute",
+				"%s: a lease does not show whether somebody writes", filesystem);
 	} else {
 		doctor_change(r->checks, r->where, "filesystem",
-				"give recseald CAP_LEASE (AmbientCapabilities=), as its unit does: until "
-				"then a file is taken once it was quiet for a minute",
+				"give recseald CAP_LEASE (AmbientCapabilities=), as its unit does: "
+				"until then a file is taken once it was quiet for a minute",
 				"%s: recseald may not take leases on the bridge's files",
 				filesystem);
 	}
@@ -146,8 +147,8 @@ static void spool_check_files(const struct report *r)
 
 	if (refused > 0)
 		doctor_change(r->checks, r->where, "files",
-				"journalctl -u recseald names them by inode: links, pipes and the like do "
-				"not belong into a spool",
+				"journalctl -u recseald names them by inode: links, pipes and the "
+				"like do not belong into a spool",
 				"%" PRId64 " cannot be sealed and stay there", refused);
 	if (error)
 		doctor_change(r->checks, r->where, "sealing", "see journalctl -u recseald",
@@ -182,10 +183,10 @@ static void spool_check_all(json_t *checks, const struct vault *vault, const jso
 	if (!json_is_object(r.facts))
 		doctor_change(checks, r.where, "report",
 				"have recseald and recseal-keeper be of one version",
-				"recseald tells nothing about it");
+				"recseald reports nothing about it");
 	else if (!json_is_true(json_object_get(r.facts, "there")))
 		doctor_change(checks, r.where, "folder",
-				"make it, or mount it, or put Path= right: nothing is sealed from it",
+				"make it, mount it, or correct Path=: nothing is sealed from it",
 				"%s cannot be opened", fact_text(spool, "path", "its folder"));
 	else
 		spool_check_there(&r);

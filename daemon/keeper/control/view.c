@@ -73,6 +73,7 @@ static int account_cache_fill(struct vault *vault, int64_t id, struct view_accou
 	int r = catalog_account_by_id(vault->db, id, &row);
 	if (r < 0)
 		return r;
+	/* Only now: a failure above leaves the cache as it was. */
 	view_account_cache_clear(cache);
 	r = view_account_name(vault, &row, &cache->name);
 	if (r == 0) {
@@ -89,6 +90,7 @@ static int private_read(struct vault *vault, const struct recording_row *row,
 	char id[ULID_TEXT_CHARS + 1];
 	int r = row->private ? recordings_private(vault->root.tree, row, ret_private) : -RE_GONE;
 
+	/* The rest of the row is still worth showing. */
 	if (r == -RE_CORRUPT) {
 		ulid_format(row->ulid, id);
 		notices_keep_problem(

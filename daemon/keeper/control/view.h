@@ -1,5 +1,5 @@
-/* Rows as the control interface shows them: private data opened where its keys live, absent where
- * they are gone. All text is printable. */
+/* Rows as the control interface shows them. Private data is opened while its keys live, and absent
+ * when they are gone. All text is printable. */
 #pragma once
 
 #include <jansson.h>
@@ -15,7 +15,7 @@ struct view_account_cache {
 void view_account_cache_clear(struct view_account_cache *cache);
 
 /* The interface's types Recording and Account. Private data that is damaged is left out, and noted
- * as the vault's trouble. -errno, -RE_*. */
+ * as the vault's last problem. -errno, -RE_*. */
 int view_recording(struct vault *vault, const struct recording_row *row,
 		struct view_account_cache *cache, json_t **ret_view);
 /* Adds what lay beside the recording, for one that is looked at by itself. */

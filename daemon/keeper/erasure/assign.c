@@ -56,7 +56,8 @@ static int assign_record(const struct assignment *a)
 		     : audit_log_append(audit, &order->actor, "assign to account", handle, epoch);
 }
 
-/* In the transaction that stages the epoch: the key's new path, the catalog, and the former path. */
+/* In the transaction that stages the epoch: the key's new path, the catalog, and the former
+ * path. */
 static int assign_move(void *context)
 {
 	const struct assignment *a = context;
@@ -69,11 +70,13 @@ static int assign_move(void *context)
 	bool created;
 
 	expiry_place(row, &bucket, &due_us);
+	/* The key itself does not change, so the sealed object stays as it is. */
 	int r = key ? keytree_open(tree, &from, key) : -RE_MLOCK;
 
 	if (r == -ENOENT)
 		r = -RE_CORRUPT; /* the recording lives, so there must be a key */
 	if (r == 0)
+		/* While the key is open: the private data is sealed again under the same key. */
 		r = assign_forget_quarantine(tree, row, key);
 	if (r == 0)
 		r = catalog_group_for(
@@ -86,6 +89,7 @@ static int assign_move(void *context)
 	struct key_path to = key_path_recording(a->order->account->id, group, row->id);
 	struct former_node left = assign_former(row);
 	r = keytree_add(tree, &to, key, NULL);
+	/* In the same transaction, so that the key's former path is never forgotten. */
 	if (r == 0)
 		r = former_node_add(db, &left);
 	return r < 0 ? r : assign_record(a);

@@ -89,29 +89,66 @@ int bury_rows(struct db *db, int64_t max, bool *ret_more, struct reason *reason)
 	return 0;
 }
 
-int bury_objects(struct db *db, struct object_store *store, size_t max, bool *ret_more,
-		struct reason *reason)
+int bury_objects_take(
+		struct db *db, size_t max, struct bury_objects *ret_batch, struct reason *reason)
 {
-	uint8_t(*ulids)[ULID_BYTES] = calloc(max, sizeof(*ulids));
-	size_t n = 0;
-	int r = ulids ? erasure_table_list_removals(db, ulids, max, &n) : -ENOMEM;
+	struct bury_objects batch = {.ulids = calloc(max, sizeof(*batch.ulids))};
+	int r = batch.ulids ? erasure_table_list_removals(db, batch.ulids, max, &batch.n) : -ENOMEM;
 
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = gate_check_object(db, ulids[i], reason);
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = object_store_remove(store, ulids[i]);
-	if (r == 0 && n > 0)
-		r = object_store_sync_removed(store);
-	if (r == 0 && n > 0)
-		r = db_begin(db);
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = erasure_table_removal_done(db, ulids[i]);
-	if (r == 0 && n > 0)
+	/* All are checked before the first is removed: an altered database removes nothing. */
+	for (size_t i = 0; i < batch.n && r == 0; i++)
+		r = gate_check_object(db, batch.ulids[i], reason);
+	if (r < 0) {
+		bury_objects_free(&batch);
+		return r;
+	}
+	batch.more = batch.n == max;
+	*ret_batch = batch;
+	return 0;
+}
+
+int bury_objects_remove(struct object_store *store, const struct bury_objects *batch)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < batch->n && r == 0; i++)
+		r = object_store_remove(store, batch->ulids[i]);
+	/* Durable before the list forgets them: else an object could come back, and nobody would
+	 * remove it. */
+	return r == 0 && batch->n > 0 ? object_store_sync_removed(store) : r;
+}
+
+int bury_objects_done(struct db *db, const struct bury_objects *batch)
+{
+	int r = batch->n > 0 ? db_begin(db) : 0;
+
+	for (size_t i = 0; i < batch->n && r == 0; i++)
+		r = erasure_table_removal_done(db, batch->ulids[i]);
+	if (r == 0 && batch->n > 0)
 		r = db_commit(db);
 	if (r < 0)
 		db_rollback(db);
-	free(ulids);
+	return r;
+}
+
+void bury_objects_free(struct bury_objects *batch)
+{
+	free(batch->ulids);
+	*batch = (struct bury_objects){0};
+}
+
+int bury_objects(struct db *db, struct object_store *store, size_t max, bool *ret_more,
+		struct reason *reason)
+{
+	struct bury_objects batch = {0};
+	int r = bury_objects_take(db, max, &batch, reason);
+
 	if (r == 0)
-		*ret_more = n == max;
+		r = bury_objects_remove(store, &batch);
+	if (r == 0)
+		r = bury_objects_done(db, &batch);
+	if (r == 0)
+		*ret_more = batch.more;
+	bury_objects_free(&batch);
 	return r;
 }

@@ -25,12 +25,13 @@ struct erasure_order {
 
 /* Step 1. */
 
-/* Notes the items of an order. An expiry that the gate refuses stays as it is: it is nobody's order
- * that would have to be told. */
+/* Notes the items of an order. An expiry that the gate refuses is left out: nobody ordered it, so
+ * nobody waits for an answer. */
 static int order_note(struct eraser *eraser, const struct erasure_order *order, size_t *refused,
 		struct reason *reason)
 {
 	const struct root *root = eraser->root;
+	/* In this transaction, so that its changes are never without the epoch's rows. */
 	int r = order->prepare ? order->prepare(order->context) : 0;
 
 	for (size_t i = 0; i < order->n && r == 0; i++) {
@@ -52,8 +53,10 @@ static int erasure_stage(struct eraser *eraser, const struct erasure_order *orde
 	struct root_record *next = NULL;
 	int r = db_begin(db);
 
+	/* Notes and stage are one transaction: a crash leaves both or neither. */
 	if (r == 0)
 		r = order_note(eraser, order, refused, reason);
+	/* Older notes come along: one epoch carries out everything that is pending. */
 	if (r == 0)
 		r = erasure_notes_collect(db, victims, reason);
 	if (r == 0)
@@ -76,6 +79,7 @@ static int erasure_unstage(struct eraser *eraser)
 	struct db *db = eraser->root->db;
 	int r = db_begin(db);
 
+	/* Staged rows that stayed would be mixed with those of the next epoch. */
 	if (r == 0)
 		r = epoch_discard(eraser->root);
 	if (r == 0)
@@ -85,7 +89,8 @@ static int erasure_unstage(struct eraser *eraser)
 	return r;
 }
 
-/* Only notes the items: a copy of the root is away, and until it is back nothing more can be done. */
+/* Only notes the items: a copy of the root is away, and until it is back nothing more can be
+ * done. */
 static int order_note_only(
 		struct eraser *eraser, const struct erasure_order *order, struct reason *reason)
 {
@@ -104,9 +109,9 @@ static int order_note_only(
 	return r;
 }
 
-/* What lies beside the victims has to be sealed again under fresh keys, so it must open. The erasure
- * does not give it up: a copy of the database made since the last erasure may have it whole, and
- * would be of no use after this one. */
+/* The keys beside the victims have to be sealed again under fresh keys, so they must open. The
+ * erasure does not give up a damaged one: a copy of the database made since the last erasure may
+ * have it whole, and would be useless after this erasure. */
 static void erasure_explain_damage(const struct root *root, struct reason *reason)
 {
 	uint64_t damaged;
@@ -120,20 +125,22 @@ static void erasure_explain_damage(const struct root *root, struct reason *reaso
 		break;
 	case KEYTREE_NODE:
 		reason_set(reason, 0,
-				"the key of %s in keeper.db is damaged: nothing beside it can be erased "
-				"until keeper.db is restored from a copy made after the last erasure",
+				"the key of %s in keeper.db is damaged: nothing beside it can be "
+				"erased until keeper.db is restored from a copy made after the "
+				"last erasure",
 				node);
 		break;
 	case KEYTREE_CHILDREN:
 		reason_set(reason, 0,
-				"keys right below %s in keeper.db are damaged: nothing there can be erased "
-				"until keeper.db is restored from a copy made after the last erasure",
+				"keys right below %s in keeper.db are damaged: nothing there can "
+				"be erased until keeper.db is restored from a copy made after the "
+				"last erasure",
 				node);
 		break;
 	}
 }
 
-/* Step 5, and what is said about it. */
+/* Step 5, and the notices about it. */
 
 static void erasure_announce(const struct eraser *eraser, const struct erasure_result *result,
 		const struct erasure_done *done, size_t n)
@@ -141,6 +148,7 @@ static void erasure_announce(const struct eraser *eraser, const struct erasure_r
 	const struct root *root = eraser->root;
 	struct event_fields fields = {.epoch = (int64_t)result->epoch_after};
 
+	/* A move destroys nothing, and must not be reported as a destruction. */
 	if (result->only_moves) {
 		notices_tell(root->notices, LOG_NOTICE, EVENT_PLAIN, &fields,
 				"keys replaced: epoch %" PRIu64 " overwrote epoch %" PRIu64
@@ -177,8 +185,10 @@ static int erasure_finish_epoch(struct eraser *eraser, const struct root_record 
 	result->epoch_before = next->epoch - 1;
 	result->epoch_after = next->epoch;
 	result->destroyed_us = clock_now_us(&root->clock);
+	/* The rows of the new root, the records and the tombstones become valid together. */
 	if (r == 0)
 		r = epoch_apply(root, next);
+	/* Before erasure_table_finish(), which clears the notes. */
 	if (r == 0)
 		r = erasure_notes_record_done(&root->audit, next->epoch, &done, &n_done);
 	if (r == 0)
@@ -194,16 +204,18 @@ static int erasure_finish_epoch(struct eraser *eraser, const struct root_record 
 		r = db_commit(root->db);
 	if (r < 0)
 		db_rollback(root->db);
+	/* Only after the commit: the old root may be forgotten once the rows do not need it. */
 	if (r == 0)
 		r = epoch_enter(root, next);
+	/* Last: nobody may read "destroyed" before a restart would say the same. */
 	if (r == 0)
 		erasure_announce(eraser, result, done, n_done);
 	free(done);
 	return r;
 }
 
-/* The proof: what was destroyed must not open with the new root, neither through what is staged nor
- * through what is old, which is still in the tables and is what an old copy would have. */
+/* The proof: no destroyed key may open with the new root, neither through the staged rows nor
+ * through the old ones, which are still in the tables and which an old copy of the database has. */
 static int erasure_prove(const struct root *root, const struct root_record *next,
 		const struct victims *victims)
 {
@@ -243,24 +255,28 @@ static int erasure_complete(struct eraser *eraser, const struct root_record *nex
 		eraser->root->stuck = true;
 		return r;
 	}
+	/* After step 5: the erasure point is passed, and the alarm does not undo it. */
 	if (proof < 0)
 		erasure_alarm(eraser->root, proof);
 	return proof;
 }
 
-/* The new root is in place, but an old one may be left: the tree goes on without what is to be erased,
- * and the notes stay, so that only a later epoch makes it final. */
+/* The new root is written, but an old one may be left. The tree goes on without the keys to be
+ * erased, and the notes stay, so that a later epoch makes the erasure final. */
 static int erasure_enter(struct eraser *eraser, const struct root_record *next)
 {
 	struct root *root = eraser->root;
 	int r = db_begin(root->db);
 
+	/* The notes are left in their table, so erasure_retry() goes on with them. */
 	if (r == 0)
 		r = epoch_apply(root, next);
 	if (r == 0)
 		r = db_commit(root->db);
 	if (r < 0) {
 		db_rollback(root->db);
+		/* The slots hold the new root, the rows belong to the old one: recovery sorts it
+		 * out. */
 		root->stuck = true;
 		return r;
 	}
@@ -278,7 +294,7 @@ static int erasure_pend(struct eraser *eraser, int r, struct reason *reason)
 	return r;
 }
 
-/* In the words of the medium, where it has some. */
+/* Why the copies could not be written, in the words of the medium where it has some. */
 static const char *erasure_copies_problem(const struct root *root, int r)
 {
 	const struct root_member *away = root_set_away(root->copies);
@@ -293,6 +309,7 @@ static int erasure_carry_out(struct eraser *eraser, const struct root_record *ne
 	struct root *root = eraser->root;
 	int r = erasure_room_check(root->dir_fd, victims->count);
 
+	/* From here on the slots change: without room for step 5 it must not begin. */
 	if (r == 0)
 		r = epoch_write(root, next, &root->stuck);
 	if (r == 0)
@@ -304,8 +321,11 @@ static int erasure_carry_out(struct eraser *eraser, const struct root_record *ne
 		reason_set(reason, 0, "an old root could not be overwritten");
 		return erasure_pend(eraser, -EIO, reason);
 	}
+	/* Unless the keeper is stuck now, the old root is still valid, and the order stays
+	 * noted. */
 	reason_set(reason, 0, "%s", erasure_copies_problem(root, r));
 	erasure_pend(eraser, r, reason);
+	/* With a stage that cannot be discarded the next epoch would start from wrong rows. */
 	if (!root->stuck && erasure_unstage(eraser) < 0)
 		root->stuck = true;
 	return r;
@@ -322,8 +342,12 @@ static int erasure_run_order(struct eraser *eraser, const struct erasure_order *
 
 	if (root->stuck)
 		return -RE_BUSY;
+	/* Nothing begins before every copy of the root was checked: a copy that is away would
+	 * keep the old root. */
 	int r = mirrors_ready(root, &away);
 	if (r < 0) {
+		/* The order is not lost: it is carried out when the copy is back, also after a
+		 * restart. */
 		int noted = order_note_only(eraser, order, reason);
 		if (noted == -RE_CORRUPT)
 			erasure_explain_damage(root, reason);
@@ -331,6 +355,7 @@ static int erasure_run_order(struct eraser *eraser, const struct erasure_order *
 				noted < 0 ? reason_text(reason, noted) : reason_text(&away, r));
 		return noted < 0 ? noted : reason_set(reason, r, "%s", away.text);
 	}
+	/* Damage shows here, before any slot was written. */
 	r = erasure_stage(eraser, order, &victims, &next, &result.refused, reason);
 	if (r == -RE_CORRUPT) {
 		erasure_explain_damage(root, reason);
@@ -376,8 +401,10 @@ static int erasure_roll_forward(
 	struct erasure_result result = {0};
 	struct victims victims = {0};
 
+	/* A copy that is away may still hold the old root: not final without it. */
 	if (root_set_away(eraser->root->copies))
 		return erasure_enter(eraser, forward);
+	/* The notes of before the crash say which keys the proof has to try. */
 	int r = erasure_notes_collect(eraser->root->db, &victims, reason);
 	if (r == 0)
 		r = erasure_complete(eraser, forward, &victims, &result);
@@ -389,6 +416,7 @@ int erasure_recover(struct eraser *eraser, const struct root_record *forward, st
 {
 	int r = forward ? erasure_roll_forward(eraser, forward, reason) : 0;
 
+	/* An order may have been noted without any epoch: its note alone asks for one. */
 	if (r == 0)
 		r = erasure_retry(eraser, reason);
 	return r == -RE_AWAY ? 0 : r; /* it waits; the others must be served */

@@ -8,11 +8,11 @@
  *     finish   say so in catalog and audit log: one transaction
  *     reply
  *
- * If the proof fails after the erasure point, that is an alarm (-RE_NOT_ERASED, with everything else
- * done).
+ * If the proof fails after the erasure point, that is an alarm (-RE_NOT_ERASED, with everything
+ * else done).
  *
- * The cost of an erasure goes with its items, however many recordings are below them. Rows and objects
- * of what was destroyed, unreadable by then, are cleared away afterwards (bury.h). */
+ * The cost of an erasure goes with its items, however many recordings are below them. Rows and
+ * objects of what was destroyed, unreadable by then, are cleared away afterwards (bury.h). */
 #pragma once
 
 #include "daemon/keeper/root/root.h"
@@ -33,14 +33,14 @@ struct erasure_result {
 	size_t refused;  /* items that the gate did not let pass; only of expiries */
 };
 
-/* Erases n items in one epoch. Returns only when the erasure point is passed, and the catalog durably
- * says for all that was below them that it is destroyed.
+/* Erases n items in one epoch. Returns only when the erasure point is passed, and the catalog
+ * durably says for all that was below them that it is destroyed.
  *
- * On failure nothing is destroyed yet, and the reason says why: -RE_REFUSED from the gate (nothing is
- * noted; an expiry that the gate refuses is left out instead, and counted); -RE_AWAY for a copy of the
- * root that cannot be reached; -RE_CORRUPT with what is damaged; -errno. What is noted by then
- * (erasure_table_is_noted()) is pending, and is carried out later or, if the erasure point was passed, said
- * to be destroyed at the next start. */
+ * On failure nothing is destroyed yet, and the reason says why: -RE_REFUSED from the gate (nothing
+ * is noted; an expiry that the gate refuses is left out instead, and counted); -RE_AWAY for a copy
+ * of the root that cannot be reached; -RE_CORRUPT with what is damaged; -errno. What is noted by
+ * then (erasure_table_is_noted()) is pending, and is carried out later or, if the erasure point was
+ * passed, said to be destroyed at the next start. */
 int erasure_run(struct eraser *eraser, const struct erasure_item *items, size_t n,
 		struct erasure_result *ret_result, struct reason *reason);
 
@@ -50,10 +50,10 @@ int erasure_run(struct eraser *eraser, const struct erasure_item *items, size_t 
 int erasure_run_with(struct eraser *eraser, int (*prepare)(void *context), void *context,
 		struct erasure_result *ret_result, struct reason *reason);
 
-/* At start: finishes what a crash interrupted. forward is what epoch_recover() gave (NULL: nothing
- * past its erasure point). Then what is noted and was not carried out is carried out. */
+/* At start: finishes an erasure that a crash interrupted. forward is the root that epoch_recover()
+ * gave (NULL: no epoch was past its erasure point). Then carries out what is noted and pending. */
 int erasure_recover(
 		struct eraser *eraser, const struct root_record *forward, struct reason *reason);
 
-/* Carries out what is noted but could not be done when it was asked for. */
+/* Carries out erasures that are noted but could not be done when they were ordered. */
 int erasure_retry(struct eraser *eraser, struct reason *reason);

@@ -50,6 +50,7 @@ static int collect_item(void *context, const struct erasure_item *item)
 static int collect_former(void *context, const struct former_node *former)
 {
 	struct collecting *collecting = context;
+	/* A row that was slipped into the table would erase the only key of a recording. */
 	int r = gate_check_former(collecting->db, former, collecting->reason);
 
 	return r < 0 ? r
@@ -117,6 +118,7 @@ int erasure_notes_add(const struct audit_log *audit, const struct erasure_item *
 			[ERASE_RECORDING] = "shred recording"};
 	const struct audit_actor actor = {item->uid, item->reason};
 	char subject[ULID_TEXT_CHARS + 1];
+	/* In the transaction that notes it, so that no hold can come in between. */
 	int r = gate_check_item(audit->db, item, reason);
 
 	if (r == 0)
@@ -153,6 +155,7 @@ static int done_record(void *context, const struct erasure_item *item)
 	const struct audit_actor actor = {item->uid, item->reason};
 	struct erasure_done done = {.kind = item->kind, .uid = item->uid};
 
+	/* Expiries have no orderer; the epoch's own record stands for them. */
 	if (item->cause != CAUSE_SHRED)
 		return 0;
 	int r = item_subject(list->audit->db, item, done.subject);

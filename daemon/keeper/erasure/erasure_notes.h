@@ -1,5 +1,5 @@
-/* What is noted for erasure: written down through the gate, collected for an epoch, and said to be
- * done in the audit log with who ordered it. All in the caller's transaction, but for reading. */
+/* The notes of what is to be erased: added through the gate, collected for an epoch, and recorded
+ * in the audit log with who ordered them. All writing is in the caller's transaction. */
 #pragma once
 
 #include "base/reason.h"
@@ -18,7 +18,7 @@ struct victims {
 int erasure_notes_add(const struct audit_log *audit, const struct erasure_item *item,
 		uint64_t epoch, struct reason *reason);
 
-/* Everything that is noted; victims is freed by the caller in any case. */
+/* Collects everything that is noted. The caller frees victims, also on failure. */
 int erasure_notes_collect(struct db *db, struct victims *victims, struct reason *reason);
 void erasure_notes_free(struct victims *victims);
 
@@ -32,8 +32,8 @@ struct erasure_done {
 	uid_t uid;
 };
 
-/* Before the notes are cleared: a record of each shred that this epoch carries out, with the uid and
- * the reason of whoever ordered it. What expired is one record of the epoch, which the caller writes.
- * *ret_done is an array to free(), NULL for none. */
+/* Before the notes are cleared: a record of each shred that this epoch carries out, with the uid
+ * and the reason of whoever ordered it. What expired is one record of the epoch, which the caller
+ * writes. *ret_done is an array to free(), NULL for none. */
 int erasure_notes_record_done(const struct audit_log *audit, uint64_t epoch,
 		struct erasure_done **ret_done, size_t *ret_count);

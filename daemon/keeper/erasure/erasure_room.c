@@ -8,8 +8,8 @@
 
 #include "base/cleanup.h"
 
-/* Step 5 must not fail for want of room: the old root is gone by then. These are generous: the pages
- * that an item of an account of its own changes, in the journal. */
+/* Step 5 must not fail for want of room: the old root is gone by then. These are generous: the
+ * pages that an item of an account of its own changes, in the journal. */
 #define ROOM_PER_ITEM (24 << 10)
 #define ROOM_ADDED    512 /* about an item: a burial, a removal */
 #define ROOM_FIXED    (16 << 20)
@@ -37,6 +37,7 @@ int erasure_room_check(int dir_fd, size_t items)
 
 	if (fstatvfs(dir_fd, &sv) < 0)
 		return -errno;
+	/* Many items share pages, so the estimate by items may exceed the whole database. */
 	if (needed > all)
 		needed = all;
 	return (uint64_t)sv.f_bavail * sv.f_frsize < needed + ROOM_FIXED ? -ENOSPC : 0;

@@ -17,7 +17,9 @@ static int gate_check_account(struct db *db, int64_t id, struct reason *reason)
 	catalog_account_clear(&row);
 	if (state == ACCOUNT_QUARANTINE)
 		return reason_set(reason, -RE_REFUSED,
-				"the quarantine is not an account; shred its recordings one by one");
+				"the quarantine is not an account; shred its recordings one by "
+				"one");
+	/* One hold protects the account: the keys of its recordings hang below one key. */
 	r = catalog_recording_any_held(db, RECORDINGS_OF_ACCOUNT, id);
 	if (r <= 0)
 		return r;
@@ -39,8 +41,8 @@ int gate_check_item(struct db *db, const struct erasure_item *item, struct reaso
 		held = catalog_recording_any_held(db, RECORDINGS_OF_GROUP, item->group);
 		return held <= 0 ? held
 				 : reason_set(reason, -RE_REFUSED,
-						   "a legal hold is on recordings that expire together "
-						   "with it");
+						   "a legal hold is on recordings that expire "
+						   "together with it");
 	case ERASE_RECORDING:
 		held = catalog_recording_any_held(db, RECORDING_ITSELF, item->recording);
 		return held <= 0 ? held
@@ -60,6 +62,7 @@ int gate_check_former(struct db *db, const struct former_node *former, struct re
 		r = catalog_recording_by_ulid(db, ulid, &row);
 	if (r < 0)
 		return r;
+	/* The catalog says where the key belongs now. At its former path it is a leftover. */
 	bool here = row.account == former->account && row.group == former->group;
 	catalog_recording_clear(&row);
 	return here ? reason_set(reason, -RE_REFUSED,

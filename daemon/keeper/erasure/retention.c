@@ -24,7 +24,13 @@
 struct retention {
 	struct retention_setup setup;
 	uv_timer_t timer, stride;
-	unsigned open; /* of these handles */
+	unsigned open; /* of these handles, and one while a removal is under way */
+	struct removal {
+		uv_work_t work;
+		struct bury_objects batch;
+		bool running;
+		int result;
+	} removal;
 	unsigned ticks;
 	bool failing; /* said once per spell */
 	int64_t expired_us; /* boot time of the last expiry that left nothing due; 0: none yet */
@@ -59,6 +65,7 @@ int retention_run(struct eraser *eraser, size_t max, bool *ret_more, struct reas
 				.account = groups[i].account,
 				.group = groups[i].group,
 				.reason = "retention time is over"};
+	/* One epoch for all of them: the root is written once. */
 	if (n > 0)
 		r = erasure_run(eraser, items, n, &result, reason);
 	if (r == 0)
@@ -74,8 +81,8 @@ static int64_t retention_interval_us(const struct retention *retention)
 	return root_main_is_file(retention_root(retention)) ? 0 : 3600 * US_PER_S;
 }
 
-/* While a place of the root is away what falls due is only noted, and what is noted already has to
- * be passed over to find it: that may be much by and by. */
+/* While a copy of the root is away, groups that fall due are only noted. Finding the next one means
+ * passing over all that are noted already, so it is done less often. */
 static bool retention_may_note(const struct retention *retention)
 {
 	return !root_set_away(retention_root(retention)->copies) ||
@@ -91,6 +98,7 @@ static int retention_expire(struct retention *retention, struct reason *reason)
 
 	if (!retention_may_note(retention))
 		return 0;
+	/* Only expiry waits for the interval; a shred is carried out at once. */
 	if (retention->expired_us > 0 && retention_boot_us(retention) - retention->expired_us <
 							 retention_interval_us(retention))
 		return 0;
@@ -101,6 +109,7 @@ static int retention_expire(struct retention *retention, struct reason *reason)
 	if (due_us > clock_now_us(&root->counted))
 		return 0;
 	r = retention_run(retention->setup.eraser, GROUPS_MAX, &more, reason);
+	/* While there is more, the interval does not begin. */
 	if (r == 0 && !more)
 		retention->expired_us = retention_boot_us(retention);
 	return r;
@@ -136,19 +145,74 @@ static void retention_look_after_mirrors(struct retention *retention)
 
 static void retention_on_stride(uv_timer_t *timer);
 
+static void retention_leave(struct retention *retention)
+{
+	if (--retention->open == 0)
+		free(retention);
+}
+
+static void removal_in_thread(uv_work_t *work)
+{
+	struct retention *retention = work->data;
+	struct removal *removal = &retention->removal;
+
+	removal->result = bury_objects_remove(retention_root(retention)->store, &removal->batch);
+}
+
+static void removal_ended(uv_work_t *work, int status)
+{
+	struct retention *retention = work->data;
+	struct removal *removal = &retention->removal;
+	struct root *root = retention_root(retention);
+	bool stopping = uv_is_closing((uv_handle_t *)&retention->timer), more = removal->batch.more;
+	int r = status < 0 ? status : removal->result;
+
+	removal->running = false;
+	if (r == 0 && !root->stuck)
+		r = bury_objects_done(root->db, &removal->batch);
+	bury_objects_free(&removal->batch);
+	if (!stopping && r < 0)
+		retention_note(retention, r, NULL, BURIAL_FAILS);
+	if (!stopping && r == 0 && more)
+		uv_timer_start(&retention->stride, retention_on_stride, STRIDE_MS, 0);
+	retention_leave(retention);
+}
+
+/* The store may be slow: it removes in a thread, one batch at a time. */
+static int removal_begin(struct retention *retention, struct reason *reason)
+{
+	struct removal *removal = &retention->removal;
+
+	if (removal->running)
+		return 0;
+	int r = bury_objects_take(retention_root(retention)->db, RETENTION_STRIDE_OBJECTS,
+			&removal->batch, reason);
+	if (r < 0 || removal->batch.n == 0) {
+		bury_objects_free(&removal->batch);
+		return r;
+	}
+	removal->work.data = retention;
+	r = uv_queue_work(retention->timer.loop, &removal->work, removal_in_thread, removal_ended);
+	if (r < 0) {
+		bury_objects_free(&removal->batch);
+		return r;
+	}
+	removal->running = true;
+	retention->open++;
+	return 0;
+}
+
 /* One stride; the next one soon when there is more. */
 static int retention_bury(struct retention *retention, struct reason *reason)
 {
-	struct root *root = retention_root(retention);
-	bool rows = false, objects = false;
-	int r = bury_rows(root->db, RETENTION_STRIDE_ROWS, &rows, reason);
+	bool rows = false;
+	int r = bury_rows(retention_root(retention)->db, RETENTION_STRIDE_ROWS, &rows, reason);
 	/* Also when that fails: for want of room, perhaps. */
-	int removed = bury_objects(
-			root->db, root->store, RETENTION_STRIDE_OBJECTS, &objects, reason);
+	int removed = removal_begin(retention, reason);
 
 	if (r == 0)
 		r = removed;
-	if (r == 0 && (rows || objects))
+	if (r == 0 && rows)
 		uv_timer_start(&retention->stride, retention_on_stride, STRIDE_MS, 0);
 	return r;
 }
@@ -158,6 +222,7 @@ static void retention_on_stride(uv_timer_t *timer)
 	struct retention *retention = timer->data;
 	struct reason reason = {""};
 
+	/* The tick goes on with it when it is well again. */
 	if (retention_root(retention)->stuck || retention->failing)
 		return;
 	int r = retention_bury(retention, &reason);
@@ -166,6 +231,8 @@ static void retention_on_stride(uv_timer_t *timer)
 
 static int retention_turn(struct retention *retention, const char **ret_what, struct reason *reason)
 {
+	/* An erasure that fails is not tried every second: each attempt writes to the root's
+	 * medium. */
 	bool retry = retention->failing || retention->ticks % RETRY_TICKS == 0;
 	struct root *root = retention_root(retention);
 	int r = vault_clock_look(retention->setup.clock, root->db, root->notices);
@@ -181,6 +248,7 @@ static int retention_turn(struct retention *retention, const char **ret_what, st
 		r = 0; /* it waits for a mirror, which the mirrors tell about; the rest does not */
 	if (r == 0) {
 		*ret_what = BURIAL_FAILS;
+		/* Cleaning up can wait: a failing erasure is reported first. */
 		r = retention_bury(retention, reason);
 	}
 	if (r == 0 && retention_root(retention)->witness_owed)
@@ -202,6 +270,7 @@ static void retention_on_tick(uv_timer_t *timer)
 		int r = retention_turn(retention, &what, &reason);
 		retention_note(retention, r, &reason, what);
 	}
+	/* Checked at the end: the work above may have found it out. */
 	if (root->stuck)
 		retention->setup.stuck(retention->setup.context);
 }
@@ -230,16 +299,14 @@ void retention_set_epoch_interval(struct retention *retention, int64_t epoch_int
 
 static void retention_on_close(uv_handle_t *handle)
 {
-	struct retention *retention = handle->data;
-
-	if (--retention->open == 0)
-		free(retention);
+	retention_leave(handle->data);
 }
 
 struct retention *retention_stop(struct retention *retention)
 {
 	if (!retention)
 		return NULL;
+	/* The struct is freed when the loop has closed both timers. */
 	uv_close((uv_handle_t *)&retention->timer, retention_on_close);
 	uv_close((uv_handle_t *)&retention->stride, retention_on_close);
 	return NULL;

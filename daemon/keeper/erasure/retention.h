@@ -1,7 +1,7 @@
-/* Retention, first form: when a recording's time is over, its key is erased like in any shred.
- * Recordings of one account that expire within one bucket of time share an expiry group, so a day's
- * worth costs one batch. Never early: a group is erased when the last of its members is due, at
- * most one bucket late. */
+/* Retention: when a recording's time is over, its key is erased as in a shred. Recordings of one
+ * account that expire within the same bucket of time share an expiry group, so that one erasure
+ * serves a whole day. Nothing expires early: a group is erased when the last of its members is due,
+ * at most one bucket late. */
 #pragma once
 
 #include <uv.h>
@@ -28,7 +28,7 @@ struct retention_setup {
 };
 int retention_start(uv_loop_t *loop, const struct retention_setup *setup,
 		struct retention **ret_retention);
-/* From now on. */
+/* Changes EpochInterval= from now on. */
 void retention_set_epoch_interval(struct retention *retention, int64_t epoch_interval_us);
 
 struct retention *retention_stop(struct retention *retention);

@@ -43,13 +43,14 @@
  * and was sealed with the right key to its end. Its middle is taken on trust. */
 #pragma once
 
-#include "daemon/common/config/config.h"
 #include "daemon/common/wire/probe_wire.h"
 #include "daemon/keeper/root/root.h"
 #include "daemon/keeper/vault/predecessors.h"
 #include "daemon/keeper/vault/recordings.h"
 #include "daemon/keeper/vault/vault_clock.h"
 #include "storage/objects/object_store.h"
+
+struct config;
 
 /* What ingest works on; all borrowed. */
 struct ingest {
@@ -118,11 +119,11 @@ void ingest_name(struct ingest_job *const *jobs, size_t n, int *results);
 bool ingest_catalogue(
 		struct ingest *ingest, struct ingest_job *const *jobs, size_t n, int *results);
 
-/* Takes back the names of what was not catalogued, as far as that goes; what stays is set aside at
- * the next start. */
+/* Removes the names of objects that were not catalogued. An object that cannot be removed is set
+ * aside at the next start. */
 void ingest_unname(struct ingest_job *const *jobs, size_t n, const int *results);
 
-/* What the intake has still to write into the job's object, about. */
+/* About how many bytes the intake has still to write into the job's object. */
 uint64_t ingest_unwritten_bytes(const struct ingest_job *job);
 
 /* Ends a job without a trace. Takes NULL; returns NULL. */
@@ -130,7 +131,7 @@ struct ingest_job *ingest_abort(struct ingest_job *job);
 
 const uint8_t *ingest_recording_id(const struct ingest_job *job);
 
-/* What there is to say about a job, for the journal; borrowed from the job. */
+/* What the journal says about a job; borrowed from the job. */
 struct ingest_summary {
 	const uint8_t *recording, *account_handle;
 	const char *spool;
@@ -142,14 +143,14 @@ struct ingest_summary {
 };
 void ingest_summarise(const struct ingest_job *job, struct ingest_summary *ret_summary);
 
-/* Whoever writes the journal. */
+/* Called for what the journal should show. */
 struct ingest_observer {
 	/* A recording is catalogued, durably. */
 	void (*sealed)(void *context, const struct ingest_summary *what);
-	/* The object is not what was sealed into it, or could not be read back (error): it is
-	 * thrown away, the plaintext stays. */
+	/* The object differs from what was sealed, or could not be read back (error). It is thrown
+	 * away, and the plaintext stays. */
 	void (*spoiled)(void *context, const struct ingest_summary *what, int error);
-	/* An intake was not let in; the connection to one was closed for what it sent. */
+	/* A connection was refused; or a session was closed because of what the intake sent. */
 	void (*turned_away)(void *context, int error);
 	void (*disconnected)(void *context, int error);
 	void *context;

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "daemon/common/config/config.h"
 #include "daemon/keeper/ingest/ingest_job.h"
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/expiry.h"
@@ -71,6 +72,8 @@ static int quarantine_reason(
 
 	if (noted < 0)
 		return noted;
+	/* A recording is never lost for its account's state: quarantine keeps it for an officer
+	 * to decide. */
 	if (account->state == ACCOUNT_DELETED)
 		*ret_why = "the account was shredded";
 	else if (noted)
@@ -97,6 +100,7 @@ static int find_account(struct ingest *ingest, const struct ingest_request *requ
 		why = "its account's name is empty or too long";
 	if (!why) {
 		r = accounts_find(ingest->root->tree, request->account, request->account_len, &row);
+		/* A name that was never seen is a new account; nobody has to register it first. */
 		if (r == -ENOENT)
 			r = accounts_create(ingest->root->tree, clock_now_us(&ingest->clock->told),
 					request->account, request->account_len, &row);
@@ -104,6 +108,7 @@ static int find_account(struct ingest *ingest, const struct ingest_request *requ
 			r = quarantine_reason(ingest, &row, &why);
 	}
 	if (r == 0 && why) {
+		/* Sealed for the vault's own account, under a key of its own like any other. */
 		catalog_account_clear(&row);
 		r = catalog_account_by_id(
 				ingest->root->db, ingest->recordings.quarantine_account, &row);
@@ -198,6 +203,7 @@ static int make_header(struct ingest_job *job)
 		return -ENOMEM;
 	memcpy(binding.recording_id, job->row.ulid, ULID_BYTES);
 	memcpy(binding.account_handle, job->account_handle, ACCOUNT_HANDLE_BYTES);
+	/* Fresh for every attempt: nothing sealed before opens with these keys. */
 	randombytes_buf(job->keys->recording, sizeof(job->keys->recording));
 	randombytes_buf(job->keys->file, sizeof(job->keys->file));
 	randombytes_buf(job->nonce, sizeof(job->nonce));
@@ -220,9 +226,11 @@ static int job_fill(
 	memcpy(job->account_handle, account.handle, sizeof(job->account_handle));
 	catalog_account_clear(&account);
 	memcpy(job->source, request->source, sizeof(job->source));
+	/* Before the id, which carries the time of the sealing. */
 	fill_row(ingest, job, request);
 	ulid_new(job->row.sealed_us, job->row.ulid);
 	r = fill_private(job, request, quarantine);
+	/* Needs the complete row: the tag is derived from it. */
 	if (r == 0)
 		r = make_header(job);
 	if (r == 0)
@@ -236,6 +244,7 @@ static int check_existing(struct ingest *ingest, const struct recording_row *row
 {
 	struct recording_opened opened;
 	struct stat st;
+	/* Checks the header's MAC with the recording's key: the sealed copy can be opened. */
 	int r = recordings_open(&ingest->recordings, row, &opened);
 
 	if (r < 0)
@@ -275,6 +284,7 @@ static int find_existing(struct ingest *ingest, const struct ingest_request *req
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
+	/* A destroyed one has no object to check. */
 	r = recording_is_live(row.state) ? check_existing(ingest, &row) : 0;
 	if (r == 0)
 		memcpy(ret_existing, row.ulid, ULID_BYTES);
@@ -309,10 +319,13 @@ static int room_check(struct ingest *ingest, const struct ingest_request *reques
 int ingest_begin(struct ingest *ingest, const struct ingest_request *request,
 		struct ingest_job **ret_job, uint8_t ret_existing[static ULID_BYTES])
 {
+	/* First of all: after a crash the same file is begun again, and must not be sealed
+	 * twice. */
 	int r = find_existing(ingest, request, ret_existing);
 
 	if (r != 0)
 		return r;
+	/* The sealed size is computed from it, and must not overflow. */
 	if (request->plain_bytes > INT64_MAX / 2)
 		return -EFBIG;
 	if (!config_find_class(ingest->config, request->class))

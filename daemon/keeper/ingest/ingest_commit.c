@@ -29,6 +29,8 @@ void ingest_name(struct ingest_job *const *jobs, size_t n, int *results)
 		results[i] = object_store_publish(jobs[i]->draft);
 		jobs[i]->named = results[i] == 0;
 	}
+	/* One sync for the whole batch; the names must survive a power loss before the rows
+	 * exist. */
 	int r = store ? object_store_sync_published(store) : 0;
 	if (r < 0)
 		results_fail(results, n, r);
@@ -37,6 +39,7 @@ void ingest_name(struct ingest_job *const *jobs, size_t n, int *results)
 void ingest_unname(struct ingest_job *const *jobs, size_t n, const int *results)
 {
 	for (size_t i = 0; i < n; i++) {
+		/* A failure does not matter: the next start sets the object aside. */
 		if (results[i] < 0 && jobs[i]->named && !jobs[i]->doubtful)
 			(void)object_store_remove(jobs[i]->store, jobs[i]->row.ulid);
 	}
@@ -55,6 +58,7 @@ static int account_admits(struct ingest *ingest, const struct ingest_job *job)
 	catalog_account_clear(&row);
 	if (state == ACCOUNT_DELETED || state == ACCOUNT_CLOSED)
 		return -RE_REFUSED;
+	/* A shred that waits for a mirror: nothing may be added below its key. */
 	r = erasure_table_account_is_noted(ingest->root->db, job->row.account);
 	return r > 0 ? -RE_REFUSED : r;
 }
@@ -65,6 +69,7 @@ static int source_is_new(
 {
 	struct recording_row row;
 
+	/* The same file may be in this very batch twice. */
 	for (size_t j = 0; j < i; j++) {
 		if (results[j] == 0 && memcmp(jobs[j]->source, jobs[i]->source,
 						       sizeof(jobs[i]->source)) == 0)
@@ -94,6 +99,7 @@ static int catalogue_one(struct ingest *ingest, struct ingest_job *job)
 		return r;
 	struct key_path path = key_path_recording(row->account, row->group, row->id);
 	r = keytree_add(ingest->root->tree, &path, job->keys->recording, NULL);
+	/* Before the private data is sealed, which says what the recording follows. */
 	if (r == 0)
 		r = predecessors_take(ingest->predecessors, ingest->root->tree, row, &job->private);
 	if (r == 0)
@@ -104,6 +110,7 @@ static int catalogue_one(struct ingest *ingest, struct ingest_job *job)
 				ingest->root->db, row->id, row->private, row->private_bytes);
 	if (r < 0)
 		return r;
+	/* The same transaction: no recording without its record. */
 	ulid_format(row->ulid, id);
 	return audit_log_append(&ingest->root->audit, &keeper,
 			row->state == RECORDING_QUARANTINED ? "quarantine" : "ingest", id,
@@ -113,6 +120,7 @@ static int catalogue_one(struct ingest *ingest, struct ingest_job *job)
 /* What is wrong with one account's keys must not hold up the others. */
 static int catalogue_apart(struct ingest *ingest, struct ingest_job *job, int *result)
 {
+	/* One bad recording is undone alone; the rest of the batch is committed. */
 	int r = db_savepoint(ingest->root->db);
 
 	if (r < 0)
@@ -152,8 +160,11 @@ static int catalogue_all(struct ingest *ingest, struct ingest_job *const *jobs, 
 	/* Along with the rest it costs no sync of its own. */
 	if (r == 0 && catalogued > 0)
 		r = vault_clock_store(ingest->clock, ingest->root->db);
+	/* Without a row there is nothing to sync. */
 	if (r == 0 && catalogued > 0) {
 		r = db_commit(ingest->root->db);
+		/* With a full disk the commit surely failed; after other errors only a restart can
+		 * tell. */
 		*ret_doubtful = r < 0 && r != -ENOSPC;
 	}
 	if (r < 0 || catalogued == 0)
@@ -181,6 +192,7 @@ bool ingest_catalogue(struct ingest *ingest, struct ingest_job *const *jobs, siz
 				error_text(r));
 		if (doubtful)
 			catalogue_doubt(ingest, jobs, n, results);
+		/* The plaintext of every one of them stays in its spool. */
 		results_fail(results, n, r);
 	}
 	for (size_t i = 0; i < n; i++)

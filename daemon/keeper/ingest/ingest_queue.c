@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "daemon/common/config/config.h"
 
 struct entry {
 	uv_work_t work;
@@ -102,6 +103,7 @@ static void stride_ended(uv_work_t *work, int status)
 
 	if (status < 0)
 		entry->result = status;
+	/* The intake is gone: the object vanishes, the plaintext is still in the spool. */
 	if (entry_was_left(entry)) {
 		entry_unlink(entry);
 		entry_free(entry);
@@ -140,6 +142,7 @@ static void batch_take(struct ingest_queue *queue, struct entry *const *entries,
 	struct batch *batch = &queue->batch;
 
 	for (size_t i = 0; i < n; i++) {
+		/* Out of the list: ingest_queue_leave() must not free what a thread works on. */
 		entry_unlink(entries[i]);
 		batch->entries[i] = entries[i];
 		batch->jobs[i] = entries[i]->order.job;
@@ -204,8 +207,11 @@ static void batch_named(uv_work_t *work, int status)
 {
 	struct ingest_queue *queue = work->data;
 	struct batch *batch = &queue->batch;
+	/* Back on the loop's thread, the only one that may use the database. */
 	bool leftover = ingest_catalogue(queue->ingest, batch->jobs, batch->n, batch->results);
 
+	/* Removing may wait for a disk, so a thread does it. If none can be had, the next start
+	 * sets the objects aside. */
 	if (leftover && uv_queue_work(queue->loop, &batch->work, unname_in_thread, batch_unnamed) ==
 					0)
 		return;
@@ -218,6 +224,8 @@ static void batch_begin(struct ingest_queue *queue)
 	bool busy;
 	size_t n = batch_choose(queue, entries, &busy);
 
+	/* A commit costs one sync, whatever its size: better a fuller batch a
+	 * moment later. */
 	if (n == 0 || (busy && n < INGEST_QUEUE_BATCH_GOOD))
 		return;
 	batch_take(queue, entries, n);
@@ -261,6 +269,7 @@ int ingest_queue_add(struct ingest_queue *queue, const struct ingest_queue_order
 		free(entry);
 		return r;
 	}
+	/* After the thread has it: a failure above leaves no trace in the list. */
 	*queue->last = entry;
 	queue->last = &entry->next;
 	return 0;
@@ -271,6 +280,7 @@ void ingest_queue_leave(struct ingest_queue *queue, const void *context)
 	struct entry *next;
 
 	for (size_t i = 0; i < queue->batch.n; i++) {
+		/* It is committed all the same; only nobody hears of it. */
 		if (queue->batch.entries[i]->order.context == context)
 			queue->batch.entries[i]->order.committed = NULL;
 	}

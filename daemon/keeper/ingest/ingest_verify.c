@@ -1,6 +1,6 @@
 /* Reads an object back and checks it against what was to be sealed; ingest.h says what that shows.
  *
- * The medium is read in blocks that suit direct reads, whatever the chunks' places are. */
+ * The medium is read in blocks that suit direct reads, wherever the chunks begin. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +36,7 @@ static int medium_new(struct object_draft *draft, uint64_t bytes, struct medium 
 {
 	size_t block = INGEST_VERIFY_BYTES - CARRY_BYTES;
 
+	/* Many small recordings are verified at once, and each needs its own memory. */
 	if (bytes < block)
 		block = (size_t)bytes / OBJECT_STORE_BLOCK_BYTES * OBJECT_STORE_BLOCK_BYTES +
 			2 * OBJECT_STORE_BLOCK_BYTES;
@@ -124,6 +125,7 @@ static int verify_size(struct ingest_job *job)
 
 	if (fstat(object_store_draft_fd(job->draft), &st) < 0)
 		return -errno;
+	/* Also longer is wrong: bytes behind the last chunk would be sealed by nobody. */
 	if ((uint64_t)st.st_size != expected)
 		return -RE_PAYLOAD;
 	job->row.sealed_bytes = (int64_t)expected;
@@ -185,6 +187,7 @@ int ingest_verify(struct ingest_job *job, bool ends_only)
 		r = verify_preamble(job, &medium);
 	if (r < 0)
 		return r;
+	/* As if all chunks before the last one had been checked. */
 	if (ends_only)
 		job->verified_chunks = first = chunks - 1;
 	uint64_t end = chunks - first > INGEST_STRIDE_CHUNKS ? first + INGEST_STRIDE_CHUNKS

@@ -30,6 +30,7 @@ static int reply_keep(struct intake_replies *replies, json_t *message, const str
 
 	if (replies->count == INTAKE_REPLIES_MAX)
 		return -ENOBUFS;
+	/* The caller closes its own as soon as it returns. */
 	int r = duplicate(fds, &reply->fds);
 	if (r < 0)
 		return r;
@@ -41,6 +42,7 @@ static int reply_keep(struct intake_replies *replies, json_t *message, const str
 int intake_replies_send(struct intake_replies *replies, int fd, json_t *message,
 		const struct socket_fds *fds)
 {
+	/* Replies keep their order: none overtakes one that waits. */
 	int r = replies->count > 0 ? -EAGAIN : intake_wire_send(fd, message, fds);
 
 	return r == -EAGAIN ? reply_keep(replies, message, fds) : r;

@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "daemon/common/config/config.h"
+#include "daemon/common/config/config_name.h"
 #include "daemon/common/wire/intake_wire.h"
 
 #define PATH_BYTES_MAX 4096
@@ -166,6 +166,7 @@ int intake_request_read(const json_t *message, struct intake_request *ret_reques
 	if (r == 0)
 		r = intake_wire_bytes(message, "path", PATH_BYTES_MAX, &request.path,
 				&request.ingest.path_len);
+	/* A NUL would cut the path where it is shown. */
 	if (r == 0)
 		r = request.ingest.path_len > 0 && !memchr(request.path, 0, request.ingest.path_len)
 				    ? 0

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "base/socket.h"
+#include "daemon/common/config/config.h"
 #include "daemon/common/wire/intake_wire.h"
 #include "daemon/keeper/ingest/ingest_queue.h"
 #include "daemon/keeper/ingest/intake_replies.h"
@@ -73,6 +74,7 @@ static void session_end(struct session *session)
 	struct intake_server *server = session->server;
 
 	server->session = NULL;
+	/* Before the jobs are freed: the queue must not answer to this session any more. */
 	ingest_queue_leave(server->queue, session);
 	for (size_t i = 0; i < session->n_jobs; i++)
 		ingest_abort(session->jobs[i].job);
@@ -118,7 +120,8 @@ static struct open_job *session_job(struct session *session, int64_t number)
 
 static void drop_job(struct session *session, struct open_job *open)
 {
-	*open = session->jobs[--session->n_jobs];
+	if (open)
+		*open = session->jobs[--session->n_jobs];
 }
 
 /* Another class would keep it too short or too long. */
@@ -149,6 +152,7 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 	struct intake_request request;
 	struct ingest_job *job;
 
+	/* An honest intake does neither. */
 	if (session->n_jobs == JOBS_MAX || session_job(session, number))
 		return -RE_PROTOCOL;
 	int r = intake_request_read(message, &request);
@@ -159,6 +163,7 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 		intake_request_clear(&request);
 		return r;
 	}
+	/* Space that open jobs will still use is not free. */
 	request.ingest.promised_bytes = promised_bytes(session);
 	r = ingest->root->stuck ? -RE_BUSY : ingest_begin(ingest, &request.ingest, &job, existing);
 	intake_request_clear(&request);
@@ -168,6 +173,7 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 	if (r < 0) {
 		notices_keep_problem(ingest->root->notices, "a recording cannot be sealed: %s",
 				error_text(r));
+		/* Everything else may pass: the intake tries again later. */
 		return reply_failed(session, number, error_text(r), r != -EFBIG);
 	}
 	session->jobs[session->n_jobs++] = (struct open_job){number, job};
@@ -195,6 +201,7 @@ static int on_commit(struct session *session, const json_t *message, int64_t num
 		drop_job(session, open);
 		return reply_failed(session, number, error_text(r), true);
 	}
+	/* The queue owns it now; the number stays taken until the answer. */
 	open->job = NULL;
 	session->n_committing++;
 	return 0;
@@ -228,6 +235,7 @@ static int on_report(struct session *session, const json_t *message, int64_t num
 
 	if (!json_is_array(spools))
 		return -RE_PROTOCOL;
+	/* Kept as it came: the control socket checks each value where it shows it. */
 	json_decref(session->server->spools);
 	session->server->spools = json_incref(spools);
 	return 0;
@@ -268,6 +276,7 @@ static int handle_message(struct session *session, const json_t *message)
 	for (size_t i = 0; op && i < ELEMENTSOF(operations); i++) {
 		if (strcmp(op, operations[i].op) != 0)
 			continue;
+		/* Hello exactly once, and before anything else. */
 		if (session->greeted == operations[i].before_hello)
 			return -RE_PROTOCOL;
 		int r = operations[i].has_job
@@ -302,6 +311,7 @@ static int session_serve(struct session *session)
 	if (r < 0)
 		return r;
 	r = 1;
+	/* A flood of messages must not keep the loop from the control socket. */
 	for (int i = 0; i < MESSAGES_MAX && session->replies.count == 0 && r > 0; i++)
 		r = handle_next(session);
 	return r < 0 ? r : 0;
@@ -330,6 +340,8 @@ static void session_fail(struct session *session, int error)
 	if (!lost && !session->ending)
 		observer->disconnected(observer->context, error);
 	session->ending = true;
+	/* A peer that only sent nonsense still gets the answers
+	 * to its commits: else it would seal again what is sealed. */
 	if (lost || session->n_committing == 0)
 		session_end(session);
 	else
@@ -375,6 +387,7 @@ static int check_peer(const struct intake_server *server, int fd)
 
 	if (r < 0)
 		return r;
+	/* The kernel attests the uid; the socket's own mode lets anybody connect. */
 	return peer.uid == server->intake_uid || peer.uid == 0 ? 0 : -EACCES;
 }
 
@@ -404,10 +417,12 @@ static void on_listen_readable(uv_poll_t *poll, int status, int events)
 
 	if (fd < 0)
 		return;
+	/* Two intakes on one spool would race for the same files. */
 	int r = server->session ? -RE_BUSY : check_peer(server, fd);
 	if (r == 0)
 		r = session_begin(server, fd);
 	if (r < 0) {
+		/* Once: a client that tries forever must not fill the journal. */
 		if (!server->told_refused)
 			server->observer.turned_away(server->observer.context, r);
 		close(fd);

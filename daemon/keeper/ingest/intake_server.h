@@ -1,4 +1,4 @@
-/* The keeper's end of intake_wire.h. */
+/* The keeper's end of the connection with the intake (intake_wire.h). */
 #pragma once
 
 #include <jansson.h>

@@ -44,17 +44,17 @@ const uint8_t *key_pack_find(const struct key_pack *pack, uint64_t id)
 void key_pack_seal(const struct key_pack *pack, uint64_t parent, uint64_t epoch,
 		const uint8_t parent_key[static NODE_KEY_BYTES], struct node_pack *ret_sealed)
 {
-	struct node_position place = {parent, key_pack_id(pack, 0), epoch};
+	struct node_position position = {parent, key_pack_id(pack, 0), epoch};
 	size_t len = pack->n * NODE_ENTRY_BYTES;
 
 	ret_sealed->parent = parent;
-	ret_sealed->first = place.id;
+	ret_sealed->first = position.id;
 	ret_sealed->epoch = epoch;
 	ret_sealed->len = len + SEAL_OVERHEAD_BYTES;
-	key_seal_pack(parent_key, &place, pack->entry[0], len, ret_sealed->sealed);
+	key_seal_pack(parent_key, &position, pack->entry[0], len, ret_sealed->sealed);
 }
 
-/* What is found by its place must be in its place. */
+/* Keys are found by binary search, so they must be in order. */
 static bool pack_is_in_order(const struct key_pack *pack, uint64_t first)
 {
 	if (key_pack_id(pack, 0) != first)
@@ -69,10 +69,12 @@ static bool pack_is_in_order(const struct key_pack *pack, uint64_t first)
 int key_pack_open(struct key_pack *pack, const struct node_pack *sealed,
 		const uint8_t parent_key[static NODE_KEY_BYTES])
 {
-	struct node_position place = {sealed->parent, sealed->first, sealed->epoch};
+	struct node_position position = {sealed->parent, sealed->first, sealed->epoch};
 
+	/* On failure the pack is empty: no old key is found in it. */
 	pack->n = 0;
-	int r = key_seal_open_pack(parent_key, &place, sealed->sealed, sealed->len, pack->entry[0]);
+	int r = key_seal_open_pack(
+			parent_key, &position, sealed->sealed, sealed->len, pack->entry[0]);
 	if (r < 0)
 		return r;
 	pack->n = (sealed->len - SEAL_OVERHEAD_BYTES) / NODE_ENTRY_BYTES;

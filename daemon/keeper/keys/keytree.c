@@ -48,9 +48,9 @@ enum keytree_damage keytree_damaged(const struct keytree *tree, uint64_t *ret_no
 int keytree_open_row(const struct node_row *row, const uint8_t parent_key[static NODE_KEY_BYTES],
 		uint8_t *ret_key)
 {
-	struct node_position place = {row->parent, row->id, row->epoch};
+	struct node_position position = {row->parent, row->id, row->epoch};
 
-	return key_seal_open_node(parent_key, &place, row->sealed, ret_key);
+	return key_seal_open_node(parent_key, &position, row->sealed, ret_key);
 }
 
 /* Opens a child's key from its own row, else from its parent's packs. pack is where to look into
@@ -100,6 +100,7 @@ int keytree_open(struct keytree *tree, const struct key_path *path,
 	}
 	if (r == 0)
 		memcpy(ret_key, tree->walk, NODE_KEY_BYTES);
+	/* Also on failure: the keys of the way down must not stay in memory. */
 	walk_end(tree);
 	return r;
 }
@@ -108,14 +109,14 @@ int keytree_open(struct keytree *tree, const struct key_path *path,
 static int node_add_one(struct keytree *tree, uint64_t parent, uint64_t id, const uint8_t *key,
 		uint8_t *fresh)
 {
-	struct node_position place = {parent, id, tree->epoch};
+	struct node_position position = {parent, id, tree->epoch};
 	struct node_row row = {.parent = parent, .id = id, .epoch = tree->epoch};
 
 	if (key)
 		memcpy(fresh, key, NODE_KEY_BYTES);
 	else
 		randombytes_buf(fresh, NODE_KEY_BYTES);
-	key_seal_node(tree->walk, &place, fresh, row.sealed);
+	key_seal_node(tree->walk, &position, fresh, row.sealed);
 	int r = node_table_add(tree->db, &row);
 	if (r == 0)
 		memcpy(tree->walk, fresh, NODE_KEY_BYTES);
@@ -133,6 +134,7 @@ int keytree_add(struct keytree *tree, const struct key_path *path, const uint8_t
 	for (unsigned i = 0; i < path->depth && r == 0; i++) {
 		bool leaf = i + 1 == path->depth;
 		r = walk_reach(tree, parent, path->node[i]);
+		/* The leaf, or a node on the way that nothing was added below yet. */
 		if (r == -ENOENT)
 			r = node_add_one(tree, parent, path->node[i], leaf ? key : NULL, fresh);
 		else if (r == 0 && leaf)
@@ -220,8 +222,10 @@ int keytree_check_top(struct db *db, bool staged, const uint8_t root[static NODE
 
 	if (r < 0)
 		return r;
+	/* Compares everything right below the root, without opening it. */
 	if (sodium_memcmp(found, digest, sizeof(found)) != 0)
 		return -RE_EPOCH;
+	/* One key is enough: all rows of the top are sealed under the same root. */
 	r = node_open_child(db, staged ? NODE_STAGED : NODE_PRESENT, &top->pack, NODE_ROOT,
 			leaf.node[0], root, top->key);
 	return r == -ENOENT || r == -RE_CORRUPT ? -RE_EPOCH : r;

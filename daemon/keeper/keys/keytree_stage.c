@@ -97,9 +97,11 @@ static int stage_next_child(struct visit *visit, struct child *ret_child)
 				.key = key_pack_key(in, visit->in_at)};
 		visit->in_at++;
 	}
-	/* Twice the same: it would be found in one place, and erased in the other. */
+	/* The same child twice: one copy of its key would be found, and the other erased. */
 	if (child.id <= visit->last)
 		return stage_note_damage(visit, -RE_CORRUPT, KEYTREE_NODE, child.id);
+	/* Merging two ordered lists gives one ordered list, which the victims are matched
+	 * against. */
 	visit->last = child.id;
 	*ret_child = child;
 	return 1;
@@ -160,6 +162,7 @@ static int stage_child(struct visit *visit, const struct child *child)
 		return stage_note_damage(visit, r, KEYTREE_NODE, child->id);
 	if (n == 0)
 		return stage_keep_child(visit, child->id, below->old);
+	/* A key above a victim is replaced: the old one would open the victim in an old copy. */
 	randombytes_buf(below->fresh, NODE_KEY_BYTES);
 	r = stage_keep_child(visit, child->id, below->fresh);
 	struct visit next = {.staging = visit->staging,
@@ -176,6 +179,7 @@ static int stage_children(struct visit *visit)
 {
 	struct keytree *tree = visit->staging->tree;
 	struct child child;
+	/* Even when all children are erased: applying must empty this node. */
 	int r = node_table_stage_parent(tree->db, visit->parent, tree->epoch + 1);
 
 	visit->level->in.n = 0;
@@ -212,6 +216,7 @@ int keytree_stage(struct keytree *tree, struct key_path *victims, size_t n,
 	if (!level)
 		return -RE_MLOCK;
 	tree->damage = KEYTREE_WHOLE;
+	/* In the order in which the walk meets them, so one pass suffices. */
 	if (n > 0)
 		qsort(victims, n, sizeof(*victims), victims_compare);
 	memcpy(level[0].old, tree->root, NODE_KEY_BYTES);

@@ -36,6 +36,7 @@ static int trial_open_row(struct db *db, const struct reach *parent, struct reac
 	int r = node_table_get(db, parent->id, child->id, &row);
 
 	for (unsigned i = 0; i < parent->n && r == 0; i++) {
+		/* Under any key that was found for the parent: a leak needs only one. */
 		if (keytree_open_row(&row, parent->key[i], child->key[child->n]) == 0) {
 			child->n++;
 			break;
@@ -108,6 +109,7 @@ static int trial_follow_path(
 	unsigned depth = 0;
 	int r = 0;
 
+	/* What this path shares with the one before is not opened again. */
 	while (depth < *reached && depth < path->depth && reach[depth + 1].id == path->node[depth])
 		depth++;
 	while (depth < path->depth && r == 0) {

@@ -1,16 +1,17 @@
-/* An open vault: what its parts are, for the floors that show all of it (control/) and for main.c. The
- * floors below each get the part they need, never the vault.
+/* An open vault: what its parts are, for the floors that show all of it (control/) and for main.c.
+ * The floors below each get the part they need, never the vault.
  *
  * Nothing in it is thread-safe; all of it runs on the loop's thread. */
 #pragma once
 
-#include "daemon/common/config/config.h"
 #include "daemon/common/notice.h"
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/ingest/ingest.h"
 #include "daemon/keeper/root/root.h"
 #include "daemon/keeper/vault/predecessors.h"
 #include "daemon/keeper/vault/vault_clock.h"
+
+struct config;
 
 struct vault {
 	const struct config *config; /* borrowed */

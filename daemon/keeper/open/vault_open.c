@@ -14,6 +14,7 @@
 #include "base/durable.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "daemon/common/config/config.h"
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/keys/keytree.h"
 #include "daemon/keeper/root/epoch.h"
@@ -22,7 +23,7 @@
 #include "daemon/keeper/vault/accounts.h"
 #include "daemon/keeper/vault/predecessors.h"
 
-/* Present while a new vault is being made: what lies beside it was never used. */
+/* This file is there while a new vault is being made: nothing beside it was used yet. */
 #define CREATING "creating"
 /* Objects younger than the newest catalogued one by less than this may have been in progress at a
  * crash. */
@@ -45,6 +46,7 @@ static int open_make_directories(const struct config *config, struct reason *rea
 			return -ENOMEM;
 		for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
 			*p = '\0';
+			/* A failure shows below, with the path that matters. */
 			mkdir(path, 0755);
 			*p = '/';
 		}
@@ -65,6 +67,7 @@ static int open_take_lock(struct vault *vault, struct reason *reason)
 			vault->dir_fd, "lock", O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (vault->lock_fd < 0)
 		return open_explain(reason, -errno, "cannot open the lock file in", dir);
+	/* Held as long as the keeper runs: two keepers would write to the same root slots. */
 	if (flock(vault->lock_fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
 	if (errno != EWOULDBLOCK)
@@ -153,9 +156,11 @@ static int create_plant(struct vault *vault)
 	if (r == 0)
 		r = create_grow_top(vault);
 	if (r == 0)
+		/* Needed by the first recording of an unknown account. */
 		r = accounts_create_quarantine(
 				vault->root.tree, row.created_us, &vault->quarantine_account);
 	if (r == 0)
+		/* Last: its digest and anchor cover everything above. */
 		r = epoch_first(&vault->root, root, record);
 	if (r < 0)
 		return r;
@@ -166,6 +171,7 @@ static int create_plant(struct vault *vault)
 static int create_remove_remains(struct vault *vault)
 {
 	static const char *const names[] = {"keeper.db", "keeper.db-wal", "keeper.db-shm"};
+	/* Never used, since CREATING is still there: no recording was sealed under it. */
 	int r = root_main_remove(&vault->root);
 
 	for (size_t i = 0; i < ELEMENTSOF(names) && r == 0; i++)
@@ -175,6 +181,7 @@ static int create_remove_remains(struct vault *vault)
 
 static int create_files(struct vault *vault, struct reason *reason)
 {
+	_cleanup_transaction_ struct db_transaction transaction = {0};
 	int r = mirrors_create(&vault->root, reason);
 
 	if (r == 0)
@@ -182,12 +189,15 @@ static int create_files(struct vault *vault, struct reason *reason)
 	if (r == 0)
 		open_connect_db(vault);
 	if (r == 0)
-		r = db_begin(vault->db);
+		/* The root is made before the rows that need it; until the commit the vault does
+		 * not exist. */
+		r = db_transaction_begin(&transaction, vault->db);
 	if (r == 0)
 		r = create_plant(vault);
 	if (r == 0)
-		r = db_commit(vault->db);
+		r = db_transaction_commit(&transaction);
 	if (r == 0)
+		/* From now on this folder belongs to a vault, and no other is made over it. */
 		r = object_store_witness_put(vault->store, 1);
 	return r;
 }
@@ -201,18 +211,24 @@ static int open_create(struct vault *vault, struct reason *reason)
 
 	if (r < 0)
 		return open_explain(reason, r, "cannot read", vault->config->objects_dir);
+	/* A lost root must not end in an empty vault that nobody asked for: its recordings would
+	 * look destroyed. */
 	if (witnessed > (again ? 1 : 0)) {
 		return reason_set(reason, -RE_NO_ROOT,
-				"%s has no keys, but %s holds recordings of a vault: restore the keeper's "
-				"directory from its "
-				"newest backup; no new vault is made over it",
-				dir, vault->config->objects_dir);
+				"%s has no keys, but %s holds recordings of a vault: restore the "
+				"keeper's directory from its newest copy. The keeper makes no new "
+				"vault beside them. To start a new vault without these recordings, "
+				"first move %s away too, and keep it: see \"To start a new vault\" "
+				"in recseal-keeper(8)",
+				dir, vault->config->objects_dir, vault->config->objects_dir);
 	}
 	r = again ? create_remove_remains(vault)
 		  : durable_create_at(vault->dir_fd, CREATING, "", 0, 0600);
 	if (r == 0)
 		r = create_files(vault, reason);
 	if (r == 0)
+		/* The last step: from here on a failure is a damaged vault, not an unfinished
+		 * one. */
 		r = durable_unlink(vault->dir_fd, CREATING);
 	if (r == 0)
 		r = durable_sync(vault->dir_fd);
@@ -227,15 +243,16 @@ static int open_explain_database(struct vault *vault, int r, struct reason *reas
 
 	if (r == -RE_CORRUPT)
 		reason_set(reason, r,
-				"the database %s/keeper.db is corrupt: restore it, with its keeper.db-wal if "
-				"there is one, from a copy made after the last erasure, and leave "
-				"root.slots as it is. Recordings stay in their spools until then",
+				"the database %s/keeper.db is corrupt. Restore it, with its "
+				"keeper.db-wal if there is one, from a copy made after the last "
+				"erasure. Leave root.slots as it is. New recordings wait in their "
+				"spools until then",
 				dir);
 	else if (r == -ENOENT)
 		reason_set(reason, r,
-				"%s holds root.slots but no keeper.db: restore it from a copy made after the "
-				"last erasure, and leave root.slots as it is; no new vault is made over "
-				"it",
+				"%s holds root.slots but no keeper.db. Restore keeper.db from a "
+				"copy made after the last erasure. Leave root.slots as it is. The "
+				"keeper makes no new vault beside it",
 				dir);
 	else
 		return open_explain(reason, r, "cannot open the database in", dir);
@@ -256,10 +273,11 @@ static int open_files(struct vault *vault, uint64_t accept_restored, struct reas
 	if (r < 0)
 		return open_explain_database(vault, r, reason);
 	memcpy(vault->root.vault_id, row.vault_id, sizeof(row.vault_id));
+	/* The administrator names the epoch, so that an older copy is not accepted by mistake. */
 	if (accept_restored && accept_restored != row.epoch) {
 		return reason_set(reason, -RE_EPOCH,
-				"--accept-restored=%llu, but this copy is of epoch %llu: it is not the one "
-				"you mean",
+				"--accept-restored=%llu was given, but this copy is of epoch %llu. "
+				"Check which copy you restored, and give its epoch",
 				(unsigned long long)accept_restored, (unsigned long long)row.epoch);
 	}
 	return mirrors_open(&vault->root, accept_restored != 0, reason);
@@ -272,12 +290,14 @@ static int sweep_known(void *context, const uint8_t ulid[static ULID_BYTES])
 	int r = catalog_recording_by_ulid(vault->db, ulid, &row);
 
 	if (r == 0)
+		/* Only its existence counts: a destroyed recording's object is the burial's, not
+		 * the sweep's. */
 		catalog_recording_clear(&row);
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
-/* Sets aside objects that were named but never catalogued. A crash leaves some, whose plaintext is
- * still in its spool; but there are others when an older catalog was put back. */
+/* Sets aside objects that are in no catalog. A crash leaves some, and their plaintext is still in
+ * its spool. Others show up when an older catalog was put back. */
 static int open_sweep(struct vault *vault)
 {
 	uint8_t newest[ULID_BYTES];
@@ -289,13 +309,15 @@ static int open_sweep(struct vault *vault)
 		ms = ms << 8 | newest[i];
 	if (r < 0 && r != -ENOENT)
 		return r;
+	/* Objects in progress at the crash may be older than the newest catalogued one. */
 	ms = ms > SWEEP_BACK_MS ? ms - SWEEP_BACK_MS : 0;
 	r = object_store_sweep(vault->store, ms, sweep_known, vault, &set_aside);
 	if (set_aside > 0)
 		notices_tell(&vault->notices, LOG_WARNING, EVENT_PLAIN, NULL,
-				"%zu sealed objects in %s are in no catalog: set aside as *.uncatalogued. A "
-				"crash leaves such, and their recordings are still in the spool; but if an "
-				"older keeper.db was put back, restore the right one, which takes them back",
+				"%zu sealed objects in %s are in no catalog: set aside as "
+				"*.uncatalogued. After a crash this is normal, and their "
+				"recordings are still in the spool. If an older keeper.db was put "
+				"back, restore the right one: the objects are then taken back",
 				set_aside, vault->config->objects_dir);
 	return r;
 }
@@ -308,17 +330,20 @@ static int open_recover(struct vault *vault, struct reason *reason)
 
 	if (r < 0)
 		return r; /* already explained */
+	/* Before anything is served: nobody may read keys that an erasure was destroying. */
 	r = erasure_recover(&vault->eraser, forward, reason);
 	if (r == 0)
+		/* After recovery, which needs both sides of a move. */
 		r = root_main_settle(&vault->root, reason);
 	if (r == -RE_CORRUPT)
 		return open_explain_database(vault, r, reason);
 	if (r < 0)
 		return open_explain(
 				reason, r, "cannot finish an erasure that was under way in", dir);
+	/* From here on the tree is open. */
 	r = accounts_find_quarantine(vault->root.tree, &vault->quarantine_account);
 	if (r == 0)
-		(void)mirrors_ready(&vault->root, NULL); /* which tells of those that are away */
+		(void)mirrors_ready(&vault->root, NULL); /* reports the copies that are away */
 	if (r == 0)
 		r = open_sweep(vault);
 	if (r == -RE_CORRUPT)
@@ -345,6 +370,7 @@ static int open_or_create(struct vault *vault, uint64_t accept_restored, struct 
 		return -ENOMEM;
 	open_connect_parts(vault);
 	bool nothing = !open_exists(vault, "keeper.db") && !root_main_exists(&vault->root);
+	/* CREATING marks an unfinished start: it is made again from nothing. */
 	if (nothing || open_exists(vault, CREATING))
 		return open_create(vault, reason);
 	r = open_files(vault, accept_restored, reason);

@@ -44,6 +44,7 @@ int epoch_stage(struct root *root, struct key_path *victims, size_t n,
 		next->epoch = keytree_epoch(root->tree) + 1;
 		r = keytree_stage(root->tree, victims, n, next->key, next->top_digest);
 	}
+	/* In the caller's transaction, so the head includes the order itself. */
 	if (r == 0)
 		r = anchor_compute(root, next->epoch, next->anchor);
 	if (r < 0) {
@@ -54,7 +55,7 @@ int epoch_stage(struct root *root, struct key_path *victims, size_t n,
 	return 0;
 }
 
-/* Step 3: what is really in the slot opens what is really staged. */
+/* Step 3: the root that the slot really holds must open the rows that are really staged. */
 static int slot_check_written(
 		struct root *root, size_t i, unsigned slot, const struct root_record *next)
 {
@@ -63,6 +64,7 @@ static int slot_check_written(
 
 	if (r < 0)
 		return r;
+	/* The medium accepted the write and kept something else. */
 	if (r == 0 || back->epoch != next->epoch)
 		return -EIO;
 	return keytree_check_top(root->db, true, back->key, back->top_digest);
@@ -76,27 +78,32 @@ static int slots_write_new(struct root *root, unsigned slot, const struct root_r
 		if (!epoch_slot_there(root, i))
 			continue;
 		r = epoch_slot_put(root, i, slot, next);
+		/* Before the next copy, and before any old root goes: a root that opens nothing
+		 * would be fatal. */
 		if (r == 0)
 			r = slot_check_written(root, i, slot, next);
 	}
 	return r;
 }
 
-/* Nothing has been overwritten yet: back to the present root. False when that cannot be. */
+/* Nothing has been overwritten yet, so the present root stays valid. False when a slot could not be
+ * cleared. */
 static bool slots_take_back(struct root *root, unsigned slot)
 {
 	bool ok = true;
 
 	for (size_t i = 0; i < root->copies->n; i++) {
 		int r = epoch_slot_there(root, i) ? root_set_clear(root->copies, i, slot) : 0;
+		/* A copy that is away is checked again when it is back; the last one cannot be
+		 * spared. */
 		if (r < 0 && !epoch_slot_lose(root, i, r))
 			ok = false;
 	}
 	return ok;
 }
 
-/* Step 4. False when an old root may be left. Point of no return: a write reported as failed may still
- * reach the medium. */
+/* Step 4. False when an old root may be left. Point of no return: a write reported as failed may
+ * still reach the medium. */
 static bool slots_overwrite_old(struct root *root, unsigned slot)
 {
 	bool all = true;
@@ -106,6 +113,7 @@ static bool slots_overwrite_old(struct root *root, unsigned slot)
 						  : -RE_AWAY;
 		if (r < 0 && epoch_slot_there(root, i))
 			r = root_set_clear(root->copies, i, slot); /* once more */
+		/* All the others are overwritten even if one fails: fewer old roots are left. */
 		if (r == 0)
 			continue;
 		all = false;
@@ -123,10 +131,12 @@ int epoch_write(struct root *root, const struct root_record *next, bool *ret_stu
 	if (r == -RE_AWAY)
 		return r; /* nothing is begun without all of them */
 	if (r < 0) {
+		/* A new root may be left beside the old one: recovery must choose. */
 		if (!slots_take_back(root, inactive))
 			*ret_stuck = true;
 		return r;
 	}
+	/* Every copy has the new root, read back: the old one may go. */
 	root->slot = inactive;
 	return slots_overwrite_old(root, active) ? 0 : EPOCH_ENTERED;
 }
@@ -136,6 +146,8 @@ int epoch_discard(struct root *root)
 	uint8_t top[ROOT_DIGEST_BYTES];
 	int r = 0;
 
+	/* A copy that failed may hold the root of this stage. Its digest is noted, so that it is
+	 * not taken for a root of a later epoch when the copy is back. */
 	if (root_set_away(root->copies)) {
 		r = keytree_top_digest(root->db, true, top);
 		if (r == 0)
@@ -157,8 +169,8 @@ int epoch_apply(struct root *root, const struct root_record *next)
 	return r < 0 ? r : db_vault_put(root->db, &row);
 }
 
-/* An erasure does not depend on the witness: a full object folder must not undo or stop a shred. What
- * is owed is tried again later, and `doctor` says so. */
+/* An erasure does not depend on the witness: a full object folder must not undo or stop a shred.
+ * The keeper tries again later, and `doctor` shows that the witness is owed. */
 void epoch_witness(struct root *root)
 {
 	int r = object_store_witness_put(root->store, root_epoch(root));
@@ -166,18 +178,21 @@ void epoch_witness(struct root *root)
 	root->witness_owed = r < 0;
 	if (r < 0)
 		notices_keep_problem(root->notices,
-				"the object folder cannot keep a note of the epoch: %s",
+				"the object folder cannot keep a note of the epoch: %s. Check that "
+				"it is writable and has free space; the keeper tries again",
 				error_text(r));
 }
 
 int epoch_enter(struct root *root, const struct root_record *next)
 {
+	/* At a start that rolls forward there is no tree yet. */
 	if (root->tree)
 		keytree_advance(root->tree, next->key);
 	else
 		root->tree = keytree_new(root->db, next->key, next->epoch);
 	if (!root->tree)
 		return -RE_MLOCK;
+	/* After the root is in use: a witness that ran ahead would refuse a vault that is right. */
 	epoch_witness(root);
 	return 0;
 }
@@ -190,6 +205,7 @@ int epoch_first(struct root *root, const uint8_t key[static ROOT_KEY_BYTES],
 	int r = keytree_top_digest(root->db, false, ret_record->top_digest);
 	if (r == 0)
 		r = anchor_compute(root, 1, ret_record->anchor);
+	/* Still inside the transaction: if it fails, the vault does not exist. */
 	if (r == 0)
 		r = epoch_slot_put(root, 0, 0, ret_record);
 	if (r == 0)

@@ -1,5 +1,4 @@
-/* The epoch commit: how a fresh root takes the place of the present one, and the present one ceases
- * to exist.
+/* The epoch commit: a fresh root replaces the present one, and the present one ceases to exist.
  *
  *     1  stage     (transaction)  new rows beside the old, top sealed under R'          epoch_stage
  *     2  write     inactive slot := R' of epoch e+1                                     epoch_write
@@ -18,11 +17,11 @@
  *
  * Anything else is not a crash but another state put back: refused.
  *
- * With mirrors (mirrors.h) each slot is that slot of every member: 2 is complete when all have been
- * written and read back, 4 when all have been overwritten. A member that fails in between is away,
- * and no erasure is final without it: past 2 the new root and its rows are taken, for they are the
- * only ones that open for sure, and what was to be erased stays pending for a later epoch
- * (EPOCH_ENTERED). */
+ * With mirrors (mirrors.h) a step concerns that slot of every copy: step 2 is complete when all
+ * copies have been written and read back, step 4 when all have been overwritten. A copy that fails
+ * in between is away, and no erasure is final without it. Past step 2 the keeper goes on with the
+ * new root and its rows, because only these are sure to open, and the erasure stays pending for a
+ * later epoch (EPOCH_ENTERED). */
 #pragma once
 
 #include <stdio.h>
@@ -35,7 +34,7 @@
 int epoch_stage(struct root *root, struct key_path *victims, size_t n,
 		struct root_record **ret_next);
 
-/* Steps 2 to 4; returns 0 only after the erasure point. EPOCH_ENTERED: the new root is in place,
+/* Steps 2 to 4; returns 0 only after the erasure point. EPOCH_ENTERED: the new root is written,
  * but not every old one could be overwritten; the caller applies the rows and leaves the notes. On
  * a negative result the present root is still the valid one and the caller discards the stage;
  * unless *ret_stuck is set: then the slots are in a state that only a restart can sort out, and the
@@ -53,11 +52,11 @@ int epoch_apply(struct root *root, const struct root_record *next);
  * epoch. */
 int epoch_enter(struct root *root, const struct root_record *next);
 
-/* At start: reads the slots and brings slots and database together as the table says. A sentence
- * for the administrator goes to errors. Either the tree is open, or the table says "apply": then
- * *ret_forward (secret memory, the caller's) is the root to go forward with, and the caller does
- * step 5; past its erasure point if no member is away, else as for EPOCH_ENTERED. -RE_EPOCH,
- * -RE_NO_ROOT, -errno. */
+/* At start: reads the slots and brings slots and database together as the table says. Afterwards
+ * either the tree is open, or the table says "apply": then *ret_forward (secret memory, the
+ * caller's) is the root to go forward with, and the caller does step 5. The epoch is then past its
+ * erasure point if no copy is away; otherwise treat it like EPOCH_ENTERED. On failure the reason
+ * says what the administrator can do: -RE_EPOCH, -RE_NO_ROOT, -errno. */
 int epoch_recover(struct root *root, struct reason *reason, struct root_record **ret_forward);
 
 /* The first epoch of a new vault: writes slot 0. Inside the transaction that made the tree. */

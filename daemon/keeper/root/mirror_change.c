@@ -1,9 +1,9 @@
-/* Changes of the mirrors, on an officer's order: add, drop, replace, give up.
+/* Changes of the root's mirrors, on an officer's order: add, drop, replace, give up.
  *
- * Invariants: a medium is on record before it holds a root, and until it was overwritten or an officer
- * gave it up; each change of the record is one transaction with its audit record; and the set keeps one
- * copy that can be reached at all times. A change that is cut short is cleared up at the next start
- * (mirrors_open()). */
+ * Invariants: a medium is on record before it holds a root, and until it was overwritten or an
+ * officer gave it up; each change of the record is one transaction with its audit record; and the
+ * set keeps one copy that can be reached at all times. A change that is cut short is cleared up at
+ * the next start (mirrors_open()). */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -46,6 +46,7 @@ static int change_record(struct root *root, struct mirror_row *row, enum change 
 
 	if (r == 0)
 		r = change_apply(root, row, change);
+	/* One transaction: no change of the copies is without its record. */
 	if (r == 0)
 		r = audit_log_append(&root->audit, &actor, action, row->name, root_epoch(root));
 	if (r == 0)
@@ -54,6 +55,7 @@ static int change_record(struct root *root, struct mirror_row *row, enum change 
 		db_rollback(root->db);
 		return r;
 	}
+	/* After the commit: the journal does not report what may be rolled back. */
 	notices_tell(root->notices, LOG_NOTICE, EVENT_PLAIN, NULL, "%s: %s (%s), by uid %u", action,
 			row->name, row->location, (unsigned)order->uid);
 	return 0;
@@ -93,29 +95,39 @@ static int order_check_new(
 
 	if (!config_name_is_valid(order->name) || strcmp(order->name, MIRROR_MAIN) == 0)
 		return reason_set(reason, -RE_REFUSED,
-				"%s cannot be the name of a mirror: use 1 to 64 of a-z, 0-9, _ and -, and "
-				"not " MIRROR_MAIN,
+				"%s cannot be the name of a mirror: use 1 to 64 of a-z, 0-9, _ and "
+				"-, and not " MIRROR_MAIN,
 				order->name);
 	if (root->copies->n == ROOT_MEMBERS_MAX)
-		return reason_set(reason, -RE_REFUSED, "there are %d places already",
+		return reason_set(reason, -RE_REFUSED,
+				"there are %d copies of the root already, the most there can be; "
+				"drop one first",
 				ROOT_MEMBERS_MAX);
 	if (order->kind == MIRROR_TPM2)
 		return 0;
 	if (required && root_assurance_rank("file") < root_assurance_rank(required))
 		return reason_set(reason, -RE_REFUSED,
-				"a mirror in a file would weaken the assurance below RequireAssurance=%s",
+				"a mirror in a file would weaken the assurance below "
+				"RequireAssurance=%s: use --tpm2",
 				required);
-	if (*order->place != '/')
-		return reason_set(reason, -RE_REFUSED, "give the directory with its whole path");
-	snprintf(path, sizeof(path), "%s/root.slots", order->place);
-	/* Before anything is on record: what is there already is somebody else's. */
+	if (*order->location != '/')
+		return reason_set(reason, -RE_REFUSED,
+				"the directory %.120s must be an absolute path, one that begins "
+				"with /",
+				order->location);
+	snprintf(path, sizeof(path), "%s/root.slots", order->location);
+	/* Checked before the mirror is on record: a root.slots that is there already is not ours,
+	 * and a mirror on record may be overwritten. */
 	return lstat(path, &st) == 0
-			       ? reason_set(reason, -EEXIST, "there is a root.slots in %s already",
-						 order->place)
+			       ? reason_set(reason, -EEXIST,
+						 "there is a root.slots in %s already: give "
+						 "another directory, or remove the file if no "
+						 "vault uses it",
+						 order->location)
 			       : 0;
 }
 
-/* The present root goes into the fresh place. */
+/* Writes the present root into a fresh medium. */
 static int medium_put_root(struct root *root, struct root_provider *provider)
 {
 	_cleanup_secret_ uint8_t *image = secret_new(ROOT_IMAGE_BYTES);
@@ -125,8 +137,10 @@ static int medium_put_root(struct root *root, struct root_provider *provider)
 
 	if (r == 0)
 		r = root_set_add(alone, &member);
+	/* Through a set of its own, so that it is read back as in an epoch. */
 	if (r == 0)
 		r = root_set_put(alone, 0, root->slot, image);
+	/* A medium may hold anything before; the inactive slot must hold no root. */
 	if (r == 0)
 		r = root_set_clear(alone, 0, 1 - root->slot);
 	if (alone && alone->n > 0)
@@ -142,13 +156,15 @@ static bool medium_is_too_weak(const struct root *root, const struct root_provid
 	return required && root_assurance_rank(provider->assurance) < root_assurance_rank(required);
 }
 
-/* The place is made, filled and relied on; or it is gone again; or, where that failed, it is a
- * member that is away. */
+/* Makes the medium, writes the root and takes it into use. On failure the medium is removed again;
+ * if even that fails, it stays on record as a copy that is away. */
 static int change_settle_new(struct root *root, struct mirror_row *row,
 		const struct mirror_order *order, struct reason *reason)
 {
 	struct reason why_left = {""};
 	struct root_provider *provider = NULL;
+	/* It is on record as empty already: a crash from here on is cleared up at the next
+	 * start. */
 	int r = mirror_medium_create(root, row, reason, &provider);
 
 	if (r < 0) {
@@ -156,13 +172,17 @@ static int change_settle_new(struct root *root, struct mirror_row *row,
 		return r;
 	}
 	if (medium_is_too_weak(root, provider))
-		r = reason_set(reason, -RE_REFUSED, "its assurance is %s; RequireAssurance=%s",
+		r = reason_set(reason, -RE_REFUSED,
+				"the assurance of this mirror is %s, which is below "
+				"RequireAssurance=%s",
 				provider->assurance, root->settings.require_assurance);
+	/* Before the root is written: from now on the medium has to be overwritten. */
 	if (r == 0)
 		r = mirror_medium_note(root, row, MIRROR_UNSETTLED);
 	if (r == 0)
 		r = medium_put_root(root, provider);
 	if (r == 0) {
+		/* Only a complete copy counts as in use: the vault may open with it. */
 		row->state = MIRROR_IN_USE;
 		snprintf(row->assurance, sizeof(row->assurance), "%s", provider->assurance);
 		r = change_record(root, row, CHANGE_PUT, order, "root mirror in use");
@@ -171,10 +191,12 @@ static int change_settle_new(struct root *root, struct mirror_row *row,
 		r = copies_append(root, row, provider, &(struct reason){""});
 	if (r == 0)
 		return 0;
+	/* Something failed: the root may be on the medium already, so it is overwritten. */
 	root_provider_free(provider);
 	if (mirror_medium_retire(root, row, &why_left) == 0)
 		(void)change_record(root, row, CHANGE_REMOVE, order, "root mirror not added");
 	else if (row->state != MIRROR_EMPTY && copies_append(root, row, NULL, &why_left) < 0)
+		/* A copy that nobody knows of: only a restart reads the record again. */
 		root->stuck = true;
 	return r;
 }
@@ -196,7 +218,8 @@ int mirror_add_new(struct root *root, const struct mirror_order *order, struct r
 	if (r < 0)
 		return r;
 	snprintf(row.name, sizeof(row.name), "%s", order->name);
-	snprintf(row.location, sizeof(row.location), "%s", order->place);
+	snprintf(row.location, sizeof(row.location), "%s", order->location);
+	/* On record first; a medium that nobody knows of must never hold a root. */
 	r = change_record(root, &row, CHANGE_ADD, order, "add root mirror");
 	if (r == 0)
 		r = change_settle_new(root, &row, order, reason);
@@ -205,16 +228,18 @@ int mirror_add_new(struct root *root, const struct mirror_order *order, struct r
 
 /* Dropping. */
 
-/* The mirror is there: on record as unsettled, overwritten, removed, forgotten. */
+/* The mirror can be reached: it is noted as unsettled, overwritten, removed, and forgotten. */
 static int change_overwrite(struct root *root, struct mirror_row *row,
 		const struct mirror_order *order, struct reason *reason)
 {
 	size_t i = copies_index_of(root, row->id);
 
+	/* Noted first: if the keeper dies now, the next start goes on overwriting. */
 	row->state = MIRROR_UNSETTLED;
 	int r = change_record(root, row, CHANGE_PUT, order, "drop root mirror");
 	if (r < 0)
 		return r;
+	/* Out of the set, so that no epoch writes a root into it meanwhile. */
 	if (i < root->copies->n)
 		root_provider_free(root_set_take(root->copies, i));
 	r = mirror_medium_retire(root, row, reason);
@@ -234,8 +259,8 @@ static int away_check_limit(
 	if (member->away_us != 0 && left_us <= 0)
 		return 0;
 	return reason_set(reason, -RE_REFUSED,
-			"%s is away (%.120s) and holds the root: bring it back, or give it up in %" PRId64
-			" hours (AwayLimit=)",
+			"%s is away (%.120s) and holds the root. Bring it back; it can be given up "
+			"in %" PRId64 " hours (AwayLimit=)",
 			member->name, member->why_away.text, left_us / (3600 * US_PER_S) + 1);
 }
 
@@ -248,8 +273,10 @@ static int change_give_up(struct root *root, size_t i, struct mirror_row *row,
 		return r;
 	row->state = MIRROR_GIVEN_UP;
 	row->given_up_us = clock_now_us(&root->clock);
+	/* The epoch says which erasures this copy can undo. */
 	row->given_up_epoch = root_epoch(root);
 	r = change_record(root, row, CHANGE_PUT, order, "give up root mirror");
+	/* After the record: erasures stop waiting for it only when its loss is durable. */
 	if (r == 0)
 		(void)root_set_take(root->copies, i);
 	return r;
@@ -264,15 +291,18 @@ static int change_drop(struct root *root, size_t i, const struct mirror_order *o
 
 	if (r < 0)
 		return r;
+	/* Without another copy at hand the vault could not be opened again. */
 	if (root_set_present(root->copies) < (member->provider ? 2 : 1))
 		return reason_set(reason, -RE_REFUSED,
-				"no other place of the root than %s can be reached", member->name);
+				"%s is the only copy of the root that can be reached: bring "
+				"another copy back first",
+				member->name);
 	if (!member->provider)
 		return change_give_up(root, i, &row, order, reason);
 	return change_overwrite(root, &row, order, reason);
 }
 
-/* The oldest of that name: the other is what replaces it. */
+/* The oldest copy of that name: while a mirror is being replaced, the new one has the same name. */
 static size_t copies_find(const struct root *root, const char *name)
 {
 	size_t i = 1;
@@ -282,24 +312,25 @@ static size_t copies_find(const struct root *root, const char *name)
 	return i;
 }
 
-/* Where one was given up, another may be by now. */
+/* A mirror in use may lie where another was given up: it must not be taken for that one. */
 static int given_up_check_not_in_use(
 		struct root *root, const struct mirror_row *row, struct reason *reason)
 {
 	for (size_t i = 0; i < root->copies->n && row->kind == MIRROR_FILE; i++) {
 		const struct root_member *member = &root->copies->member[i];
+		/* The same inode means the mirror in use, not the one that was given up. */
 		if (member->provider && root_assurance_rank(member->assurance) == 0 &&
 				mirror_medium_check(root, row, member->provider, NULL) == 0)
 			return reason_set(reason, -RE_REFUSED,
-					"%.120s is where the root mirror %s is now, not the one that was "
-					"given up there",
-					row->location, member->name);
+					"the root mirror %s, which is in use, is at %.120s now: "
+					"the one that was given up there is not back",
+					member->name, row->location);
 	}
 	return 0;
 }
 
-/* One of this name that was given up: if there is any that is back, that one. 0, also when it is
- * not back, with why; -ENOENT. */
+/* Finds a mirror of this name that was given up, preferably one that is back. 0, with the reason
+ * when it is not back; -ENOENT. */
 static int given_up_find(struct root *root, const char *name, struct mirror_row *ret_row,
 		struct reason *reason, bool *ret_back)
 {
@@ -308,6 +339,7 @@ static int given_up_find(struct root *root, const char *name, struct mirror_row 
 	int r = mirror_table_list(root->db, &rows, &n);
 	bool found = false;
 
+	/* Both must hold: it is found, and it holds a root of its time. */
 	*ret_back = false;
 	for (size_t i = 0; i < n && r == 0 && !*ret_back; i++) {
 		if (rows[i].state != MIRROR_GIVEN_UP || strcmp(rows[i].name, name) != 0)
@@ -320,8 +352,8 @@ static int given_up_find(struct root *root, const char *name, struct mirror_row 
 	return r < 0 ? r : found ? 0 : -ENOENT;
 }
 
-/* A copy that was given up and is back goes before one in use under the same name: that may have
- * replaced it, and must not be taken for it. */
+/* A copy that was given up and is back is dropped before a copy in use of the same name: the latter
+ * may have replaced it, and the order cannot mean that. */
 int mirror_drop(struct root *root, const struct mirror_order *order, struct reason *reason)
 {
 	struct reason absent = {""};
@@ -331,12 +363,14 @@ int mirror_drop(struct root *root, const struct mirror_order *order, struct reas
 	reason_clear(reason);
 	if (strcmp(order->name, MIRROR_MAIN) == 0)
 		return reason_set(reason, -RE_REFUSED,
-				"the keeper's own place cannot be dropped; replace it when it is lost");
+				"the main copy cannot be dropped; when it is lost, replace it: "
+				"recsealctl root replace " MIRROR_MAIN);
 	(void)mirrors_ready(root, NULL); /* who is away shows below */
 	size_t i = copies_find(root, order->name);
 	int r = given_up_find(root, order->name, &row, &absent, &back);
 	if (r < 0 && r != -ENOENT)
 		return r;
+	/* No old copy has turned up, so the order means the one in use. */
 	if (!back && i < root->copies->n)
 		return change_drop(root, i, order, reason);
 	if (!back)
@@ -369,14 +403,15 @@ static int change_replace_mirror(
 	if (r < 0)
 		return r;
 	snprintf(row.name, sizeof(row.name), "%s", order->name);
-	snprintf(row.location, sizeof(row.location), "%s", order->place);
+	snprintf(row.location, sizeof(row.location), "%s", order->location);
 	r = change_record(root, &row, CHANGE_ADD, order, "replace root mirror");
+	/* The new copy is complete before the old one goes: there is never one copy less. */
 	if (r == 0)
 		r = change_settle_new(root, &row, order, reason);
 	return r < 0 ? r : change_drop(root, i, order, reason);
 }
 
-/* It is on record that the keeper's own place was not overwritten. */
+/* Notes on record that the main copy was given up and not overwritten. */
 static int main_give_up(struct root *root, const struct mirror_order *order)
 {
 	struct mirror_row row = {.name = MIRROR_MAIN,
@@ -386,6 +421,7 @@ static int main_give_up(struct root *root, const struct mirror_order *order)
 			.given_up_us = clock_now_us(&root->clock),
 			.given_up_epoch = root_epoch(root)};
 	struct mirror_row before;
+	/* Repeating the order must not add a second row for the same loss. */
 	int r = mirror_table_find(root->db, MIRROR_MAIN, MIRROR_GIVEN_UP, &before);
 
 	if (r == 0 && before.given_up_epoch == row.given_up_epoch)
@@ -403,15 +439,18 @@ static int main_replace(struct root *root, const struct mirror_order *order, str
 
 	if (root->copies->member[0].provider)
 		return reason_set(reason, -RE_REFUSED,
-				"the keeper's own place is there; to move it, change Root= and run "
+				"the main copy is there; to move it, change Root= and run "
 				"recseal-keeper --move-root");
 	if (root_set_present(root->copies) == 0)
-		return reason_set(reason, -RE_REFUSED, "no place of the root can be reached");
+		return reason_set(reason, -RE_REFUSED,
+				"no copy of the root can be reached: bring one back first");
 	int r = away_check_limit(root, &root->copies->member[0], reason);
 	if (r == 0)
 		r = main_give_up(root, order);
+	/* Renamed, not removed: the files may help to find out what was lost. */
 	if (r == 0)
 		r = root_main_abandon(root);
+	/* After the record: a crash in between is repeated with the same order. */
 	if (r == 0)
 		r = root_main_create(root, &provider, reason);
 	if (r == 0)
@@ -431,11 +470,12 @@ int mirror_replace(struct root *root, const struct mirror_order *order, struct r
 
 	reason_clear(reason);
 	(void)mirrors_ready(root, NULL); /* who is away shows below */
-	if (own && order->place)
+	if (own && order->location)
 		return reason_set(reason, -RE_REFUSED,
-				"the keeper's own place is where the configuration says (Root=, "
-				"TpmDevice=)");
-	if (!own && !order->place)
-		return reason_set(reason, -RE_REFUSED, "say where the new place is");
+				"the main copy is made where the configuration says (Root=, "
+				"TpmDevice=): omit --file and --tpm2");
+	if (!own && !order->location)
+		return reason_set(reason, -RE_REFUSED,
+				"say where the new copy is to be: --file DIRECTORY or --tpm2 TCTI");
 	return own ? main_replace(root, order, reason) : change_replace_mirror(root, order, reason);
 }

@@ -22,7 +22,7 @@ static void medium_folder_name(const struct mirror_row *row, char ret_name[stati
 	snprintf(ret_name, 32, "mirror-%" PRId64, row->id);
 }
 
-/* The directory with the mirror's file: of the root itself, or of the way to it in a TPM. */
+/* The directory with the mirror's file: root.slots, or the locator of its TPM. */
 static int medium_open_folder(
 		const struct root *root, const struct mirror_row *row, struct reason *reason)
 {
@@ -30,6 +30,7 @@ static int medium_open_folder(
 	int fd;
 
 	medium_folder_name(row, name);
+	/* O_NOFOLLOW: a link here could lead the root to another medium. */
 	if (row->kind == MIRROR_FILE)
 		fd = open(row->location, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	else
@@ -41,35 +42,43 @@ static int medium_open_folder(
 			row->kind == MIRROR_FILE ? row->location : name, error_text(r));
 }
 
-/* Who can write to the folder could put another file in the place of this one. */
+/* Anybody who can write to the folder could replace the root file by another. */
 static int medium_check_folder(
-		const struct root *root, int fd, const char *place, struct reason *reason)
+		const struct root *root, int fd, const char *location, struct reason *reason)
 {
 	struct stat st, own;
 
 	if (fstat(fd, &st) < 0 || fstat(root->dir_fd, &own) < 0)
-		return reason_set(
-				reason, -errno, "cannot look at %s: %s", place, error_text(-errno));
+		return reason_set(reason, -errno, "cannot examine %s: %s", location,
+				error_text(-errno));
 	if (st.st_dev == own.st_dev && st.st_ino == own.st_ino)
-		return reason_set(reason, -RE_REFUSED, "%s is the keeper's own directory", place);
+		return reason_set(reason, -RE_REFUSED,
+				"%s is the keeper's own directory: a mirror belongs on other media",
+				location);
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return reason_set(reason, -RE_REFUSED,
-				"others than its owner can write to %s: chmod go-w first", place);
+				"others than its owner can write to %s: run chmod go-w on it first",
+				location);
 	return 0;
 }
 
-static int medium_explain_file(int r, const char *place, struct reason *reason)
+static int medium_explain_file(int r, const char *location, struct reason *reason)
 {
 	if (r == -RE_MOVED)
 		return reason_set(reason, r,
-				"%s/" FILE_NAME " is a copy, not the file that was made there",
-				place);
+				"%s/" FILE_NAME
+				" is a copy, not the file that was made there: put the original "
+				"back",
+				location);
 	if (r == -ENOENT)
 		return reason_set(reason, r,
-				"there is no " FILE_NAME " in %s: is the medium mounted?", place);
+				"there is no " FILE_NAME " in %s: is the medium mounted?",
+				location);
 	if (r == -EEXIST)
-		return reason_set(reason, r, "there is a " FILE_NAME " in %s already", place);
-	return r < 0 ? reason_set(reason, r, "%s/" FILE_NAME ": %s", place, error_text(r)) : r;
+		return reason_set(reason, r,
+				"there is a " FILE_NAME " in %s already: give another directory",
+				location);
+	return r < 0 ? reason_set(reason, r, "%s/" FILE_NAME ": %s", location, error_text(r)) : r;
 }
 
 int mirror_medium_open(struct root *root, const struct mirror_row *row, struct reason *reason,
@@ -81,6 +90,8 @@ int mirror_medium_open(struct root *root, const struct mirror_row *row, struct r
 		return fd;
 	if (row->kind == MIRROR_FILE)
 		return medium_explain_file(
+				/* Never adopted: a mirror that was copied is replaced, not
+				 * accepted. */
 				root_file_open(fd, false, ret_provider), row->location, reason);
 	const struct root_tpm2_options options = {.tcti = row->location, .reason = reason};
 	return root_tpm2_open(fd, &options, ret_provider);
@@ -92,6 +103,7 @@ static int medium_overwrite(struct root_provider *provider)
 	struct root_member member = {.assurance = provider->assurance, .provider = provider};
 	int r = alone ? root_set_add(alone, &member) : -ENOMEM;
 
+	/* Each slot is read back: a medium that ignores writes is not overwritten. */
 	for (unsigned slot = 0; slot < ROOT_SLOTS && r == 0; slot++)
 		r = root_set_clear(alone, 0, slot);
 	if (alone)
@@ -129,17 +141,17 @@ static int medium_remove_tpm2(
 	return r;
 }
 
-static int medium_create_file(struct root *root, int fd, const char *place, struct reason *reason,
-		struct root_provider **ret_provider)
+static int medium_create_file(struct root *root, int fd, const char *location,
+		struct reason *reason, struct root_provider **ret_provider)
 {
-	int r = medium_check_folder(root, fd, place, reason);
+	int r = medium_check_folder(root, fd, location, reason);
 
 	if (r < 0)
 		return r;
 	r = root_file_create(fd, ret_provider);
 	if (r < 0 && r != -EEXIST)
 		(void)durable_unlink(fd, FILE_NAME); /* half made, and empty */
-	return medium_explain_file(r, place, reason);
+	return medium_explain_file(r, location, reason);
 }
 
 int mirror_medium_create(struct root *root, const struct mirror_row *row, struct reason *reason,
@@ -149,6 +161,7 @@ int mirror_medium_create(struct root *root, const struct mirror_row *row, struct
 	char name[32];
 
 	medium_folder_name(row, name);
+	/* The locator of a TPM lives in the keeper's directory, one folder for each mirror. */
 	if (row->kind == MIRROR_TPM2 && mkdirat(root->dir_fd, name, 0700) < 0 && errno != EEXIST)
 		return reason_set(reason, -errno, "cannot make %s: %s", name, error_text(-errno));
 	fd = medium_open_folder(root, row, reason);
@@ -156,6 +169,7 @@ int mirror_medium_create(struct root *root, const struct mirror_row *row, struct
 		return fd;
 	if (row->kind == MIRROR_FILE)
 		return medium_create_file(root, fd, row->location, reason, ret_provider);
+	/* Before the TPM is written: its indices must be found again after a crash. */
 	int r = durable_sync(root->dir_fd);
 	if (r < 0)
 		return reason_set_error(reason, r, "%s", root->settings.keeper_dir);
@@ -166,8 +180,8 @@ int mirror_medium_create(struct root *root, const struct mirror_row *row, struct
 	return r;
 }
 
-/* A file without a root; or half made. One with a root has come there since, and is somebody
- * else's. */
+/* Removes a file that is half made or holds no root. A file with a root was put there since, and is
+ * not ours. */
 static int medium_remove_file(int fd, const struct mirror_row *row, struct reason *reason)
 {
 	struct root_provider *provider;
@@ -210,6 +224,7 @@ int mirror_medium_note(struct root *root, struct mirror_row *row, enum mirror_st
 	if (r < 0)
 		db_rollback(root->db);
 	else
+		/* The row in memory follows the database, never the other way round. */
 		row->state = state;
 	return r;
 }
@@ -225,7 +240,8 @@ int mirror_medium_is_back(struct root *root, const struct mirror_row *row, struc
 	root_provider_free(provider);
 	if (r == 0)
 		return reason_set(reason, -RE_REFUSED,
-				"what is at %s is not what was given up: it holds no root of that time",
+				"%s holds no root of the epoch in which the mirror was given up: "
+				"this is not that mirror",
 				row->location);
 	return r < 0 ? reason_set(reason, r, "%s: %s", row->location, error_text(r)) : 0;
 }
@@ -240,6 +256,8 @@ int mirror_medium_retire(struct root *root, struct mirror_row *row, struct reaso
 		if (r < 0)
 			return r;
 		r = medium_overwrite(provider);
+		/* Noted between overwriting and removing: a file that is gone by then is no
+		 * loss. */
 		if (r == 0)
 			r = mirror_medium_note(root, row, MIRROR_EMPTY);
 		if (r < 0)

@@ -61,7 +61,7 @@ static int mirrors_count_in_use(struct db *db, size_t *ret_count)
 	return r;
 }
 
-/* The first line is enough where mirrors can stand in for the main copy. */
+/* A short reason is enough where mirrors can stand in for the main copy. */
 static void main_shorten_reason(int r, struct reason *reason)
 {
 	if (r == -ENOENT)
@@ -72,8 +72,8 @@ static void main_shorten_reason(int r, struct reason *reason)
 		reason->text[strcspn(reason->text, "\n")] = '\0';
 }
 
-/* A file that is a copy may be of the past: that is for the administrator to say, mirrors or not.
- * Another TPM is another mainboard. */
+/* A root file that was copied may be from the past: only the administrator can tell, mirrors or
+ * not. With a TPM the same error means another mainboard, and then the main copy is just away. */
 static bool main_can_be_away(const struct root *root, int r)
 {
 	bool file = root_assurance_rank(root_main_assurance(root)) == 0;
@@ -90,6 +90,7 @@ static int copies_add_main(struct root *root, bool adopt, struct reason *reason)
 	if (r < 0)
 		return r;
 	r = root_main_open(root, adopt, &own, reason);
+	/* Without mirrors in use nothing can stand in for it. */
 	if (r < 0 && (mirrors == 0 || !main_can_be_away(root, r)))
 		return r;
 	if (r < 0)
@@ -112,14 +113,15 @@ static int mirror_forget(struct root *root, int64_t id)
 	return r;
 }
 
-/* Being added or removed when the keeper last stopped: it goes. An empty one that cannot be removed
- * is in nobody's way until the next start. */
+/* Removes a mirror that was being added or removed when the keeper last stopped. An empty one that
+ * cannot be removed does no harm until the next start. */
 static int mirror_clear_up(struct root *root, struct mirror_row *row, struct reason *reason)
 {
 	int r = mirror_medium_retire(root, row, reason);
 
 	if (r == 0)
 		r = mirror_forget(root, row->id);
+	/* It holds no root any more, so a failure to remove it does not matter. */
 	return row->state == MIRROR_EMPTY ? 0 : r;
 }
 
@@ -131,8 +133,10 @@ static int copies_add_mirror(struct root *root, struct mirror_row *row)
 
 	if (row->state == MIRROR_GIVEN_UP)
 		return 0;
+	/* A change that was cut short: its medium is overwritten now, if it is there. */
 	if (row->state != MIRROR_IN_USE && mirror_clear_up(root, row, &member.why_away) == 0)
 		return 0;
+	/* It stays in the set as away: erasures wait for it. */
 	if (row->state == MIRROR_IN_USE &&
 			mirror_medium_open(root, row, &member.why_away, &member.provider) < 0)
 		member.provider = NULL;
@@ -154,8 +158,11 @@ int mirrors_open(struct root *root, bool adopt, struct reason *reason)
 		r = mirror_table_list(root->db, &rows, &n);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = copies_add_mirror(root, &rows[i]);
+	/* Last, when every copy was tried. */
 	if (r == 0 && root_set_present(root->copies) == 0)
-		r = reason_set(reason, -RE_NO_ROOT, "no copy of the root can be reached: %s",
+		r = reason_set(reason, -RE_NO_ROOT,
+				"no copy of the root can be reached: %s. Bring the main copy or a "
+				"mirror back; see recseal-keeper(8)",
 				root->copies->member[0].why_away.text);
 	return r;
 }
@@ -171,6 +178,7 @@ int mirrors_image(struct root *root, uint8_t ret_image[static ROOT_IMAGE_BYTES])
 		if (!epoch_slot_there(root, i))
 			continue;
 		r = epoch_slot_get(root, i, root->slot, record);
+		/* The slot alone is not trusted: its root must open the keys. */
 		if (r > 0 && record->epoch == root_epoch(root) &&
 				keytree_check_top(root->db, false, record->key,
 						record->top_digest) == 0) {
@@ -181,7 +189,7 @@ int mirrors_image(struct root *root, uint8_t ret_image[static ROOT_IMAGE_BYTES])
 	return r < 0 ? r : -EIO;
 }
 
-/* What one slot of a member that is back may hold. */
+/* What one slot of a copy that is back may hold. */
 enum content { CONTENT_NONE, CONTENT_PRESENT, CONTENT_PAST, CONTENT_FOREIGN };
 
 static int slot_look_at(struct root *root, size_t i, unsigned slot, const uint8_t *image,
@@ -199,6 +207,7 @@ static int slot_look_at(struct root *root, size_t i, unsigned slot, const uint8_
 	*ret_content = CONTENT_NONE;
 	if (root_record_decode(found, record) < 0)
 		return 0;
+	/* A root of a stage that was given up counts as past, although its epoch is not. */
 	int voided = mirror_table_get_void(root->db, void_top);
 	if (sodium_memcmp(found, image, ROOT_IMAGE_BYTES) == 0)
 		*ret_content = CONTENT_PRESENT;
@@ -222,8 +231,10 @@ static int copy_bring_in_line(struct root *root, size_t i, const uint8_t *image)
 		r = slot_look_at(root, i, 1 - slot, image, &other);
 	if (r < 0)
 		return r;
+	/* Nothing is overwritten: the database, not the copy, may be wrong. */
 	if (active == CONTENT_FOREIGN || other == CONTENT_FOREIGN)
 		return -RE_EPOCH;
+	/* The present root first: the copy holds at least one good root at any time. */
 	if (active != CONTENT_PRESENT)
 		r = root_set_put(root->copies, i, slot, image);
 	if (r == 0 && other != CONTENT_NONE)
@@ -243,6 +254,7 @@ static int copy_reopen(struct root *root, size_t i, struct reason *reason,
 		return r;
 	}
 	int r = mirror_table_by_id(root->db, root->copies->member[i].id, &row);
+	/* Unsettled ones below are not opened but cleared up. */
 	if (r == 0 && row.state == MIRROR_IN_USE)
 		return mirror_medium_open(root, &row, reason, ret_provider);
 	if (r == 0)
@@ -250,7 +262,8 @@ static int copy_reopen(struct root *root, size_t i, struct reason *reason,
 	return r < 0 ? r : -RE_GONE;
 }
 
-/* A file that was removed can be written as long as it is open. It is no copy that lasts, though. */
+/* A removed file can still be written while it is open, but that copy does not last: it counts as
+ * missing. */
 static int copy_check_there(struct root *root, size_t i, struct reason *reason)
 {
 	const struct root_member *member = &root->copies->member[i];
@@ -285,13 +298,16 @@ static int copy_look_after(struct root *root, size_t i, const uint8_t *image)
 	int r = 0;
 
 	if (set->member[i].provider) {
+		/* Checked by name: an open file whose name is gone does not survive the keeper. */
 		r = copy_check_there(root, i, &reason);
+		/* It may have missed the end of a commit while it was away. */
 		if (r == 0)
 			r = copy_bring_in_line(root, i, image);
 		if (r == 0)
 			return 0;
 		root_set_lose(set, i, root_set_reason(set, i, r));
 	}
+	/* One more try: the medium may have been mounted again. */
 	r = copy_reopen(root, i, &reason, &provider);
 	if (r < 0) {
 		copy_keep_reason(root, i, &reason, r);
@@ -301,8 +317,8 @@ static int copy_look_after(struct root *root, size_t i, const uint8_t *image)
 	r = copy_bring_in_line(root, i, image);
 	if (r == -RE_EPOCH)
 		root_set_lose(set, i,
-				"it holds a root that is not of this vault's past: the database may be an "
-				"old one");
+				"it holds a root that is not of this vault's past: the database "
+				"may be an old one");
 	else if (r < 0)
 		root_set_lose(set, i, root_set_reason(set, i, r));
 	return r;
@@ -329,24 +345,26 @@ static void away_tell(struct root *root, const struct root_member *member)
 				"the root mirror %s (%s) is back", member->name, member->location);
 	else
 		notices_tell(root->notices, LOG_ERR, EVENT_KEY_TROUBLE, NULL,
-				"the root mirror %s (%s) is away: %s; nothing is erased until it is back, "
-				"or given up by an officer",
+				"the root mirror %s (%s) is away: %s; nothing is erased until it "
+				"is back, or given up by an officer",
 				member->name, member->location, member->why_away.text);
 }
 
-/* Since when each is away, on record. */
+/* Notes on record since when each copy is away. */
 static int away_note(struct root *root)
 {
 	int r = db_begin(root->db);
 
 	for (size_t i = 0; i < root->copies->n && r == 0; i++) {
 		struct root_member *member = &root->copies->member[i];
+		/* The time counts from the first notice, so that AwayLimit= cannot be stretched. */
 		if (!member->provider == (member->away_us != 0))
 			continue;
 		member->away_us = member->provider ? 0 : clock_now_us(&root->counted);
 		r = away_store(root, member);
 		away_tell(root, member);
 	}
+	/* Every copy was brought in line: no slot can hold a root of that stage any more. */
 	if (r == 0 && !root_set_away(root->copies))
 		r = mirror_table_set_void(root->db, NULL);
 	if (r == 0)
@@ -375,7 +393,7 @@ void mirrors_explain_away(const struct root *root, struct reason *reason)
 				away->why_away.text);
 }
 
-/* No copy was left. Whatever is there again is checked by the caller. */
+/* No copy could be reached. Opens the first that is back; the caller checks what it holds. */
 static void copies_reopen_any(struct root *root)
 {
 	for (size_t i = 0; i < root->copies->n && root_set_present(root->copies) == 0; i++) {
@@ -397,8 +415,8 @@ static int main_alone_ready(struct root *root, struct reason *reason)
 	if (copy_check_there(root, MIRROR_OF_OWN, &why) == 0)
 		return 0;
 	return reason_set(reason, -RE_AWAY,
-			"erasures wait for the root file: %s. Do not stop the keeper, which has it open: "
-			"put the file back, or add a mirror first (recsealctl root add)",
+			"erasures wait for the root file: %s. Do not stop the keeper, which has it "
+			"open: put the file back, or add a mirror first (recsealctl root add)",
 			why.text);
 }
 
@@ -409,11 +427,13 @@ int mirrors_ready(struct root *root, struct reason *reason)
 
 	if (root->copies->n == 1 && !root_set_away(root->copies))
 		return main_alone_ready(root, reason);
+	/* Someone must hold the present root, else there is no image to compare with. */
 	if (root_set_present(root->copies) == 0)
 		copies_reopen_any(root);
 	image = secret_new(ROOT_IMAGE_BYTES);
 	int r = image ? mirrors_image(root, image) : -RE_MLOCK;
 	for (size_t i = 0; i < root->copies->n && r == 0; i++) {
+		/* -RE_GONE: an unsettled mirror was cleared up and is no copy any more. */
 		if (copy_look_after(root, i, image) == -RE_GONE)
 			root_provider_free(root_set_take(root->copies, i--));
 	}

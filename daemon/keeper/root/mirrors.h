@@ -1,59 +1,60 @@
-/* Mirrors of the root: other media that hold the same root as the keeper's own place ("any of"), so
- * that the loss of one does not lose the living.
+/* Mirrors of the root: copies on other media, so that the loss of one copy does not lose the living
+ * recordings.
  *
- * A vault opens with whatever member of the set can be reached. An epoch waits for all: until each
- * has overwritten its copy, nothing is destroyed. What must never be is a copy that nobody knows
- * of; so a mirror is on record (mirror_table.h) before it holds a root, until it was overwritten,
- * or an officer gave it up.
+ * The root has copies, the main copy and its mirrors, each at a location. A vault opens with any
+ * copy that can be reached. An erasure waits for all: until each copy has overwritten the old root,
+ * nothing is destroyed. There must never be a copy that nobody knows; so a mirror is on record
+ * (mirror_table.h) before it holds a root, until it was overwritten or an officer gave it up.
  *
- * A member that was away is brought in line when it is back: as no epoch passed meanwhile it holds
- * the present root, unless a commit was cut short just then; what else it holds that is of the past
- * is overwritten. One that holds a root from a later epoch stays away: the database is an old one.
- */
+ * A copy that was away is brought in line when it is back. No epoch passed meanwhile, so it holds
+ * the present root, unless a commit was cut short just then; any root of the past that it holds is
+ * overwritten. A copy that holds a root of a later epoch stays away: the database is an old one. */
 #pragma once
 
 #include "daemon/keeper/root/root.h"
 #include "storage/tables/mirror_table.h"
 
-/* The keeper's own place, in the set. */
+/* The main copy, in the set of copies. */
 #define MIRROR_MAIN   "main"
 #define MIRROR_OF_OWN 0
 
-/* For a new vault: makes the keeper's own place. -errno, with a sentence on errors. */
+/* For a new vault: makes the main copy. -errno, with a reason. */
 int mirrors_create(struct root *root, struct reason *reason);
 
-/* Opens the places there are; adopt as for root_file_open(). 0 when one or more can be reached,
- * else -errno or -RE_*, with a sentence on errors. */
+/* Opens every copy; adopt as for root_file_open(). 0 when one or more can be reached, else -errno
+ * or -RE_*, with a reason. */
 int mirrors_open(struct root *root, bool adopt, struct reason *reason);
 
-/* Before an epoch, and now and then: looks at every member, takes back those that can be reached
- * again, and notes which cannot. 0 when all are there and hold the present root and no other, else
- * -RE_AWAY, told of with vault_trouble(). A vault without mirrors is always ready. */
+/* Before an epoch, and now and then: checks every copy, takes back those that can be reached again,
+ * and notes which cannot. 0 when all are there and hold the present root and no other, else
+ * -RE_AWAY with a reason (which may be NULL). Without mirrors only the root file's presence is
+ * checked. */
 int mirrors_ready(struct root *root, struct reason *reason);
 
-/* "the root mirror usb (/media/usb): why", for the first that is away. */
+/* Sets the reason to "the root mirror usb (/media/usb): why" for the first copy that is away. */
 void mirrors_explain_away(const struct root *root, struct reason *reason);
 
-/* An image of the present root in secret memory, from a member that holds it. */
+/* Copies an image of the present root, into secret memory, from a copy that holds it. */
 int mirrors_image(struct root *root, uint8_t ret_image[static ROOT_IMAGE_BYTES]);
 
 /* --- Changes, on an officer's order (mirror_change.c). All are durable on return, and in the audit
- * log. A sentence goes to why where they fail: -RE_REFUSED for what policy forbids, -ENOENT for no
+ * log. Where they fail the reason says why: -RE_REFUSED for what policy forbids, -ENOENT for no
  * such mirror, -errno or -RE_*. */
 
 struct mirror_order {
 	const char *name, *reason;
 	enum mirror_kind kind;
-	const char *place; /* NULL to drop, or to replace the keeper's own */
+	const char *location; /* NULL to drop, or to replace the main copy */
 	uid_t uid;
 };
 
 int mirror_add_new(struct root *root, const struct mirror_order *order, struct reason *reason);
 
-/* Overwrites the mirror and forgets it; or, when it has been away for AwayLimit=, gives it up,
- * which stays on record until it is dropped again with the mirror back. */
+/* Overwrites the mirror and forgets it. A mirror that has been away for AwayLimit= is given up
+ * instead; it stays on record until it is back and is dropped once more. */
 int mirror_drop(struct root *root, const struct mirror_order *order, struct reason *reason);
 
-/* A new place instead of the old one, under the same name. The keeper's own can be replaced only
- * when it is lost: away for AwayLimit=; the new one is where the configuration says (Root=). */
+/* Makes a new copy at another location, under the same name, and drops the old one. The main copy
+ * can be replaced only when it is lost, that is, away for AwayLimit=; the new one is made where the
+ * configuration says (Root=). */
 int mirror_replace(struct root *root, const struct mirror_order *order, struct reason *reason);

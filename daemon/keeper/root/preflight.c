@@ -49,6 +49,8 @@ static bool swap_is_denied(const struct preflight *p)
 	const char *group = strstr(text, "0::/");
 	if (!group)
 		return false;
+	/* The limit of the unit's own group; a parent may deny swap as well, which is not looked
+	 * at. */
 	snprintf(path, sizeof(path), "/sys/fs/cgroup%.*s/memory.swap.max",
 			(int)strcspn(group + 3, "\n"), group + 3);
 	read_host(p, path, text);
@@ -65,11 +67,12 @@ static void check_swap(struct preflight *p)
 		return;
 	for (char *line; (line = strtok_r(NULL, "\n", &rest));)
 		p->swap |= strncmp(line, "/dev/zram", 9) != 0;
+	/* A warning only: recordings must be sealed all the same. */
 	if (p->swap && !swap_is_denied(p))
 		p->warn(p->context,
-				"swap is on and this service may use it: keys are locked in memory, but "
-				"what was computed with them may be written there. Set MemorySwapMax=0 for "
-				"the unit, or turn swap off");
+				"swap is on and this service may use it: keys are locked in "
+				"memory, but what was computed with them may be written there. Set "
+				"MemorySwapMax=0 for the unit, or turn swap off");
 }
 
 static void check_hibernation(const struct preflight *p)
@@ -78,10 +81,11 @@ static void check_hibernation(const struct preflight *p)
 
 	read_host(p, "/sys/power/state", states);
 	read_host(p, "/sys/power/disk", mode);
+	/* Without swap there is nowhere to write the image. */
 	if (p->swap && strstr(states, "disk") && !strstr(mode, "[disabled]"))
-		p->warn(p->context,
-				"this machine can hibernate: an image of its memory, all keys included, "
-				"would be written to disk. Mask hibernate.target, or boot with nohibernate");
+		p->warn(p->context, "this machine can hibernate: an image of its memory, all keys "
+				    "included, would be written to disk. Mask hibernate.target, or "
+				    "boot with nohibernate");
 }
 
 static void check_crash_dumps(const struct preflight *p)
@@ -91,8 +95,8 @@ static void check_crash_dumps(const struct preflight *p)
 	read_host(p, "/sys/kernel/kexec_crash_loaded", text);
 	if (text[0] == '1')
 		p->warn(p->context,
-				"a crash kernel is loaded: the dump of a crashed machine contains all keys. "
-				"Disable kdump, or keep its dumps like keys");
+				"a crash kernel is loaded: the dump of a crashed machine contains "
+				"all keys. Disable kdump, or keep its dumps like keys");
 }
 
 static const char *copying_filesystem(unsigned long type)
@@ -123,8 +127,8 @@ static void check_filesystem(const struct preflight *p)
 	if (!name)
 		return;
 	snprintf(sentence, sizeof(sentence),
-			"the keeper's state is on %s, which may keep what is overwritten: an old root may "
-			"survive there. Move it to ext4 or XFS on a plain volume",
+			"the keeper's state is on %s, which may keep what is overwritten: an old "
+			"root may survive there. Move it to ext4 or XFS on a plain volume",
 			name);
 	p->warn(p->context, sentence);
 }
@@ -153,8 +157,8 @@ static void check_snapshots(const struct preflight *p)
 	globfree(&paths);
 	if (found)
 		p->warn(p->context,
-				"the volume of the keeper's state has a snapshot: an old root may be kept "
-				"in it. Remove the snapshot before the next shred");
+				"the volume of the keeper's state has a snapshot: an old root may "
+				"be kept in it. Remove the snapshot before the next shred");
 }
 
 void preflight_check(const char *keeper_dir, const char *host, preflight_warn warn, void *context)
@@ -177,7 +181,8 @@ int preflight_assurance(const struct root *root, struct reason *reason)
 					 root_assurance_rank(required))
 		return 0;
 	return reason_set(reason, -RE_REFUSED,
-			"RequireAssurance=%s, but the root of this vault is kept with assurance %s: the keeper "
-			"does not start. Move the root, or lower the requirement",
+			"RequireAssurance=%s, but the root of this vault is kept with assurance "
+			"%s: the keeper does not start. Move the root to a TPM (Root=tpm2, then "
+			"recseal-keeper --move-root), or lower RequireAssurance=",
 			required, root->copies->assurance);
 }

@@ -7,11 +7,10 @@
 
 #include "daemon/keeper/root/root.h"
 
-/* Calls warn for each, with a sentence that says what it is and what to do. host is where the
- * machine's /proc and /sys are: "" (tests: a folder). Cheap: some small files are read. */
+/* Calls warn for each finding, with a sentence on what it is, ". ", and what to do. host is where
+ * the machine's /proc and /sys are: "" (tests: a folder). Cheap: reads some small files. */
 typedef void (*preflight_warn)(void *context, const char *sentence);
 void preflight_check(const char *keeper_dir, const char *host, preflight_warn warn, void *context);
 
-/* 0, or -RE_REFUSED after a sentence on errors when the root's assurance is below what is required.
- */
+/* 0, or -RE_REFUSED with a reason when the root's assurance is below RequireAssurance=. */
 int preflight_assurance(const struct root *root, struct reason *reason);

@@ -1,8 +1,8 @@
-/* The root of a vault: the key that the whole key tree hangs from, where its copies are, and the tree
- * under it.
+/* The root of a vault: the key that the whole key tree hangs from, where its copies are, and the
+ * tree under it.
  *
- * The copies are the keeper's own, the main one (root_main.h), and its mirrors (mirrors.h). They change
- * in epochs only (epoch.h). */
+ * The copies are the keeper's own, the main one (root_main.h), and its mirrors (mirrors.h). They
+ * change in epochs only (epoch.h). */
 #pragma once
 
 #include "base/clock.h"
@@ -34,8 +34,7 @@ struct root {
 	struct root_set *copies; /* member 0 is the main copy */
 	unsigned slot;           /* the active one, of every copy */
 	struct keytree *tree;    /* NULL until the root is known */
-	/* What slots and database hold, or whether they agree, only a restart can tell: the keeper
-	 * must stop. */
+	/* Only a restart can tell whether slots and database agree: the keeper must stop. */
 	bool stuck;
 	bool witness_owed; /* the object folder has not seen this epoch yet: no room, perhaps */
 };

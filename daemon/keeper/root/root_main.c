@@ -44,7 +44,7 @@ static bool provider_is_file(const struct root_provider *provider)
 	return strcmp(provider->assurance, "file") == 0;
 }
 
-/* The keeper's own place; NULL when it is away. */
+/* The main copy; NULL when it is away. */
 static struct root_provider *main_provider(const struct root *root)
 {
 	return root->copies->member[0].provider;
@@ -75,7 +75,7 @@ int root_main_create(struct root *root, struct root_provider **ret_provider, str
 	return main_create(root, main_wants_tpm(root), ret_provider, reason);
 }
 
-/* A file, when there is one: what went wrong with it in words. */
+/* Opens the root file; the reason says what is wrong with it and what to do. */
 static int main_open_file(
 		struct root *root, bool adopt, struct root_provider **ret, struct reason *reason)
 {
@@ -85,30 +85,32 @@ static int main_open_file(
 	if (r == -RE_MOVED)
 		reason_set(reason, r,
 				"%s/root.slots is a copy, not the file this vault was using: epoch "
-				"mismatch cannot be ruled out, and a copy from before an erasure would "
-				"bring back what was destroyed. If this is the newest backup, run once "
-				"recseal-keeper --accept-restored=EPOCH, the epoch that `recsealctl "
-				"status` or the newest \"destroyed\" journal entry last showed",
+				"mismatch cannot be ruled out. A copy from before an erasure would "
+				"bring destroyed recordings back. If this is the newest copy, run "
+				"recseal-keeper --accept-restored=EPOCH once. EPOCH is the epoch "
+				"that `recsealctl status` or the newest \"destroyed\" journal "
+				"entry last showed",
 				dir);
 	else if (r == -ENOENT)
 		reason_set(reason, r,
-				"%s holds keeper.db but no root.slots: restore it, if there is a copy made "
-				"after the last erasure; without it no recording can be opened; no new root "
-				"is made",
+				"%s holds keeper.db but no root.slots: without it no recording can "
+				"be opened. Restore root.slots from a copy made after the last "
+				"erasure. The keeper makes no new root: see recseal-keeper(8)",
 				dir);
 	else if (r == -RE_CORRUPT)
 		reason_set(reason, r,
-				"the root file %s/root.slots is damaged: restore it, if there is a copy made "
-				"after the last erasure; no new root is made. If only the note of where it "
-				"belongs is damaged, --accept-restored=EPOCH repairs that",
+				"the root file %s/root.slots is damaged. Restore it from a copy "
+				"made after the last erasure. If only its note of which file it is "
+				"was damaged, recseal-keeper --accept-restored=EPOCH repairs that. "
+				"The keeper makes no new root: see recseal-keeper(8)",
 				dir);
 	else if (r < 0)
 		reason_set(reason, r, "cannot open the root file in %s: %s", dir, error_text(r));
 	return r;
 }
 
-/* Which of the provider's slots holds a root: 1, or 0 when none does, and then the first is as good
- * as any. */
+/* Finds the provider's slot that holds a root: 1, or 0 when none does; *ret_slot is then the first
+ * one, which is as good as any. */
 static int provider_valid_slot(struct root_provider *provider, unsigned *ret_slot)
 {
 	_cleanup_secret_ struct root_record *record = secret_new(sizeof(*record));
@@ -135,6 +137,7 @@ static int provider_join(struct root_provider *const both[static ROOT_SLOTS],
 	unsigned slot[ROOT_SLOTS];
 
 	for (unsigned i = 0; i < ROOT_SLOTS; i++) {
+		/* The pair maps slot i to the slot that holds the root on this side. */
 		int r = provider_valid_slot(both[i], &slot[i]);
 		if (r < 0)
 			return r;
@@ -146,8 +149,8 @@ static int provider_join(struct root_provider *const both[static ROOT_SLOTS],
 	return 0;
 }
 
-/* The other place was only half made when a move was cut short. If this one holds a root, that is
- * the one; the half made goes. */
+/* A move was cut short when its new location was only half made. If the whole one holds a root, the
+ * keeper goes on with it and removes the half made one. */
 static int main_keep_alone(struct root *root, struct root_provider *whole,
 		struct root_provider **ret_provider, struct reason *reason)
 {
@@ -155,6 +158,7 @@ static int main_keep_alone(struct root *root, struct root_provider *whole,
 	unsigned slot;
 	int r = provider_valid_slot(whole, &slot);
 
+	/* Neither side holds a root: nothing is removed, for a human to look at. */
 	if (r <= 0)
 		return r < 0 ? r : -RE_NO_ROOT;
 	r = provider_is_file(whole) ? root_tpm2_remove(root->dir_fd, &options)
@@ -166,7 +170,7 @@ static int main_keep_alone(struct root *root, struct root_provider *whole,
 	return r;
 }
 
-/* A move was cut short. */
+/* Root file and TPM are both there: a move was cut short. */
 static int main_open_both(struct root *root, bool adopt, struct root_provider **ret_provider,
 		struct reason *reason)
 {
@@ -178,6 +182,7 @@ static int main_open_both(struct root *root, bool adopt, struct root_provider **
 
 	if (file == 0 && tpm == 0)
 		r = provider_join(both, ret_provider);
+	/* The TPM side was never filled: the file is the root. */
 	else if (file == 0 && tpm == -RE_NO_ROOT)
 		r = main_keep_alone(root, both[0], ret_provider, reason);
 	else if (tpm == 0 && file == -RE_CORRUPT)
@@ -195,13 +200,14 @@ int root_main_open(struct root *root, bool adopt, struct root_provider **ret_pro
 	const struct root_tpm2_options options = main_tpm_options(root, reason);
 	bool file = main_exists(root, FILE_NAME), tpm = main_exists(root, ROOT_TPM2_FILE);
 
+	/* Both at once exist only during a move. */
 	if (file && tpm)
 		return main_open_both(root, adopt, ret_provider, reason);
 	return tpm ? root_tpm2_open(root->dir_fd, &options, ret_provider)
 		   : main_open_file(root, adopt, ret_provider, reason);
 }
 
-/* Overwrites all of a place that does not hold the root any more, and removes it. */
+/* Overwrites both slots of a location that does not hold the root any more, and removes it. */
 static int main_remove_provider(
 		struct root *root, struct root_provider *provider, struct reason *reason)
 {
@@ -212,6 +218,7 @@ static int main_remove_provider(
 
 	for (unsigned i = 0; i < ROOT_SLOTS && r == 0; i++)
 		r = provider->ops->write(provider, i, image, reason);
+	/* Overwritten first: removing a name does not destroy what the file held. */
 	root_provider_free(provider);
 	if (r == 0 && !file)
 		r = root_tpm2_remove(root->dir_fd, &options);
@@ -227,11 +234,13 @@ int root_main_settle(struct root *root, struct reason *reason)
 	if (!main_provider(root) || !root_pair_is(main_provider(root)))
 		return 0;
 	root_pair_part(main_provider(root), root->slot, &kept, &root->slot, &other);
+	/* The kept side alone is the main copy again, also if the removal below fails. */
 	root_set_exchange(root->copies, 0, kept);
 	int r = main_remove_provider(root, other, reason);
 	if (r < 0)
 		reason_set(reason, r,
-				"the root is in its new place, but the old one cannot be removed: %s",
+				"the root has moved, but its old location cannot be removed: %s. "
+				"Start the keeper again to finish the move",
 				error_text(r));
 	return r;
 }
@@ -252,6 +261,7 @@ int root_main_abandon(struct root *root)
 	for (size_t i = 0; i < ELEMENTSOF(names) && r == 0; i++) {
 		char left[64];
 		snprintf(left, sizeof(left), "%s.given-up", names[i]);
+		/* ENOENT: this vault never had the other kind, or a crash came after the rename. */
 		if (renameat(root->dir_fd, names[i], root->dir_fd, left) < 0 && errno != ENOENT)
 			r = -errno;
 	}
@@ -263,7 +273,8 @@ int root_main_check(const struct root *root, struct reason *reason)
 	if (!main_provider(root) || provider_is_file(main_provider(root)) != main_wants_tpm(root))
 		return 0;
 	return reason_set(reason, -RE_REFUSED,
-			"the configuration says Root=%s, but the root of this vault is kept elsewhere (assurance "
-			"%s): put that right, or run once recseal-keeper --move-root",
+			"the configuration says Root=%s, but the root of this vault is kept "
+			"elsewhere (assurance %s). Correct Root= in recseal.conf, or run "
+			"recseal-keeper --move-root once",
 			root->settings.kind, main_provider(root)->assurance);
 }

@@ -99,6 +99,7 @@ static int connection_advance(struct connection *c)
 
 	if (call->stream) {
 		call->stream->next(call, call->stream_state);
+		/* A stream that makes no piece would never end. */
 		if (!c->io.out && !call->answered)
 			return -RE_PROTOCOL;
 	} else {
@@ -135,6 +136,7 @@ static int connection_step(struct connection *c, int events)
 
 	if (r == 0)
 		r = varlink_io_flush(&c->io);
+	/* A reply that is still leaving comes first: at most one is in memory. */
 	if (r == 0 && !c->io.out)
 		r = connection_advance(c);
 	if (r == 0)
@@ -227,6 +229,8 @@ static int seats_find(struct varlink_server *server, uid_t uid)
 	if (server->n_connections < server->limits.connections)
 		return 0;
 	struct connection *worst = seats_least_deserving(server);
+	/* Whoever holds most seats makes room; a newcomer cannot push out
+	 * a smaller holder. */
 	if (!worst || peer_count_seats(server, uid) >= peer_count_seats(server, worst->uid))
 		return -EBUSY;
 	connection_close(worst);
@@ -266,6 +270,7 @@ static int server_accept_one(struct varlink_server *server)
 			accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct peer peer;
 
+	/* The peer gave up; the next one may be waiting. */
 	if (fd < 0)
 		return errno == EINTR || errno == ECONNABORTED ? 1 : -errno;
 	if (socket_peer(fd, &peer) == 0 && seats_find(server, peer.uid) == 0 &&

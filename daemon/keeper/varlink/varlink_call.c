@@ -44,6 +44,7 @@ static int request_read(struct varlink_call *call)
 int varlink_call_begin(
 		struct varlink_call *call, struct varlink_io *io, const char *text, size_t len)
 {
+	/* Duplicate keys are refused: two readers could see two different requests. */
 	*call = (struct varlink_call){
 			.io = io, .request = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL)};
 	int r = json_is_object(call->request) ? request_read(call) : -RE_PROTOCOL;
@@ -107,6 +108,8 @@ static void message_send(struct varlink_call *call, const char *error, json_t *p
 		fds->count = 0;
 	}
 	json_t *message = message_make(error, parameters, continues);
+	/* A second reply before the first has left would break the one-reply
+	 * bound. */
 	if (!message || call->io->out)
 		call->broken = true;
 	else if (!call->oneway && varlink_io_put(call->io, message, &own) < 0)

@@ -1,4 +1,5 @@
-/* One Varlink call under way on a connection; what varlink_call.h says of calls, seen from inside. */
+/* One Varlink call under way on a connection; what varlink_call.h says of calls, seen from
+ * inside. */
 #pragma once
 
 #include "daemon/keeper/varlink/varlink_call.h"

@@ -45,6 +45,7 @@ int varlink_io_read(struct varlink_io *io)
 	if (r < 0)
 		return r;
 	ssize_t n = socket_recv(io->fd, io->in + io->in_len, READ_BYTES, &fds);
+	/* No method takes descriptors; kept, they would use up the keeper's own. */
 	socket_fds_close(&fds);
 	if (n > 0) {
 		io->in_len += (size_t)n;
@@ -75,6 +76,7 @@ int varlink_io_take(struct varlink_io *io, const char **ret_text, size_t *ret_le
 	bool whole = varlink_io_waiting(io);
 	size_t len = io->in_scanned - io->in_start;
 
+	/* Also while it is incomplete: a peer cannot fill the memory first. */
 	if (len > io->request_bytes)
 		return -RE_PROTOCOL;
 	if (!whole)

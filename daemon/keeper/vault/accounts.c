@@ -117,6 +117,7 @@ static int account_add_with_profile(
 	plain[0] = PROFILE_VERSION;
 	memcpy(plain + 1, name, len);
 	key_seal_record(key, RECORD_ACCOUNT_PROFILE, (uint64_t)row->id, plain, 1 + len, sealed);
+	/* The name is personal data, and this memory is not locked. */
 	sodium_memzero(plain, sizeof(plain));
 	return catalog_account_set_profile(
 			keytree_db(tree), row->id, sealed, 1 + len + SEAL_OVERHEAD_BYTES);
@@ -201,6 +202,7 @@ int accounts_name(struct keytree *tree, const struct account_row *row, char **re
 	if (r == 0)
 		r = key_seal_open_record(key, RECORD_ACCOUNT_PROFILE, (uint64_t)row->id,
 				row->profile, row->profile_bytes, plain);
+	/* The key was erased with the account; the row stays as its tombstone. */
 	if (r < 0)
 		return r == -ENOENT ? -RE_GONE : r;
 	if (plain[0] != PROFILE_VERSION)

@@ -15,15 +15,16 @@ int accounts_find(struct keytree *tree, const void *name, size_t len, struct acc
  * it). */
 int accounts_find_typed(struct keytree *tree, const char *text, struct account_row *ret_row);
 
-/* Makes a new, open account with its keys and sealed profile, as of now_us; its own transaction, durable on
- * return. */
+/* Makes a new, open account with its keys and sealed profile, as of now_us; its own transaction,
+ * durable on return. */
 int accounts_create(struct keytree *tree, int64_t now_us, const void *name, size_t len,
 		struct account_row *ret_row);
 /* The same in the caller's transaction. */
 int accounts_add(struct keytree *tree, int64_t now_us, const void *name, size_t len,
 		struct account_row *ret_row);
 
-/* The vault's quarantine: made with the vault, in the caller's transaction; and found again. */
+/* The vault's quarantine, an account of its own: made with the vault, in the caller's transaction;
+ * and found again at each start. */
 int accounts_create_quarantine(struct keytree *tree, int64_t now_us, int64_t *ret_id);
 int accounts_find_quarantine(struct keytree *tree, int64_t *ret_id);
 

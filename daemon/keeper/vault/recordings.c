@@ -149,6 +149,7 @@ int recordings_private(struct keytree *tree, const struct recording_row *row,
 
 	if (r < 0)
 		return r;
+	/* The database may have been altered: the length below must not wrap. */
 	if (row->private_bytes < SEAL_OVERHEAD_BYTES)
 		return -RE_CORRUPT;
 	size_t len = row->private_bytes - SEAL_OVERHEAD_BYTES;
@@ -207,7 +208,7 @@ int recordings_seal_private(const struct recording_private *private,
 	return sealed ? 0 : -ENOMEM;
 }
 
-/* As if it had been sealed for this account. */
+/* Unwraps the stanza as bound to the handle of this account. */
 static int recording_unwrap_for(const struct recordings *from, const struct recording_row *row,
 		int64_t account_id, const struct rec_stanza *stanza,
 		const uint8_t key[static REC_KEY_BYTES],
@@ -254,6 +255,7 @@ static int recording_open_header(const struct recordings *from, const struct rec
 
 	if (r == 0)
 		r = recording_unwrap(from, row, &stanza, keys);
+	/* Before the payload key is handed out: a forged header gets no key. */
 	if (r == 0)
 		r = age_header_verify(header, bytes, keys);
 	if (r == 0)
@@ -281,6 +283,7 @@ int recordings_open(const struct recordings *from, const struct recording_row *r
 
 	if (!recording_is_live(row->state))
 		return -RE_GONE;
+	/* Without the object the key is of no use, so it is not opened at all. */
 	object_fd = object_store_open_object(from->store, row->ulid);
 	if (object_fd < 0)
 		return object_fd;

@@ -20,7 +20,7 @@ struct recording_private {
 	size_t path_len;
 	char *damage;            /* what the probe found wrong */
 	char *quarantine_reason; /* why it is in quarantine */
-	char *follows;           /* id of the recording that had this place in the spool before */
+	char *follows;           /* id of the recording sealed earlier from this path */
 	bool discarded;          /* its bridge did not want it */
 	json_t *sidecars;        /* as on the wire (intake_wire.h), checked; NULL: none */
 };

@@ -416,13 +416,16 @@ static void test_check_agrees_with_open(void **state)
 
 	assert_int_equal(age_stream_check_chunk(key, 0, true, p.sealed, p.sealed_len), 0);
 	assert_int_equal(age_stream_check_chunk(key, 1, true, p.sealed, p.sealed_len), -RE_PAYLOAD);
-	assert_int_equal(age_stream_check_chunk(key, 0, false, p.sealed, p.sealed_len), -RE_PAYLOAD);
-	assert_int_equal(age_stream_check_chunk(key, 0, true, p.sealed, p.sealed_len - 1), -RE_PAYLOAD);
-	assert_int_equal(age_stream_check_chunk(key, 0, true, p.sealed, AGE_TAG_BYTES - 1), -RE_PAYLOAD);
+	assert_int_equal(
+			age_stream_check_chunk(key, 0, false, p.sealed, p.sealed_len), -RE_PAYLOAD);
+	assert_int_equal(age_stream_check_chunk(key, 0, true, p.sealed, p.sealed_len - 1),
+			-RE_PAYLOAD);
+	assert_int_equal(age_stream_check_chunk(key, 0, true, p.sealed, AGE_TAG_BYTES - 1),
+			-RE_PAYLOAD);
 	for (size_t bit = 0; bit < 8 * p.sealed_len; bit++) {
 		p.sealed[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		assert_int_equal(
-				age_stream_check_chunk(key, 0, true, p.sealed, p.sealed_len), -RE_PAYLOAD);
+		assert_int_equal(age_stream_check_chunk(key, 0, true, p.sealed, p.sealed_len),
+				-RE_PAYLOAD);
 		assert_int_equal(age_stream_open_chunk(key, 0, true, p.sealed, p.sealed_len, plain),
 				-RE_PAYLOAD);
 		p.sealed[bit / 8] ^= (uint8_t)(1 << bit % 8);

@@ -80,7 +80,7 @@ static void a_full_spool_does_not_crowd_out_another(void **state)
 	put_many(&d->other, "few", FEW, "audio");
 	intake_daemon_start(d);
 	intake_daemon_await(d, all_committed, &(const struct many){"few", FEW});
-	/* In turn, but for what was already under way. */
+	/* In turn, except for what was already under way. */
 	assert_in_range(d->keeper.n, FEW, 2 * FEW + 8 * JOBS);
 	intake_daemon_await(d, all_committed, &(const struct many){"many", MANY});
 }

@@ -118,7 +118,7 @@ struct model {
 	uint8_t roots_since[MODEL_TARGETS];
 	/* Volatile. */
 	uint8_t pc, root, next, active, forward, attempt, recovering, request;
-	uint8_t partial; /* entered upon this epoch with the last one's root perhaps left */
+	uint8_t partial; /* began this epoch with the last one's root perhaps left */
 };
 
 /* A new vault at epoch 1, with one recording in each account. */

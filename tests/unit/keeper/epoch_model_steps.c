@@ -283,7 +283,7 @@ static bool on_take_back_read(const struct model_config *config, struct model *m
 	return true;
 }
 
-/* Once more; then the new root is entered upon, and nothing is destroyed yet. */
+/* Once more; then the new root is in use, and nothing is destroyed yet. */
 static void old_is_not_gone(const struct model_config *config, struct model *m)
 {
 	if (m->attempt++ == 0) {

@@ -1,5 +1,5 @@
 /* A vault through a random history, and what must be true of it after every step: told from the
- * keys, from the bytes on the media, and by counting anew what is counted. */
+ * keys, from the bytes on the media, and by counting again what is counted. */
 #pragma once
 
 #include "crypto/key_seal.h"

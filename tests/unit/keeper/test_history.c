@@ -1,5 +1,5 @@
 /* Random histories of all that meets in an erasure: shreds and expiry, moves out of quarantine,
- * places of the root that are away, fail, come and go, burial in strides, restarts, and ends of the
+ * copies of the root that are away, fail, come and go, burial in strides, restarts, and ends of the
  * process at any write; against what must be true after each step (history.h). HISTORY_SEED=N for
  * one of them, and HISTORIES=N for more. */
 #include "tests/unit/keeper/history.h"
@@ -57,7 +57,7 @@ int __wrap_catalog_recording_move(struct db *db, int64_t id, int64_t account, in
 	return __real_catalog_recording_move(db, id, account, group, state);
 }
 
-/* The first mirror cannot overwrite: with the new root entered upon, or not yet, the rest goes on.
+/* The first mirror cannot overwrite: with the new root in use, or not yet, the rest goes on.
  */
 static bool refusing;
 
@@ -99,7 +99,7 @@ static int mirror_change(struct history *h,
 	char place[128];
 	struct reason why = {""};
 	const struct mirror_order order = {
-			.name = "spare", .kind = MIRROR_FILE, .reason = "test", .place = place};
+			.name = "spare", .kind = MIRROR_FILE, .reason = "test", .location = place};
 
 	snprintf(place, sizeof(place), "%s/spare", h->f.dir);
 	int r = change(&h->f.vault->root, &order, &why);
@@ -451,7 +451,7 @@ static const char *live_through(unsigned seed)
 	struct mirror_order order = {.name = "usb", .kind = MIRROR_FILE, .reason = "test"};
 	char place[128];
 	snprintf(place, sizeof(place), "%s/usb", h->f.dir);
-	order.place = place;
+	order.location = place;
 	assert_int_equal(mirror_add_new(&h->f.vault->root, &order, &why), 0);
 	for (h->step = 0; h->step < STEPS && !h->wrong; h->step++) {
 		one_step(h);

@@ -58,7 +58,7 @@ struct mirror_order mirror_fixture_order(
 	snprintf(path, sizeof(path), "%s/%s", s->f.dir, folder ? folder : "");
 	return (struct mirror_order){.name = name,
 			.kind = MIRROR_FILE,
-			.place = folder ? path : NULL,
+			.location = folder ? path : NULL,
 			.reason = "test",
 			.uid = 7};
 }

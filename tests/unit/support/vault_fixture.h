@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "base/ulid.h"
+#include "daemon/common/config/config.h"
 #include "daemon/keeper/erasure/assign.h"
 #include "daemon/keeper/erasure/retention.h"
 #include "daemon/keeper/ingest/ingest.h"

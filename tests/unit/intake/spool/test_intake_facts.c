@@ -141,7 +141,7 @@ static void test_all_are_told_of_at_once(void **state)
 	size_t bytes = json_dumpb(report, NULL, 0, JSON_COMPACT);
 	assert_in_range(bytes, 1, INTAKE_MESSAGE_MAX);
 	json_decref(report);
-	/* One that is not too long is told of as it is. */
+	/* One that is not too long is reported as it is. */
 	report = report_build(&spool, 1);
 	assert_string_equal(text(json_array_get(json_object_get(report, "spools"), 0), "path"),
 			folder.path);

@@ -185,7 +185,7 @@ static void become_oneself(void)
 	}
 }
 
-/* Connects anew as somebody with these roles. */
+/* Connects again as somebody with these roles. */
 static void connect_with(struct fixture *f, unsigned roles)
 {
 	client_close(&f->client);

@@ -118,7 +118,7 @@ static void test_each_fact_of_a_spool(void **state)
 	expect_one(v, spools, "sealing", "no room");
 	spools = healthy();
 	json_object_del(json_array_get(spools, 0), "facts");
-	expect_one(v, spools, "report", "tells nothing");
+	expect_one(v, spools, "report", "reports nothing");
 	expect_one(v, NULL, "connection", "not connected");
 }
 

@@ -411,13 +411,13 @@ static void test_the_check_sees_a_former_place(void **state)
 	assert_memory_equal(key, stray.key, sizeof(key));
 }
 
-/* Its key is gone, by damage: that is what is told, also while a mirror is away. */
+/* Its key is gone, by damage: the answer says so, also while a mirror is away. */
 static void test_damaged_and_a_mirror_is_away(void **state)
 {
 	char place[96];
 	struct vault_fixture *vault = *state;
 	struct mirror_order order = {
-			.name = "usb", .kind = MIRROR_FILE, .place = place, .reason = "test"};
+			.name = "usb", .kind = MIRROR_FILE, .location = place, .reason = "test"};
 	struct stray stray;
 
 	stray_make(vault, &stray);

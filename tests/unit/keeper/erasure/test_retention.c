@@ -349,7 +349,7 @@ static void test_expiries_are_gathered(void **state)
 	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
-/* A vault that is stuck stops the keeper at the next tick, also in a spell of trouble, in which
+/* A vault that is stuck stops the keeper at the next tick, also while something fails, in which
  * only every thirtieth tick does anything. */
 static void test_the_timer_reports_a_stuck_vault(void **state)
 {

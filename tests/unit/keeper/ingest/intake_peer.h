@@ -27,7 +27,7 @@ int intake_peer_teardown(void **state);
 #define with_peer(test)                                                                            \
 	cmocka_unit_test_setup_teardown(test, intake_peer_setup, intake_peer_teardown)
 
-/* Connects anew, and (greet) exchanges hellos. */
+/* Connects again, and (greet) exchanges hellos. */
 void intake_peer_connect(struct intake_peer *peer, bool greet);
 /* Another connection, beside the present one. */
 int intake_peer_second(struct intake_peer *peer);

@@ -258,7 +258,7 @@ static void flip(int fd, off_t at)
 	assert_int_equal(pwrite(fd, &byte, 1, at), 1);
 }
 
-/* Seals the last chunk anew, under this key and flag. */
+/* Seals the last chunk again, under this key and flag. */
 static void reseal_end(const struct ingest_start *start, const uint8_t *key, bool final)
 {
 	uint8_t plain[70000 - AGE_CHUNK_BYTES], sealed[sizeof(plain) + AGE_TAG_BYTES];
@@ -453,7 +453,7 @@ static void erase_account_of(struct vault_fixture *vault, const char *id, bool p
 	faults_disarm();
 }
 
-/* The account goes while the intake seals: refused; begun anew it is quarantined, also while the
+/* The account goes while the intake seals: refused; begun again it is quarantined, also while the
  * shred itself is still pending, and so survives it. */
 static void shred_between_begin_and_commit(struct vault_fixture *vault, bool pending)
 {

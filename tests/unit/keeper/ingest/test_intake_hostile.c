@@ -174,7 +174,7 @@ static void test_large_and_deep(void **state)
 
 	memset(bytes, ' ', 2 * INTAKE_MESSAGE_MAX);
 	memcpy(bytes, "{\"op\":\"abort\",\"job\":1}", 22);
-	expect_refused(*state, bytes, INTAKE_MESSAGE_MAX + 1); /* good, but for its blanks */
+	expect_refused(*state, bytes, INTAKE_MESSAGE_MAX + 1); /* good, except for its blanks */
 	memset(bytes, '[', 2 * INTAKE_MESSAGE_MAX);
 	expect_refused(*state, bytes, INTAKE_MESSAGE_MAX);
 	memcpy(bytes, prefix, strlen(prefix));

@@ -29,7 +29,7 @@ static int change(struct mirror_fixture *s, bool add)
 	struct reason why = {""};
 	const struct mirror_order order = {.name = "chip",
 			.kind = MIRROR_TPM2,
-			.place = add ? tpm.tcti : NULL,
+			.location = add ? tpm.tcti : NULL,
 			.reason = "test"};
 
 	return add ? mirror_add_new(&s->f.vault->root, &order, &why)

@@ -22,7 +22,7 @@ static void note(void *context, const char *sentence)
 	strcat(told, "\n");
 }
 
-/* The shell makes a host below $D/host; what is told of it. */
+/* The shell makes a host below $D/host; what the preflight says of it. */
 static const char *told_of(struct vault_fixture *vault, const char *commands)
 {
 	char host[128];

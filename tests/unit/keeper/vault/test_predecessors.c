@@ -150,7 +150,7 @@ static void test_places_after_a_start(void **state)
 	assert_string_equal(followed(vault, id), old);
 	seal_one(vault, "alice", "oldest.wav", &id);
 	assert_string_equal(followed(vault, id), oldest);
-	/* It is told of the latest where a name came more than once. */
+	/* It follows the latest where a name came more than once. */
 	assert_int_equal(vault_fixture_reopen(vault, 0, NULL), 0);
 	seal_one(vault, "alice", "oldest.wav", &old);
 	assert_string_equal(followed(vault, old), id);

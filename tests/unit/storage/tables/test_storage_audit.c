@@ -92,7 +92,7 @@ static const struct {
 		{"DELETE FROM audit WHERE seq = 6", 0},
 		{"DELETE FROM audit WHERE seq > 4", 0},
 		{"DELETE FROM audit", 0},
-		/* reorders: two alike but for their reasons change places, and with them their
+		/* reorders: two that differ only in their reasons change places, and with them their
 		   numbers */
 		{"UPDATE audit SET seq = CASE seq WHEN 3 THEN -4 ELSE -3 END WHERE seq IN (3, 4)",
 				0},
