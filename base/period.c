@@ -77,8 +77,8 @@ int64_t period_end_us(int64_t from_us, const struct period *period)
 	return __builtin_add_overflow(from_us, period->us, &end_us) ? INT64_MAX : end_us;
 }
 
-/* Four years have every kind of month beside every other; those before 2100 and before 2400 hold one
- * leap day fewer or as many. The last days of months are those that move on to the next. */
+/* Four years have every kind of month beside every other; those before 2100 and before 2400 hold
+ * one leap day fewer or as many. The last days of months are those that move on to the next. */
 int64_t period_longest_us(const struct period *period)
 {
 	int64_t longest_us = period->us;
@@ -107,5 +107,6 @@ void period_format(const struct period *period, char ret_text[static PERIOD_TEXT
 	if (period->months == 0 && period->us % US_PER_DAY != 0)
 		snprintf(ret_text, PERIOD_TEXT_BYTES, "%.4g s", (double)period->us / US_PER_S);
 	else
-		snprintf(ret_text, PERIOD_TEXT_BYTES, "%" PRId64 " %s%s", n, unit, n == 1 ? "" : "s");
+		snprintf(ret_text, PERIOD_TEXT_BYTES, "%" PRId64 " %s%s", n, unit,
+				n == 1 ? "" : "s");
 }

@@ -1,9 +1,9 @@
 /* How long something is kept, as people and laws count: a length of time, or calendar months.
  *
- * A year is twelve months. Months are added to a date in UTC: the same day of a later month, at the
- * same time of day. A day that the later month lacks becomes the first day of the month after it, never
- * the last day before: one month after 31 January is 1 March, one year after 29 February is 1 March. So
- * no period ends before a reader of a calendar would end it. */
+ * A year is twelve months. Months are added to a date in UTC: the same day of a later month, at
+ * the same time of day. A day that the later month lacks becomes the first day of the month after
+ * it, never the last day before: one month after 31 January is 1 March, one year after 29
+ * February is 1 March. So no period ends before a reader of a calendar would end it. */
 #pragma once
 
 #include <stddef.h>

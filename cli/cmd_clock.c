@@ -10,7 +10,8 @@ static void print_confirmed(const json_t *clock, int64_t retimed)
 	output_text(stdout, field_text(clock, "machine_at"));
 	fputs(" now. The vault counts on from there.\n", stdout);
 	if (retimed > 0)
-		printf("The times of %lld recordings that were sealed under a doubtful clock are put right.\n",
+		printf("The times of %lld recordings that were sealed under a doubtful clock "
+		       "are put right.\n",
 				(long long)retimed);
 }
 

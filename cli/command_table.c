@@ -159,7 +159,8 @@ static const char help_clock_confirm[] =
 		"is right, and keeps what would expire. `recsealctl status` shows what the vault\n"
 		"has counted, and what the machine's clock says.\n"
 		"\n"
-		"Look at the clock first (date -u). What is due by it is erased at once, for good.\n"
+		"Look at the clock first (date -u). What is due by it is erased at once, for "
+		"good.\n"
 		"The times of recordings that were sealed while the time was not known are put\n"
 		"right. Only officers may do it; the audit log keeps who did, and why.\n";
 static const char examples_clock_confirm[] =

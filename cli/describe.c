@@ -145,8 +145,10 @@ void describe_recording(const json_t *recording, FILE *f)
 	if (clock && strcmp(clock, "known") != 0)
 		output_fact(f, "its times",
 				strcmp(clock, "unknown") == 0
-						? "not certain: the time was not known when it was sealed"
-						: "put right: the time was not known when it was sealed");
+						? "not certain: the time was not known when "
+						  "it was sealed"
+						: "put right: the time was not known when it "
+						  "was sealed");
 	output_fact(f, "destroyed", destroyed);
 	describe_audio(recording, f);
 	output_fact(f, "spool", field_text(recording, "spool"));

@@ -120,9 +120,9 @@ static bool recorded_is_sane(int64_t recorded_us, int64_t now_us)
 	return recorded_us >= EARLIEST_SANE_US && recorded_us <= now_us + US_PER_DAY;
 }
 
-/* The time in its name, where the profile knows one; the file's mtime, when that lies within a day of it, is the
- * same more exactly. Without such a name the mtime, which some tools keep when they copy. What is absurd is not
- * believed. */
+/* The time in its name, where the profile knows one; the file's mtime, when that lies within a
+ * day of it, is the same more exactly. Without such a name the mtime, which some tools keep when
+ * they copy. What is absurd is not believed. */
 static int64_t finding_recorded_us(const struct spool *spool, const char *path,
 		const struct pattern_match *match, const struct source_identity *identity,
 		int64_t now_us)
@@ -244,8 +244,8 @@ static int candidate_examine(
 	if (profile_classify(spool->profile, path, &match) != PROFILE_RECORDING)
 		return SOURCE_GONE;
 	finding_fill_order(finding, spool, candidate, now_us);
-	finding->order.recorded_us = finding_recorded_us(
-			spool, path, &match, &source->identity, now_us);
+	finding->order.recorded_us =
+			finding_recorded_us(spool, path, &match, &source->identity, now_us);
 	if (seen_has(look->parked, finding->order.hash, sizeof(finding->order.hash)))
 		return FINDING_PARKED;
 	finding->wait_us = finding_unsettled_us(&finding->order, &source->identity,

@@ -41,8 +41,10 @@ static void journal_sealed(void *context, const struct ingest_summary *what)
 				t.id);
 	if (what->overdue)
 		event_log(LOG_WARNING, EVENT_CLOCK, &t.fields,
-				"recording %s was due when it came, by its recorded time (From=recorded): "
-				"it is kept for a day from its sealing, or for Keep= if that is shorter",
+				"recording %s was due when it came, by its recorded time "
+				"(From=recorded): "
+				"it is kept for a day from its sealing, or for Keep= if that "
+				"is shorter",
 				t.id);
 	if (what->damage)
 		event_log(LOG_WARNING, EVENT_DAMAGED, &t.fields, "recording %s is damaged: %s",

@@ -161,11 +161,8 @@ static int keeper_open_vault(struct keeper *keeper)
 			.notices = {.tell = keeper_tell},
 			.accept_restored = arg_accept_restored};
 	struct reason reason = {""};
-	int r = clock_machine_system(&setup.machine);
-	if (r < 0)
-		reason_set_error(&reason, r, "cannot read the id of this boot from /proc");
-	else
-		r = vault_open(&setup, &keeper->vault, &reason);
+	clock_machine_system(&setup.machine);
+	int r = vault_open(&setup, &keeper->vault, &reason);
 	if (r == 0 && arg_move_root)
 		r = root_move(&keeper->vault->eraser, &reason);
 	/* After the move, which may be what the configuration asks for. */

@@ -34,13 +34,15 @@ int catalog_recording_add(struct db *db, struct recording_row *row,
 			" recorded_us, sealed_us, expires_us, destroyed_us, destroyed_epoch,"
 			" plain_bytes, sealed_bytes, frames, channels, sample_rate, private,"
 			" sealed_clock, counted_us, keep_months, keep_us, keep_from)"
-			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			"biiiittiiiiiiiibiiiii", row->ulid, sizeof(row->ulid), row->account, row->group,
-			(int64_t)row->state, (int64_t)row->condition, row->class, row->format,
-			row->recorded_us, row->sealed_us, row->expires_us, row->plain_bytes,
-			row->sealed_bytes, row->frames, row->channels, row->sample_rate,
-			row->private, row->private_bytes, (int64_t)row->sealed_clock,
-			row->counted_us, row->keep.months, row->keep.us, (int64_t)row->keep_from);
+			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, "
+			"?, ?, ?, ?)",
+			"biiiittiiiiiiiibiiiii", row->ulid, sizeof(row->ulid), row->account,
+			row->group, (int64_t)row->state, (int64_t)row->condition, row->class,
+			row->format, row->recorded_us, row->sealed_us, row->expires_us,
+			row->plain_bytes, row->sealed_bytes, row->frames, row->channels,
+			row->sample_rate, row->private, row->private_bytes,
+			(int64_t)row->sealed_clock, row->counted_us, row->keep.months, row->keep.us,
+			(int64_t)row->keep_from);
 
 	if (r < 0)
 		return r;

@@ -1,9 +1,10 @@
 /* Putting the times of recordings right, once the time is known.
  *
- * A recording that was sealed while nobody knew the time (SEALED_CLOCK_UNKNOWN) lies in an expiry group
- * of its own kind, whose bucket is negative and whose due time is on the vault's own count
- * (vault_clock.h). When its times are put right, its group is marked, and catalog_times_settle_groups()
- * then gives every marked group the due time of its members and closes it: nothing joins it any more.
+ * A recording that was sealed while nobody knew the time (SEALED_CLOCK_UNKNOWN) lies in an expiry
+ * group of its own kind, whose bucket is negative and whose due time is on the vault's own count
+ * (vault_clock.h). When its times are put right, its group is marked, and
+ * catalog_times_settle_groups() then gives every marked group the due time of its members and
+ * closes it: nothing joins it any more.
  *
  * All of it is done in the caller's transaction. */
 #pragma once

@@ -7,8 +7,8 @@
 int clock_table_get(struct db *db, struct clock_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q, "SELECT counted_us, boot_us, known, ever_known, boot_id FROM clock",
-			"");
+	int r = db_start(db, &q,
+			"SELECT counted_us, boot_us, known, ever_known, boot_id FROM clock", "");
 
 	if (r == 0)
 		r = db_next(db, q);

@@ -10,10 +10,10 @@
 
 struct clock_row {
 	int64_t counted_us;
-	int64_t boot_us; /* what the boot clock said at counted_us */
+	int64_t boot_us;                      /* what the boot clock said at counted_us */
 	uint8_t boot_id[CLOCK_BOOT_ID_BYTES]; /* of which boot */
-	bool known;      /* in this boot the time was known once */
-	bool ever_known; /* in this boot or an earlier one */
+	bool known;                           /* in this boot the time was known once */
+	bool ever_known;                      /* in this boot or an earlier one */
 };
 
 /* 0, -ENOENT. */

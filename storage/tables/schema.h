@@ -45,11 +45,12 @@ static const char *const schema[] = {
 		"CREATE INDEX recording_by_group ON recording(grp)",
 		/* Few recordings are held, and whether any is must be cheap to ask. */
 		"CREATE INDEX recording_held ON recording(account, grp) WHERE state = 3",
-		/* What was sealed while nobody knew the time; and groups whose due time is being put
-		 * right (catalog_times.c). */
+		/* What was sealed while nobody knew the time; and groups whose due time is being
+		 * put right (catalog_times.c). */
 		"CREATE INDEX recording_untimed ON recording(id) WHERE sealed_clock = 1 AND"
 		" destroyed_us = 0",
-		"CREATE INDEX group_marked ON expiry_group(id) WHERE bucket = -4611686018427387904",
+		"CREATE INDEX group_marked ON expiry_group(id)"
+		" WHERE bucket = -4611686018427387904",
 		"CREATE TABLE source(hash BLOB PRIMARY KEY, recording INTEGER NOT NULL) WITHOUT"
 		" ROWID",
 

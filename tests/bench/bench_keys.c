@@ -48,7 +48,8 @@ static struct vault *open_vault(const char *dir, struct config **ret_config)
 	struct vault *vault;
 
 	check(config_load_embedded(dir, NULL, NULL, ret_config), dir);
-	const struct vault_setup setup = {.config = *ret_config, .machine = {.wall = clock_system, .boot = clock_system}};
+	const struct vault_setup setup = {.config = *ret_config,
+			.machine = {.wall = clock_system, .boot = clock_system}};
 	check(vault_open(&setup, &vault, NULL), dir);
 	return vault;
 }

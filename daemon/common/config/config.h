@@ -46,7 +46,8 @@ struct config_class {
 /* A [profile NAME]; texts that were not given are NULL. */
 struct config_profile {
 	char *name;
-	char *files, *ignore, *finished, *unfinished, *discard, *account, *sidecars, *markers, *recorded;
+	char *files, *ignore, *finished, *unfinished, *discard, *account, *sidecars, *markers,
+			*recorded;
 	int64_t sidecar_wait_us;
 	char *origin;
 };

@@ -11,7 +11,7 @@
 #include "daemon/common/config/config_path.h"
 #include "daemon/common/watermark.h"
 
-#define KEEP_MAX_US (1000 * 365 * US_PER_DAY) /* times stay four-digit years */
+#define KEEP_MAX_US     (1000 * 365 * US_PER_DAY) /* times stay four-digit years */
 #define KEEP_MAX_MONTHS 12000
 
 static int replace_text(char **field, char *value)
@@ -143,7 +143,8 @@ static int set_period(
 
 	if (period_parse(value, &period) < 0) {
 		return reason_set(reason, -RE_CONFIG,
-				"is not a time span: write it like 90s, 15min, 2h, 30d, 18mo or 5y");
+				"is not a time span: write it like 90s, 15min, 2h, 30d, 18mo "
+				"or 5y");
 	}
 	if ((period.months == 0 && period.us < key->min) || period.us > key->max ||
 			period.months > KEEP_MAX_MONTHS) {

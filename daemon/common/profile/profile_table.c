@@ -19,8 +19,7 @@ static const struct profile_text profiles[] = {
 		 * <domain>/archive/2026/Nov/23/<uuid>.wav, or <conference>_<time>.wav. */
 		{.name = "freeswitch",
 				.files = "/{domain}/archive/{year:4d}/{month:3}/{day:2d}/**" AUDIO
-					 " /{domain}/archive/**" AUDIO
-					 " {conference}_{time}" AUDIO
+					 " /{domain}/archive/**" AUDIO " {conference}_{time}" AUDIO
 					 " **" AUDIO,
 				.accounts = "{domain} {conference}",
 				.recorded = "{year}-{month}-{day} {time}"},

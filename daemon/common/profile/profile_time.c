@@ -16,7 +16,10 @@
 static int time_parse_number(const char *text, int64_t *ret_us)
 {
 	size_t len = strspn(text, "0123456789");
-	int64_t unit_us = len == 10 ? US_PER_S : len == 13 ? 1000 : len == NUMBER_DIGITS_MAX ? 1 : 0;
+	int64_t unit_us = len == 10                  ? US_PER_S
+			  : len == 13                ? 1000
+			  : len == NUMBER_DIGITS_MAX ? 1
+						     : 0;
 
 	if (text[len] != '\0' || unit_us == 0)
 		return 1;

@@ -117,7 +117,8 @@ void control_audit_refusal(struct control_call *call, const char *why)
 	char reason[768];
 
 	if (!call->method->sensitive ||
-			!refusals_may_record(refusals, clock_now_us(&call->vault->clock.machine.boot)))
+			!refusals_may_record(
+					refusals, clock_now_us(&call->vault->clock.machine.boot)))
 		return;
 	subject_find(call, &subject);
 	int len = snprintf(reason, sizeof(reason), "%s: %s", call->method->name, why);

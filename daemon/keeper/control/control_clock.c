@@ -32,8 +32,8 @@ json_t *control_clock_status(const struct vault *vault)
 	enum vault_clock_state state = vault_clock_state(clock, &ahead_us);
 
 	vault_clock_describe(clock, text, &advice);
-	return json_pack("{s:s, s:o, s:o, s:b, s:s}", "state", clock_state_name(state), "machine_at",
-			view_time(clock_now_us(&clock->machine.wall)), "counted_at",
+	return json_pack("{s:s, s:o, s:o, s:b, s:s}", "state", clock_state_name(state),
+			"machine_at", view_time(clock_now_us(&clock->machine.wall)), "counted_at",
 			view_time(vault_clock_counted_us(clock)), "known", clock->row.known,
 			"sentence", text);
 }
@@ -57,7 +57,8 @@ int control_clock_confirm(struct control_call *call)
 
 	if (r == -ERANGE)
 		return control_answer_refused(call,
-				"the machine's clock says a time before 2026 or after 2199: set it first");
+				"the machine's clock says a time before 2026 or after 2199: "
+				"set it first");
 	if (r < 0)
 		return r;
 	notices_tell(&vault->notices, LOG_NOTICE, EVENT_CLOCK, NULL,

@@ -211,9 +211,9 @@ static json_t *status_vault(struct vault *vault)
 	ulid_format(vault->root.vault_id, id);
 	root_assurance_sentence(vault->root.copies->assurance, vault_epoch(vault), sentence,
 			sizeof(sentence));
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "version", VERSION, "vault", id,
-			"assurance", vault->root.copies->assurance, "assurance_sentence", sentence,
-			"epoch", (json_int_t)vault_epoch(vault), "root_writes",
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "version", VERSION, "vault",
+			id, "assurance", vault->root.copies->assurance, "assurance_sentence",
+			sentence, "epoch", (json_int_t)vault_epoch(vault), "root_writes",
 			status_root_writes(vault), "clock", control_clock_status(vault),
 			"last_error",
 			json_or_null(*vault->notices.problem.text

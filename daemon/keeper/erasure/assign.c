@@ -79,8 +79,7 @@ static int assign_move(void *context)
 		/* While the key is open: the private data is sealed again under the same key. */
 		r = assign_forget_quarantine(tree, row, key);
 	if (r == 0)
-		r = catalog_group_for(
-				db, a->order->account->id, bucket, due_us, &group, &created);
+		r = catalog_group_for(db, a->order->account->id, bucket, due_us, &group, &created);
 	if (r == 0)
 		r = catalog_recording_move(
 				db, row->id, a->order->account->id, group, RECORDING_SEALED);

@@ -32,7 +32,7 @@ struct retention {
 		int result;
 	} removal;
 	unsigned ticks;
-	bool failing; /* said once per spell */
+	bool failing;       /* said once per spell */
 	int64_t expired_us; /* boot time of the last expiry that left nothing due; 0: none yet */
 };
 

@@ -1,5 +1,5 @@
-/* What a machine says of the time: its two clocks, and whether the first is known to be right. Injected,
- * so that tests own all of it. */
+/* What a machine says of the time: its two clocks, and whether the first is known to be right.
+ * Injected, so that tests own all of it. */
 #pragma once
 
 #include "base/clock.h"
@@ -14,7 +14,8 @@ struct clock_machine {
 	void *context;
 };
 
-/* Of this machine. Synchronised means what the kernel says (adjtimex(2): STA_UNSYNC is clear, and the
- * state is not TIME_ERROR), as long as the kernel's clock is the one that this process reads. -errno when
- * the id of the boot cannot be read. */
-int clock_machine_system(struct clock_machine *ret_machine);
+/* Of this machine. Synchronised means what the kernel says (adjtimex(2): STA_UNSYNC is clear, and
+ * the state is not TIME_ERROR), as long as the kernel's clock is the one that this process reads.
+ * The id of the boot is systemd's credential boot_id, or the kernel's file; where neither can be
+ * read it is random, and every start of the keeper passes for a boot. */
+void clock_machine_system(struct clock_machine *ret_machine);

@@ -8,7 +8,7 @@
 struct clock_retiming {
 	int64_t truth_us;   /* the time that is known now */
 	int64_t shift_us;   /* by how much the counted time was behind it; negative: ahead */
-	int64_t settled_id; /* newer recordings are shifted too, although their time was thought known */
+	int64_t settled_id; /* newer recordings are shifted, although their time was known */
 };
 
 /* Puts their times right, in the caller's transaction. *ret_retimed: how many. */

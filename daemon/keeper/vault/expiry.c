@@ -36,8 +36,9 @@ static uint64_t bucket_mix(uint64_t hash, int64_t value)
 	return z ^ (z >> 31);
 }
 
-/* While the time is not known, what expires_us says is a guess that may put into one bucket what does not
- * belong together. Those share a group that stay together however the time is put right. */
+/* While the time is not known, what expires_us says is a guess that may put into one bucket what
+ * does not belong together. Those share a group that stay together however the time is put right.
+ */
 static int64_t bucket_untimed(const struct recording_row *row, int64_t longest_us)
 {
 	uint64_t hash = bucket_mix(0, expiry_bucket(row->counted_us, longest_us));
@@ -45,8 +46,9 @@ static int64_t bucket_untimed(const struct recording_row *row, int64_t longest_u
 	hash = bucket_mix(hash, row->keep.months);
 	hash = bucket_mix(hash, row->keep.us);
 	if (row->keep_from == KEEP_FROM_RECORDED)
-		hash = bucket_mix(hash, 1 + expiry_bucket(period_end_us(row->recorded_us, &row->keep),
-							longest_us));
+		hash = bucket_mix(
+				hash, 1 + expiry_bucket(period_end_us(row->recorded_us, &row->keep),
+							  longest_us));
 	return catalog_times_untimed_bucket((int64_t)(hash >> 3));
 }
 

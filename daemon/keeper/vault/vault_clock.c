@@ -84,8 +84,9 @@ int vault_clock_create(struct vault_clock *clock, struct db *db)
 	return vault_clock_store(clock, db);
 }
 
-/* A count that this boot has begun goes on, for as long as the keeper was down too. After another boot,
- * or on a machine that was put back to an earlier moment of this one, it begins where it ended. */
+/* A count that this boot has begun goes on, for as long as the keeper was down too. After another
+ * boot, or on a machine that was put back to an earlier moment of this one, it begins where it
+ * ended. */
 int vault_clock_open(struct vault_clock *clock, struct db *db)
 {
 	int64_t boot_us = clock_now_us(&clock->machine.boot);
@@ -124,7 +125,8 @@ void vault_clock_seal(const struct vault_clock *clock, struct recording_row *row
 	row->sealed_clock = clock->row.known ? SEALED_CLOCK_KNOWN : SEALED_CLOCK_UNKNOWN;
 }
 
-/* The true time is known. In the caller's transaction; *ret_row is to be the clock's once that is durable. */
+/* The true time is known. In the caller's transaction; *ret_row is to be the clock's once that is
+ * durable. */
 static int clock_set(struct vault_clock *clock, struct db *db, int64_t truth_us,
 		struct clock_row *ret_row, int64_t *ret_retimed)
 {
@@ -238,12 +240,14 @@ static void clock_tell(struct vault_clock *clock, const struct notices *notices,
 	if (retimed > 0)
 		notices_tell(notices, LOG_NOTICE, EVENT_CLOCK, NULL,
 				"the time is known: the times of %" PRId64
-				" recording(s) that were sealed under a doubtful clock are put right",
+				" recording(s) that were sealed under a doubtful clock are "
+				"put right",
 				retimed);
 	if (!fine && !clock->doubted)
 		notices_tell(notices, LOG_ERR, EVENT_CLOCK, NULL, "%s. To do: %s", text, advice);
 	if (fine && clock->doubted)
-		notices_tell(notices, LOG_NOTICE, EVENT_CLOCK, NULL, "the clock is fine again: %s", text);
+		notices_tell(notices, LOG_NOTICE, EVENT_CLOCK, NULL, "the clock is fine again: %s",
+				text);
 	clock->doubted = !fine;
 }
 

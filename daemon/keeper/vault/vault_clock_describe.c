@@ -4,7 +4,7 @@
 
 #include "daemon/keeper/vault/vault_clock.h"
 
-#define AGREES_US  (60 * US_PER_S)
+#define AGREES_US (60 * US_PER_S)
 /* What expires late by less than this is in time. */
 #define CLOSE_US   (US_PER_DAY / 2)
 #define SPAN_BYTES 32
@@ -27,9 +27,11 @@ enum vault_clock_state vault_clock_state(const struct vault_clock *clock, int64_
 static void describe_span(int64_t us, char ret_text[static SPAN_BYTES])
 {
 	if (us >= 2 * US_PER_DAY)
-		snprintf(ret_text, SPAN_BYTES, "%" PRId64 " days", (us + US_PER_DAY / 2) / US_PER_DAY);
+		snprintf(ret_text, SPAN_BYTES, "%" PRId64 " days",
+				(us + US_PER_DAY / 2) / US_PER_DAY);
 	else if (us >= 2 * 3600 * US_PER_S)
-		snprintf(ret_text, SPAN_BYTES, "%" PRId64 " hours", (us + 1800 * US_PER_S) / (3600 * US_PER_S));
+		snprintf(ret_text, SPAN_BYTES, "%" PRId64 " hours",
+				(us + 1800 * US_PER_S) / (3600 * US_PER_S));
 	else
 		snprintf(ret_text, SPAN_BYTES, "%" PRId64 " s", us / US_PER_S);
 }
@@ -46,15 +48,17 @@ static void describe_apart(const struct vault_clock *clock, bool ahead, const ch
 	clock_format_rfc3339(clock_now_us(&clock->machine.wall), wall);
 	clock_format_rfc3339(vault_clock_counted_us(clock), counted);
 	snprintf(ret_text, VAULT_CLOCK_TEXT_BYTES,
-			"the machine's clock (%s) is %s %s what this vault has counted (%s), and %s: %s",
+			"the machine's clock (%s) is %s %s what this vault has counted (%s), "
+			"and %s: %s",
 			wall, span, ahead ? "ahead of" : "behind", counted, because, so);
 }
 
-bool vault_clock_describe(const struct vault_clock *clock, char ret_text[static VAULT_CLOCK_TEXT_BYTES],
-		const char **ret_advice)
+bool vault_clock_describe(const struct vault_clock *clock,
+		char ret_text[static VAULT_CLOCK_TEXT_BYTES], const char **ret_advice)
 {
 	static const char advice[] =
-			"have the clock synchronised (systemd-timesyncd, chrony); or, if it is right now, an "
+			"have the clock synchronised (systemd-timesyncd, chrony); or, if it "
+			"is right now, an "
 			"officer confirms it: recsealctl clock confirm";
 	char span[SPAN_BYTES];
 	int64_t ahead_us;
@@ -68,17 +72,20 @@ bool vault_clock_describe(const struct vault_clock *clock, char ret_text[static 
 		break;
 	case VAULT_CLOCK_COUNTING:
 		snprintf(ret_text, VAULT_CLOCK_TEXT_BYTES,
-				"not synchronised now; counted on since it was known, and the machine's clock "
+				"not synchronised now; counted on since it was known, and "
+				"the machine's clock "
 				"agrees");
 		break;
 	case VAULT_CLOCK_CLOSE:
 		snprintf(ret_text, VAULT_CLOCK_TEXT_BYTES,
-				"not known to be synchronised; %s from the time that this vault has counted. "
+				"not known to be synchronised; %s from the time that this "
+				"vault has counted. "
 				"What expires may be erased that much later, never earlier%s",
 				span,
-				clock->row.ever_known ? ""
-						      : ". Nobody ever confirmed it (recsealctl clock "
-							"confirm)");
+				clock->row.ever_known
+						? ""
+						: ". Nobody ever confirmed it (recsealctl clock "
+						  "confirm)");
 		break;
 	case VAULT_CLOCK_AHEAD:
 	case VAULT_CLOCK_BEHIND:

@@ -21,8 +21,8 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/period.h"
 #include "base/error.h"
+#include "base/period.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/ulid.h"
@@ -460,8 +460,8 @@ static void assert_period(const char *text, const char *from, const char *end)
 
 static void test_periods(void **state)
 {
-	static const char *const wrong[] = {"", "y", "-1y", "1.5y", "1yy", "1m", "99999999999999999999y",
-			"9223372036854775807mo", "99999999999y"};
+	static const char *const wrong[] = {"", "y", "-1y", "1.5y", "1yy", "1m",
+			"99999999999999999999y", "9223372036854775807mo", "99999999999y"};
 	struct period period = {0};
 	char text[PERIOD_TEXT_BYTES];
 

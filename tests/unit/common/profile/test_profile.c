@@ -514,7 +514,8 @@ static void names_tell_the_time(void **state)
 
 	setenv("TZ", "UTC", 1);
 	tzset();
-	assert_recorded("freeswitch", "acme.org/archive/2019/Nov/23/6f1.wav", "2019-11-24T00:00:00Z");
+	assert_recorded("freeswitch", "acme.org/archive/2019/Nov/23/6f1.wav",
+			"2019-11-24T00:00:00Z");
 	assert_recorded("freeswitch", "acme.org/archive/2019/11/23/6f1.wav", "");
 	assert_recorded("freeswitch", "acme.org/archive/2019/Nov/31/6f1.wav", "");
 	assert_recorded("freeswitch", "sales_2019-11-23-09-40-17.wav", "2019-11-23T09:40:17Z");

@@ -89,8 +89,8 @@ static int open_large(void **state)
 	vault_fixture_open(&large->vault);
 	vault_fixture_seal(&large->vault, "bob", "bob/call", 10, 1, &large->bob);
 	assert_int_equal(accounts_create(large->vault.vault->root.tree,
-					 vault_clock_told_us(&large->vault.vault->clock), "alice", 5,
-					 &row),
+					 vault_clock_told_us(&large->vault.vault->clock), "alice",
+					 5, &row),
 			0);
 	large->alice = row.id;
 	catalog_account_clear(&row);

@@ -290,8 +290,8 @@ static void test_a_clock_that_jumps_ahead(void **state)
 		assert_int_equal(vault_fixture_reopen(vault, 0, NULL), 0);
 		vault->vault->notices.tell = keep_told;
 		vault->vault->notices.context = &told;
-		assert_int_equal(vault_fixture_retention(vault->vault, &loop, stop, &retention,
-						 &retention),
+		assert_int_equal(vault_fixture_retention(
+						 vault->vault, &loop, stop, &retention, &retention),
 				0);
 		tick(&loop);
 		assert_int_equal(vault_fixture_state(vault, id), RECORDING_SEALED);

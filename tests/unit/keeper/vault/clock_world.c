@@ -23,7 +23,7 @@ struct known_recording {
 	int64_t id, group;
 	struct recording_row truth; /* its times */
 	int64_t late_us;            /* by how much later it may pass for sealed */
-	int64_t lost_us;           /* what the count had lost when the time was last known before it */
+	int64_t lost_us; /* what the count had lost when the time was last known before it */
 	unsigned boot;
 	bool timed; /* the time was known in its boot, or is since */
 	bool gone;
@@ -151,8 +151,7 @@ static void world_expire(struct world *w)
 
 	while (n == DUE_MAX) {
 		must(db_begin(w->db));
-		must(catalog_group_due(
-				w->db, vault_clock_counted_us(&w->clock), due, DUE_MAX, &n));
+		must(catalog_group_due(w->db, vault_clock_counted_us(&w->clock), due, DUE_MAX, &n));
 		for (size_t i = 0; i < n; i++) {
 			for (size_t k = 0; k < w->n; k++) {
 				if (w->recording[k].group == due[i].group && !w->recording[k].gone)
@@ -177,8 +176,8 @@ static void world_tick(struct world *w)
 
 static void world_seal(struct world *w)
 {
-	static const struct period keeps[] = {{0, US_PER_DAY}, {0, 30 * US_PER_DAY}, {1, 0}, {12, 0},
-			{60, 0}, {0, 3600 * US_PER_S}};
+	static const struct period keeps[] = {{0, US_PER_DAY}, {0, 30 * US_PER_DAY}, {1, 0},
+			{12, 0}, {60, 0}, {0, 3600 * US_PER_S}};
 	if (w->n == RECORDINGS_MAX)
 		return;
 	struct known_recording *k = &w->recording[w->n++];
@@ -187,7 +186,8 @@ static void world_seal(struct world *w)
 			.class = "c",
 			.format = "f",
 			.keep = keeps[world_below(w, ELEMENTSOF(keeps))],
-			.keep_from = world_below(w, 3) == 0 ? KEEP_FROM_RECORDED : KEEP_FROM_SEALED};
+			.keep_from = world_below(w, 3) == 0 ? KEEP_FROM_RECORDED
+							    : KEEP_FROM_SEALED};
 	uint8_t source[CATALOG_LOOKUP_BYTES];
 	int64_t bucket, due_us;
 	bool created;
@@ -229,7 +229,8 @@ static void world_pass(struct world *w, int64_t us)
 
 static void world_pass_some(struct world *w)
 {
-	static const int64_t most_us[] = {60 * US_PER_S, 5 * HOUR_US, 3 * US_PER_DAY, 50 * US_PER_DAY};
+	static const int64_t most_us[] = {
+			60 * US_PER_S, 5 * HOUR_US, 3 * US_PER_DAY, 50 * US_PER_DAY};
 
 	world_pass(w, world_below(w, most_us[world_below(w, ELEMENTSOF(most_us))]));
 }
@@ -383,7 +384,8 @@ static void world_end(struct world *w)
 		struct known_recording *next = NULL;
 		for (size_t k = 0; k < w->n; k++) {
 			struct known_recording *one = &w->recording[k];
-			if (!one->gone && (!next || world_limit_us(w, one) < world_limit_us(w, next)))
+			if (!one->gone &&
+					(!next || world_limit_us(w, one) < world_limit_us(w, next)))
 				next = one;
 		}
 		if (!next)

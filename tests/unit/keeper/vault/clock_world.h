@@ -10,11 +10,11 @@
 /* Faults of the guard that the world must notice: the negative control. */
 enum clock_mutant {
 	MUTANT_NONE,
-	MUTANT_BELIEVES_WALL,     /* every clock passes for synchronised */
-	MUTANT_COUNTS_WITH_WALL,  /* the count goes on with the wall clock */
-	MUTANT_NEVER_PUTS_RIGHT,  /* what is sealed at an unknown time passes for known */
-	MUTANT_NEVER_LEARNS,      /* no clock is ever known to be right */
-	MUTANT_STANDS_STILL,      /* the count does not go on while the keeper is down */
+	MUTANT_BELIEVES_WALL,    /* every clock passes for synchronised */
+	MUTANT_COUNTS_WITH_WALL, /* the count goes on with the wall clock */
+	MUTANT_NEVER_PUTS_RIGHT, /* what is sealed at an unknown time passes for known */
+	MUTANT_NEVER_LEARNS,     /* no clock is ever known to be right */
+	MUTANT_STANDS_STILL,     /* the count does not go on while the keeper is down */
 	MUTANTS,
 };
 

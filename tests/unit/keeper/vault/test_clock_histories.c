@@ -34,7 +34,8 @@ static struct db *histories_db(struct folder *f)
 	assert_int_equal(db_create(f->path, &db), 0);
 	assert_int_equal(db_vault_put(db, &vault), 0);
 	/* What a power cut leaves is not the question here. */
-	assert_int_equal(sqlite3_exec(db_handle(db), "PRAGMA synchronous=OFF", NULL, NULL, NULL), 0);
+	assert_int_equal(
+			sqlite3_exec(db_handle(db), "PRAGMA synchronous=OFF", NULL, NULL, NULL), 0);
 	return db;
 }
 

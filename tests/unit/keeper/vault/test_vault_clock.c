@@ -200,7 +200,8 @@ static void test_the_count_is_durable(void **state)
 	}
 	vault->vault->root.stuck = true; /* a crash: nothing is stored at the end */
 	boot(vault, 0, AHEAD_US, false);
-	int64_t lost_us = counted_us + 6000 * US_PER_S - vault_clock_counted_us(&vault->vault->clock);
+	int64_t lost_us =
+			counted_us + 6000 * US_PER_S - vault_clock_counted_us(&vault->vault->clock);
 	assert_in_range(lost_us, 0, 600 * US_PER_S);
 }
 
