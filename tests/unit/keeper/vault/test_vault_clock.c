@@ -231,6 +231,29 @@ static void test_kept_from_the_recording(void **state)
 	assert_expires(0, 10, 1000 * day + 10, true);
 }
 
+/* The id of the boot, as systemd passes it, else as the kernel says it. */
+static void test_the_machine(void **state)
+{
+	struct vault_fixture *vault = *state;
+	struct clock_machine passed, kernel, again;
+
+	unsetenv("CREDENTIALS_DIRECTORY");
+	clock_machine_system(&kernel);
+	clock_machine_system(&again);
+	assert_memory_equal(kernel.boot_id, again.boot_id, sizeof(kernel.boot_id));
+	vault_fixture_shell(vault, "echo f9adee03-e634-4db6-8668-830c5ca9d46a >$D/boot_id");
+	setenv("CREDENTIALS_DIRECTORY", vault->dir, 1);
+	clock_machine_system(&passed);
+	assert_int_equal(passed.boot_id[0], 0xf9);
+	assert_int_equal(passed.boot_id[15], 0x6a);
+	vault_fixture_shell(vault, "echo nonsense >$D/boot_id");
+	clock_machine_system(&again);
+	assert_memory_equal(kernel.boot_id, again.boot_id, sizeof(kernel.boot_id));
+	unsetenv("CREDENTIALS_DIRECTORY");
+	assert_in_range(clock_now_us(&kernel.boot), 1, clock_now_us(&kernel.boot));
+	assert_in_range(kernel.synchronised(NULL), 0, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +264,7 @@ int main(void)
 			IN_VAULT(test_an_officer_confirms),
 			IN_VAULT(test_the_count_is_durable),
 			cmocka_unit_test(test_kept_from_the_recording),
+			IN_VAULT(test_the_machine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
