@@ -154,6 +154,7 @@ static void fill_row(
 	row->keep = class->keep;
 	row->keep_from = class->keep_from_recorded ? KEEP_FROM_RECORDED : KEEP_FROM_SEALED;
 	vault_clock_seal(ingest->clock, row);
+	job->clock_jumped_us = ingest->clock->jumped_us;
 	row->recorded_us = request->recorded_us;
 	job->overdue = expiry_set(row);
 	row->condition = (int)probe->condition;

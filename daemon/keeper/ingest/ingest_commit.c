@@ -89,6 +89,10 @@ static int catalogue_one(struct ingest *ingest, struct ingest_job *job)
 	int64_t bucket, due_us;
 	bool created;
 
+	/* The tag in the header keeps the guess of then. */
+	if (vault_clock_reseal(ingest->clock, row, job->clock_jumped_us))
+		job->overdue = expiry_set(row);
+	job->clock_jumped_us = ingest->clock->jumped_us;
 	expiry_place(row, &bucket, &due_us);
 	int r = catalog_group_for(
 			ingest->root->db, row->account, bucket, due_us, &row->group, &created);

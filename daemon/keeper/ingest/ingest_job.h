@@ -16,7 +16,8 @@ struct ingest_job {
 	struct recording_private private;
 	uint8_t source[CATALOG_LOOKUP_BYTES];
 	uint8_t account_handle[CATALOG_HANDLE_BYTES];
-	bool overdue; /* by its recorded time it was due already: kept for a day */
+	int64_t clock_jumped_us; /* of the vault's clock, when the row got its times */
+	bool overdue;            /* by its recorded time it was due already: kept for a day */
 	struct object_store *store;
 	struct object_draft *draft;
 	uint64_t verified_chunks; /* ingest_verify() goes on here */

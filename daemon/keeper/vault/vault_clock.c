@@ -125,6 +125,20 @@ void vault_clock_seal(const struct vault_clock *clock, struct recording_row *row
 	row->sealed_clock = clock->row.known ? SEALED_CLOCK_KNOWN : SEALED_CLOCK_UNKNOWN;
 }
 
+bool vault_clock_reseal(
+		const struct vault_clock *clock, struct recording_row *row, int64_t jumped_us)
+{
+	int64_t shift_us = clock->jumped_us - jumped_us, now_us = vault_clock_counted_us(clock);
+
+	if (shift_us == 0)
+		return false;
+	/* Both rest on the count of then, or say no more than it does. */
+	row->counted_us += shift_us;
+	row->sealed_us = row->counted_us < now_us ? row->counted_us : now_us;
+	row->sealed_clock = clock->row.known ? SEALED_CLOCK_SET : SEALED_CLOCK_UNKNOWN;
+	return true;
+}
+
 /* The true time is known. In the caller's transaction; *ret_row is to be the clock's once that is
  * durable. */
 static int clock_set(struct vault_clock *clock, struct db *db, int64_t truth_us,
@@ -151,6 +165,8 @@ static int clock_set(struct vault_clock *clock, struct db *db, int64_t truth_us,
 /* What is sealed by now has the right time. */
 static int clock_take(struct vault_clock *clock, struct db *db, const struct clock_row *row)
 {
+	/* Before the count is the new one. */
+	clock->jumped_us += row->counted_us - vault_clock_counted_us(clock);
 	clock->row = *row;
 	clock->stored_boot_us = clock->settling_boot_us = row->boot_us;
 	int r = catalog_times_newest(db, &clock->settling_id);

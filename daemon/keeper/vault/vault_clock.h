@@ -46,6 +46,7 @@ struct vault_clock {
 	struct clock_machine machine;
 	struct clock_row row;   /* the count: row.counted_us when the boot clock said row.boot_us */
 	int64_t stored_boot_us; /* when the row was last stored */
+	int64_t jumped_us;      /* by how much the count was set in all, since the start */
 	bool synchronised;      /* at the last look */
 	bool doubted;           /* told so */
 	/* The newest recordings an hour or two of synchronised time ago, and at the last full
@@ -71,6 +72,10 @@ int64_t vault_clock_told_us(const struct vault_clock *clock);
 
 /* Sets sealed_us, sealed_clock and counted_us of a recording that is sealed now. */
 void vault_clock_seal(const struct vault_clock *clock, struct recording_row *row);
+/* Puts them right when the count was set since; jumped_us is the clock's of then. True: they
+ * changed. */
+bool vault_clock_reseal(
+		const struct vault_clock *clock, struct recording_row *row, int64_t jumped_us);
 
 /* To be called every second or so: takes the machine's clock if it is synchronised, and stores
  * the count from time to time, in transactions of its own. Tells when the machine's clock begins

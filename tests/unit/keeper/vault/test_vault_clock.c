@@ -139,6 +139,31 @@ static void test_a_clock_of_the_past(void **state)
 	assert_false(vault->vault->clock.doubted);
 }
 
+/* The time becomes known between the begin and the commit of a recording. */
+static void test_known_while_it_is_sealed(void **state)
+{
+	struct vault_fixture *vault = *state;
+	vault_fixture_id id;
+	int result;
+
+	boot(vault, 5 * US_PER_DAY, -100 * US_PER_DAY, false);
+	struct ingest_request request = vault_fixture_request(vault, "alice", "a.wav", 10);
+	struct ingest_job *job = vault_fixture_begin(vault, &request);
+	int64_t sealed_us = vault->now_us;
+	ulid_format(ingest_recording_id(job), id);
+	vault->now_us += 600 * US_PER_S;
+	vault->wrong_us = 0;
+	vault->unsynchronised = false;
+	vault_fixture_look(vault);
+	vault_fixture_commit(vault->vault, &job, 1, &result);
+	assert_int_equal(result, 0);
+	assert_times(vault, id, sealed_us, SEALED_CLOCK_SET);
+	vault->now_us = sealed_us + KEEP_US - 1;
+	assert_int_equal(expire(vault), 0);
+	vault->now_us += 1;
+	assert_int_equal(expire(vault), 1);
+}
+
 /* A source of time that lied, or an officer who erred: what was sealed meanwhile does not live for ever. */
 static void test_a_lie_that_was_believed(void **state)
 {
@@ -260,6 +285,7 @@ int main(void)
 			cmocka_unit_test(test_made_under_a_future_clock),
 			IN_VAULT(test_restarts_under_a_future_clock),
 			IN_VAULT(test_a_clock_of_the_past),
+			IN_VAULT(test_known_while_it_is_sealed),
 			IN_VAULT(test_a_lie_that_was_believed),
 			IN_VAULT(test_an_officer_confirms),
 			IN_VAULT(test_the_count_is_durable),
