@@ -20,13 +20,18 @@ static int times_row(struct db *db, sqlite3_stmt *q, struct recording_row *ret_r
 	return r < 0 ? r : catalog_recording_by_ulid(db, ulid, ret_row);
 }
 
-int catalog_times_next_unknown(struct db *db, int64_t after_id, struct recording_row *ret_row)
+int catalog_times_next_unknown(
+		struct db *db, int64_t group, int64_t after_id, struct recording_row *ret_row)
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
-	int r = db_start(db, &q,
-			"SELECT ulid FROM recording WHERE sealed_clock = 1 AND destroyed_us = 0"
-			" AND id > ? ORDER BY id LIMIT 1",
-			"i", after_id);
+	int r = group ? db_start(db, &q,
+					"SELECT ulid FROM recording WHERE grp = ? AND sealed_clock = 1"
+					" AND destroyed_us = 0 AND id > ? ORDER BY id LIMIT 1",
+					"ii", group, after_id)
+		      : db_start(db, &q,
+					"SELECT ulid FROM recording WHERE sealed_clock = 1"
+					" AND destroyed_us = 0 AND id > ? ORDER BY id LIMIT 1",
+					"i", after_id);
 
 	return r < 0 ? r : times_row(db, q, ret_row);
 }

@@ -17,9 +17,11 @@ static inline int64_t catalog_times_untimed_bucket(int64_t bucket)
 	return -1 - bucket;
 }
 
-/* The recording with the least id above after_id that lives and was sealed at an unknown time. 0,
- * -ENOENT. The caller frees with catalog_recording_clear(). */
-int catalog_times_next_unknown(struct db *db, int64_t after_id, struct recording_row *ret_row);
+/* The recording with the least id above after_id that lives and was sealed at an unknown time;
+ * group: of this group only, 0: of any. 0, -ENOENT. The caller frees with
+ * catalog_recording_clear(). */
+int catalog_times_next_unknown(
+		struct db *db, int64_t group, int64_t after_id, struct recording_row *ret_row);
 
 /* The recording with the greatest id below before_id that lives. 0, -ENOENT. */
 int catalog_times_before(struct db *db, int64_t before_id, struct recording_row *ret_row);

@@ -17,15 +17,16 @@ static int retime_set(struct db *db, struct recording_row *row, int64_t sealed_u
 	return catalog_times_set(db, row);
 }
 
-/* What was sealed while the time was not known: the count tells how long ago. */
-static int retime_unknown(struct db *db, const struct clock_retiming *retiming, int64_t *retimed)
+/* All of a group whose time was not known: the count tells how long ago they were sealed. */
+static int retime_group(struct db *db, const struct clock_retiming *retiming, int64_t group,
+		int64_t *retimed)
 {
 	int64_t id = 0;
 	int r = 0;
 
 	while (r == 0) {
 		struct recording_row row = {0};
-		r = catalog_times_next_unknown(db, id, &row);
+		r = catalog_times_next_unknown(db, group, id, &row);
 		if (r == 0) {
 			id = row.id;
 			(*retimed)++;
@@ -35,6 +36,23 @@ static int retime_unknown(struct db *db, const struct clock_retiming *retiming, 
 		catalog_recording_clear(&row);
 	}
 	return r == -ENOENT ? 0 : r;
+}
+
+/* 1: there are more. */
+static int retime_unknown(struct db *db, const struct clock_retiming *retiming, int64_t limit,
+		int64_t *retimed)
+{
+	while (*retimed < limit) {
+		struct recording_row row = {0};
+		int r = catalog_times_next_unknown(db, 0, 0, &row);
+		int64_t group = row.group;
+		catalog_recording_clear(&row);
+		if (r == 0)
+			r = retime_group(db, retiming, group, retimed);
+		if (r < 0)
+			return r == -ENOENT ? 0 : r;
+	}
+	return 1;
 }
 
 /* Puts one right whose time was thought known. 1: it is right, and so are all before it. */
@@ -52,35 +70,33 @@ static int retime_one_known(struct db *db, const struct clock_retiming *retiming
 			retiming->truth_us);
 }
 
-/* Newest first, down to the first that is right. */
-static int retime_known(struct db *db, const struct clock_retiming *retiming, int64_t *retimed)
+/* Newest first, down to the first that is right. 1: there are more. */
+static int retime_known(
+		struct db *db, struct clock_retiming *retiming, int64_t limit, int64_t *retimed)
 {
-	int64_t id = INT64_MAX;
 	int r = 0;
 
-	while (r == 0) {
+	while (r == 0 && *retimed < limit) {
 		struct recording_row row = {0};
-		r = catalog_times_before(db, id, &row);
+		r = catalog_times_before(db, retiming->before_id, &row);
 		if (r == 0) {
-			id = row.id;
+			retiming->before_id = row.id;
 			r = retime_one_known(db, retiming, &row, retimed);
 		}
 		catalog_recording_clear(&row);
 	}
-	return r == -ENOENT || r > 0 ? 0 : r;
+	retiming->known_done = r > 0 || r == -ENOENT;
+	return r == 0 ? 1 : retiming->known_done ? 0 : r;
 }
 
-int clock_retime(struct db *db, const struct clock_retiming *retiming, int64_t *ret_retimed)
+int clock_retime_stride(
+		struct db *db, struct clock_retiming *retiming, size_t max, int64_t *retimed)
 {
-	int64_t retimed = 0;
-	/* The known ones first: the others become known. */
-	int r = retime_known(db, retiming, &retimed);
+	int64_t before = *retimed, limit = before + (int64_t)max;
+	int r = retiming->known_done ? 0 : retime_known(db, retiming, limit, retimed);
 
 	if (r == 0)
-		r = retime_unknown(db, retiming, &retimed);
-	if (r == 0 && retimed > 0)
-		r = catalog_times_settle_groups(db);
-	if (r == 0)
-		*ret_retimed = retimed;
-	return r;
+		r = retime_unknown(db, retiming, limit, retimed);
+	int settled = r >= 0 && *retimed > before ? catalog_times_settle_groups(db) : 0;
+	return settled < 0 ? settled : r;
 }

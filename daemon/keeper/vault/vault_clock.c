@@ -16,6 +16,7 @@
 #define OFF_MAX_US (30 * US_PER_DAY)
 #define STORE_US   (600 * US_PER_S)
 #define SETTLE_US  (3600 * US_PER_S)
+#define STRIDE     2000 /* recordings: some tens of milliseconds */
 
 static int64_t clock_wall_us(const struct vault_clock *clock)
 {
@@ -84,6 +85,16 @@ int vault_clock_create(struct vault_clock *clock, struct db *db)
 	return vault_clock_store(clock, db);
 }
 
+static int clock_find_leftover(struct vault_clock *clock, struct db *db)
+{
+	struct recording_row row = {0};
+	int r = catalog_times_next_unknown(db, 0, 0, &row);
+
+	catalog_recording_clear(&row);
+	clock->leftover = r == 0;
+	return r == -ENOENT ? 0 : r;
+}
+
 /* A count that this boot has begun goes on, for as long as the keeper was down too. After another
  * boot, or on a machine that was put back to an earlier moment of this one, it begins where it
  * ended. */
@@ -98,6 +109,9 @@ int vault_clock_open(struct vault_clock *clock, struct db *db)
 		return r == -ENOENT ? -RE_CORRUPT : r;
 	clock->settling_id = clock->settled_id;
 	clock->settling_boot_us = boot_us;
+	r = clock_find_leftover(clock, db);
+	if (r < 0)
+		return r;
 	if (memcmp(clock->row.boot_id, clock->machine.boot_id, sizeof(clock->row.boot_id)) != 0 ||
 			boot_us < clock->row.boot_us) {
 		clock->row.known = false;
@@ -122,7 +136,8 @@ void vault_clock_seal(const struct vault_clock *clock, struct recording_row *row
 {
 	row->counted_us = vault_clock_counted_us(clock);
 	row->sealed_us = vault_clock_told_us(clock);
-	row->sealed_clock = clock->row.known ? SEALED_CLOCK_KNOWN : SEALED_CLOCK_UNKNOWN;
+	row->sealed_clock = clock->row.known && !clock->setting.active ? SEALED_CLOCK_KNOWN
+								       : SEALED_CLOCK_UNKNOWN;
 }
 
 bool vault_clock_reseal(
@@ -139,27 +154,42 @@ bool vault_clock_reseal(
 	return true;
 }
 
-/* The true time is known. In the caller's transaction; *ret_row is to be the clock's once that is
- * durable. */
-static int clock_set(struct vault_clock *clock, struct db *db, int64_t truth_us,
-		struct clock_row *ret_row, int64_t *ret_retimed)
+/* The true time is known. */
+static void setting_begin(struct vault_clock *clock, int64_t truth_us)
 {
-	struct clock_row row = clock_row_now(clock);
-	struct clock_retiming retiming = {.truth_us = truth_us,
-			.shift_us = truth_us - row.counted_us,
-			.settled_id = INT64_MAX};
+	struct clock_retiming retiming = {
+			.shift_us = truth_us - vault_clock_counted_us(clock),
+			.settled_id = INT64_MAX,
+			.before_id = INT64_MAX,
+	};
 
 	/* 4. of the header. */
 	if (clock->row.known && retiming.shift_us > SLACK_US)
 		retiming.settled_id = clock->settled_id;
-	int r = clock_retime(db, &retiming, ret_retimed);
-	row.counted_us = truth_us;
+	clock->setting = (struct vault_clock_setting){.active = true,
+			.truth_us = truth_us,
+			.boot_us = clock_now_us(&clock->machine.boot),
+			.retiming = retiming};
+}
+
+/* The next stride, in the caller's transaction; once that is durable, setting_go_on() is told. 1:
+ * there is more. *ret_row is the clock's new row, when the count is to be set now. */
+static int setting_stride(struct vault_clock *clock, struct db *db, struct clock_row *ret_row,
+		int64_t *retimed)
+{
+	struct vault_clock_setting *setting = &clock->setting;
+	struct clock_row row = clock_row_now(clock);
+
+	setting->retiming.truth_us = setting->truth_us + row.boot_us - setting->boot_us;
+	int more = clock_retime_stride(db, &setting->retiming, STRIDE, retimed);
+	if (more < 0 || setting->set || (more > 0 && setting->retiming.shift_us >= 0))
+		return more;
+	row.counted_us = setting->retiming.truth_us;
 	row.known = row.ever_known = true;
-	if (r == 0)
-		r = clock_table_put(db, &row);
+	int r = clock_table_put(db, &row);
 	if (r == 0)
 		*ret_row = row;
-	return r;
+	return r < 0 ? r : more;
 }
 
 /* What is sealed by now has the right time. */
@@ -174,21 +204,36 @@ static int clock_take(struct vault_clock *clock, struct db *db, const struct clo
 	return r;
 }
 
-static int clock_set_alone(
-		struct vault_clock *clock, struct db *db, int64_t truth_us, int64_t *ret_retimed)
+/* After the commit of a stride, or its failure. */
+static int setting_go_on(
+		struct vault_clock *clock, struct db *db, int result, const struct clock_row *row)
+{
+	struct vault_clock_setting *setting = &clock->setting;
+
+	if (result < 0) { /* from the beginning once more: what is right stays so */
+		setting->retiming.before_id = INT64_MAX;
+		setting->retiming.known_done = false;
+		return result;
+	}
+	bool set_now = !setting->set && (result == 0 || setting->retiming.shift_us < 0);
+	setting->set |= set_now;
+	setting->active = result > 0;
+	clock->leftover &= result > 0;
+	return set_now ? clock_take(clock, db, row) : 0;
+}
+
+static int clock_set_on(struct vault_clock *clock, struct db *db, int64_t *retimed)
 {
 	struct clock_row row = clock->row;
-	int r = db_begin(db);
+	int more = 0, r = db_begin(db);
 
 	if (r == 0)
-		r = clock_set(clock, db, truth_us, &row, ret_retimed);
-	if (r == 0)
+		more = r = setting_stride(clock, db, &row, retimed);
+	if (r >= 0)
 		r = db_commit(db);
-	if (r < 0) {
+	if (r < 0)
 		db_rollback(db);
-		return r;
-	}
-	return clock_take(clock, db, &row);
+	return setting_go_on(clock, db, r < 0 ? r : more, &row);
 }
 
 static int clock_store_alone(struct vault_clock *clock, struct db *db)
@@ -238,8 +283,11 @@ static int clock_look(struct vault_clock *clock, struct db *db, int64_t *ret_ret
 			    clock->machine.synchronised(clock->machine.context) > 0;
 	int r = clock_settle(clock, db);
 
-	if (r == 0 && synchronised && !clock_follows(clock, wall_us))
-		r = clock_set_alone(clock, db, wall_us, ret_retimed);
+	if (synchronised && !clock->setting.active &&
+			(!clock_follows(clock, wall_us) || clock->leftover))
+		setting_begin(clock, wall_us);
+	if (r == 0 && clock->setting.active)
+		r = clock_set_on(clock, db, ret_retimed);
 	if (r == 0)
 		clock->synchronised = synchronised;
 	if (r == 0 && clock_now_us(&clock->machine.boot) - clock->stored_boot_us >= STORE_US)
@@ -286,16 +334,19 @@ int vault_clock_confirm(struct vault_clock *clock, const struct audit_log *audit
 	if (!clock_is_sane(wall_us))
 		return -ERANGE;
 	clock_format_rfc3339(wall_us, told);
-	int r = db_begin(audit->db);
+	setting_begin(clock, wall_us);
+	*ret_retimed = 0;
+	int more = 0, r = db_begin(audit->db);
 	if (r == 0)
-		r = clock_set(clock, audit->db, wall_us, &row, ret_retimed);
-	if (r == 0)
+		more = r = setting_stride(clock, audit->db, &row, ret_retimed);
+	if (r >= 0)
 		r = audit_log_append(audit, actor, "confirm clock", told, epoch);
 	if (r == 0)
 		r = db_commit(audit->db);
 	if (r < 0) {
 		db_rollback(audit->db);
+		clock->setting.active = false; /* not confirmed */
 		return r;
 	}
-	return clock_take(clock, audit->db, &row);
+	return setting_go_on(clock, audit->db, more, &row);
 }

@@ -34,6 +34,7 @@
 #include "daemon/common/notice.h"
 #include "daemon/keeper/vault/audit_log.h"
 #include "daemon/keeper/vault/clock_machine.h"
+#include "daemon/keeper/vault/clock_retime.h"
 #include "storage/tables/catalog.h"
 
 /* Nobody ran this program before it was written, nor will in 2200. */
@@ -52,6 +53,16 @@ struct vault_clock {
 	/* The newest recordings an hour or two of synchronised time ago, and at the last full
 	 * hour (4.). */
 	int64_t settled_id, settling_id, settling_boot_us;
+	/* While recordings are put right, in strides. A count that goes ahead is set after the
+	 * last of them, one that goes back before the first: so that none is due too early in
+	 * between. */
+	struct vault_clock_setting {
+		bool active;
+		bool set; /* the count is, already */
+		int64_t truth_us, boot_us;
+		struct clock_retiming retiming;
+	} setting;
+	bool leftover; /* a crash has left some that were not put right yet */
 };
 
 /* First of all. told and counted point to the clock itself, which must not move in memory. */
