@@ -25,7 +25,8 @@ int catalog_times_next_unknown(
 {
 	_cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = group ? db_start(db, &q,
-					"SELECT ulid FROM recording WHERE grp = ? AND sealed_clock = 1"
+					"SELECT ulid FROM recording WHERE grp = ?"
+					" AND sealed_clock = 1"
 					" AND destroyed_us = 0 AND id > ? ORDER BY id LIMIT 1",
 					"ii", group, after_id)
 		      : db_start(db, &q,

@@ -13,10 +13,10 @@
 /* Less than this is what clocks differ by anyway. */
 #define SLACK_US US_PER_S
 /* A machine that was off for longer is rarer than a wrong clock. */
-#define OFF_MAX_US (30 * US_PER_DAY)
-#define STORE_US   (600 * US_PER_S)
-#define SETTLE_US  (3600 * US_PER_S)
-#define STRIDE     2000 /* recordings: some tens of milliseconds */
+#define OFF_MAX_US     (30 * US_PER_DAY)
+#define STORE_US       (600 * US_PER_S)
+#define SETTLE_US      (3600 * US_PER_S)
+#define STRIDE_DEFAULT 2000 /* recordings: some tens of milliseconds */
 
 static int64_t clock_wall_us(const struct vault_clock *clock)
 {
@@ -74,6 +74,7 @@ void vault_clock_connect(struct vault_clock *clock, const struct clock_machine *
 			.told = {clock_told, clock},
 			.counted = {clock_counted, clock},
 			.machine = *machine,
+			.stride = STRIDE_DEFAULT,
 	};
 }
 
@@ -134,10 +135,12 @@ int vault_clock_store(struct vault_clock *clock, struct db *db)
 
 void vault_clock_seal(const struct vault_clock *clock, struct recording_row *row)
 {
+	bool to_be_set = clock->setting.active && !clock->setting.set;
+
 	row->counted_us = vault_clock_counted_us(clock);
 	row->sealed_us = vault_clock_told_us(clock);
-	row->sealed_clock = clock->row.known && !clock->setting.active ? SEALED_CLOCK_KNOWN
-								       : SEALED_CLOCK_UNKNOWN;
+	row->sealed_clock =
+			clock->row.known && !to_be_set ? SEALED_CLOCK_KNOWN : SEALED_CLOCK_UNKNOWN;
 }
 
 bool vault_clock_reseal(
@@ -181,7 +184,7 @@ static int setting_stride(struct vault_clock *clock, struct db *db, struct clock
 	struct clock_row row = clock_row_now(clock);
 
 	setting->retiming.truth_us = setting->truth_us + row.boot_us - setting->boot_us;
-	int more = clock_retime_stride(db, &setting->retiming, STRIDE, retimed);
+	int more = clock_retime_stride(db, &setting->retiming, clock->stride, retimed);
 	if (more < 0 || setting->set || (more > 0 && setting->retiming.shift_us >= 0))
 		return more;
 	row.counted_us = setting->retiming.truth_us;

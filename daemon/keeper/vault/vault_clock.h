@@ -62,6 +62,7 @@ struct vault_clock {
 		int64_t truth_us, boot_us;
 		struct clock_retiming retiming;
 	} setting;
+	size_t stride; /* recordings in one transaction */
 	bool leftover; /* a crash has left some that were not put right yet */
 };
 

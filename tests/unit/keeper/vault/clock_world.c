@@ -25,7 +25,8 @@ struct known_recording {
 	int64_t late_us;            /* by how much later it may pass for sealed */
 	int64_t lost_us; /* what the count had lost when the time was last known before it */
 	unsigned boot;
-	bool timed; /* the time was known in its boot, or is since */
+	bool interrupted; /* late by all that passes until the time is known */
+	bool timed;       /* the time was known in its boot, or is since */
 	bool gone;
 };
 
@@ -105,6 +106,7 @@ static void world_connect(struct world *w)
 
 	memcpy(machine.boot_id, &boot, sizeof(boot));
 	vault_clock_connect(&w->clock, &machine);
+	w->clock.stride = 2;
 	w->audit = (struct audit_log){w->db, w->clock.told};
 }
 
@@ -129,6 +131,8 @@ static void world_know(struct world *w)
 		if (k->timed)
 			continue;
 		k->timed = true;
+		if (k->interrupted)
+			k->late_us += w->true_us - k->truth.sealed_us;
 		if (k->boot != w->boot)
 			k->late_us += w->lost_us - k->lost_us;
 	}
@@ -163,15 +167,27 @@ static void world_expire(struct world *w)
 	}
 }
 
-/* A tick of the keeper. */
+/* Some ticks of the keeper: one at least, and mostly enough for all that is to be put right. */
 static void world_tick(struct world *w)
 {
 	struct notices nobody = {.tell = NULL};
 
-	must(vault_clock_look(&w->clock, w->db, &nobody));
-	if (w->synchronised)
+	do {
+		must(vault_clock_look(&w->clock, w->db, &nobody));
+		world_expire(w);
+	} while (w->clock.setting.active && world_below(w, 8));
+	if (w->clock.row.known && !w->clock.setting.active && w->synchronised)
 		world_know(w);
-	world_expire(w);
+}
+
+/* The keeper ends while recordings are put right whose time was ahead: the rest counts as sealed when the time
+ * is known next. */
+static void world_interrupt(struct world *w)
+{
+	for (size_t i = 0; i < w->n && w->clock.setting.active && w->clock.setting.set; i++) {
+		if (!w->recording[i].timed)
+			w->recording[i].interrupted = true;
+	}
 }
 
 static void world_seal(struct world *w)
@@ -239,6 +255,7 @@ static void world_restart(struct world *w)
 {
 	int64_t down_us = world_below(w, 3 * US_PER_DAY);
 
+	world_interrupt(w);
 	if (world_below(w, 2))
 		vault_clock_close(&w->clock, w->db);
 	w->true_us += down_us;
@@ -253,6 +270,7 @@ static void world_reboot(struct world *w)
 {
 	int64_t off_us = world_below(w, world_below(w, 2) ? HOUR_US : 500 * US_PER_DAY);
 
+	world_interrupt(w);
 	if (world_below(w, 2))
 		vault_clock_close(&w->clock, w->db);
 	w->lost_us += off_us + STORE_LAG_US;
@@ -285,6 +303,8 @@ static void world_confirm(struct world *w)
 	w->wrong_us = 0;
 	must(vault_clock_confirm(&w->clock, &w->audit, &officer, 1, &retimed));
 	w->figures->retimed += retimed;
+	while (w->clock.setting.active) /* nobody turns it off at once */
+		world_tick(w);
 	world_know(w);
 	world_tick(w);
 }
@@ -294,7 +314,7 @@ static void world_confirm(struct world *w)
 static void world_pause(struct world *w)
 {
 	int64_t paused_us = world_below(w, 40 * US_PER_DAY);
-	bool was_synchronised = w->synchronised, known = w->clock.row.known;
+	bool was_synchronised = w->synchronised, known = was_synchronised || w->clock.row.known;
 
 	if (was_synchronised)
 		world_pass(w, HOUR_US); /* so that what is older is settled, or nearly */
@@ -360,26 +380,40 @@ static void world_step(struct world *w)
 	}
 }
 
-/* When it must be gone: the groups of those that may be late may be later. */
+static int64_t world_late_expiry_us(const struct known_recording *k, int64_t late_us)
+{
+	struct recording_row row = k->truth;
+
+	row.sealed_us += late_us;
+	expiry_set(&row);
+	return row.expires_us;
+}
+
+/* When it must be gone: a day after it is due; and where one of its group may be late, with the last of
+ * them. */
 static int64_t world_limit_us(struct world *w, const struct known_recording *of)
 {
-	struct recording_row row = of->truth;
-	int64_t late_us = 0;
+	int64_t late_us = 0, last_us = of->truth.expires_us;
 
 	for (size_t i = 0; i < w->n; i++) {
 		const struct known_recording *k = &w->recording[i];
 		if (k->group == of->group && k->late_us > late_us)
 			late_us = k->late_us;
 	}
-	row.sealed_us += late_us;
-	expiry_set(&row);
-	return row.expires_us + US_PER_DAY + SLACK_US;
+	for (size_t i = 0; i < w->n && late_us > 0; i++) {
+		const struct known_recording *k = &w->recording[i];
+		if (k->group == of->group && world_late_expiry_us(k, late_us) > last_us)
+			last_us = world_late_expiry_us(k, late_us);
+	}
+	return last_us + US_PER_DAY + SLACK_US;
 }
 
 /* The clock is right and stays so: everything goes in time. */
 static void world_end(struct world *w)
 {
-	world_synchronise(w);
+	do
+		world_synchronise(w);
+	while (w->clock.setting.active);
 	for (size_t i = 0; i < w->n; i++) {
 		struct known_recording *next = NULL;
 		for (size_t k = 0; k < w->n; k++) {
