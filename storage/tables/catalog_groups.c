@@ -1,6 +1,6 @@
 /* Expiry groups: which recordings of an account are erased together when their time is over.
  *
- *   1. A group's due time is the latest of its members', and only grows.
+ *   1. A group's due time is the latest of its members', and only grows, but for catalog_times.h.
  *   2. A group that is noted for erasure, or whose account is being buried, takes no new member and
  *      does not fall due again (STANDS).
  *   3. A group from before a copy of the root was given up takes no new member either (group_floor:

@@ -32,7 +32,7 @@ static bool create_finds(const struct vault *vault, const char *name)
 void vault_create_connect(struct vault *vault)
 {
 	vault->root.db = vault->db;
-	vault->root.audit = (struct audit_log){vault->db, vault->clock.clock};
+	vault->root.audit = (struct audit_log){vault->db, vault->clock.told};
 }
 
 /* ---- What is there ---- */
@@ -102,14 +102,18 @@ static int create_grow_top(struct vault *vault)
 static int create_plant(struct vault *vault, const uint8_t root[static ROOT_KEY_BYTES])
 {
 	_cleanup_secret_ struct root_record *record = secret_new(sizeof(*record));
-	struct vault_row row = {.epoch = 1, .created_us = clock_now_us(&vault->clock.clock)};
+	struct vault_row row = {.epoch = 1};
 
 	if (!record)
 		return -RE_MLOCK;
+	int r = vault_clock_create(&vault->clock, vault->db);
+	if (r < 0)
+		return r;
+	row.created_us = vault_clock_told_us(&vault->clock);
 	randombytes_buf(row.vault_id, sizeof(row.vault_id));
 	memcpy(vault->root.vault_id, row.vault_id, sizeof(row.vault_id));
 	vault->root.tree = keytree_new(vault->db, root, 1);
-	int r = vault->root.tree ? db_vault_put(vault->db, &row) : -RE_MLOCK;
+	r = vault->root.tree ? db_vault_put(vault->db, &row) : -RE_MLOCK;
 	if (r == 0)
 		r = create_grow_top(vault);
 	if (r == 0)
