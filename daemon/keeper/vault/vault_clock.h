@@ -16,10 +16,11 @@
  *      early by any clock that is not known to be right, however often the machine is booted.
  *   2. A recording that is sealed while the time is not known carries the told time as a guess,
  *      and its expiry group the counted time (expiry_place()). When the time becomes known, both
- *      are put right, in the transaction that sets the counted time: by as much as the counted
- *      time was wrong. This is exact for what was sealed since the last boot. For earlier boots
- *      it is the latest that can be true: such a recording may live longer, by the time that the
- *      machine was off since, and never shorter.
+ *      are put right, in strides (setting, below), by as much as the counted time was wrong. This
+ *      is exact for what was sealed since the last boot. For earlier boots it is the latest that
+ *      can be true: such a recording may live longer, by the time that the machine was off since,
+ *      and never shorter. If the keeper ends in the middle of it while the count goes back, the
+ *      rest counts as sealed when the time is known next.
  *   3. What claims to have been sealed later than a known time was sealed under a false one: it
  *      counts as sealed now. So a lying source of time does its damage once, until the time is
  *      right.
