@@ -55,7 +55,12 @@ start_keeper
 start_configured_intake
 all_gone() { [ -z "$(find "$vault"/disk-* -name '*.wav' -print -quit)" ]; }
 wait_until $PATIENCE_S all_gone
-ctl doctor --json >"$vault/doctor.json"
+# The intake tells of its spools every few seconds.
+all_told() {
+	ctl doctor --json >"$vault/doctor.json"
+	[ "$(jq '[.[] | select(.what == "plaintext") | .where] | unique | length' "$vault/doctor.json")" = ${#names[@]} ]
+}
+wait_until $PATIENCE_S all_told
 stop_intake
 for name in "${names[@]}"; do
 	[ -z "$(find "$vault/disk-$name" -type f ! -name .kept)" ] || fail "$name: files are left: $(ls -A "$vault/disk-$name")"

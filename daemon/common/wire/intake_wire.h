@@ -42,7 +42,7 @@
  *   {"op":"begun","job":N,"recording":ULID,"header":base64,"nonce":base64 (16 bytes)}
  *        With two descriptors: the object (unnamed, empty, writable) and a memfd of the payload key
  *        (32 bytes).
- * *   {"op":"failed","job":N,"error":S,"retry":bool}
+ *   {"op":"failed","job":N,"error":S,"retry":bool}
  *        At begin or commit; keep the plaintext. retry false: do not try this file again until it
  *        changes or the service restarts.
  *   {"op":"committed","job":N,"recording":ULID}

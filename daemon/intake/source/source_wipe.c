@@ -28,6 +28,7 @@
 
 #define BLOCK_BYTES ((size_t)256 << 10)
 #define EXTENTS     128 /* asked for at once */
+#define MAP_BYTES   (sizeof(struct fiemap) + EXTENTS * sizeof(struct fiemap_extent))
 
 /* Blocks that are not this file's alone, or not where they seem to be. */
 #define NOT_IN_PLACE (FIEMAP_EXTENT_SHARED | FIEMAP_EXTENT_ENCODED | FIEMAP_EXTENT_UNKNOWN)
@@ -47,30 +48,26 @@ bool source_wipe_helps(int fd)
 	       type == MSDOS_SUPER_MAGIC;
 }
 
-struct extents {
-	struct fiemap map;
-	struct fiemap_extent extent[EXTENTS];
-};
-
 /* Whether every block of the file lies in place. tmpfs and vfat share none, and have no map. */
 static bool wipe_in_place(int fd)
 {
 	unsigned long type = wipe_filesystem(fd);
-	struct extents extents;
+	_Alignas(struct fiemap) uint8_t buf[MAP_BYTES];
+	struct fiemap *map = (void *)buf;
 	uint64_t start = 0;
 
 	if (type == TMPFS_MAGIC || type == MSDOS_SUPER_MAGIC)
 		return true;
 	for (bool last = false; !last;) {
-		extents.map = (struct fiemap){.fm_start = start,
+		*map = (struct fiemap){.fm_start = start,
 				.fm_length = FIEMAP_MAX_OFFSET - start,
 				.fm_flags = FIEMAP_FLAG_SYNC, /* what has no blocks yet gets them */
 				.fm_extent_count = EXTENTS};
-		if (ioctl(fd, FS_IOC_FIEMAP, &extents.map) < 0)
+		if (ioctl(fd, FS_IOC_FIEMAP, map) < 0)
 			return false;
-		last = extents.map.fm_mapped_extents == 0;
-		for (unsigned i = 0; i < extents.map.fm_mapped_extents; i++) {
-			const struct fiemap_extent *e = &extents.extent[i];
+		last = map->fm_mapped_extents == 0;
+		for (unsigned i = 0; i < map->fm_mapped_extents; i++) {
+			const struct fiemap_extent *e = &map->fm_extents[i];
 			if (e->fe_flags & NOT_IN_PLACE)
 				return false;
 			last = last || (e->fe_flags & FIEMAP_EXTENT_LAST);

@@ -56,21 +56,6 @@ static int stage_clear(struct db *db)
 	return any <= 0 ? any : node_table_discard_staged(db);
 }
 
-/* If a copy of this root was given up: the keys that it opens would also open what is sealed under
- * them later. So every account gets a fresh key, and later recordings get new groups. Where a
- * damaged key makes that impossible (all == false), the next epoch has to do it. */
-static int erasure_shut_out(struct root *root, bool all, struct victims *victims)
-{
-	int given_up = mirror_table_any_given_up(root->db, root_epoch(root));
-
-	if (given_up <= 0)
-		return given_up;
-	if (!all)
-		return mirror_table_postpone_given_up(root->db, root_epoch(root));
-	int r = erasure_notes_collect_accounts(root->db, victims);
-	return r < 0 ? r : mirror_table_close_groups(root->db);
-}
-
 /* One transaction: notes the new items, and stages the tree without all that is noted. */
 static int erasure_stage_once(struct eraser *eraser, const struct erasure_order *order, bool all,
 		struct victims *victims, struct root_record **ret_next, size_t *refused,
@@ -91,7 +76,8 @@ static int erasure_stage_once(struct eraser *eraser, const struct erasure_order 
 	if (r == 0)
 		r = erasure_notes_collect(db, victims, reason);
 	if (r == 0)
-		r = erasure_shut_out(eraser->root, all, victims);
+		r = erasure_notes_shut_out(
+				eraser->root->db, root_epoch(eraser->root), all, victims);
 	if (r == 0)
 		r = epoch_stage(eraser->root, victims->paths, victims->count, &next);
 	if (r == 0)

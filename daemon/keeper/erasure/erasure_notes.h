@@ -44,3 +44,8 @@ struct erasure_done {
  * writes. *ret_done is an array to free(), NULL for none. */
 int erasure_notes_record_done(const struct audit_log *audit, uint64_t epoch,
 		struct erasure_done **ret_done, size_t *ret_count);
+
+/* If a copy of this root was given up: the keys that it opens would also open what is sealed under
+ * them later. So every account gets a fresh key, and later recordings get new groups. Where a
+ * damaged key makes that impossible (all == false), the next epoch has to do it. */
+int erasure_notes_shut_out(struct db *db, uint64_t epoch, bool all, struct victims *victims);

@@ -20,7 +20,6 @@
 
 #define JOBS_MAX     256
 #define MESSAGES_MAX 512 /* handled before the loop gets its turn */
-#define JOB_MAX      UINT32_MAX
 #define SPOILED      "the sealed object is not on the disk as it was sealed"
 
 /* A job that the intake has begun; job is NULL while the commit queue has it. */
@@ -281,7 +280,7 @@ static int handle_message(struct session *session, const json_t *message)
 		if (session->greeted == operations[i].before_hello)
 			return -RE_PROTOCOL;
 		int r = operations[i].has_job
-					? intake_request_number(message, "job", JOB_MAX, &number)
+					? intake_request_number(message, "job", UINT32_MAX, &number)
 					: 0;
 		return r < 0 ? r : operations[i].handler(session, message, number);
 	}
