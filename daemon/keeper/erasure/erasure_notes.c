@@ -5,7 +5,6 @@
 
 #include "daemon/keeper/erasure/gate.h"
 #include "daemon/keeper/vault/accounts.h"
-#include "storage/tables/mirror_table.h"
 
 static struct key_path victim_path(const struct erasure_item *item)
 {
@@ -216,16 +215,4 @@ int erasure_notes_record_done(const struct audit_log *audit, uint64_t epoch,
 	*ret_done = list.done;
 	*ret_count = list.count;
 	return 0;
-}
-
-int erasure_notes_shut_out(struct db *db, uint64_t epoch, bool all, struct victims *victims)
-{
-	int given_up = mirror_table_any_given_up(db, epoch);
-
-	if (given_up <= 0)
-		return given_up;
-	if (!all)
-		return mirror_table_postpone_given_up(db, epoch);
-	int r = erasure_notes_collect_accounts(db, victims);
-	return r < 0 ? r : mirror_table_close_groups(db);
 }
