@@ -21,8 +21,8 @@ static const char *const phrases[RE_LAST - RE_FIRST] = {
 		[RE_MLOCK - RE_FIRST] = "memory for secrets could not be locked",
 		[RE_AWAY - RE_FIRST] = "a mirror of the root cannot be reached",
 		[RE_UNKNOWN - RE_FIRST] =
-				"not known whether this was carried out: the disk failed while "
-				"it was written; the keeper restarts and finds out",
+				("not known whether this was carried out: the disk failed while "
+				 "it was written; the keeper restarts and finds out"),
 };
 
 const char *error_text(int r)

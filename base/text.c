@@ -69,7 +69,7 @@ char *text_printable(const void *bytes, size_t len)
 	return text;
 }
 
-/* Code points that take no ink: spaces, controls, format characters (but for the signs that
+/* Code points that take no ink: spaces, controls, format characters (except the signs that
  * enclose a number), and what Unicode calls default ignorable (DerivedCoreProperties); the
  * fillers and the blank among the letters; noncharacters. */
 static bool code_point_is_visible(uint32_t c)

@@ -183,7 +183,7 @@ struct recording_span {
 	int64_t account;
 	int64_t oldest_us, newest_us;
 	int64_t at_us, at_id; /* the catalog's own; 0 to begin with, like the rest */
-	enum { SPAN_BEGIN, SPAN_OLDEST, SPAN_NEWEST, SPAN_DONE } state;
+	enum span_state { SPAN_BEGIN, SPAN_OLDEST, SPAN_NEWEST, SPAN_DONE } state;
 };
 int catalog_recording_span(struct db *db, struct recording_span *span);
 /* Accounts by state: counts indexed by enum account_state. */

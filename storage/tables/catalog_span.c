@@ -1,7 +1,7 @@
 /* From when to when an account has recordings.
  *
  * They lie in the index recording_alive by time. The first in it is the oldest, and the last the
- * newest, but for rows that an erasure of their group or account destroyed and that are not
+ * newest, except rows that an erasure of their group or account destroyed and that are not
  * buried yet: those are passed over, a bounded number at a time. */
 #include <errno.h>
 
@@ -55,7 +55,7 @@ static int span_stride(struct db *db, struct recording_span *span)
 	return r == -ENOENT ? span_look(db, other_time, span, &max) : r;
 }
 
-static void span_enter(struct recording_span *span, int state, int64_t at)
+static void span_enter(struct recording_span *span, enum span_state state, int64_t at)
 {
 	span->state = state;
 	span->at_us = span->at_id = at;

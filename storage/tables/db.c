@@ -74,7 +74,7 @@ static int configure_connection(struct db *db)
 			"PRAGMA trusted_schema=OFF",
 			"PRAGMA cell_size_check=ON",
 			"PRAGMA temp_store=MEMORY",
-			"PRAGMA cache_size=-" DB_CACHE_TEXT,
+			("PRAGMA cache_size=-" DB_CACHE_TEXT),
 	};
 	int r = 0;
 

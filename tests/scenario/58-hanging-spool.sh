@@ -15,9 +15,11 @@ mkdir -p "$real/late" "$slow" "$spool/quick"
 cc -D_GNU_SOURCE -o "$vault/hanging_fs" "$here/hanging_fs.c" $(pkg-config --cflags --libs fuse3) || fail "hanging_fs.c"
 
 end_fs() {
+	local status=$?
 	rm -f "$hang"
 	fusermount3 -uz "$slow" 2>/dev/null
 	[ -n "$fs_pid" ] && kill "$fs_pid" 2>/dev/null
+	(exit "$status") # cleanup() ends with the status that it finds
 	cleanup
 }
 trap end_fs EXIT

@@ -67,8 +67,9 @@ doctor_says 'root.slots is missing' || fail "doctor: $(ctl doctor)"
 ctl --json root show | jq -e '.[0].state == "away"' >/dev/null || fail "root show: $(ctl root show)"
 ctl root test >/dev/null 2>&1 && fail "root test says that all is well"
 mv "$vault/root.slots" "$state/keeper/root.slots"
-ctl --json root show | jq -e '.[0].state == "in use"' >/dev/null || fail "root show: $(ctl root show)"
-well || fail "still: $(ctl status)"
+in_use() { ctl --json root show | jq -e '.[0].state == "in use"' >/dev/null; }
+wait_until $PATIENCE_S in_use
+wait_until $PATIENCE_S well
 drop d
 wait_until $PATIENCE_S sealed 3
 stop_vault

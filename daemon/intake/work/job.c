@@ -120,7 +120,7 @@ void job_begin(struct job *job)
 
 static struct job *job_of_task(struct sealer_task *task)
 {
-	return (struct job *)((char *)task - offsetof(struct job, task));
+	return (struct job *)(void *)((char *)task - offsetof(struct job, task));
 }
 
 static void job_seal_in_thread(struct sealer_task *task)

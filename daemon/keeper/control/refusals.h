@@ -26,6 +26,6 @@ struct refusals {
 };
 
 /* Whether a refusal of this caller is to be recorded now. *ret_skipped: how many before it were
- * not, of the same caller or of the others; each is told of once. */
+ * not, of the same caller or of the others; each is logged once. */
 bool refusals_admit(struct refusals *refusals, uid_t uid, bool has_role, int64_t now_us,
 		unsigned *ret_skipped);

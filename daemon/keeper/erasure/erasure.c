@@ -392,7 +392,7 @@ static int erasure_run_order(struct eraser *eraser, const struct erasure_order *
 		notices_keep_problem(root->notices, "%s", reason_text(reason, r));
 	}
 	if (r == 0)
-		/* The log may have begun anew meanwhile. */
+		/* The log may have started again meanwhile. */
 		r = erasure_carry_out(eraser, next, &victims, after > used ? after - used : after,
 				&result, reason);
 	erasure_notes_free(&victims);

@@ -457,7 +457,7 @@ int mirrors_ready(struct root *root, struct reason *reason)
 	struct reason away = {""};
 
 	if (root->copies->n == 1 && !root_set_away(root->copies))
-		return mirrors_alone_ready(root, false, reason);
+		return mirrors_alone_ready(root, true, reason);
 	/* Someone must hold the present root, else there is no image to compare with. */
 	if (root_set_present(root->copies) == 0)
 		copies_reopen_any(root);

@@ -145,7 +145,7 @@ static void count_named(struct fixture *f, size_t *ret_named, size_t *ret_unname
 	}
 }
 
-/* A listing is under way when its account is shredded: but for what had left before, no row names it. */
+/* A listing is under way when its account is shredded: except what had left before, no row names it. */
 static void test_a_listing_does_not_outlive_a_shred(void **state)
 {
 	struct fixture *f = *state;
