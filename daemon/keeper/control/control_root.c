@@ -152,7 +152,8 @@ static void order_note_near(
 				order->location);
 }
 
-int control_root_add(struct control_call *call)
+static int root_change(struct control_call *call,
+		int (*change)(struct eraser *, const struct mirror_order *, struct reason *))
 {
 	struct reason reason = {""};
 	char note[SENTENCE_BYTES + ROOT_LOCATION_BYTES] = "";
@@ -161,7 +162,7 @@ int control_root_add(struct control_call *call)
 
 	if (r != 0)
 		return r;
-	r = mirror_change_add(&call->vault->eraser, &order, &reason);
+	r = change(&call->vault->eraser, &order, &reason);
 	if (r < 0)
 		return root_fail(call, r, &reason);
 	/* Only a note: on a test system both may well share a filesystem. */
@@ -169,20 +170,14 @@ int control_root_add(struct control_call *call)
 	return root_answer(call, note);
 }
 
+int control_root_add(struct control_call *call)
+{
+	return root_change(call, mirror_change_add);
+}
+
 int control_root_replace(struct control_call *call)
 {
-	struct reason reason = {""};
-	char note[SENTENCE_BYTES + ROOT_LOCATION_BYTES] = "";
-	struct mirror_order order;
-	int r = order_read(call, &order);
-
-	if (r != 0)
-		return r;
-	r = mirror_change_replace(&call->vault->eraser, &order, &reason);
-	if (r < 0)
-		return root_fail(call, r, &reason);
-	order_note_near(call->vault, &order, note, sizeof(note));
-	return root_answer(call, note);
+	return root_change(call, mirror_change_replace);
 }
 
 /* The change is noted, but a copy is away that the epoch needs. */

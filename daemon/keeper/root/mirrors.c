@@ -456,8 +456,10 @@ int mirrors_ready(struct root *root, struct reason *reason)
 	_cleanup_secret_ uint8_t *image = NULL;
 	struct reason away = {""};
 
+	/* A TPM is asked first: a write that it does not answer leaves the root in doubt. */
 	if (root->copies->n == 1 && !root_set_away(root->copies))
-		return mirrors_alone_ready(root, true, reason);
+		return mirrors_alone_ready(
+				root, root_assurance_rank(root_main_assurance(root)) > 0, reason);
 	/* Someone must hold the present root, else there is no image to compare with. */
 	if (root_set_present(root->copies) == 0)
 		copies_reopen_any(root);

@@ -28,8 +28,8 @@ int mirrors_open(struct root *root, bool adopt, struct reason *reason);
 /* Before an epoch, and now and then: checks every copy, brings those in line that can be reached
  * again, and notes which cannot. A copy that refuses writes is away for longer and longer spells
  * (root_set_note_failure()). 0 when all are there and hold the present root and no other, else
- * -RE_AWAY with a reason (which may be NULL). Without mirrors only the root file's presence is
- * checked. */
+ * -RE_AWAY with a reason (which may be NULL). Without mirrors a root file is checked by its name
+ * only, and a TPM by a read. */
 int mirrors_ready(struct root *root, struct reason *reason);
 
 /* The same now and then, without an epoch to come: without mirrors it reads the root as well.

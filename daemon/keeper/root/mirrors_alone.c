@@ -10,11 +10,13 @@
 /* By its path, and by a real read: a TPM has no path, and a disk may not answer. */
 static int alone_check(struct root *root, bool read, struct reason *reason)
 {
-	_cleanup_secret_ uint8_t *image = secret_new(ROOT_IMAGE_BYTES);
-	int r = image ? mirrors_check_there(root, MIRROR_OF_OWN, reason) : -RE_MLOCK;
+	int r = mirrors_check_there(root, MIRROR_OF_OWN, reason);
 
 	if (r < 0 || !read)
 		return r;
+	_cleanup_secret_ uint8_t *image = secret_new(ROOT_IMAGE_BYTES);
+	if (!image)
+		return -RE_MLOCK;
 	r = mirrors_image(root, image);
 	return r < 0 ? reason_set(reason, -EIO, "it cannot be read: %s",
 				       root_set_reason(root->copies, MIRROR_OF_OWN, r))
