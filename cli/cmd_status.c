@@ -36,6 +36,7 @@ static void print_vault(const json_t *status)
 	output_factf(stdout, "epoch", "%lld", (long long)field_int(status, "epoch", 0));
 	output_fact(stdout, "recordings", recordings);
 	output_fact(stdout, "accounts", accounts);
+	output_fact(stdout, "clock", field_text(field_object(status, "clock"), "state"));
 }
 
 static void print_intake(const json_t *status)

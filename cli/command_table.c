@@ -155,6 +155,20 @@ static const char help_root_drop[] =
 		"same name, the one that was given up goes first.\n";
 static const char examples_root_drop[] = "  recsealctl root drop safe --reason 'disk is retired'\n";
 
+static const char help_clock_confirm[] =
+		"States that the clock of the keeper's machine is right now. Needed only where it\n"
+		"is not synchronised: the vault then does not know whether a clock that is ahead\n"
+		"is right, and keeps what would expire. `recsealctl status` shows what the vault\n"
+		"has counted, and what the machine's clock says.\n"
+		"\n"
+		"Look at the clock first (date -u). What is due by it is erased at once, for "
+		"good.\n"
+		"The times of recordings that were sealed while the time was not known are put\n"
+		"right. Only officers may do it; the audit log keeps who did, and why.\n";
+static const char examples_clock_confirm[] =
+		"  recsealctl status --json | jq .clock\n"
+		"  recsealctl clock confirm --reason 'checked against the tower clock'\n";
+
 const struct command command_table[] = {
 		{
 				.name = "status",
@@ -312,6 +326,15 @@ const struct command command_table[] = {
 				.max_operands = 1,
 				.options = OPTION_BIT(OPTION_REASON),
 				.run = cmd_root_drop,
+		},
+		{
+				.name = "clock confirm",
+				.synopsis = "[--json] --reason TEXT",
+				.summary = "state that the keeper's clock is right now",
+				.help = help_clock_confirm,
+				.examples = examples_clock_confirm,
+				.options = OPTION_BIT(OPTION_REASON),
+				.run = cmd_clock_confirm,
 		},
 		{0},
 };

@@ -128,6 +128,7 @@ void describe_recording(const json_t *recording, FILE *f)
 	_cleanup_free_ char *destroyed =
 			format_destroyed(recording, "destroyed_at", "destroyed_epoch");
 	const char *account = field_text(recording, "account");
+	const char *clock = field_text(recording, "clock");
 
 	output_fact(f, "recording", field_text(recording, "id"));
 	output_fact(f, "account", account ? account : "(unreadable: its key is destroyed)");
@@ -141,6 +142,13 @@ void describe_recording(const json_t *recording, FILE *f)
 	output_fact(f, "recorded", field_text(recording, "recorded_at"));
 	output_fact(f, "sealed", field_text(recording, "sealed_at"));
 	output_fact(f, "expires", field_text(recording, "expires_at"));
+	if (clock && strcmp(clock, "known") != 0)
+		output_fact(f, "its times",
+				strcmp(clock, "unknown") == 0
+						? "not certain: the time was not known when "
+						  "it was sealed"
+						: "put right: the time was not known when it "
+						  "was sealed");
 	output_fact(f, "destroyed", destroyed);
 	describe_audio(recording, f);
 	output_fact(f, "spool", field_text(recording, "spool"));

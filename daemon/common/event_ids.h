@@ -12,6 +12,7 @@
 #define EVENT_ID_DISCARDED            "2554ddea593e4a42a94ccdd467d351b7"
 #define EVENT_ID_ALREADY              "fa74ae62e92273136f14ae81f123523a"
 #define EVENT_ID_KEY_TROUBLE          "4652b67b31da9d9abd8fdf9b7df23568"
+#define EVENT_ID_CLOCK                "98a5e217688cf25fbf9c0ee28f2b71c9"
 #define EVENT_ID_SHRED_PENDING        "d9cd0a8b911dd0ec9cb80ebcac8cb6b1"
 #define EVENT_ID_DESTROYED            "ceac5674376f0e5600140dc190aded62"
 #define EVENT_ID_REFUSED              "5caa43d181a64c19e82ed9be0f01cf09"

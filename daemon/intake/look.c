@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 
@@ -151,12 +152,26 @@ static int64_t candidate_finished_us(
 	return candidate->met_us;
 }
 
-/* The file's mtime, unless it is absurd: some tools keep the time of the recording in it. */
-static int64_t finding_recorded_us(const struct source_identity *identity, int64_t now_us)
+static bool recorded_is_sane(int64_t recorded_us, int64_t now_us)
 {
-	int64_t mtime_us = identity->mtime_ns / 1000;
+	return recorded_us >= EARLIEST_SANE_US && recorded_us <= now_us + US_PER_DAY;
+}
 
-	return mtime_us < EARLIEST_SANE_US || mtime_us > now_us + US_PER_DAY ? now_us : mtime_us;
+/* The time in its name, where the profile knows one; the file's mtime, when that lies within a
+ * day of it, is the same more exactly. Without such a name the mtime, which some tools keep when
+ * they copy. What is absurd is not believed. */
+static int64_t finding_recorded_us(const struct spool *spool, const char *path,
+		const struct pattern_match *match, const struct source_identity *identity,
+		int64_t now_us)
+{
+	int64_t mtime_us = identity->mtime_ns / 1000, named_us;
+	bool mtime_sane = recorded_is_sane(mtime_us, now_us);
+
+	if (profile_recorded(spool->profile, path, match, &named_us) == 0 &&
+			recorded_is_sane(named_us, now_us) &&
+			!(mtime_sane && llabs(mtime_us - named_us) <= US_PER_DAY))
+		return named_us < now_us ? named_us : now_us;
+	return mtime_sane ? mtime_us : now_us;
 }
 
 /* How long until the file has settled. Within one tick of the filesystem's clock, two files after
@@ -244,7 +259,6 @@ static void finding_fill_order(struct finding *finding, const struct spool *spoo
 	order->candidate = candidate;
 	order->finished_us = candidate->since_us =
 			candidate_finished_us(candidate, identity, now_us);
-	order->recorded_us = finding_recorded_us(identity, now_us);
 	finding->source.wipe = spool->config->wipe;
 }
 
@@ -280,6 +294,7 @@ static int candidate_examine(
 		return SOURCE_GONE;
 	finding_fill_order(finding, spool, candidate, now_us);
 	const struct source_identity *identity = &source->identity;
+	finding->order.recorded_us = finding_recorded_us(spool, path, &match, identity, now_us);
 	if (seen_has(look->parked, identity, sizeof(*identity)))
 		return FINDING_PARKED;
 	if (seen_has(look->settled, identity, sizeof(*identity)))

@@ -39,6 +39,13 @@ static void journal_sealed(void *context, const struct ingest_summary *what)
 				"recording %s was discarded by its bridge: sealed all the same "
 				"(Discarded=seal)",
 				t.id);
+	if (what->overdue)
+		event_log(LOG_WARNING, EVENT_CLOCK, &t.fields,
+				"recording %s was due when it came, by its recorded time "
+				"(From=recorded): "
+				"it is kept for a day from its sealing, or for Keep= if that "
+				"is shorter",
+				t.id);
 	if (what->damage)
 		event_log(LOG_WARNING, EVENT_DAMAGED, &t.fields, "recording %s is damaged: %s",
 				t.id, what->damage);

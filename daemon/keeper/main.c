@@ -159,11 +159,11 @@ static void keeper_report_failure(int r, const struct reason *reason)
 
 static int keeper_open_vault(struct keeper *keeper)
 {
-	const struct vault_setup setup = {.config = keeper->config,
-			.clock = clock_system,
+	struct vault_setup setup = {.config = keeper->config,
 			.notices = {.tell = keeper_tell},
 			.accept_restored = arg_accept_restored};
 	struct reason reason = {""};
+	clock_machine_system(&setup.machine);
 	int r = vault_open(&setup, &keeper->vault, &reason);
 	if (r == 0 && arg_move_root)
 		r = root_move(&keeper->vault->eraser, &reason);

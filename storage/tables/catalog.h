@@ -2,6 +2,7 @@
  * open. All writing happens in the caller's transaction. Ids are positive and never used again. */
 #pragma once
 
+#include "base/period.h"
 #include "base/ulid.h"
 #include "storage/tables/db.h"
 
@@ -68,6 +69,19 @@ enum recording_state {
 	RECORDING_STATES,
 };
 
+/* What sealed_us and expires_us rest on. Stored. */
+enum sealed_clock {
+	SEALED_CLOCK_KNOWN,   /* the time was known; the tag of the object says the same */
+	SEALED_CLOCK_UNKNOWN, /* nobody knew the time: a guess, as in the tag */
+	SEALED_CLOCK_SET,     /* put right since (catalog_times.h); the tag keeps the guess */
+};
+
+/* What a recording is kept from. Stored. */
+enum keep_from {
+	KEEP_FROM_SEALED,
+	KEEP_FROM_RECORDED,
+};
+
 struct recording_row {
 	int64_t id; /* 0 when not yet stored */
 	uint8_t ulid[ULID_BYTES];
@@ -77,6 +91,10 @@ struct recording_row {
 	char class[CATALOG_CLASS_BYTES];
 	char format[CATALOG_FORMAT_BYTES];
 	int64_t recorded_us, sealed_us, expires_us;
+	enum sealed_clock sealed_clock;
+	int64_t counted_us; /* the time the vault had counted when it was sealed */
+	struct period keep; /* of its class */
+	enum keep_from keep_from;
 	int64_t destroyed_us; /* 0: not */
 	uint64_t destroyed_epoch;
 	int64_t plain_bytes, sealed_bytes;

@@ -1,6 +1,7 @@
 /* Expiry groups: which recordings of an account are erased together when their time is over.
  *
- *   1. A group's due time is the latest of its members', and only grows.
+ *   1. A group's due time is the latest of its members', and only grows, except when times
+ *      are put right (catalog_times.h).
  *   2. A group that is noted for erasure, or whose account is being buried, takes no new member and
  *      does not fall due again (STANDS).
  *   3. A group from before a copy of the root was given up takes no new member either (group_floor:
@@ -28,10 +29,13 @@ _Static_assert(ERASE_ACCOUNT == 1 && ERASE_GROUP == 2, "as the statements say");
 	" WHERE b.kind = 1 AND b.id = g.account AND b.genuine)"
 
 /* Its members are as they were written, and none is due after it. A group is never due before its
- * members; one that is was put back as it was before the last of them came. */
+ * members; one that is was put back as it was before the last of them came. While the time is not
+ * known, a group is due on the vault's own count, and a month is 28 days or more. */
+_Static_assert(SEALED_CLOCK_UNKNOWN == 1, "as the statement says");
 #define COMPLETE                                                                                   \
 	" NOT EXISTS (SELECT 1 FROM recording_read r WHERE r.grp = g.id AND r.destroyed_us = 0"    \
-	" AND (r.expires_us > g.due_us OR NOT r.genuine))"
+	" AND (NOT r.genuine OR g.due_us < CASE r.sealed_clock WHEN 1"                             \
+	" THEN r.counted_us + r.keep_us + r.keep_months * 2419200000000 ELSE r.expires_us END))"
 
 /* The newest group of this bucket that has room. */
 static int find_open_group(struct db *db, int64_t account, int64_t bucket, int64_t *ret_group)

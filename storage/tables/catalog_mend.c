@@ -44,6 +44,11 @@ static const struct mend {
 					" AND NOT EXISTS (SELECT 1 FROM burial b"
 					" WHERE b.kind = 1 AND b.id = a.id)"},
 				.keep = true},
+		/* As of a new vault, and of no boot: nothing is due before the time is known. */
+		{.table = "clock",
+				.sql = {"INSERT INTO clock(id, counted_us, known, ever_known,"
+					" boot_id, boot_us)"
+					" SELECT 1, created_us, 0, 0, randomblob(16), 0 FROM vault"}},
 		/* Without its note, a copy of the root that comes back is suspected more. In doubt
 		 * a copy was given up lately: an epoch is owed, and no group takes new members. */
 		{.table = "mirror_note",

@@ -18,7 +18,9 @@
 #define COLUMNS                                                                                    \
 	"id, ulid, account, grp, state, condition, class, format, recorded_us, sealed_us,"         \
 	" expires_us, destroyed_us, destroyed_epoch, plain_bytes, sealed_bytes, frames, channels," \
-	" sample_rate, private, genuine"
+	" sample_rate, private, sealed_clock, counted_us, keep_months, keep_us, keep_from,"         \
+	" genuine"
+#define COLUMN_GENUINE 24
 
 void catalog_recording_clear(struct recording_row *row)
 {
@@ -32,13 +34,17 @@ int catalog_recording_add(struct db *db, struct recording_row *row,
 	int r = db_run(db,
 			"INSERT INTO recording(ulid, account, grp, state, condition, class, format,"
 			" recorded_us, sealed_us, expires_us, destroyed_us, destroyed_epoch,"
-			" plain_bytes, sealed_bytes, frames, channels, sample_rate, private)"
-			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?)",
-			"biiiittiiiiiiiib", row->ulid, sizeof(row->ulid), row->account, row->group,
-			(int64_t)row->state, (int64_t)row->condition, row->class, row->format,
-			row->recorded_us, row->sealed_us, row->expires_us, row->plain_bytes,
-			row->sealed_bytes, row->frames, row->channels, row->sample_rate,
-			row->private, row->private_bytes);
+			" plain_bytes, sealed_bytes, frames, channels, sample_rate, private,"
+			" sealed_clock, counted_us, keep_months, keep_us, keep_from)"
+			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, "
+			"?, ?, ?, ?)",
+			"biiiittiiiiiiiibiiiii", row->ulid, sizeof(row->ulid), row->account,
+			row->group, (int64_t)row->state, (int64_t)row->condition, row->class,
+			row->format, row->recorded_us, row->sealed_us, row->expires_us,
+			row->plain_bytes, row->sealed_bytes, row->frames, row->channels,
+			row->sample_rate, row->private, row->private_bytes,
+			(int64_t)row->sealed_clock, row->counted_us, row->keep.months, row->keep.us,
+			(int64_t)row->keep_from);
 
 	if (r < 0)
 		return r;
@@ -79,7 +85,11 @@ static int read_recording(sqlite3_stmt *q, struct recording_row *ret_row)
 			.frames = sqlite3_column_int64(q, 15),
 			.channels = sqlite3_column_int64(q, 16),
 			.sample_rate = sqlite3_column_int64(q, 17),
-			.altered = !sqlite3_column_int(q, 19),
+			.sealed_clock = (enum sealed_clock)sqlite3_column_int64(q, 19),
+			.counted_us = sqlite3_column_int64(q, 20),
+			.keep = {sqlite3_column_int64(q, 21), sqlite3_column_int64(q, 22)},
+			.keep_from = (enum keep_from)sqlite3_column_int64(q, 23),
+			.altered = !sqlite3_column_int(q, COLUMN_GENUINE),
 	};
 	int64_t state = sqlite3_column_int64(q, 4);
 	int r = state >= RECORDING_SEALED && state < RECORDING_STATES ? 0 : -RE_CORRUPT;
@@ -109,7 +119,7 @@ static int step_recording(struct db *db, sqlite3_stmt *q, struct recording_row *
 {
 	int r = db_next(db, q);
 
-	if (r > 0 && !sqlite3_column_int(q, 19))
+	if (r > 0 && !sqlite3_column_int(q, COLUMN_GENUINE))
 		return -RE_ALTERED;
 	return r < 0 ? r : r == 0 ? -ENOENT : read_recording(q, ret_row);
 }

@@ -12,6 +12,7 @@ struct row_table {
 
 static const struct row_table row_tables[] = {
 		{"vault", true},
+		{"clock", true},
 		{"staged_parent", true},
 		{"account", false},
 		{"account_count", true},

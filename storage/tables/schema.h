@@ -43,7 +43,9 @@ static const char *const schema[] = {
 		" NULL, destroyed_us INTEGER NOT NULL, destroyed_epoch INTEGER NOT NULL,"
 		" plain_bytes INTEGER NOT NULL, sealed_bytes INTEGER NOT NULL, frames INTEGER NOT"
 		" NULL, channels INTEGER NOT NULL, sample_rate INTEGER NOT NULL, private BLOB,"
-		" mac BLOB)",
+		/* What its times rest on (catalog_times.h). */
+		" sealed_clock INTEGER NOT NULL, counted_us INTEGER NOT NULL, keep_months INTEGER"
+		" NOT NULL, keep_us INTEGER NOT NULL, keep_from INTEGER NOT NULL, mac BLOB)",
 		"CREATE INDEX recording_by_account ON recording(account)",
 		"CREATE INDEX recording_by_group ON recording(grp)",
 		/* From when to when an account has recordings must be cheap to ask, too. */
@@ -51,6 +53,12 @@ static const char *const schema[] = {
 		" WHERE destroyed_us = 0",
 		/* Few recordings are held, and whether any is must be cheap to ask. */
 		"CREATE INDEX recording_held ON recording(account, grp) WHERE state = 3",
+		/* What was sealed while nobody knew the time; and groups whose due time is being
+		 * put right (catalog_times.c). */
+		"CREATE INDEX recording_untimed ON recording(id) WHERE sealed_clock = 1 AND"
+		" destroyed_us = 0",
+		"CREATE INDEX group_marked ON expiry_group(id)"
+		" WHERE bucket = -4611686018427387904",
 		"CREATE TABLE source(hash BLOB PRIMARY KEY, recording INTEGER NOT NULL, mac BLOB)"
 		" WITHOUT"
 		" ROWID",
@@ -94,6 +102,11 @@ static const char *const schema[] = {
 		"CREATE TABLE audit_end(id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT"
 		" NULL, hash BLOB NOT NULL, mac BLOB)",
 
+		/* The time that this vault has counted (vault_clock.h). */
+		"CREATE TABLE clock(id INTEGER PRIMARY KEY CHECK (id = 1), counted_us INTEGER NOT"
+		" NULL, known INTEGER NOT NULL, ever_known INTEGER NOT NULL, boot_id BLOB NOT NULL,"
+		" boot_us INTEGER NOT NULL, mac BLOB)",
+
 		/* Sums over the rows of all tables above (row_mac.h). */
 		"CREATE TABLE row_set(id INTEGER PRIMARY KEY CHECK (id = 1), box BLOB NOT NULL)",
 };
@@ -122,7 +135,8 @@ static const char schema_recording_now[] =
 		" ELSE coalesce(g.epoch, a.epoch, 0) END AS destroyed_epoch,"
 		" r.plain_bytes, r.sealed_bytes, r.frames, r.channels, r.sample_rate,"
 		" CASE WHEN g.id IS NULL AND a.id IS NULL THEN r.private END AS private,"
-		" r.state AS row_state, r.genuine"
+		" r.state AS row_state, r.sealed_clock, r.counted_us, r.keep_months, r.keep_us,"
+		" r.keep_from, r.genuine"
 		" FROM recording_read r"
 		" LEFT JOIN burial_read g ON g.kind = 2 AND g.id = r.grp AND g.genuine"
 		" LEFT JOIN burial_read a ON a.kind = 1 AND a.id = r.account AND a.genuine";

@@ -48,7 +48,8 @@ static struct vault *open_vault(const char *dir, struct config **ret_config)
 	struct vault *vault;
 
 	check(config_load_embedded(dir, NULL, NULL, ret_config), dir);
-	const struct vault_setup setup = {.config = *ret_config, .clock = clock_system};
+	const struct vault_setup setup = {.config = *ret_config,
+			.machine = {.wall = clock_system, .boot = clock_system}};
 	check(vault_open(&setup, &vault, NULL), dir);
 	return vault;
 }
@@ -68,7 +69,7 @@ static void add_account(struct vault *vault, uint64_t number, struct account_row
 
 	snprintf(name, sizeof(name), "account %" PRIu64, number);
 	accounts_new_handle(handle);
-	check(accounts_add(vault->root.tree, clock_now_us(&vault->clock.clock), handle, name,
+	check(accounts_add(vault->root.tree, vault_clock_told_us(&vault->clock), handle, name,
 			      strlen(name), row),
 			"account");
 }
@@ -116,7 +117,7 @@ static void add_recording(struct vault *vault, int64_t account, uint64_t number,
 /* Some days of recordings, so that there are several groups. */
 static void add_recordings(struct vault *vault, int64_t account, uint64_t from, uint64_t until)
 {
-	int64_t now_us = clock_now_us(&vault->clock.clock);
+	int64_t now_us = vault_clock_told_us(&vault->clock);
 
 	for (; from < until; from++)
 		add_recording(vault, account, from, now_us - (int64_t)(from % 4) * US_PER_DAY);

@@ -53,7 +53,7 @@ static int load(const char *file, struct reason *reason)
 		return r;
 	FUZZ_REQUIRE(config_find_class(config, "default"));
 	for (size_t i = 0; i < config->n_classes; i++)
-		FUZZ_REQUIRE(config->classes[i].keep_us > 0);
+		FUZZ_REQUIRE(config->classes[i].keep.us > 0 || config->classes[i].keep.months > 0);
 	r = config_check(config, reason);
 	for (size_t i = 0; r == 0 && i < config->n_spools; i++)
 		check_spool(config, &config->spools[i]);

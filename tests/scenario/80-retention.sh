@@ -69,6 +69,7 @@ forgotten() {
 }
 
 start_keeper --config "$vault/recseal.conf"
+expect 0 ctl clock confirm --reason 'the clock of today is right'
 start_configured_intake
 for name in plain long brief; do
 	for i in 1 2 3; do
@@ -81,7 +82,10 @@ list
 # shellcheck disable=SC2016 # the variable is jq's
 holds "$TIMES"'
 	def three($class; $keep_s): [.[] | select(.class == $class)] | length == 3 and all(.[]; keeps == $keep_s);
-	three("default"; 30 * 86400) and three("long"; 5 * 365 * 86400) and three("brief"; 2)
+	def later($years): (.[:4] | tonumber + $years | tostring) + .[4:];
+	three("default"; 30 * 86400) and three("brief"; 2)
+	and all(.[] | select(.class == "long"); .expires_at == (.sealed_at | later(5)) or (.sealed_at | .[5:10] == "02-29"))
+	and ([.[] | select(.class == "long")] | length == 3)
 	and all(.[]; .spool == null or .class == {plain: "default", long: "long", brief: "brief"}[.spool])' ||
 	fail "tags: $(jq -c '.[] | [.spool, .class, .sealed_at, .expires_at]' "$vault/list.json")"
 jq '.[0].state = "expired" | .[0].destroyed_at = .[0].expires_at' "$vault/list.json" >"$vault/early.json"
@@ -110,7 +114,8 @@ jq -s '(.[0] | map(select(.state == "sealed") | .id)) as $waited | [.[1][] | sel
 holds '[.[].destroyed_epoch] | unique | length <= 1' "$vault/batch.json" || fail "an epoch for each: $(cat "$vault/batch.json")"
 stop_keeper
 
-# A month later, and back again; only the keeper's clock is set.
+# A month later, and back again; only the keeper's clock is set. Nobody synchronises it: nothing goes on its word until an
+# officer confirms it.
 lie=$(find /usr/lib -name libfaketime.so.1 -print -quit 2>/dev/null)
 note="libfaketime is missing: no clock was set"
 at() { PREFIX=(env "LD_PRELOAD=$lie" "FAKETIME=$1" FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1); }
@@ -125,6 +130,10 @@ if [ -n "$lie" ]; then
 	stop_keeper
 	at +32d
 	start_keeper --config "$vault/recseal.conf"
+	sleep 2.5
+	list
+	forgotten '.class == "batch" or .class == "brief"'
+	expect 0 ctl clock confirm --reason 'a month later'
 	wait_until $PATIENCE_S list_holds 'all(.[]; .class == "long" or .state == "expired")'
 	PREFIX=()
 	start_configured_intake
@@ -137,6 +146,12 @@ if [ -n "$lie" ]; then
 	wait_sealed
 	list
 	forgotten '.class != "long" and .path != "acme/3.wav"'
+	# Put right again: nothing was sealed in the future.
+	expect 0 ctl clock confirm --reason 'the right clock'
+	list
+	# shellcheck disable=SC2016 # the variable is jq's
+	jq -e --argjson now "$(date +%s)" 'all(.[]; .state != "sealed" or (.sealed_at | fromdate) <= $now)' "$vault/list.json" >"$vault/out" ||
+		fail "sealed in the future: $(cat "$vault/list.json")"
 	holds 'length == 51 and ([.[] | select(.state == "sealed") | .class] | sort) == ["default", "long", "long", "long", "long"]' || fail "after the clock was set back: $(cat "$vault/list.json")"
 	stop_vault
 fi

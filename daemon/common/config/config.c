@@ -18,6 +18,7 @@ static void free_profile(struct config_profile *profile)
 	free(profile->account);
 	free(profile->sidecars);
 	free(profile->markers);
+	free(profile->recorded);
 	free(profile->origin);
 }
 
@@ -160,6 +161,7 @@ static int find_profile(
 				.discard = p->discard,
 				.sidecars = p->sidecars,
 				.accounts = p->account,
+				.recorded = p->recorded,
 				.markers = p->markers,
 				.sidecar_wait_us = p->sidecar_wait_us};
 		return 0;

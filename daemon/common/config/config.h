@@ -9,8 +9,8 @@
  *                    Account=  Markers=  (the profile's)  Ignore=  AccountMap=  Discarded=seal
  *                    Wipe=no
  *     [profile NAME] Files=  Ignore=  Finished=  Unfinished=  Discard=  Account=  Sidecar=
- *                    SidecarWait=0  Markers=      (daemon/common/profile/profile.h)
- *     [class NAME]   Keep=                  ("default" is 30d unless it is given)
+ *                    SidecarWait=0  Markers=  Recorded=      (daemon/common/profile/profile.h)
+ *     [class NAME]   Keep=  From=sealed     ("default" is 30d unless it is given)
  *     [keeper]       State=/var/lib/recseal-keeper  Objects=/var/lib/recseal/objects
  *                    Sockets=/run/recseal  Intake=recseal (user)
  *                    Viewers=recseal-viewer  Operators=recseal-operator
@@ -29,6 +29,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/period.h"
 #include "base/reason.h"
 #include "daemon/common/config/config_name.h"
 #include "daemon/common/config/config_spool.h"
@@ -38,14 +39,16 @@
 
 struct config_class {
 	char *name;
-	int64_t keep_us; /* from sealing to expiry; one second to 1000 years */
+	struct period keep;      /* one second to 1000 years */
+	bool keep_from_recorded; /* From=recorded: not from the sealing (expiry.h) */
 	char *origin;
 };
 
 /* A [profile NAME]; texts that were not given are NULL. */
 struct config_profile {
 	char *name;
-	char *files, *ignore, *finished, *unfinished, *discard, *account, *sidecars, *markers;
+	char *files, *ignore, *finished, *unfinished, *discard, *account, *sidecars, *markers,
+			*recorded;
 	int64_t sidecar_wait_us;
 	char *origin;
 };

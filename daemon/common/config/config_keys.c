@@ -11,7 +11,8 @@
 #include "daemon/common/config/config_path.h"
 #include "daemon/common/watermark.h"
 
-#define KEEP_MAX_US (1000 * 365 * US_PER_DAY) /* times stay four-digit years */
+#define KEEP_MAX_US     (1000 * 365 * US_PER_DAY) /* times stay four-digit years */
+#define KEEP_MAX_MONTHS 12000
 
 static int replace_text(char **field, char *value)
 {
@@ -146,6 +147,35 @@ static int set_span(
 	return 0;
 }
 
+static int set_period(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
+{
+	struct period period;
+
+	if (period_parse(value, &period) < 0) {
+		return reason_set(reason, -RE_CONFIG,
+				"is not a time span: write it like 90s, 15min, 2h, 30d, 18mo "
+				"or 5y");
+	}
+	if ((period.months == 0 && period.us < key->min) || period.us > key->max ||
+			period.months > KEEP_MAX_MONTHS) {
+		return reason_set(reason, -RE_CONFIG, "is out of range: use %s", key->range);
+	}
+	*(struct period *)field = period;
+	return 0;
+}
+
+static int set_keep_from(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
+{
+	bool recorded = strcmp(value, "recorded") == 0;
+
+	if (!recorded && strcmp(value, "sealed") != 0)
+		return reason_set(reason, -RE_CONFIG, "is not understood: use sealed or recorded");
+	*(bool *)field = recorded;
+	return 0;
+}
+
 static int set_number(
 		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
@@ -192,8 +222,10 @@ static const struct config_key spool_keys[] = {
 };
 
 static const struct config_key class_keys[] = {
-		{"Keep", set_span, offsetof(struct config_class, keep_us), US_PER_S, KEEP_MAX_US,
+		{"Keep", set_period, offsetof(struct config_class, keep), US_PER_S, KEEP_MAX_US,
 				"1s to 1000y"},
+		{"From", set_keep_from, offsetof(struct config_class, keep_from_recorded), 0, 0,
+				NULL},
 };
 
 static const struct config_key profile_keys[] = {
@@ -209,6 +241,8 @@ static const struct config_key profile_keys[] = {
 				NULL},
 		{"SidecarWait", set_span, offsetof(struct config_profile, sidecar_wait_us), 0,
 				US_PER_DAY, "0 to 1d"},
+		{"Recorded", set_pattern_text, offsetof(struct config_profile, recorded), 0, 0,
+				NULL},
 		{"Markers", set_path, offsetof(struct config_profile, markers), 0, 0, NULL},
 };
 

@@ -90,7 +90,7 @@ static int add_default_class(struct config *config)
 		return 0;
 	int r = config_new_class(config, "default", "built in");
 	if (r == 0)
-		config->classes[config->n_classes - 1].keep_us = DEFAULT_KEEP_US;
+		config->classes[config->n_classes - 1].keep.us = DEFAULT_KEEP_US;
 	return r;
 }
 

@@ -344,7 +344,7 @@ static int require_keys(const struct config *config, struct reason *reason)
 	}
 	for (size_t i = 0; i < config->n_classes; i++) {
 		const struct config_class *c = &config->classes[i];
-		if (c->keep_us == 0)
+		if (c->keep.us == 0 && c->keep.months == 0)
 			r = reason_add_line(reason, -RE_CONFIG,
 					"%s: [class %s] has no Keep=; add it, as in Keep=30d",
 					c->origin, c->name);

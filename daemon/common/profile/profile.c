@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "daemon/common/profile/profile_time.h"
 
 static const char meta_prefix[] = "meta.";
 
@@ -24,7 +25,7 @@ struct words {
 
 struct profile {
 	const struct profile_text *text;
-	struct words files, ignore, accounts, list[PROFILE_LISTS];
+	struct words files, ignore, accounts, recorded, list[PROFILE_LISTS];
 };
 
 /* ---- Templates ---- */
@@ -119,7 +120,7 @@ static bool any_matches(const struct words *words, const char *path, struct patt
 	return false;
 }
 
-enum word_use { USE_PATTERN, USE_TEMPLATE, USE_SIDECAR, USE_ACCOUNT };
+enum word_use { USE_PATTERN, USE_TEMPLATE, USE_SIDECAR, USE_ACCOUNT, USE_TIME };
 
 /* Whether some pattern of the recordings has this group. */
 static bool is_group(const struct profile *profile, const char *name, size_t len)
@@ -202,8 +203,8 @@ static int compile_word(const struct profile *profile, struct word *word, enum w
 		if (strcspn(word->text, "*?()") < word->len)
 			return reason_set(reason, -RE_CONFIG, "only a pattern has * ? ( )");
 	}
-	/* An account is no path: nothing is matched against it. */
-	if (use != USE_ACCOUNT &&
+	/* An account is no path, nor is a time: nothing is matched against them. */
+	if (use != USE_ACCOUNT && use != USE_TIME &&
 			pattern_compile(word->text, word->len, reason, &word->pattern) < 0)
 		return -RE_CONFIG;
 	return 0;
@@ -256,6 +257,7 @@ static int compile_lists(struct profile *p, struct reason *reason)
 			{"Sidecar", text->sidecars, &p->list[PROFILE_SIDECARS],
 					PROFILE_SIDECARS_MAX, USE_SIDECAR},
 			{"Account", text->accounts, &p->accounts, PROFILE_LIST_MAX, USE_ACCOUNT},
+			{"Recorded", text->recorded, &p->recorded, PROFILE_LIST_MAX, USE_TIME},
 	};
 	int r = 0;
 
@@ -453,6 +455,22 @@ int profile_account(const struct profile *profile, const char *path,
 			return r;
 		*ret_account = account;
 		return 0;
+	}
+	return -ENOENT;
+}
+
+int profile_recorded(const struct profile *profile, const char *path,
+		const struct pattern_match *match, int64_t *ret_us)
+{
+	const struct values values = {.path = path, .match = match};
+
+	for (size_t i = 0; i < profile->recorded.n; i++) {
+		_cleanup_free_ char *text = NULL;
+		int r = expand_template(&profile->recorded.word[i], &values, &text);
+		if (r == 0 && profile_time_parse(text, ret_us) == 0)
+			return 0;
+		if (r < 0 && r != -ENOENT)
+			return r;
 	}
 	return -ENOENT;
 }

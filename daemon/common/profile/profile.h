@@ -34,6 +34,8 @@ struct profile_text {
 	/* Templates: the first whose values are all there is the account. {meta.key} is a member
 	 * of a sidecar. */
 	const char *accounts;
+	/* Templates: the first that is a time (profile_time.h) is when it was recorded. */
+	const char *recorded;
 	const char *markers;     /* a folder, absolute */
 	int64_t sidecar_wait_us; /* how long a finished recording waits for a missing sidecar */
 };
@@ -103,6 +105,10 @@ typedef char *(*profile_meta)(void *context, const char *key, size_t len);
 int profile_account(const struct profile *profile, const char *path,
 		const struct pattern_match *match, profile_meta meta, void *context,
 		char **ret_account);
+
+/* When it was recorded, by its name. 0; -ENOENT: the name does not tell; -ENOMEM. */
+int profile_recorded(const struct profile *profile, const char *path,
+		const struct pattern_match *match, int64_t *ret_us);
 
 /* Whether profile_account() would ask for a meta. */
 bool profile_needs_meta(const struct profile *profile);

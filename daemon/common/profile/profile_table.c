@@ -18,16 +18,19 @@ static const struct profile_text profiles[] = {
 		 * leaves a placeholder of 0 bytes first:
 		 * <domain>/archive/2026/Nov/23/<uuid>.wav, or <conference>_<time>.wav. */
 		{.name = "freeswitch",
-				.files = "/{domain}/archive/**" AUDIO " {conference}_{time}" AUDIO
+				.files = "/{domain}/archive/{year:4d}/{month:3}/{day:2d}/**" AUDIO
+					 " /{domain}/archive/**" AUDIO " {conference}_{time}" AUDIO
 					 " **" AUDIO,
-				.accounts = "{domain} {conference}"},
+				.accounts = "{domain} {conference}",
+				.recorded = "{year}-{month}-{day} {time}"},
 
 		/* ConfBridge writes confbridge-<name>-<epoch>.wav in place. MixMonitor writes
 		 * whatever name the dialplan gives, so the spool's Account= must say whose those
 		 * are. */
 		{.name = "asterisk",
 				.files = "confbridge-{conference}-{epoch:d}" AUDIO " **" AUDIO,
-				.accounts = "{conference}"},
+				.accounts = "{conference}",
+				.recorded = "{epoch}"},
 
 		/* rtpengine writes <call id>-<random>-<stream>.wav in place, and goes on in -1,
 		 * -2 after a change of format. Its own <call id>-<random>.meta lies in its
@@ -46,7 +49,8 @@ static const struct profile_text profiles[] = {
 				.files = "{call}_{time}.(mp4|mkv|webm) *.(mp4|mkv|webm)",
 				.finished = "metadata.json",
 				.sidecars = "metadata.json",
-				.accounts = "{call}"},
+				.accounts = "{call}",
+				.recorded = "{time}"},
 
 		/* BigBlueButton records with FreeSWITCH, <room>-<created>-<time>.opus, and needs
 		 * these originals until they are in its raw archive. A meeting's .norecord means
@@ -58,6 +62,7 @@ static const struct profile_text profiles[] = {
 				.finished = "/status/archived/{room}-{created}.done",
 				.discard = "/status/archived/{room}-{created}.norecord",
 				.accounts = "{room}",
+				.recorded = "{time} {created}",
 				.markers = "/var/bigbluebutton/recording"},
 
 		/* Janus: the AudioBridge's mix, and .mjr streams of its participants and of the
@@ -68,9 +73,12 @@ static const struct profile_text profiles[] = {
 				.files = "janus-audioroom-{room}-{time:16d}.wav "
 					 "janus-audioroom-{room}-{time:10d}.wav "
 					 "janus-audioroom-{room:d}.wav "
+					 "audiobridge-{room:d}-user-*-{time:16d}*.mjr "
+					 "videoroom-{room:d}-user-*-{time:16d}*.mjr "
 					 "audiobridge-{room:d}-user-*.mjr "
 					 "videoroom-{room:d}-user-*.mjr *.(wav|mjr)",
-				.accounts = "{room}"},
+				.accounts = "{room}",
+				.recorded = "{time}"},
 
 		/* LiveKit's egress copies <room>-<2006-01-02T150405>.mp4 to its final name. The
 		 * manifest comes last and is optional; it is named after the egress, not after
@@ -81,7 +89,8 @@ static const struct profile_text profiles[] = {
 				.ignore = "*.json",
 				.sidecars = "EG_*.json",
 				.sidecar_wait_us = 10 * US_PER_S,
-				.accounts = "{room} {meta.room_name}"},
+				.accounts = "{room} {meta.room_name}",
+				.recorded = "{date}T{clock}"},
 };
 
 const struct profile_text *profile_builtin_at(size_t i)

@@ -72,6 +72,8 @@ const struct control_method control_methods[] = {
 		{"DropRootMirror", ONLY_OFFICE, .sensitive = true, .handle = control_root_drop,
 				.parameters = {{"name", PARAMETER_REQUIRED},
 						{"reason", PARAMETER_REASON}}},
+		{"ConfirmClock", ONLY_OFFICE, .sensitive = true, .handle = control_clock_confirm,
+				.parameters = {{"reason", PARAMETER_REASON}}},
 		{0},
 };
 

@@ -18,7 +18,7 @@ int control_audit_append(struct control_call *call, const char *action, const ch
 {
 	struct db *db = call->vault->db;
 	struct audit_record record = {
-			.at_us = clock_now_us(&call->vault->clock.clock),
+			.at_us = vault_clock_told_us(&call->vault->clock),
 			.uid = call->uid,
 			.action = action,
 			.subject = subject,
@@ -93,7 +93,7 @@ static void subject_find(const struct control_call *call, struct subject *subjec
 
 void control_audit_refusal(struct control_call *call, const char *why)
 {
-	int64_t now_us = clock_now_us(&call->vault->clock.clock);
+	int64_t now_us = clock_now_us(&call->vault->clock.machine.boot);
 	struct refusals *refusals = &call->control->refusals;
 	struct subject subject;
 	unsigned skipped;

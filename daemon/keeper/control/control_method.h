@@ -91,9 +91,13 @@ control_handler control_root_show;
 control_handler control_root_add;
 control_handler control_root_replace;
 control_handler control_root_drop;
+control_handler control_clock_confirm;
 
 /* Sentences about copies of the root that were given up and not overwritten: an array. */
 json_t *control_root_given_up(struct vault *vault);
+/* What the clock guard is doing; and a sentence when somebody has to do something. */
+json_t *control_clock_status(const struct vault *vault);
+void control_clock_warn(const struct vault *vault, json_t *warnings);
 /* Adds a warning for a copy of the root that is away, or not where it should be. */
 void control_root_warn(struct vault *vault, json_t *warnings);
 

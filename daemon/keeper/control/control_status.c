@@ -38,7 +38,7 @@ static json_t *age_since(struct vault *vault, int64_t since_us)
 {
 	if (since_us <= 0)
 		return json_null();
-	int64_t us = clock_now_us(&vault->clock.clock) - since_us;
+	int64_t us = clock_now_us(&vault->clock.machine.wall) - since_us;
 	return json_real((double)(us > 0 ? us : 0) / US_PER_S);
 }
 
@@ -253,6 +253,7 @@ static json_t *warnings_list(struct control_call *call, const json_t *spools)
 	warnings_add_spools(spools, warnings);
 	warnings_add_space(call->vault->config, warnings);
 	warnings_add_reserve(call->vault, warnings);
+	control_clock_warn(call->vault, warnings);
 	return warnings;
 }
 
@@ -286,10 +287,11 @@ static json_t *status_vault(struct vault *vault)
 	ulid_format(vault->root.vault_id, id);
 	root_assurance_sentence(vault->root.copies->assurance, vault_epoch(vault), sentence,
 			sizeof(sentence));
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "version", VERSION, "vault", id,
-			"assurance", vault->root.copies->assurance, "assurance_sentence", sentence,
-			"epoch", (json_int_t)vault_epoch(vault), "root_writes",
-			status_root_writes(vault), "last_error",
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "version", VERSION, "vault",
+			id, "assurance", vault->root.copies->assurance, "assurance_sentence",
+			sentence, "epoch", (json_int_t)vault_epoch(vault), "root_writes",
+			status_root_writes(vault), "clock", control_clock_status(vault),
+			"last_error",
 			json_or_null(*vault->notices.problem.text
 							? view_text(vault->notices.problem.text)
 							: NULL));

@@ -26,7 +26,6 @@
 #define TEXT_BYTES      1024
 #define LOW_PERCENT     5
 #define TPM_WRITES_MANY 50000 /* of some 100000 that such memory bears */
-#define CLOCK_SLACK_US  (60 * US_PER_S)
 #define KEEPER          "keeper"
 
 /* Steals nothing; advice NULL: it is fine. */
@@ -229,16 +228,13 @@ static void doctor_check_reserve(json_t *checks, struct vault *vault)
 
 static void doctor_check_clock(json_t *checks, const struct vault *vault)
 {
-	int64_t behind_us = vault->clock.latest_us - clock_now_us(&vault->clock.clock);
+	char text[VAULT_CLOCK_TEXT_BYTES];
+	const char *advice;
 
-	if (behind_us > CLOCK_SLACK_US)
-		doctor_change(checks, KEEPER, "clock",
-				"set it, and have it kept right (systemd-timesyncd, chrony): "
-				"nothing expires in time until it has caught up",
-				"%" PRId64 " s behind what the vault has seen already",
-				behind_us / US_PER_S);
+	if (vault_clock_describe(&vault->clock, text, &advice))
+		doctor_fine(checks, KEEPER, "clock", "%s", text);
 	else
-		doctor_fine(checks, KEEPER, "clock", "not behind what the vault has seen");
+		doctor_change(checks, KEEPER, "clock", advice, "%s", text);
 }
 
 static void doctor_check_erasures(

@@ -155,6 +155,15 @@ static void spool_check_watches(const struct report *r)
 				watches);
 }
 
+static void spool_tell_class(const struct report *r, const struct config_class *class)
+{
+	char keep[PERIOD_TEXT_BYTES];
+
+	period_format(&class->keep, keep);
+	doctor_fine(r->checks, r->where, "class", "%s: kept for %s from %s", class->name, keep,
+			class->keep_from_recorded ? "when it was recorded" : "when it was sealed");
+}
+
 static void spool_check_class(const struct report *r)
 {
 	const char *name = fact_text(r->facts, "class", "");
@@ -166,8 +175,7 @@ static void spool_check_class(const struct report *r)
 				"the keeper knows no class %s: nothing of this spool is sealed",
 				name);
 	else
-		doctor_fine(r->checks, r->where, "class", "%s: kept for %.4g days", name,
-				(double)class->keep_us / US_PER_DAY);
+		spool_tell_class(r, class);
 	doctor_fine(r->checks, r->where, "profile", "%s, settle time %.1f s",
 			fact_text(r->facts, "profile", "not known"),
 			(double)fact_number(r->facts, "settle_us") / US_PER_S);

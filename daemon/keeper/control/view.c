@@ -126,6 +126,13 @@ static json_t *duration_to_json(const struct recording_row *row)
 			       : NULL;
 }
 
+static const char *sealed_clock_name(enum sealed_clock sealed_clock)
+{
+	return sealed_clock == SEALED_CLOCK_KNOWN     ? "known"
+	       : sealed_clock == SEALED_CLOCK_UNKNOWN ? "unknown"
+						      : "put right";
+}
+
 /* The facts that outlive a shred. */
 static json_t *recording_public_part(struct vault *vault, const struct recording_row *row)
 {
@@ -134,7 +141,7 @@ static json_t *recording_public_part(struct vault *vault, const struct recording
 	ulid_format(row->ulid, id);
 	object_store_describe(vault->store, row->ulid, object, sizeof(object));
 	return json_pack("{s:s, s:s, s:s, s:o, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, "
-			 "s:o*, s:I, s:I, s:s}",
+			 "s:o*, s:I, s:I, s:s, s:s}",
 			"id", id, "state",
 			row->altered ? "altered" : recording_state_name(row->state), "condition",
 			condition_to_name(row->condition), "class", view_text(row->class),
@@ -147,7 +154,7 @@ static json_t *recording_public_part(struct vault *vault, const struct recording
 			number_to_json(row->channels), "sample_rate",
 			number_to_json(row->sample_rate), "plaintext_bytes",
 			(json_int_t)row->plain_bytes, "sealed_bytes", (json_int_t)row->sealed_bytes,
-			"object", object);
+			"object", object, "clock", sealed_clock_name(row->sealed_clock));
 }
 
 /* Texts that may be absent, of the private part. */

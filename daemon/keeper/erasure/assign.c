@@ -66,8 +66,10 @@ static int assign_move(void *context)
 	struct db *db = a->root->db;
 	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
 	struct key_path from = key_path_recording(row->account, row->group, row->id);
-	int64_t keep_us = row->expires_us - row->sealed_us, group;
+	int64_t bucket, due_us, group;
 	bool created;
+
+	expiry_place(row, &bucket, &due_us);
 	/* The key itself does not change, so the sealed object stays as it is. */
 	int r = key ? keytree_open(tree, &from, key) : -RE_MLOCK;
 
@@ -77,9 +79,7 @@ static int assign_move(void *context)
 		/* While the key is open: the private data is sealed again under the same key. */
 		r = assign_forget_quarantine(tree, row, key);
 	if (r == 0)
-		r = catalog_group_for(db, a->order->account->id,
-				expiry_bucket(row->expires_us, keep_us), row->expires_us, &group,
-				&created);
+		r = catalog_group_for(db, a->order->account->id, bucket, due_us, &group, &created);
 	if (r == 0)
 		r = catalog_recording_move(
 				db, row->id, a->order->account->id, group, RECORDING_SEALED);

@@ -272,7 +272,7 @@ int mirror_change_check_limit(
 		const struct root *root, const struct root_member *member, struct reason *reason)
 {
 	int64_t limit_us = root->settings.away_limit_us;
-	int64_t left_us = member->away_us + limit_us - clock_now_us(&root->clock);
+	int64_t left_us = member->away_us + limit_us - clock_now_us(&root->counted);
 
 	if (member->away_us != 0 && left_us <= 0)
 		return 0;

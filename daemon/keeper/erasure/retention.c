@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <syslog.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -37,9 +36,7 @@ struct retention {
 		int result;
 	} removal;
 	unsigned ticks;
-	bool failing;             /* said once per spell */
-	int64_t wall_us, boot_us; /* at start */
-	bool told_jump;
+	bool failing;       /* said once per spell */
 	bool back;          /* what was away: what waited for it is done now */
 	int64_t expired_us; /* boot time of the last expiry that left nothing due; 0: none yet */
 };
@@ -49,12 +46,9 @@ static struct root *retention_root(const struct retention *retention)
 	return retention->setup.eraser->root;
 }
 
-static int64_t retention_boot_us(void)
+static int64_t retention_boot_us(const struct retention *retention)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / 1000;
+	return clock_now_us(&retention->setup.clock->machine.boot);
 }
 
 int retention_run(struct eraser *eraser, size_t max, bool *ret_more, struct reason *reason)
@@ -66,7 +60,7 @@ int retention_run(struct eraser *eraser, size_t max, bool *ret_more, struct reas
 	_cleanup_free_ struct erasure_item *items = calloc(max, sizeof(*items));
 	struct erasure_result result;
 	size_t n = 0;
-	int r = groups && items ? catalog_group_due(root->db, clock_now_us(&root->clock), groups,
+	int r = groups && items ? catalog_group_due(root->db, clock_now_us(&root->counted), groups,
 						  max, &n)
 				: -ENOMEM;
 
@@ -84,31 +78,6 @@ int retention_run(struct eraser *eraser, size_t max, bool *ret_more, struct reas
 	if (r == 0)
 		*ret_more = n == max;
 	return r;
-}
-
-/* A clock that jumps ahead would make everything due at once, for good. It is believed again after
- * a restart, for somebody to have looked at it. Behind what the vault has seen it must catch up
- * first. */
-static bool retention_clock_jumped(struct retention *retention)
-{
-	const struct root *root = retention_root(retention);
-	int64_t wall_us = clock_now_us(&retention_root(retention)->clock) - retention->wall_us;
-	/* The boot clock cannot be set, so the difference shows that somebody set the wall
-	 * clock. */
-	bool jumped = wall_us - (retention_boot_us() - retention->boot_us) > US_PER_DAY;
-
-	if (jumped && !retention->told_jump)
-		notices_tell(root->notices, LOG_ERR, EVENT_KEY_TROUBLE, NULL,
-				"the clock jumped ahead by %" PRId64
-				" days: nothing expires until recseal-keeper is restarted with the "
-				"clock right",
-				wall_us / US_PER_DAY);
-	if (jumped)
-		notices_keep_problem(root->notices,
-				"the clock jumped ahead: nothing expires until recseal-keeper is "
-				"restarted with the clock right");
-	retention->told_jump = jumped;
-	return jumped;
 }
 
 /* The memory of a TPM wears: there, what falls due is gathered for an hour. */
@@ -137,19 +106,19 @@ static int retention_expire(struct retention *retention, struct reason *reason)
 	if (!retention_may_note(retention))
 		return 0;
 	/* Only expiry waits for the interval; a shred is carried out at once. */
-	if (retention->expired_us > 0 && retention_boot_us() - retention->expired_us <
+	if (retention->expired_us > 0 && retention_boot_us(retention) - retention->expired_us <
 							 retention_interval_us(retention))
 		return 0;
 	int r = catalog_group_next_due(root->db, &due_us);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	if (due_us > clock_now_us(&root->clock))
+	if (due_us > clock_now_us(&root->counted))
 		return 0;
 	r = retention_run(retention->setup.eraser, GROUPS_MAX, &more, reason);
 	/* While there is more, the interval does not begin. */
 	if (r == 0 && !more)
-		retention->expired_us = retention_boot_us();
+		retention->expired_us = retention_boot_us(retention);
 	return r;
 }
 
@@ -278,10 +247,15 @@ static int retention_turn(struct retention *retention, const char **ret_what, st
 	/* An erasure that fails is not tried every second: each attempt writes to the root's
 	 * medium. */
 	bool retry = retention->failing || retention->back || retention->ticks % RETRY_TICKS == 0;
-	int r = retention_clock_jumped(retention) ? 0 : retention_expire(retention, reason);
+	struct root *root = retention_root(retention);
+	int r = vault_clock_look(retention->setup.clock, root->db, root->notices);
 
 	retention->back = false;
-	*ret_what = "an erasure does not succeed and stays pending";
+	*ret_what = "the time that the vault has counted cannot be kept";
+	if (r == 0) {
+		*ret_what = "an erasure does not succeed and stays pending";
+		r = retention_expire(retention, reason);
+	}
 	if (r == 0 && retry)
 		r = erasure_retry(retention->setup.eraser, reason);
 	if (r == -RE_AWAY)
@@ -329,11 +303,6 @@ int retention_start(uv_loop_t *loop, const struct retention_setup *setup,
 	if (!retention)
 		return -ENOMEM;
 	retention->setup = *setup;
-	retention->wall_us = clock_now_us(&setup->clock->clock);
-	/* With the clock behind, catching up is no jump ahead. */
-	if (retention->wall_us < setup->clock->latest_us)
-		retention->wall_us = setup->clock->latest_us;
-	retention->boot_us = retention_boot_us();
 	uv_timer_init(loop, &retention->timer);
 	uv_timer_init(loop, &retention->stride);
 	retention->open = 2;

@@ -21,11 +21,11 @@ int retention_run(struct eraser *eraser, size_t max, bool *ret_more, struct reas
  * second, or twenty while there is more. */
 struct retention;
 struct retention_setup {
-	struct eraser *eraser;           /* borrowed */
-	const struct vault_clock *clock; /* borrowed */
-	struct catalog_watch *watch;     /* borrowed; NULL: the catalog is not looked through */
-	int64_t epoch_interval_us;       /* EpochInterval=; <0: an hour with a TPM, else at once */
-	void (*stuck)(void *context);    /* called when the keeper must stop (root_is_stuck()) */
+	struct eraser *eraser;        /* borrowed */
+	struct vault_clock *clock;    /* borrowed */
+	struct catalog_watch *watch;  /* borrowed; NULL: the catalog is not looked through */
+	int64_t epoch_interval_us;    /* EpochInterval=; <0: an hour with a TPM, else at once */
+	void (*stuck)(void *context); /* called when the keeper must stop (root_is_stuck()) */
 	void *context;
 };
 int retention_start(uv_loop_t *loop, const struct retention_setup *setup,

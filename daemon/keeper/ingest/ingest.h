@@ -156,6 +156,7 @@ struct ingest_summary {
 	const char *quarantine; /* why; NULL when it is not quarantined */
 	const char *damage;     /* what is wrong with the recording itself; NULL: nothing */
 	bool discarded;
+	bool overdue; /* due by its recorded time already (expiry.h) */
 	int64_t plain_bytes;
 };
 void ingest_summarise(const struct ingest_job *job, struct ingest_summary *ret_summary);

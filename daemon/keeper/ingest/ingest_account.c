@@ -191,7 +191,7 @@ int ingest_account_make(struct ingest *ingest, struct ingest_job *job)
 
 	if (job->row.account != 0)
 		return 0;
-	int r = accounts_add(ingest->root->tree, clock_now_us(&ingest->clock->clock),
+	int r = accounts_add(ingest->root->tree, vault_clock_told_us(ingest->clock),
 			job->account_handle, job->new_account, job->new_account_len, &row);
 	if (r < 0)
 		return r;

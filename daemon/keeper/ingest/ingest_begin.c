@@ -15,6 +15,7 @@
 #include "daemon/keeper/ingest/ingest_room.h"
 #include "daemon/keeper/root/objects_place.h"
 #include "daemon/keeper/vault/accounts.h"
+#include "daemon/keeper/vault/expiry.h"
 
 struct ingest_job *ingest_abort(struct ingest_job *job)
 {
@@ -65,6 +66,7 @@ void ingest_summarise(const struct ingest_job *job, struct ingest_summary *ret_s
 			.account_handle = job->account_handle,
 			.spool = private->spool,
 			.discarded = private->discarded,
+			.overdue = job->overdue,
 			.plain_bytes = job->row.plain_bytes,
 	};
 	if (job->row.state == RECORDING_QUARANTINED)
@@ -98,8 +100,6 @@ static int fill_private(struct ingest_job *job, const struct ingest_request *req
 	return 0;
 }
 
-/* Time runs from the sealing, not from the file's own date: a file that was copied in with an old
- * date, or written under a wrong clock, must not expire the moment it arrives. */
 static void fill_row(
 		struct ingest *ingest, struct ingest_job *job, const struct ingest_request *request)
 {
@@ -107,14 +107,17 @@ static void fill_row(
 	const struct probe_result *probe = &request->probe;
 	struct recording_row *row = &job->row;
 
-	job->keep_us = class->keep_us;
-	row->sealed_us = vault_clock_now_us(ingest->clock);
-	/* Nothing is sealed before it was recorded; a day is for time zones and clocks. */
-	row->recorded_us = request->recorded_us > row->sealed_us + US_PER_DAY
-					   ? row->sealed_us
-					   : request->recorded_us;
-	if (__builtin_add_overflow(row->sealed_us, class->keep_us, &row->expires_us))
-		row->expires_us = INT64_MAX;
+	row->keep = class->keep;
+	row->keep_from = class->keep_from_recorded ? KEEP_FROM_RECORDED : KEEP_FROM_SEALED;
+	vault_clock_seal(ingest->clock, row);
+	job->clock_jumped_us = ingest->clock->jumped_us;
+	row->recorded_us = request->recorded_us;
+	/* Nothing is sealed before it was recorded; a day is for time zones and clocks. By a clock
+	 * that may be wrong nobody can say so. */
+	if (row->sealed_clock != SEALED_CLOCK_UNKNOWN &&
+			row->recorded_us > row->sealed_us + US_PER_DAY)
+		row->recorded_us = row->sealed_us;
+	job->overdue = expiry_set(row);
 	row->condition = (int)probe->condition;
 	row->frames = probe->frames > INT64_MAX ? -1 : (int64_t)probe->frames;
 	row->channels = probe->channels;

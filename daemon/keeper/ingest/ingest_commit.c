@@ -62,13 +62,18 @@ static int catalogue_one(struct ingest *ingest, struct ingest_job *job)
 	struct recording_row *row = &job->row;
 	char id[ULID_TEXT_CHARS + 1];
 	static const struct audit_actor keeper = {0, NULL};
+	int64_t bucket, due_us;
 	bool created;
 	int r = ingest_account_make(ingest, job);
 
+	/* The tag in the header keeps the guess of then. */
+	if (vault_clock_reseal(ingest->clock, row, job->clock_jumped_us))
+		job->overdue = expiry_set(row);
+	job->clock_jumped_us = ingest->clock->jumped_us;
+	expiry_place(row, &bucket, &due_us);
 	if (r == 0)
-		r = catalog_group_for(ingest->root->db, row->account,
-				expiry_bucket(row->expires_us, job->keep_us), row->expires_us,
-				&row->group, &created);
+		r = catalog_group_for(ingest->root->db, row->account, bucket, due_us, &row->group,
+				&created);
 	if (r == 0 && job->earlier.id != 0)
 		r = catalog_source_release(ingest->root->db, job->source);
 	if (r == 0)
@@ -140,6 +145,9 @@ static int catalogue_all(
 			r = catalogue_checked(ingest, jobs, i, results);
 		catalogued += results[i] == 0;
 	}
+	/* Along with the rest it costs no sync of its own. */
+	if (r == 0 && catalogued > 0)
+		r = vault_clock_store(ingest->clock, ingest->root->db);
 	/* Without a row there is nothing to sync. */
 	return r == 0 && catalogued > 0 ? db_transaction_commit(&transaction) : r;
 }

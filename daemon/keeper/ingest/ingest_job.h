@@ -33,7 +33,8 @@ struct ingest_job {
 	/* Of an account that the commit is to make: then row.account is 0, and the handle fresh. */
 	uint8_t *new_account;
 	size_t new_account_len;
-	int64_t keep_us;
+	int64_t clock_jumped_us; /* of the vault's clock, when the row got its times */
+	bool overdue;            /* by its recorded time it was due already: kept for a day */
 	struct object_store *store;
 	struct object_draft *draft;
 	uint64_t verified_chunks; /* ingest_verify() goes on here */

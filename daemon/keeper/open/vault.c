@@ -14,6 +14,8 @@ struct vault *vault_close(struct vault *vault)
 {
 	if (!vault)
 		return NULL;
+	if (vault->db && vault->root.tree && !root_is_stuck(&vault->root))
+		vault_clock_close(&vault->clock, vault->db);
 	predecessors_free(vault->predecessors);
 	root_close(&vault->root);
 	db_close(vault->db);

@@ -33,7 +33,7 @@ static bool create_finds(const struct vault *vault, const char *name)
 void vault_create_connect(struct vault *vault)
 {
 	vault->root.db = vault->db;
-	vault->root.audit = (struct audit_log){vault->db, vault->clock.clock};
+	vault->root.audit = (struct audit_log){vault->db, vault->clock.told};
 }
 
 /* ---- What is there ---- */
@@ -105,7 +105,7 @@ static int create_grow_top(struct vault *vault)
 static int create_plant(struct vault *vault, const uint8_t root[static ROOT_KEY_BYTES])
 {
 	_cleanup_secret_ struct root_record *record = secret_new(sizeof(*record));
-	struct vault_row row = {.epoch = 1, .created_us = clock_now_us(&vault->clock.clock)};
+	struct vault_row row = {.epoch = 1};
 
 	if (!record)
 		return -RE_MLOCK;
@@ -115,6 +115,9 @@ static int create_plant(struct vault *vault, const uint8_t root[static ROOT_KEY_
 	int r = vault->root.tree ? create_grow_top(vault) : -RE_MLOCK;
 	if (r == 0)
 		r = root_trust_rows(&vault->root, false, root, true);
+	if (r == 0)
+		r = vault_clock_create(&vault->clock, vault->db);
+	row.created_us = vault_clock_told_us(&vault->clock);
 	if (r == 0)
 		r = db_vault_put(vault->db, &row);
 	if (r == 0)

@@ -85,7 +85,8 @@ static void open_connect_parts(struct vault *vault)
 					.tpm_device = config->tpm_device,
 					.require_assurance = config->require_assurance,
 					.away_limit_us = config->away_limit_us},
-			.clock = vault->clock.clock,
+			.clock = vault->clock.told,
+			.counted = vault->clock.counted,
 			.notices = &vault->notices,
 			.dir_fd = vault->dir_fd,
 			.store = vault->store,
@@ -159,28 +160,6 @@ static int open_files(struct vault *vault, uint64_t accept_restored, struct reas
 	return r < 0 && !*reason->text ? open_explain_database(vault, r, reason) : r;
 }
 
-static int open_find_latest(struct vault *vault)
-{
-	uint8_t newest[ULID_BYTES];
-	struct recording_row recording;
-	struct vault_row row;
-	int r = db_vault_get(vault->db, &row);
-
-	if (r < 0)
-		return r;
-	vault->clock.latest_us = row.created_us;
-	r = catalog_recording_newest(vault->db, newest);
-	if (r == 0)
-		r = catalog_recording_by_ulid(vault->db, newest, &recording);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	/* Time does not run backwards for expiry, even if the machine's clock was set back. */
-	if (recording.sealed_us > vault->clock.latest_us)
-		vault->clock.latest_us = recording.sealed_us;
-	catalog_recording_clear(&recording);
-	return 0;
-}
-
 /* Before the audit log is written, and before anything is counted. */
 static int open_mend(struct vault *vault)
 {
@@ -198,6 +177,9 @@ static int open_recover(struct vault *vault, struct reason *reason)
 	r = mirrors_clear_up(&vault->root);
 	if (r == 0)
 		r = open_mend(vault);
+	/* From here on there is a time to go by. */
+	if (r == 0)
+		r = vault_clock_open(&vault->clock, vault->db);
 	/* Before anything is served: nobody may read keys that an erasure was destroying. */
 	if (r == 0)
 		r = erasure_recover(&vault->eraser, forward, reason);
@@ -211,8 +193,6 @@ static int open_recover(struct vault *vault, struct reason *reason)
 				reason, r, "cannot finish an erasure that was under way in", dir);
 	/* From here on the tree is open. */
 	r = accounts_find_quarantine(vault->root.tree, &vault->quarantine_account);
-	if (r == 0)
-		r = open_find_latest(vault);
 	if (r == 0)
 		(void)mirrors_ready(&vault->root, NULL); /* reports the copies that are away */
 	if (r == -RE_CORRUPT || r == -RE_ALTERED)
@@ -253,11 +233,14 @@ int vault_open(const struct vault_setup *setup, struct vault **ret_vault, struct
 	if (!vault)
 		return -ENOMEM;
 	*vault = (struct vault){.config = setup->config,
-			.clock.clock = setup->clock,
 			.notices = setup->notices,
 			.dir_fd = -1,
 			.lock_fd = -1};
+	vault_clock_connect(&vault->clock, &setup->machine);
 	int r = open_or_create(vault, setup->accept_restored, reason);
+	/* Now: what is sealed before the first tick has its time too. */
+	if (r == 0)
+		r = vault_clock_look(&vault->clock, vault->db, &vault->notices);
 	if (r < 0) {
 		vault_close(vault);
 		return r;

@@ -3,10 +3,11 @@
 
 #include "base/reason.h"
 #include "daemon/keeper/open/vault.h"
+#include "daemon/keeper/vault/clock_machine.h"
 
 struct vault_setup {
 	const struct config *config; /* borrowed, as long as the vault is open */
-	struct clock clock;
+	struct clock_machine machine;
 	struct notices notices;   /* where to tell what happens */
 	uint64_t accept_restored; /* the epoch at which to accept a copied root file; 0: never */
 };

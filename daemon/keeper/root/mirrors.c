@@ -217,7 +217,7 @@ static int away_note(struct root *root)
 		/* The time counts from the first notice, so that AwayLimit= cannot be stretched. */
 		if (member_is_sound(member) == (member->away_us == 0))
 			continue;
-		member->away_us = member_is_sound(member) ? 0 : clock_now_us(&root->clock);
+		member->away_us = member_is_sound(member) ? 0 : clock_now_us(&root->counted);
 		r = away_store(root, member);
 		away_tell(root, member);
 	}

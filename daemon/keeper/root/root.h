@@ -26,7 +26,8 @@ enum objects_state { OBJECTS_UNSEEN, OBJECTS_THERE, OBJECTS_AWAY };
 
 struct root {
 	struct root_settings settings;
-	struct clock clock;
+	struct clock clock;   /* for what people read */
+	struct clock counted; /* for what is due: never ahead of the true time (vault_clock.h) */
 	struct notices *notices;
 	struct audit_log audit;
 	struct db *db;

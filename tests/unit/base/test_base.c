@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/period.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/ulid.h"
@@ -462,9 +463,61 @@ static void test_secret_refuses_unsealed(void **state)
 	assert_int_equal(secret_from_fd(-1, back, 16), -RE_PROTOCOL);
 }
 
+static void assert_period(const char *text, const char *from, const char *end)
+{
+	struct period period;
+	int64_t from_us, end_us;
+
+	assert_int_equal(period_parse(text, &period), 0);
+	assert_int_equal(clock_parse_rfc3339(from, &from_us), 0);
+	assert_int_equal(clock_parse_rfc3339(end, &end_us), 0);
+	if (period_end_us(from_us, &period) != end_us)
+		fail_msg("%s after %s is not %s", text, from, end);
+	assert_true(period_longest_us(&period) >= end_us - from_us);
+}
+
+static void test_periods(void **state)
+{
+	static const char *const wrong[] = {"", "y", "-1y", "1.5y", "1yy", "1m",
+			"99999999999999999999y", "9223372036854775807mo", "99999999999y"};
+	struct period period = {0};
+	char text[PERIOD_TEXT_BYTES];
+
+	assert_period("5y", "2021-11-28T10:00:00Z", "2026-11-28T10:00:00Z");
+	assert_period("5y", "2024-11-28T10:00:00.5Z", "2029-11-28T10:00:00.5Z");
+	assert_period("1y", "2024-02-29T12:00:00Z", "2025-03-01T12:00:00Z");
+	assert_period("4y", "2024-02-29T12:00:00Z", "2028-02-29T12:00:00Z");
+	assert_period("1mo", "2027-01-31T23:59:59Z", "2027-03-01T23:59:59Z");
+	assert_period("1mo", "2028-01-30T00:00:00Z", "2028-03-01T00:00:00Z");
+	assert_period("1mo", "2027-01-28T00:00:00Z", "2027-02-28T00:00:00Z");
+	assert_period("18mo", "2026-08-30T01:02:03Z", "2028-03-01T01:02:03Z");
+	assert_period("100y", "2024-02-29T00:00:00Z", "2124-02-29T00:00:00Z");
+	assert_period("1mo", "1969-12-31T23:59:59.25Z", "1970-01-31T23:59:59.25Z");
+	assert_period("30d", "2028-02-15T00:00:00Z", "2028-03-16T00:00:00Z");
+	assert_period("90s", "2028-02-15T00:00:00Z", "2028-02-15T00:01:30Z");
+	for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
+		assert_int_equal(period_parse(wrong[i], &period), -EINVAL);
+	assert_int_equal(period_parse("5y", &period), 0);
+	assert_true(period_longest_us(&period) == (5 * 365 + 2) * US_PER_DAY);
+	assert_true(period_end_us(INT64_MAX - 5, &period) == INT64_MAX);
+	period_format(&period, text);
+	assert_string_equal(text, "5 years");
+	assert_int_equal(period_parse("1mo", &period), 0);
+	assert_true(period_longest_us(&period) == 31 * US_PER_DAY);
+	period_format(&period, text);
+	assert_string_equal(text, "1 month");
+	assert_int_equal(period_parse("30d", &period), 0);
+	period_format(&period, text);
+	assert_string_equal(text, "30 days");
+	assert_int_equal(period_parse("90s", &period), 0);
+	period_format(&period, text);
+	assert_string_equal(text, "90 s");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+			cmocka_unit_test(test_periods),
 			cmocka_unit_test(test_rfc3339_parse),
 			cmocka_unit_test(test_rfc3339_parse_rejects),
 			cmocka_unit_test(test_rfc3339_format),

@@ -45,7 +45,8 @@ static void test_a_second_keeper(void **state)
 	struct reason reason = {""};
 
 	vault_fixture_open(&vault);
-	const struct vault_setup setup = {.config = vault.config, .clock = clock_system};
+	const struct vault_setup setup = {.config = vault.config,
+			.machine = {.wall = clock_system, .boot = clock_system}};
 	assert_int_equal(vault_open(&setup, &second, &reason), -RE_BUSY);
 	assert_null(second);
 	assert_non_null(strstr(reason.text, "another recseal-keeper is running"));

@@ -21,25 +21,52 @@
 #include "daemon/keeper/ingest/ingest.h"
 #include "daemon/keeper/open/vault_sweep.h"
 
-#define START_US (INT64_C(1790000000) * US_PER_S)
+#define START_US (INT64_C(20717) * US_PER_DAY) /* a midnight in 2026 */
 #define BATCH    64
 
-static int64_t fixture_now(void *context)
+static int64_t fixture_wall(void *context)
+{
+	const struct vault_fixture *fixture = context;
+
+	return fixture->now_us + fixture->wrong_us;
+}
+
+static int64_t fixture_boot(void *context)
 {
 	return ((struct vault_fixture *)context)->now_us;
 }
 
-void vault_fixture_open(struct vault_fixture *fixture)
+static int fixture_synchronised(void *context)
 {
-	struct clock clock = {.now_us = fixture_now, .context = fixture};
+	return !((struct vault_fixture *)context)->unsynchronised;
+}
 
+struct clock_machine vault_fixture_machine(struct vault_fixture *fixture)
+{
+	return (struct clock_machine){.wall = {fixture_wall, fixture},
+			.boot = {fixture_boot, fixture},
+			.boot_id = {fixture->boot},
+			.synchronised = fixture_synchronised,
+			.context = fixture};
+}
+
+void vault_fixture_open_as(struct vault_fixture *fixture)
+{
 	assert_true(sodium_init() >= 0);
-	*fixture = (struct vault_fixture){.dir = "/tmp/recseal-vault.XXXXXX", .now_us = START_US};
+	strcpy(fixture->dir, "/tmp/recseal-vault.XXXXXX");
+	fixture->now_us = START_US;
 	assert_non_null(mkdtemp(fixture->dir));
 	assert_int_equal(chmod(fixture->dir, 0755), 0);
 	assert_int_equal(config_load_embedded(fixture->dir, NULL, NULL, &fixture->config), 0);
-	const struct vault_setup setup = {.config = fixture->config, .clock = clock};
+	const struct vault_setup setup = {
+			.config = fixture->config, .machine = vault_fixture_machine(fixture)};
 	assert_int_equal(vault_open(&setup, &fixture->vault, NULL), 0);
+}
+
+void vault_fixture_open(struct vault_fixture *fixture)
+{
+	*fixture = (struct vault_fixture){.now_us = 0};
+	vault_fixture_open_as(fixture);
 }
 
 void vault_fixture_shut(struct vault_fixture *fixture)
@@ -49,9 +76,8 @@ void vault_fixture_shut(struct vault_fixture *fixture)
 
 int vault_fixture_reopen(struct vault_fixture *fixture, uint64_t accept_restored, char **ret_text)
 {
-	struct clock clock = {.now_us = fixture_now, .context = fixture};
 	const struct vault_setup setup = {.config = fixture->config,
-			.clock = clock,
+			.machine = vault_fixture_machine(fixture),
 			.accept_restored = accept_restored};
 	struct reason reason = {""};
 
@@ -299,6 +325,13 @@ int vault_fixture_retention(struct vault *vault, uv_loop_t *loop, void (*stuck)(
 			.context = context};
 
 	return retention_start(loop, &setup, ret_retention);
+}
+
+void vault_fixture_look(struct vault_fixture *fixture)
+{
+	struct vault *vault = fixture->vault;
+
+	assert_int_equal(vault_clock_look(&vault->clock, vault->db, &vault->notices), 0);
 }
 
 void vault_fixture_shell(struct vault_fixture *fixture, const char *command)

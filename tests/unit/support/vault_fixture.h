@@ -14,7 +14,10 @@
 
 struct vault_fixture {
 	char dir[64];
-	int64_t now_us;
+	int64_t now_us;   /* the true time, and what the boot clock says */
+	int64_t wrong_us; /* by how much the machine's clock is ahead of it */
+	bool unsynchronised;
+	uint8_t boot; /* other numbers are other boots */
 	struct config *config;
 	struct vault *vault; /* NULL while it is shut */
 };
@@ -22,6 +25,10 @@ struct vault_fixture {
 typedef char vault_fixture_id[ULID_TEXT_CHARS + 1];
 
 void vault_fixture_open(struct vault_fixture *fixture);
+/* The machine that it runs on. */
+struct clock_machine vault_fixture_machine(struct vault_fixture *fixture);
+/* The same with the clock that is set already; all else is zero. */
+void vault_fixture_open_as(struct vault_fixture *fixture);
 void vault_fixture_close(struct vault_fixture *fixture); /* and removes the folder */
 
 /* A test with a vault of its own for its state. */
@@ -82,6 +89,9 @@ int vault_fixture_assign(struct vault *vault, const struct recording_row *row,
 /* retention_start() on the vault. */
 int vault_fixture_retention(struct vault *vault, uv_loop_t *loop, void (*stuck)(void *context),
 		void *context, struct retention **ret_retention);
+
+/* vault_clock_look(), which must succeed. */
+void vault_fixture_look(struct vault_fixture *fixture);
 
 /* Runs a shell command with $D as the fixture's folder; it must succeed. */
 void vault_fixture_shell(struct vault_fixture *fixture, const char *command);

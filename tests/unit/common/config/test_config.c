@@ -76,7 +76,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c->n_spools, 0);
 	assert_int_equal(c->n_classes, 1);
 	assert_string_equal(c->classes[0].name, "default");
-	assert_true(c->classes[0].keep_us == 30 * US_PER_DAY);
+	assert_true(c->classes[0].keep.us == 30 * US_PER_DAY);
 	assert_ptr_equal(config_find_class(c, "default"), &c->classes[0]);
 	assert_null(config_find_class(c, "other"));
 	assert_string_equal(c->keeper_dir, "/var/lib/recseal-keeper");
@@ -125,8 +125,8 @@ static void test_every_key(void **state)
 	assert_int_equal(c->spools[0].low_percent, 0);
 	assert_int_equal(c->objects_low_percent, 90);
 	assert_int_equal(c->n_classes, 2);
-	assert_true(config_find_class(c, "mifid")->keep_us == 5 * 365 * US_PER_DAY);
-	assert_true(config_find_class(c, "default")->keep_us == 7 * US_PER_DAY);
+	assert_true(config_find_class(c, "mifid")->keep.months == 5 * 12);
+	assert_true(config_find_class(c, "default")->keep.us == 7 * US_PER_DAY);
 	assert_string_equal(c->keeper_dir, "/s");
 	assert_string_equal(c->objects_dir, "/o");
 	assert_string_equal(c->socket_dir, "/k");
@@ -214,7 +214,7 @@ static void test_long_section_names(void **state)
 			"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggg2]\nKeep=2d\n");
 
 	assert_int_equal(run.config->n_classes, 3);
-	assert_true(run.config->classes[1].keep_us == 2 * US_PER_DAY);
+	assert_true(run.config->classes[1].keep.us == 2 * US_PER_DAY);
 }
 
 static void test_keys_refused(void **state)

@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "daemon/common/profile/profile.h"
 
@@ -484,6 +486,73 @@ static void accounts_come_from_sidecars(void **state)
 	profile_free(profile);
 }
 
+/* ---- Times ---- */
+
+/* When a file was recorded, as its bridge's profile reads its name; "" when it does not tell. */
+static void assert_recorded(const char *profile_name, const char *path, const char *expected)
+{
+	struct profile *profile = compiled(profile_builtin(profile_name));
+	struct pattern_match match;
+	char text[RFC3339_BYTES] = "";
+	int64_t recorded_us;
+
+	assert_int_equal(profile_classify(profile, path, &match), PROFILE_RECORDING);
+	int r = profile_recorded(profile, path, &match, &recorded_us);
+	if (r == 0)
+		clock_format_rfc3339(recorded_us, text);
+	else
+		assert_int_equal(r, -ENOENT);
+	if (strcmp(text, expected) != 0)
+		fail_msg("%s of %s: %s, not %s", path, profile_name, text, expected);
+	profile_free(profile);
+}
+
+static void names_tell_the_time(void **state)
+{
+	static const char room[] = "0123456789012345678901234567890123456789";
+	char path[256];
+
+	setenv("TZ", "UTC", 1);
+	tzset();
+	assert_recorded("freeswitch", "acme.org/archive/2019/Nov/23/6f1.wav",
+			"2019-11-24T00:00:00Z");
+	assert_recorded("freeswitch", "acme.org/archive/2019/11/23/6f1.wav", "");
+	assert_recorded("freeswitch", "acme.org/archive/2019/Nov/31/6f1.wav", "");
+	assert_recorded("freeswitch", "sales_2019-11-23-09-40-17.wav", "2019-11-23T09:40:17Z");
+	assert_recorded("freeswitch", "sales_20191123094017.wav", "2019-11-23T09:40:17Z");
+	assert_recorded("freeswitch", "sales_later.wav", "");
+	assert_recorded("asterisk", "confbridge-sales-1574502017.wav", "2019-11-23T09:40:17Z");
+	assert_recorded("asterisk", "confbridge-sales-17.wav", "");
+	assert_recorded("asterisk", "other.wav", "");
+	assert_recorded("jibri", "x/my_room_2020-07-30-14-19-23.mp4", "2020-07-30T14:19:23Z");
+	assert_recorded("jibri", "x/room_2020-02-30-14-19-23.mp4", "");
+	assert_recorded("jibri", "x/room_2020-07-30-24-19-23.mp4", "");
+	snprintf(path, sizeof(path), "%s-1574502017000-1574502018000.opus", room);
+	assert_recorded("bbb", path, "2019-11-23T09:40:18Z");
+	snprintf(path, sizeof(path), "%s-1574502017000-77.opus", room);
+	assert_recorded("bbb", path, "2019-11-23T09:40:17Z");
+	assert_recorded("janus", "janus-audioroom-12-1574502017000000.wav", "2019-11-23T09:40:17Z");
+	assert_recorded("janus", "janus-audioroom-12-1574502017.wav", "2019-11-23T09:40:17Z");
+	assert_recorded("janus", "videoroom-12-user-7-1574502017000000-audio.mjr",
+			"2019-11-23T09:40:17Z");
+	assert_recorded("janus", "videoroom-12-user-7-audio.mjr", "");
+	assert_recorded("livekit", "room-2019-11-23T094017.mp4", "2019-11-23T09:40:17Z");
+	assert_recorded("rtpengine", "call-0123456789abcdef-mix.wav", "");
+	assert_recorded("directory", "acme/2019-11-23.wav", "");
+}
+
+/* Bridges write the time of their own zone. */
+static void names_are_in_the_zone_of_the_machine(void **state)
+{
+	setenv("TZ", "EST5", 1);
+	tzset();
+	assert_recorded("jibri", "x/room_2020-07-30-14-19-23.mp4", "2020-07-30T19:19:23Z");
+	assert_recorded("freeswitch", "a.org/archive/2019/Nov/23/6f1.wav", "2019-11-24T05:00:00Z");
+	assert_recorded("asterisk", "confbridge-sales-1574502017.wav", "2019-11-23T09:40:17Z");
+	setenv("TZ", "UTC", 1);
+	tzset();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -504,6 +573,8 @@ int main(void)
 			cmocka_unit_test(livekit),
 			cmocka_unit_test(custom),
 			cmocka_unit_test(profiles_are_refused),
+			cmocka_unit_test(names_tell_the_time),
+			cmocka_unit_test(names_are_in_the_zone_of_the_machine),
 			cmocka_unit_test(accounts_come_from_sidecars),
 	};
 

@@ -58,8 +58,10 @@ static void add_unburied(struct fixture *f, int64_t account)
 				"INSERT INTO recording(ulid, account, grp, state, condition, class,"
 				" format, recorded_us, sealed_us, expires_us, destroyed_us,"
 				" destroyed_epoch, plain_bytes, sealed_bytes, frames, channels,"
-				" sample_rate) VALUES (randomblob(16), ?, 9999, 1, 0, 'default',"
-				" 'wav', 1000000000000000, 1, 1, 0, 0, 1, 1, -1, 1, 1)",
+				" sample_rate, sealed_clock, counted_us, keep_months, keep_us,"
+				" keep_from) VALUES (randomblob(16), ?, 9999, 1, 0, 'default',"
+				" 'wav', 1000000000000000, 1, 1, 0, 0, 1, 1, -1, 1, 1, 0, 1, 0, 0,"
+				" 0)",
 				account);
 	sql(f,
 			"INSERT INTO burial(kind, id, state, destroyed_us, epoch, after_id)"

@@ -221,9 +221,16 @@ static void test_keeper(void **state)
 		assert_true(keeper_says(vault, "nor swap"));
 		vault_fixture_shell(vault, "rm $D/host/proc/swaps");
 	}
-	vault->now_us -= 3600 * US_PER_S;
+	vault->wrong_us = -3600 * US_PER_S;
+	vault->unsynchronised = true;
+	vault_fixture_look(vault);
 	expect_keeper(vault, "clock", "3600 s behind");
-	vault->now_us += 3600 * US_PER_S;
+	vault->wrong_us = 400 * US_PER_DAY;
+	expect_keeper(vault, "clock", "400 days ahead");
+	vault->wrong_us = 0;
+	assert_int_equal(keeper_changes(vault, NULL), 0);
+	vault->unsynchronised = false;
+	vault_fixture_look(vault);
 	vault->vault->root.stuck = true;
 	expect_keeper(vault, "erasures", "only a restart");
 	vault->vault->root.stuck = false;

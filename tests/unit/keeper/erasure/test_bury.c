@@ -95,7 +95,7 @@ static int open_large(void **state)
 	struct db_transaction transaction = {0};
 	assert_int_equal(db_transaction_begin(&transaction, large->vault.vault->db), 0);
 	assert_int_equal(accounts_add(large->vault.vault->root.tree,
-					 clock_now_us(&large->vault.vault->clock.clock), handle,
+					 vault_clock_told_us(&large->vault.vault->clock), handle,
 					 "alice", 5, &row),
 			0);
 	large->alice = row.id;

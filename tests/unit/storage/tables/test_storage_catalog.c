@@ -203,9 +203,10 @@ static void add_many(struct store *s, int64_t account, int64_t group)
 	static const char insert[] =
 			"INSERT INTO recording(ulid, account, grp, state, condition, class, format,"
 			" recorded_us, sealed_us, expires_us, destroyed_us, destroyed_epoch,"
-			" plain_bytes, sealed_bytes, frames, channels, sample_rate)"
+			" plain_bytes, sealed_bytes, frames, channels, sample_rate, sealed_clock,"
+			" counted_us, keep_months, keep_us, keep_from)"
 			" VALUES (randomblob(16), ?, ?, 1, 0, 'default', 'wav',"
-			" 500, 1, 1, 0, 0, 1, 1, -1, 1, 1)";
+			" 500, 1, 1, 0, 0, 1, 1, -1, 1, 1, 0, 1, 0, 0, 0)";
 
 	struct db_transaction transaction = {0};
 	assert_int_equal(db_transaction_begin(&transaction, s->db), 0);
