@@ -47,8 +47,8 @@ static const struct mend {
 		/* As of a new vault, and of no boot: nothing is due before the time is known. */
 		{.table = "clock",
 				.sql = {"INSERT INTO clock(id, counted_us, known, ever_known,"
-					" boot_id, boot_us)"
-					" SELECT 1, created_us, 0, 0, randomblob(16), 0 FROM vault"}},
+					" boot_id, boot_us) SELECT 1, created_us, 0, 0,"
+					" randomblob(16), 0 FROM vault"}},
 		/* Without its note, a copy of the root that comes back is suspected more. In doubt
 		 * a copy was given up lately: an epoch is owed, and no group takes new members. */
 		{.table = "mirror_note",

@@ -18,7 +18,7 @@
 #define COLUMNS                                                                                    \
 	"id, ulid, account, grp, state, condition, class, format, recorded_us, sealed_us,"         \
 	" expires_us, destroyed_us, destroyed_epoch, plain_bytes, sealed_bytes, frames, channels," \
-	" sample_rate, private, sealed_clock, counted_us, keep_months, keep_us, keep_from,"         \
+	" sample_rate, private, sealed_clock, counted_us, keep_months, keep_us, keep_from,"        \
 	" genuine"
 #define COLUMN_GENUINE 24
 
