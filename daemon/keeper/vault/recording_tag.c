@@ -50,6 +50,9 @@ static const char *tag_differs(const json_t *tag, const struct recording_row *ro
 	if (!number_is(tag, "channels", row->channels) ||
 			!number_is(tag, "sample_rate", row->sample_rate))
 		return "channels";
+	/* The row was put right since; the tag keeps the times that a wrong clock told. */
+	if (row->sealed_clock == SEALED_CLOCK_SET)
+		return NULL;
 	if (!time_is(tag, "recorded_at", row->recorded_us))
 		return "recorded_at";
 	if (!time_is(tag, "sealed_at", row->sealed_us))
