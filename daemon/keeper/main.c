@@ -37,7 +37,7 @@ static const char *arg_config;
 static const char *arg_state;
 static bool arg_check_config;
 static bool arg_move_root;
-static uint64_t arg_accept_restored;
+static uint64_t arg_accept_restored, arg_accept_altered;
 
 static const char help[] =
 		"Usage: recseal-keeper [OPTION]...\n"
@@ -49,6 +49,8 @@ static const char help[] =
 		"  --check-config            check the configuration and exit\n"
 		"  --accept-restored=EPOCH   accept a root file that was restored from a copy of "
 		"this epoch, and exit\n"
+		"  --accept-altered=EPOCH    accept that rows of keeper.db were deleted or put back, "
+		"and exit\n"
 		"  --move-root               move the root to where the configuration says "
 		"(Root=), and exit\n"
 		"  --help, --version\n"
@@ -69,20 +71,17 @@ struct keeper {
 	bool failed;
 };
 
-static int keeper_parse_epoch(const char *text)
+static int keeper_parse_epoch(const char *option, const char *text, uint64_t *ret_epoch)
 {
 	char *end;
 
 	errno = 0;
-	arg_accept_restored = strtoull(text, &end, 10);
-	if (errno || *end || arg_accept_restored == 0) {
-		fprintf(stderr,
-				"recseal-keeper: --accept-restored takes an epoch, a number from 1 "
-				"on; \"%s\" is none\n",
-				text);
-		return -EINVAL;
-	}
-	return 0;
+	*ret_epoch = strtoull(text, &end, 10);
+	if (errno == 0 && !*end && *ret_epoch != 0)
+		return 0;
+	fprintf(stderr, "recseal-keeper: %s takes an epoch, a number from 1 on; \"%s\" is none\n",
+			option, text);
+	return -EINVAL;
 }
 
 /* 0 to go on, 1 when all is said, -EINVAL. */
@@ -93,6 +92,7 @@ static int keeper_parse_arguments(int argc, char **argv)
 			{"state", required_argument, NULL, 's'},
 			{"check-config", no_argument, NULL, 'C'},
 			{"accept-restored", required_argument, NULL, 'a'},
+			{"accept-altered", required_argument, NULL, 'A'},
 			{"move-root", no_argument, NULL, 'm'},
 			{"help", no_argument, NULL, 'h'},
 			{"version", no_argument, NULL, 'v'},
@@ -107,7 +107,11 @@ static int keeper_parse_arguments(int argc, char **argv)
 			arg_state = optarg;
 		else if (c == 'C')
 			arg_check_config = true;
-		else if (c == 'a' && keeper_parse_epoch(optarg) < 0)
+		else if (c == 'a' && keeper_parse_epoch("--accept-restored", optarg,
+						     &arg_accept_restored) < 0)
+			return -EINVAL;
+		else if (c == 'A' && keeper_parse_epoch("--accept-altered", optarg,
+						     &arg_accept_altered) < 0)
 			return -EINVAL;
 		else if (c == 'm')
 			arg_move_root = true;
@@ -161,7 +165,8 @@ static int keeper_open_vault(struct keeper *keeper)
 {
 	struct vault_setup setup = {.config = keeper->config,
 			.notices = {.tell = keeper_tell},
-			.accept_restored = arg_accept_restored};
+			.accept_restored = arg_accept_restored,
+			.accept_altered = arg_accept_altered};
 	struct reason reason = {""};
 	clock_machine_system(&setup.machine);
 	int r = vault_open(&setup, &keeper->vault, &reason);
@@ -311,9 +316,10 @@ static int keeper_run(struct keeper *keeper)
 		keeper->vault = vault_close(keeper->vault);
 		return 0;
 	}
-	if (arg_accept_restored) {
-		printf("The root file is accepted, at epoch %" PRIu64
-		       ". Start recseal-keeper as usual.\n",
+	if (arg_accept_restored || arg_accept_altered) {
+		printf("%s accepted, at epoch %" PRIu64 ". Start recseal-keeper as usual.\n",
+				arg_accept_altered ? "The rows of keeper.db are"
+						   : "The root file is",
 				vault_epoch(keeper->vault));
 		keeper->vault = vault_close(keeper->vault);
 		return 0;

@@ -49,6 +49,13 @@ int catalog_recording_add(struct db *db, struct recording_row *row,
 	if (r < 0)
 		return r;
 	row->id = db_last_id(db);
+	/* One that was altered says nothing, and would be in the way. */
+	r = db_run(db,
+			"DELETE FROM source WHERE hash IN"
+			" (SELECT hash FROM source_read WHERE hash = ? AND NOT genuine)",
+			"b", source, (size_t)CATALOG_LOOKUP_BYTES);
+	if (r < 0)
+		return r;
 	r = db_run(db, "INSERT INTO source(hash, recording) VALUES (?, ?)", "bi", source,
 			(size_t)CATALOG_LOOKUP_BYTES, row->id);
 	if (r == 0)

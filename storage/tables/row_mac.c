@@ -21,6 +21,15 @@ static void mac_free(void *state)
 	secret_free(mac);
 }
 
+size_t row_table_index(const char *name)
+{
+	size_t i = 0;
+
+	while (strcmp(row_tables[i].name, name) != 0)
+		i++;
+	return i;
+}
+
 int row_mac_attach(struct db *db)
 {
 	struct row_mac *mac = secret_new(sizeof(*mac));

@@ -41,6 +41,13 @@ size_t row_mac_findings(
 /* "recording 17 (01m8...) in keeper.db was altered outside the keeper". */
 void row_mac_describe(const struct row_finding *finding, char *ret_text, size_t len);
 
+/* Whether no row of the table was deleted outside the keeper, or put back as it once was, as far as
+ * the rounds have come. False also when the sums themselves were altered: nobody can tell then. */
+bool row_mac_is_complete(const struct db *db, const char *table);
+/* On an administrator's word: the rows that there are become those that there should be. In the
+ * caller's transaction; a rollback must end with closing the database. */
+int row_mac_accept(struct db *db);
+
 /* Looks at about max rows, outside of a transaction, from where it stopped before. 1 when that was
  * the end of a round through all tables, 0 when not. */
 int row_mac_stride(struct db *db, int64_t max);

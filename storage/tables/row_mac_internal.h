@@ -19,6 +19,9 @@ struct row_sum {
 	int64_t count;
 };
 
+/* The table is one of row_tables. */
+size_t row_table_index(const char *name);
+
 struct row_layout {
 	char column[ROW_COLUMNS_MAX][32]; /* but for mac */
 	int columns;
@@ -49,6 +52,7 @@ struct row_sweep {
 struct row_mac {
 	bool on;
 	bool lost; /* the stored sums could not be read once: rows may be missing for ever after */
+	bool incomplete[ROW_TABLES]; /* the sum of what was read is another */
 	uint8_t row_key[ROW_MAC_KEY_BYTES], box_key[ROW_MAC_KEY_BYTES];
 	struct row_sums now, committed, saved;
 	uint64_t changes, settled; /* of sums, and when the last statement ended */

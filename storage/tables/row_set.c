@@ -8,9 +8,11 @@
 #include "storage/tables/db_internal.h"
 #include "storage/tables/row_mac_internal.h"
 
-/* Stored: nonce || XChaCha20-Poly1305 of { lost, then of each table sum, count and last id }. */
+/* Stored: nonce || XChaCha20-Poly1305 of { the vault's epoch, lost, then of each table sum, count and
+ * last id }. The epoch: sums of an earlier one, with the rows of then, are not those of this vault
+ * any more. */
 #define TABLE_BYTES (ROW_SUM_BYTES + 16)
-#define PLAIN_BYTES (8 + ROW_TABLES * TABLE_BYTES)
+#define PLAIN_BYTES (16 + ROW_TABLES * TABLE_BYTES)
 #define NONCE_BYTES crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define BOX_BYTES   (NONCE_BYTES + PLAIN_BYTES + crypto_aead_xchacha20poly1305_ietf_ABYTES)
 
@@ -82,11 +84,13 @@ void row_set_stepped(void *state, bool done)
 	mac->settled = mac->changes;
 }
 
-static void sums_encode(const struct row_mac *mac, uint8_t plain[static PLAIN_BYTES])
+static void sums_encode(
+		const struct row_mac *mac, uint64_t epoch, uint8_t plain[static PLAIN_BYTES])
 {
-	put_le64(plain, mac->lost);
+	put_le64(plain, epoch);
+	put_le64(plain + 8, mac->lost);
 	for (size_t i = 0; i < ROW_TABLES; i++) {
-		uint8_t *at = plain + 8 + i * TABLE_BYTES;
+		uint8_t *at = plain + 16 + i * TABLE_BYTES;
 		for (size_t j = 0; j < ROW_SUM_BYTES / 8; j++)
 			put_le64(at + 8 * j, mac->now.of[i].limb[j]);
 		put_le64(at + ROW_SUM_BYTES, (uint64_t)mac->now.of[i].count);
@@ -96,9 +100,9 @@ static void sums_encode(const struct row_mac *mac, uint8_t plain[static PLAIN_BY
 
 static void sums_decode(struct row_mac *mac, const uint8_t plain[static PLAIN_BYTES])
 {
-	mac->lost = get_le64(plain) != 0;
+	mac->lost = get_le64(plain + 8) != 0;
 	for (size_t i = 0; i < ROW_TABLES; i++) {
-		const uint8_t *at = plain + 8 + i * TABLE_BYTES;
+		const uint8_t *at = plain + 16 + i * TABLE_BYTES;
 		for (size_t j = 0; j < ROW_SUM_BYTES / 8; j++)
 			mac->now.of[i].limb[j] = get_le64(at + 8 * j);
 		mac->now.of[i].count = (int64_t)get_le64(at + ROW_SUM_BYTES);
@@ -106,16 +110,34 @@ static void sums_decode(struct row_mac *mac, const uint8_t plain[static PLAIN_BY
 	}
 }
 
+/* As the row of the vault says: 0 while there is none. Opening compares that with the root. */
+static int epoch_now(struct db *db, uint64_t *ret_epoch)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT epoch FROM vault", "");
+
+	if (r == 0)
+		r = db_next(db, q);
+	if (r < 0)
+		return r;
+	*ret_epoch = r > 0 ? (uint64_t)sqlite3_column_int64(q, 0) : 0;
+	return 0;
+}
+
 int row_set_store(struct db *db)
 {
 	struct row_mac *mac = row_mac_of(db);
 	uint8_t box[BOX_BYTES], plain[PLAIN_BYTES];
+	uint64_t epoch = 0;
 
 	if (mac->now.broken)
 		return -EIO;
 	if (!mac->on || !mac->now.dirty)
 		return 0;
-	sums_encode(mac, plain);
+	int r = epoch_now(db, &epoch);
+	if (r < 0)
+		return r;
+	sums_encode(mac, epoch, plain);
 	randombytes_buf(box, NONCE_BYTES);
 	crypto_aead_xchacha20poly1305_ietf_encrypt(box + NONCE_BYTES, NULL, plain, sizeof(plain),
 			NULL, 0, NULL, box, mac->box_key);
@@ -163,18 +185,21 @@ int row_set_load(struct db *db)
 {
 	struct row_mac *mac = row_mac_of(db);
 	uint8_t box[BOX_BYTES], plain[PLAIN_BYTES];
-	int r = box_read(db, box);
+	uint64_t epoch = 0;
+	int found = box_read(db, box);
+	int r = found < 0 ? found : epoch_now(db, &epoch);
 
 	if (r < 0)
 		return r;
-	if (r == 0 || crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL,
-				      box + NONCE_BYTES, sizeof(box) - NONCE_BYTES, NULL, 0, box,
-				      mac->box_key) != 0) {
+	if (found == 0 ||
+			crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL,
+					box + NONCE_BYTES, sizeof(box) - NONCE_BYTES, NULL, 0, box,
+					mac->box_key) != 0 ||
+			get_le64(plain) != epoch)
 		mac->lost = true;
-	} else {
+	else
 		sums_decode(mac, plain);
-		sodium_memzero(plain, sizeof(plain));
-	}
+	sodium_memzero(plain, sizeof(plain));
 	mac->committed = mac->now;
 	if (mac->lost) {
 		row_mac_note_finding(mac, "row_set", "");

@@ -116,8 +116,10 @@ static void sweep_compare(struct row_mac *mac)
 {
 	size_t table = mac->sweep.table;
 
-	if (!mac->lost && !row_set_equal(&mac->now.swept, &mac->now.of[table]))
-		row_mac_note_finding(mac, row_tables[table].name, "");
+	if (mac->lost || row_set_equal(&mac->now.swept, &mac->now.of[table]))
+		return;
+	mac->incomplete[table] = true;
+	row_mac_note_finding(mac, row_tables[table].name, "");
 }
 
 static void sweep_next_table(struct row_mac *mac)
@@ -221,31 +223,78 @@ void row_mac_progress(const struct db *db, int64_t *ret_done, int64_t *ret_all)
 	*ret_all = all;
 }
 
+/* What there is becomes what there should be. In the caller's transaction. */
+static int sweep_take(struct db *db, size_t table)
+{
+	struct row_mac *mac = row_mac_of(db);
+	int64_t n = CHECK_ROWS;
+	int r = 0;
+
+	row_sweep_reset(mac);
+	mac->sweep.table = table;
+	while (r == 0 && n == CHECK_ROWS)
+		r = sweep_rows(db, CHECK_ROWS, &n);
+	if (r == 0) {
+		mac->now.of[table] = mac->now.swept;
+		mac->now.dirty = true;
+		mac->incomplete[table] = false;
+	}
+	row_sweep_reset(mac);
+	return r;
+}
+
 int row_mac_purge(struct db *db, const char *table)
 {
 	struct row_mac *mac = row_mac_of(db);
+	size_t i = row_table_index(table);
 	char sql[128];
-	size_t i = 0;
-	int64_t n = CHECK_ROWS;
 
-	while (strcmp(row_tables[i].name, table) != 0)
-		i++;
 	const struct row_layout *layout = &mac->layout[i];
 	snprintf(sql, sizeof(sql),
 			"DELETE FROM %s WHERE %s IN (SELECT %s FROM %s_read WHERE NOT genuine)",
 			table, layout->column[layout->key[0]], layout->column[layout->key[0]],
 			table);
 	int r = db_error(sqlite3_exec(db_handle(db), sql, NULL, NULL, NULL));
-	/* What is left is what there is. */
-	row_sweep_reset(mac);
-	mac->sweep.table = i;
-	while (r == 0 && n == CHECK_ROWS)
-		r = sweep_rows(db, CHECK_ROWS, &n);
-	if (r == 0) {
-		mac->now.of[i] = mac->now.swept;
-		mac->now.dirty = true;
+	if (r == 0)
+		r = sweep_take(db, i);
+	if (r == 0)
 		row_mac_forget_findings(mac, table);
-	}
-	row_sweep_reset(mac);
 	return r;
+}
+
+/* The highest id that a table gave, as far as the database says. */
+static int sweep_take_last(struct db *db, size_t table)
+{
+	_cleanup_query_ sqlite3_stmt *q = NULL;
+	int r = db_start(db, &q, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?",
+			"t", row_tables[table].name);
+
+	if (r == 0)
+		r = db_next(db, q);
+	if (r < 0)
+		return r;
+	row_mac_of(db)->now.last[table] = sqlite3_column_int64(q, 0);
+	return 0;
+}
+
+int row_mac_accept(struct db *db)
+{
+	struct row_mac *mac = row_mac_of(db);
+	int r = 0;
+
+	for (size_t i = 0; i < ROW_TABLES && r == 0; i++) {
+		r = sweep_take(db, i);
+		if (r == 0 && mac->lost && mac->layout[i].counted)
+			r = sweep_take_last(db, i);
+	}
+	if (r == 0)
+		mac->lost = false;
+	return r;
+}
+
+bool row_mac_is_complete(const struct db *db, const char *table)
+{
+	const struct row_mac *mac = row_mac_of(db);
+
+	return !mac->lost && !mac->incomplete[row_table_index(table)];
 }

@@ -25,6 +25,7 @@
 #include "daemon/keeper/vault/catalog_watch.h"
 #include "daemon/keeper/vault/predecessors.h"
 #include "storage/tables/db_open.h"
+#include "storage/tables/row_mac.h"
 
 static int open_explain(struct reason *reason, int r, const char *what, const char *path)
 {
@@ -137,7 +138,19 @@ static int open_explain_database(struct vault *vault, int r, struct reason *reas
 	return r;
 }
 
-static int open_files(struct vault *vault, uint64_t accept_restored, struct reason *reason)
+/* The administrator names the epoch, so that an older copy is not accepted by mistake. */
+static int open_check_accepted(
+		const char *option, uint64_t accepted, uint64_t epoch, struct reason *reason)
+{
+	if (accepted == 0 || accepted == epoch)
+		return 0;
+	return reason_set(reason, -RE_EPOCH,
+			"%s=%llu was given, but this copy is of epoch %llu. Check which copy you "
+			"restored, and give its epoch",
+			option, (unsigned long long)accepted, (unsigned long long)epoch);
+}
+
+static int open_files(struct vault *vault, const struct vault_setup *setup, struct reason *reason)
 {
 	struct vault_row row;
 	int r = db_open(vault->config->keeper_dir, &vault->db);
@@ -149,15 +162,30 @@ static int open_files(struct vault *vault, uint64_t accept_restored, struct reas
 	if (r < 0)
 		return open_explain_database(vault, r, reason);
 	memcpy(vault->root.vault_id, row.vault_id, sizeof(row.vault_id));
-	/* The administrator names the epoch, so that an older copy is not accepted by mistake. */
-	if (accept_restored && accept_restored != row.epoch) {
-		return reason_set(reason, -RE_EPOCH,
-				"--accept-restored=%llu was given, but this copy is of epoch %llu. "
-				"Check which copy you restored, and give its epoch",
-				(unsigned long long)accept_restored, (unsigned long long)row.epoch);
-	}
-	r = mirrors_open(&vault->root, accept_restored != 0, reason);
+	r = open_check_accepted("--accept-restored", setup->accept_restored, row.epoch, reason);
+	if (r == 0)
+		r = open_check_accepted(
+				"--accept-altered", setup->accept_altered, row.epoch, reason);
+	if (r < 0)
+		return r;
+	r = mirrors_open(&vault->root, setup->accept_restored != 0, reason);
 	return r < 0 && !*reason->text ? open_explain_database(vault, r, reason) : r;
+}
+
+/* After it is told what was found. */
+static int open_accept_altered(struct vault *vault)
+{
+	const struct audit_log audit = {vault->db, vault->clock.told};
+	const struct audit_actor actor = {getuid(), NULL};
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	int r = db_transaction_begin(&transaction, vault->db);
+
+	if (r == 0)
+		r = row_mac_accept(vault->db);
+	if (r == 0)
+		r = audit_log_append(&audit, &actor, "accept altered catalog", "",
+				root_epoch(&vault->root));
+	return r < 0 ? r : db_transaction_commit(&transaction);
 }
 
 /* Before the audit log is written, and before anything is counted. */
@@ -166,7 +194,7 @@ static int open_mend(struct vault *vault)
 	return catalog_watch_report(&vault->watch, vault->db, &vault->notices);
 }
 
-static int open_recover(struct vault *vault, struct reason *reason)
+static int open_recover(struct vault *vault, const struct vault_setup *setup, struct reason *reason)
 {
 	_cleanup_secret_ struct root_record *forward = NULL;
 	const char *dir = vault->config->keeper_dir;
@@ -180,6 +208,8 @@ static int open_recover(struct vault *vault, struct reason *reason)
 	/* From here on there is a time to go by. */
 	if (r == 0)
 		r = vault_clock_open(&vault->clock, vault->db);
+	if (r == 0 && setup->accept_altered)
+		r = open_accept_altered(vault);
 	/* Before anything is served: nobody may read keys that an erasure was destroying. */
 	if (r == 0)
 		r = erasure_recover(&vault->eraser, forward, reason);
@@ -200,7 +230,8 @@ static int open_recover(struct vault *vault, struct reason *reason)
 	return r < 0 ? open_explain(reason, r, "cannot read the catalog in", dir) : 0;
 }
 
-static int open_or_create(struct vault *vault, uint64_t accept_restored, struct reason *reason)
+static int open_or_create(
+		struct vault *vault, const struct vault_setup *setup, struct reason *reason)
 {
 	int r = open_make_directories(vault->config, reason);
 
@@ -218,9 +249,9 @@ static int open_or_create(struct vault *vault, uint64_t accept_restored, struct 
 	open_connect_parts(vault);
 	if (vault_create_is_due(vault))
 		return vault_create(vault, reason);
-	r = open_files(vault, accept_restored, reason);
+	r = open_files(vault, setup, reason);
 	if (r == 0)
-		r = open_recover(vault, reason);
+		r = open_recover(vault, setup, reason);
 	if (r == 0)
 		vault_create_forget(vault);
 	return r;
@@ -237,7 +268,7 @@ int vault_open(const struct vault_setup *setup, struct vault **ret_vault, struct
 			.dir_fd = -1,
 			.lock_fd = -1};
 	vault_clock_connect(&vault->clock, &setup->machine);
-	int r = open_or_create(vault, setup->accept_restored, reason);
+	int r = open_or_create(vault, setup, reason);
 	/* Now: what is sealed before the first tick has its time too. */
 	if (r == 0)
 		r = vault_clock_look(&vault->clock, vault->db, &vault->notices);

@@ -10,6 +10,8 @@ struct vault_setup {
 	struct clock_machine machine;
 	struct notices notices;   /* where to tell what happens */
 	uint64_t accept_restored; /* the epoch at which to accept a copied root file; 0: never */
+	uint64_t accept_altered;  /* the epoch at which to accept that rows of the database were
+				   * deleted or put back outside the keeper; 0: never */
 };
 
 /* Opens the vault below the configured directories, or makes a new one when the keeper's directory

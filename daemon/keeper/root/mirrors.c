@@ -16,6 +16,8 @@
 #include "daemon/keeper/root/mirror_medium.h"
 #include "daemon/keeper/root/mirrors_internal.h"
 #include "daemon/keeper/root/root_main.h"
+#include "storage/tables/mirror_table.h"
+#include "storage/tables/row_mac.h"
 
 int mirrors_image(struct root *root, uint8_t ret_image[static ROOT_IMAGE_BYTES])
 {
@@ -274,8 +276,23 @@ void mirrors_check_paths(struct root *root)
 	}
 }
 
+/* Somebody may have taken a mirror out of the database, that it survive an erasure. */
+static int mirrors_check_rows(struct root *root, struct reason *reason)
+{
+	if (row_mac_is_complete(root->db, "mirror"))
+		return 0;
+	return reason_set(reason, -RE_AWAY,
+			"erasures wait: keeper.db was altered outside the keeper, and does not say "
+			"any more which mirrors of the root there are. Restore it; see AN ALTERED "
+			"CATALOG in recseal-keeper(8)");
+}
+
 int mirrors_watch(struct root *root, struct reason *reason)
 {
+	int r = mirrors_check_rows(root, reason);
+
+	if (r < 0)
+		return r;
 	return root->copies->n == 1 && !root_set_away(root->copies)
 			       ? mirrors_alone_ready(root, true, reason)
 			       : mirrors_ready(root, reason);
@@ -285,7 +302,10 @@ int mirrors_ready(struct root *root, struct reason *reason)
 {
 	_cleanup_secret_ uint8_t *image = NULL;
 	struct reason away = {""};
+	int r = mirrors_check_rows(root, reason);
 
+	if (r < 0)
+		return r;
 	/* A TPM is asked first: a write that it does not answer leaves the root in doubt. */
 	if (root->copies->n == 1 && !root_set_away(root->copies))
 		return mirrors_alone_ready(
@@ -294,7 +314,7 @@ int mirrors_ready(struct root *root, struct reason *reason)
 	if (root_set_present(root->copies) == 0)
 		copies_reopen_any(root);
 	image = secret_new(ROOT_IMAGE_BYTES);
-	int r = image ? mirrors_image(root, image) : -RE_MLOCK;
+	r = image ? mirrors_image(root, image) : -RE_MLOCK;
 	for (size_t i = 0; i < root->copies->n && r == 0; i++) {
 		if (root->copies->member[i].left_out)
 			continue;
