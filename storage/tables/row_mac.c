@@ -21,7 +21,7 @@ static void mac_free(void *state)
 	secret_free(mac);
 }
 
-size_t row_table_index(const char *name)
+size_t row_mac_table(const char *name)
 {
 	size_t i = 0;
 

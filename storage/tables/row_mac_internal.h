@@ -20,7 +20,7 @@ struct row_sum {
 };
 
 /* The table is one of row_tables. */
-size_t row_table_index(const char *name);
+size_t row_mac_table(const char *name);
 
 struct row_layout {
 	char column[ROW_COLUMNS_MAX][32]; /* but for mac */

@@ -8,9 +8,9 @@
 #include "storage/tables/db_internal.h"
 #include "storage/tables/row_mac_internal.h"
 
-/* Stored: nonce || XChaCha20-Poly1305 of { the vault's epoch, lost, then of each table sum, count and
- * last id }. The epoch: sums of an earlier one, with the rows of then, are not those of this vault
- * any more. */
+/* Stored: nonce || XChaCha20-Poly1305 of { the vault's epoch, lost, then of each table sum, count
+ * and last id }. The epoch: sums of an earlier one, with the rows of then, are not those of this
+ * vault any more. */
 #define TABLE_BYTES (ROW_SUM_BYTES + 16)
 #define PLAIN_BYTES (16 + ROW_TABLES * TABLE_BYTES)
 #define NONCE_BYTES crypto_aead_xchacha20poly1305_ietf_NPUBBYTES

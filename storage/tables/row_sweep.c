@@ -246,7 +246,7 @@ static int sweep_take(struct db *db, size_t table)
 int row_mac_purge(struct db *db, const char *table)
 {
 	struct row_mac *mac = row_mac_of(db);
-	size_t i = row_table_index(table);
+	size_t i = row_mac_table(table);
 	char sql[128];
 
 	const struct row_layout *layout = &mac->layout[i];
@@ -296,5 +296,5 @@ bool row_mac_is_complete(const struct db *db, const char *table)
 {
 	const struct row_mac *mac = row_mac_of(db);
 
-	return !mac->lost && !mac->incomplete[row_table_index(table)];
+	return !mac->lost && !mac->incomplete[row_mac_table(table)];
 }
