@@ -37,8 +37,8 @@ static const char *const edits[] = {
 		"DELETE FROM main.mirror; DELETE FROM main.row_set",
 		"DELETE FROM main.mirror; UPDATE main.row_set SET box = zeroblob(length(box))",
 		"DELETE FROM main.mirror; INSERT INTO main.mirror SELECT * FROM former.mirror",
-		"DELETE FROM main.mirror; INSERT INTO main.mirror SELECT * FROM former.mirror;"
-		"UPDATE main.row_set SET box = (SELECT box FROM former.row_set)",
+		("DELETE FROM main.mirror; INSERT INTO main.mirror SELECT * FROM former.mirror;"
+		 "UPDATE main.row_set SET box = (SELECT box FROM former.row_set)"),
 };
 
 /* A mirror called second is added; former is the database from before. */
