@@ -1,5 +1,6 @@
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,5 +34,7 @@ const char *error_text(int r)
 
 	if (code >= RE_FIRST && code < RE_LAST)
 		return phrases[code - RE_FIRST];
+	if (code == ENOMEDIUM) /* objects_place.h, and nobody else */
+		return "the folder of objects is not there; recsealctl doctor says more";
 	return strerror(code);
 }
