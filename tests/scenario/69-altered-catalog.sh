@@ -22,6 +22,7 @@ cp "$DB" "$vault/whole.db"
 jq -r '.[] | "\(.id) \(.name)"' "$vault/list.json" >"$vault/sealed"
 [ "$(wc -l <"$vault/sealed")" = 4 ] || fail "4 recordings were expected"
 first=$(jq -r 'sort_by(.id)[0].id' "$vault/list.json")
+row=$(sqlite3 "$DB" "SELECT id FROM recording ORDER BY ulid LIMIT 1")
 
 # plays_but [ID]: all recordings but this one play.
 plays_but() {
@@ -54,23 +55,23 @@ edited() {
 }
 
 # A living recording reads "destroyed on 1 November".
-edited "UPDATE recording SET state = 5, destroyed_us = 1793500000000000, destroyed_epoch = 1 WHERE id = 1"
+edited "UPDATE recording SET state = 5, destroyed_us = 1793500000000000, destroyed_epoch = 1 WHERE id = $row"
 expect 1 ctl play "$first" --reason test -o "$vault/none"
 grep -q "altered outside the keeper" "$vault/err" || fail "play says: $(cat "$vault/err")"
 expect 0 ctl list --json
 holds 'length == 4 and ([.[] | select(.state == "altered")] | length) == 1 and ([.[] | select(.state == "sealed")] | length) == 3' \
 	"$vault/out" || fail "list: $(cat "$vault/out")"
 plays_but "$first"
-named "recording 1 ($first)"
+named "recording $row ($first)"
 stop_keeper
 
 # Its expiry is ten years later, or at once.
-for sql in "UPDATE recording SET expires_us = expires_us + 315360000000000 WHERE id = 1" \
-	"UPDATE recording SET expires_us = 1 WHERE id = 1; UPDATE expiry_group SET due_us = 1"; do
+for sql in "UPDATE recording SET expires_us = expires_us + 315360000000000 WHERE id = $row" \
+	"UPDATE recording SET expires_us = 1 WHERE id = $row; UPDATE expiry_group SET due_us = 1"; do
 	edited "$sql"
 	sleep 3 # retention looks every second
 	plays_but "$first"
-	named "recording 1 ($first)"
+	named "recording $row ($first)"
 	stop_keeper
 done
 
@@ -96,7 +97,7 @@ for sql in "INSERT INTO erasure SELECT 1, 1, id, 0, 0, 0, 'x', 0, 0, zeroblob(16
 done
 
 # A row less, and a trigger more.
-edited "DELETE FROM recording WHERE id = 1"
+edited "DELETE FROM recording WHERE id = $row"
 named "table recording"
 plays_but "$first"
 stop_keeper
@@ -109,5 +110,27 @@ edited "SELECT 1" >/dev/null
 plays_but
 expect 0 ctl verify --all
 status_holds '.epoch == 1 and (.warnings | map(select(test("altered"))) | length) == 0' || fail "status: $(ctl status --json)"
+
+# A mirror less, whose medium would undo the next shred: nothing is erased until somebody says which media there are.
+mkdir -m 700 "$vault/usb"
+expect 0 ctl root add usb --file "$vault/usb" --reason 'mainboard loss'
+status_holds '.epoch == 2' || fail "status: $(ctl status --json)"
 stop_keeper
+cp "$DB" "$vault/whole.db"
+edited "DELETE FROM mirror"
+ctl shred account ann --yes --reason test >"$vault/shred" 2>&1 && fail "destroyed, though a mirror was taken out of the database"
+grep -q 'does not say any more which mirrors' "$vault/shred" || fail "shred says: $(cat "$vault/shred")"
+jq -r '.[] | select(.account == "bob") | "\(.id) \(.name)"' "$vault/list.json" >"$vault/sealed"
+plays_but
+status_holds '.epoch == 2 and .recordings.pending == 2 and (.last_error | test("erasures wait: keeper.db was altered"))' ||
+	fail "status: $(ctl status --json)"
+stop_keeper
+"$BUILD/recseal-keeper" --state "$state" --accept-altered=1 >"$vault/refusal" 2>&1 && fail "accepted at another epoch"
+says "$vault/refusal" "is of epoch 2"
+"$BUILD/recseal-keeper" --state "$state" --accept-altered=2 >"$vault/accepted" 2>&1 || fail "not accepted: $(cat "$vault/accepted")"
+rm -r "$vault/usb"
+start_keeper
+wait_until $PATIENCE_S status_holds '.recordings.pending == 0 and .recordings.destroyed == 2 and ([.warnings[] | select(test("altered|deleted"))] == [])'
+stop_keeper
+[ "$(sqlite3 "$DB" "SELECT uid FROM audit WHERE action = 'accept altered catalog'")" = "$(id -u)" ] || fail "the audit log does not say who accepted it"
 echo "PASS"
