@@ -121,11 +121,27 @@ static uint64_t sized_chunk_end(const struct layout *layout, const struct chunk 
 	return (end + layout->align - 1) / layout->align * layout->align;
 }
 
-/* Whether only chunks follow, up to the end or up to less than a chunk header. */
-static bool sized_tail_is_chunks(struct source *source, const struct layout *layout, uint64_t at)
+static bool starts_as(struct source *source, const struct layout *layout, uint64_t at)
+{
+	uint8_t magic[4], type[4];
+
+	return source_read(source, magic, sizeof(magic), at) == sizeof(magic) &&
+	       memcmp(magic, layout->magic, sizeof(magic)) == 0 &&
+	       source_read(source, type, sizeof(type), at + layout->type_at) == sizeof(type) &&
+	       memcmp(type, layout->type, sizeof(type)) == 0;
+}
+
+/* Whether only chunks follow, up to the end or up to less than a chunk header; or up to a whole
+ * further file that was appended, which ret_next_at is then set to. */
+static bool sized_tail_is_chunks(struct source *source, const struct layout *layout, uint64_t at,
+		uint64_t *ret_next_at)
 {
 	for (unsigned n = 0; n < RIFF_CHUNKS_MAX; n++) {
 		struct chunk chunk;
+		if (starts_as(source, layout, at)) {
+			*ret_next_at = at;
+			return true;
+		}
 		if (read_sized_chunk(source, layout, at, &chunk) != 0)
 			return true;
 		if (!sized_chunk_plausible(source, &chunk))
@@ -146,7 +162,7 @@ static bool never_filled_in(const struct layout *layout, const struct chunk *chu
 }
 
 static void judge_audio(struct source *source, const struct layout *layout,
-		const struct chunk *chunk, struct sized *sized)
+		const struct chunk *chunk, struct sized *sized, uint64_t *ret_next_at)
 {
 	uint64_t remaining = source->size_bytes - chunk->at;
 	bool unclosed = never_filled_in(layout, chunk);
@@ -160,7 +176,7 @@ static void judge_audio(struct source *source, const struct layout *layout,
 		sized->state = RIFF_NO_AUDIO;
 	else if (chunk->size > remaining)
 		sized->state = unclosed ? RIFF_UNCLOSED : RIFF_CUT;
-	else if (!sized_tail_is_chunks(source, layout, sized_chunk_end(layout, chunk)))
+	else if (!sized_tail_is_chunks(source, layout, sized_chunk_end(layout, chunk), ret_next_at))
 		sized->state = unclosed ? RIFF_UNCLOSED : RIFF_EXCESS;
 	else {
 		sized->present_bytes = sized->claimed_bytes;
@@ -200,10 +216,12 @@ static void read_desc(struct source *source, const struct chunk *chunk, struct s
 	name_pcm(get_be32(desc + 12), get_be32(desc + 28), sized);
 }
 
-/* Follows the chunks up to the audio. */
-static void walk_sized(struct source *source, const struct layout *layout, struct sized *sized)
+/* Follows the chunks of the file that begins there, up to its audio. ret_next_at is set when a
+ * further one follows. */
+static void walk_sized(struct source *source, const struct layout *layout, uint64_t at,
+		struct sized *sized, uint64_t *ret_next_at)
 {
-	uint64_t at = layout->first_at;
+	at += layout->first_at;
 
 	sized->state = RIFF_BROKEN;
 	for (unsigned n = 0; n < RIFF_CHUNKS_MAX; n++) {
@@ -213,7 +231,7 @@ static void walk_sized(struct source *source, const struct layout *layout, struc
 			return;
 		}
 		if (memcmp(chunk.id, layout->audio, sizeof(chunk.id)) == 0) {
-			judge_audio(source, layout, &chunk, sized);
+			judge_audio(source, layout, &chunk, sized, ret_next_at);
 			return;
 		}
 		if (memcmp(chunk.id, "desc", sizeof(chunk.id)) == 0)
@@ -227,15 +245,32 @@ static void walk_sized(struct source *source, const struct layout *layout, struc
 	}
 }
 
-/* AU has no chunks: magic, where the audio begins, its size. */
-static void judge_au(struct source *source, const uint8_t header[static AU_HEADER_BYTES],
-		struct sized *sized)
+/* The file, and the audio of those that were appended to it. */
+static void walk_appended(struct source *source, const struct layout *layout, struct sized *sized)
 {
-	uint64_t at = get_be32(header + 4), claimed = get_be32(header + 8);
+	uint64_t at = 0;
+
+	walk_sized(source, layout, 0, sized, &at);
+	for (unsigned n = 0; at > 0 && n < RIFF_CHUNKS_MAX; n++) {
+		struct sized part = {.container = sized->container};
+		uint64_t next_at = 0;
+		walk_sized(source, layout, at, &part, &next_at);
+		if (part.present_bytes > 0)
+			sized->state = RIFF_EXCESS;
+		sized->present_bytes += part.present_bytes;
+		at = next_at;
+	}
+}
+
+/* AU has no chunks: magic, where the audio begins, its size. */
+static void judge_au(struct source *source, uint64_t start,
+		const uint8_t header[static AU_HEADER_BYTES], struct sized *sized)
+{
+	uint64_t at = start + get_be32(header + 4), claimed = get_be32(header + 8);
 
 	sized->claimed_bytes = claimed;
 	sized->present_bytes = source->size_bytes > at ? source->size_bytes - at : 0;
-	if (at < AU_HEADER_BYTES)
+	if (at - start < AU_HEADER_BYTES)
 		sized->state = RIFF_BROKEN;
 	else if (sized->present_bytes == 0)
 		sized->state = RIFF_NO_AUDIO;
@@ -247,14 +282,29 @@ static void judge_au(struct source *source, const uint8_t header[static AU_HEADE
 		sized->state = claimed < sized->present_bytes ? RIFF_EXCESS : RIFF_COMPLETE;
 }
 
-static bool starts_as(struct source *source, const struct layout *layout)
+/* Reads the header of an AU file that begins there. */
+static bool read_au(struct source *source, uint64_t at, uint8_t ret_header[static AU_HEADER_BYTES])
 {
-	uint8_t magic[4], type[4];
+	return source_read(source, ret_header, AU_HEADER_BYTES, at) == AU_HEADER_BYTES &&
+	       memcmp(ret_header, ".snd", 4) == 0;
+}
 
-	return source_read(source, magic, sizeof(magic), 0) == sizeof(magic) &&
-	       memcmp(magic, layout->magic, sizeof(magic)) == 0 &&
-	       source_read(source, type, sizeof(type), layout->type_at) == sizeof(type) &&
-	       memcmp(type, layout->type, sizeof(type)) == 0;
+/* The file, and the audio of those that were appended to it. */
+static void walk_au(
+		struct source *source, uint8_t header[static AU_HEADER_BYTES], struct sized *sized)
+{
+	uint64_t start = 0;
+
+	judge_au(source, start, header, sized);
+	struct sized part = *sized;
+	for (unsigned n = 0; part.state == RIFF_EXCESS && n < RIFF_CHUNKS_MAX; n++) {
+		start += get_be32(header + 4) + part.claimed_bytes;
+		if (!read_au(source, start, header))
+			return;
+		judge_au(source, start, header, &part);
+		/* The first one took this one's header for audio, and what precedes its audio. */
+		sized->present_bytes -= source->size_bytes - start - part.present_bytes;
+	}
 }
 
 int sized_scan(struct source *source, struct sized *ret_sized)
@@ -262,16 +312,16 @@ int sized_scan(struct source *source, struct sized *ret_sized)
 	uint8_t au[AU_HEADER_BYTES];
 	struct sized sized = {.container = "au"};
 
-	if (source_read(source, au, sizeof(au), 0) == sizeof(au) && memcmp(au, ".snd", 4) == 0) {
-		judge_au(source, au, &sized);
+	if (read_au(source, 0, au)) {
+		walk_au(source, au, &sized);
 		*ret_sized = sized;
 		return 0;
 	}
 	for (size_t i = 0; i < ELEMENTSOF(layouts); i++) {
-		if (!starts_as(source, &layouts[i]))
+		if (!starts_as(source, &layouts[i], 0))
 			continue;
 		sized.container = layouts[i].container;
-		walk_sized(source, &layouts[i], &sized);
+		walk_appended(source, &layouts[i], &sized);
 		*ret_sized = sized;
 		return 0;
 	}
