@@ -1,3 +1,5 @@
+/* The labels of MPEG audio, FLAC and Ogg: what was found by following the file to its end, against
+ * what its header claims. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -126,16 +128,20 @@ void conclude_flac(const struct flac *flac, struct probe_result *result)
 		conclude_swept(flac, result);
 		return;
 	}
-	/* Nothing tells whether a further stream follows, so no length is known. */
 	result->frames = PROBE_FRAMES_UNKNOWN;
-	if (flac->info.total_samples == 0)
+	if (flac->info.total_samples == 0) {
 		conclude_damaged(result, flac->audio_bytes, "never closed: header gives no length");
-	else if (flac->broken > 0)
+	} else if (flac->broken > 0) {
 		conclude_damaged(result, flac->audio_bytes, "%" PRIu64 " of its frames are spoilt",
 				flac->broken);
-	else
-		conclude_verdict(result, PROBE_UNPROBED,
-				"too long to tell whether all of it is there");
+	} else if (!flac->spots_agree) {
+		conclude_damaged(result, flac->audio_bytes,
+				"its end is not that of the %" PRIu64 " samples its header claims",
+				flac->info.total_samples);
+	} else {
+		result->frames = flac->info.total_samples;
+		conclude_ok(result);
+	}
 }
 
 static void take_ogg_facts(const struct ogg *ogg, struct probe_result *result)

@@ -4,7 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
-#include "daemon/probe/flac_frame.h"
+#include "daemon/probe/flac_spots.h"
 #include "daemon/probe/mpeg.h"
 #include "daemon/probe/sweep.h"
 
@@ -17,23 +17,6 @@
 /* The magic, and a first block that is STREAMINFO and as long as it always is. */
 static const uint8_t stream_start[] = {'f', 'L', 'a', 'C', 0, 0, 0, FLAC_STREAMINFO_BYTES};
 
-int flac_info_read(const uint8_t p[static FLAC_STREAMINFO_BYTES], struct flac_info *ret_info)
-{
-	struct flac_info info = {
-			.block_samples = get_be16(p + 2),
-			.sample_rate = get_be32(p + 10) >> 12,
-			.channels = (p[12] >> 1 & 7) + 1u,
-			.bits = ((p[12] & 1u) << 4 | p[13] >> 4) + 1u,
-			.total_samples = get_be64(p + 10) & UINT64_C(0xfffffffff),
-			.fixed_block = get_be16(p) == get_be16(p + 2),
-	};
-
-	if (info.block_samples < 16 || info.sample_rate == 0 || info.bits < 4)
-		return 1;
-	*ret_info = info;
-	return 0;
-}
-
 /* Passes the metadata blocks of the stream that begins there. Returns where its audio begins; 0
  * when the header is cut or malformed. */
 static uint64_t pass_header(struct source *source, uint64_t at, struct flac_info *ret_info)
@@ -44,7 +27,7 @@ static uint64_t pass_header(struct source *source, uint64_t at, struct flac_info
 			memcmp(start, stream_start, MAGIC_BYTES) != 0 ||
 			(start[MAGIC_BYTES] & ~LAST_BLOCK) != 0 ||
 			memcmp(start + 5, stream_start + 5, 3) != 0 ||
-			flac_info_read(start + MAGIC_BYTES + BLOCK_HEAD_BYTES, ret_info) != 0)
+			flac_frame_info(start + MAGIC_BYTES + BLOCK_HEAD_BYTES, ret_info) != 0)
 		return 0;
 	at += sizeof(start);
 	if (start[MAGIC_BYTES] & LAST_BLOCK)
@@ -161,9 +144,12 @@ static void sweep_streams(struct sweep *sweep, uint64_t at, struct flac *flac)
 	flac->streams = 1;
 	for (;;) {
 		at = sweep_frames(sweep, at, &frames);
-		end_frame(&frames);
-		if (frames.next_sample < frames.info.total_samples)
-			flac->broken++;
+		if (!sweep->gave_up)
+			end_frame(&frames);
+		if (sweep->gave_up)
+			flac->spots_agree = flac->streams == 1 &&
+					    flac_spots_agree(sweep->source, sweep->at, &frames.info,
+							    frames.block);
 		if (at >= size || sweep->gave_up)
 			return;
 		frames = (struct frames){.flac = flac};

@@ -4,6 +4,23 @@
 
 #include "base/bytes.h"
 
+int flac_frame_info(const uint8_t p[static FLAC_STREAMINFO_BYTES], struct flac_info *ret_info)
+{
+	struct flac_info info = {
+			.block_samples = get_be16(p + 2),
+			.sample_rate = get_be32(p + 10) >> 12,
+			.channels = (p[12] >> 1 & 7) + 1u,
+			.bits = ((p[12] & 1u) << 4 | p[13] >> 4) + 1u,
+			.total_samples = get_be64(p + 10) & UINT64_C(0xfffffffff),
+			.fixed_block = get_be16(p) == get_be16(p + 2),
+	};
+
+	if (info.block_samples < 16 || info.sample_rate == 0 || info.bits < 4)
+		return 1;
+	*ret_info = info;
+	return 0;
+}
+
 /* x^16 + x^15 + x^2 + 1, most significant bit first. */
 static const uint16_t crc16_table[256] = {
 		0x0000,

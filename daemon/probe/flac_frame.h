@@ -1,10 +1,22 @@
-/* The head of a FLAC frame, and the two sums over frames (RFC 9639 sections 9.1 to 9.3). */
+/* What a FLAC stream says of itself, the head of a frame, and the two sums over frames (RFC 9639
+ * sections 8.2 and 9.1 to 9.3). */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "daemon/probe/flac.h"
+#define FLAC_STREAMINFO_BYTES 34
+
+struct flac_info {
+	uint32_t block_samples; /* the largest */
+	uint32_t sample_rate, channels, bits;
+	uint64_t total_samples; /* 0: not said */
+	bool fixed_block;
+};
+
+/* Reads STREAMINFO (section 8.2). 0; 1 when no encoder writes this. */
+int flac_frame_info(const uint8_t info[static FLAC_STREAMINFO_BYTES], struct flac_info *ret_info);
 
 #define FLAC_FRAME_HEAD_MAX 16
 

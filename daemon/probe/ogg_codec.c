@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "daemon/probe/flac.h"
+#include "daemon/probe/flac_frame.h"
 
 #define OPUS_HEAD_BYTES   19
 #define VORBIS_HEAD_BYTES 30
@@ -16,7 +16,7 @@ static bool starts_with(const uint8_t *packet, size_t len, const char *magic, si
 	return len >= magic_len && memcmp(packet, magic, magic_len) == 0;
 }
 
-/* The rate of what was recorded is a note only; as libsndfile, that of the decoder that serves it. */
+/* The rate of what was recorded is a note only. As libsndfile does: that of the decoder for it. */
 static uint32_t opus_rate(uint32_t input_rate)
 {
 	static const uint32_t rates[] = {8000, 12000, 16000, 24000};
@@ -82,7 +82,7 @@ static int read_flac(const uint8_t *p, size_t len, struct ogg_codec *ret_codec)
 	struct flac_info info;
 
 	if (len < FLAC_HEAD_BYTES || memcmp(p + 9, "fLaC", 4) != 0 ||
-			flac_info_read(p + FLAC_HEAD_BYTES - FLAC_STREAMINFO_BYTES, &info) != 0)
+			flac_frame_info(p + FLAC_HEAD_BYTES - FLAC_STREAMINFO_BYTES, &info) != 0)
 		return 1;
 	*ret_codec = (struct ogg_codec){
 			.kind = OGG_CODEC_FLAC,

@@ -136,6 +136,11 @@ static void judge_end(struct source *source, uint64_t at, uint64_t remaining, st
 
 	if (!tail.chunks) {
 		riff->state = claimed == 0 ? RIFF_UNCLOSED : RIFF_EXCESS;
+		tail.next_at = sweep_find_magic(
+				source, at, riff->rf64 ? "RF64" : "RIFF", "WAVE", 8);
+		if (tail.next_at > 0)
+			riff->present_bytes = tail.next_at - at;
+		*ret_next_at = tail.next_at;
 		return;
 	}
 	riff->present_bytes = claimed + wrapped + tail.more_bytes;

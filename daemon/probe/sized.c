@@ -5,12 +5,16 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "daemon/probe/sweep.h"
 
 #define CHUNK_HEADER_MAX 24
 #define AU_HEADER_BYTES  24
 #define AU_SIZE_UNKNOWN  UINT32_MAX
 #define CAF_DESC_BYTES   32
 #define CAF_RATE_MAX     1e9
+#define AU_APPENDED_MAX  64 /* each search for a further one may read far */
+#define AIFF_COMM_BYTES  18
+#define AIFC_COMM_BYTES  22
 
 enum { CAF_IS_FLOAT = 1, CAF_IS_LITTLE_ENDIAN = 2 };
 
@@ -19,7 +23,8 @@ struct layout {
 	const char *container;
 	const char *magic, *type; /* at the file's start, and what follows magic and size */
 	const char *audio;        /* the first four bytes of the audio chunk's id */
-	uint64_t type_at, first_at;
+	size_t type_at;
+	uint64_t first_at;
 	size_t id_bytes, size_bytes;
 	bool big_endian, size_counts_header;
 	unsigned align;
@@ -113,12 +118,11 @@ static bool sized_chunk_plausible(const struct source *source, const struct chun
 	return chunk->size <= source->size_bytes - chunk->at;
 }
 
-/* Where the next chunk begins; the chunk must end within the file. */
+/* Where the next chunk begins; the chunk must end within the file. Its header's size is a multiple
+ * of the alignment, so that the content's own is what has to be rounded up. */
 static uint64_t sized_chunk_end(const struct layout *layout, const struct chunk *chunk)
 {
-	uint64_t end = chunk->at + chunk->size;
-
-	return (end + layout->align - 1) / layout->align * layout->align;
+	return chunk->at + (chunk->size + layout->align - 1) / layout->align * layout->align;
 }
 
 static bool starts_as(struct source *source, const struct layout *layout, uint64_t at)
@@ -161,6 +165,23 @@ static bool never_filled_in(const struct layout *layout, const struct chunk *chu
 	       chunk->size == RIFF_SIZE_SOX_AIFF + layout->preamble_bytes;
 }
 
+/* More follows than the header says: further audio, or a file that was appended to one that was
+ * cut. */
+static void judge_excess(struct source *source, const struct layout *layout,
+		const struct chunk *chunk, bool unclosed, struct sized *sized,
+		uint64_t *ret_next_at)
+{
+	uint64_t audio_at = chunk->at + layout->preamble_bytes;
+	uint64_t next_at = sweep_find_magic(
+			source, audio_at, layout->magic, layout->type, layout->type_at);
+
+	sized->state = unclosed ? RIFF_UNCLOSED : RIFF_EXCESS;
+	if (next_at == 0)
+		return;
+	sized->present_bytes = next_at - audio_at;
+	*ret_next_at = next_at;
+}
+
 static void judge_audio(struct source *source, const struct layout *layout,
 		const struct chunk *chunk, struct sized *sized, uint64_t *ret_next_at)
 {
@@ -177,7 +198,7 @@ static void judge_audio(struct source *source, const struct layout *layout,
 	else if (chunk->size > remaining)
 		sized->state = unclosed ? RIFF_UNCLOSED : RIFF_CUT;
 	else if (!sized_tail_is_chunks(source, layout, sized_chunk_end(layout, chunk), ret_next_at))
-		sized->state = unclosed ? RIFF_UNCLOSED : RIFF_EXCESS;
+		judge_excess(source, layout, chunk, unclosed, sized, ret_next_at);
 	else {
 		sized->present_bytes = sized->claimed_bytes;
 		sized->state = sized->claimed_bytes == 0 ? RIFF_NO_AUDIO : RIFF_COMPLETE;
@@ -216,6 +237,36 @@ static void read_desc(struct source *source, const struct chunk *chunk, struct s
 	name_pcm(get_be32(desc + 12), get_be32(desc + 28), sized);
 }
 
+/* AIFF's rate: an exponent and a mantissa of 64 bits, of which whole numbers are read. */
+static uint32_t aiff_rate(const uint8_t p[static 10])
+{
+	unsigned exponent = (unsigned)(get_be16(p) & 0x7fff) - 16383;
+
+	return exponent < 31 ? (uint32_t)(get_be64(p + 2) >> (63 - exponent)) : 0;
+}
+
+/* AIFF's description: channels, frames, bits, rate; in AIFF-C a codec. */
+static void read_comm(struct source *source, const struct chunk *chunk, struct sized *sized)
+{
+	uint8_t comm[AIFC_COMM_BYTES] = {0};
+	size_t len = chunk->size < sizeof(comm) ? (size_t)chunk->size : sizeof(comm);
+	bool little, pcm;
+
+	if (len < AIFF_COMM_BYTES || source_read(source, comm, len, chunk->at) < len)
+		return;
+	uint32_t bits = get_be16(comm + 6);
+	sized->channels = get_be16(comm);
+	sized->sample_rate = aiff_rate(comm + 8);
+	little = memcmp(comm + 18, "sowt", 4) == 0;
+	pcm = len < sizeof(comm) || little || memcmp(comm + 18, "NONE", 4) == 0 ||
+	      memcmp(comm + 18, "twos", 4) == 0;
+	if (!pcm || bits == 0 || bits > 32)
+		return;
+	bits = (bits + 7) / 8 * 8;
+	sized->block_bytes = bits / 8 * sized->channels;
+	name_pcm(little ? CAF_IS_LITTLE_ENDIAN : 0, bits, sized);
+}
+
 /* Follows the chunks of the file that begins there, up to its audio. ret_next_at is set when a
  * further one follows. */
 static void walk_sized(struct source *source, const struct layout *layout, uint64_t at,
@@ -236,6 +287,8 @@ static void walk_sized(struct source *source, const struct layout *layout, uint6
 		}
 		if (memcmp(chunk.id, "desc", sizeof(chunk.id)) == 0)
 			read_desc(source, &chunk, sized);
+		else if (memcmp(chunk.id, "COMM", sizeof(chunk.id)) == 0)
+			read_comm(source, &chunk, sized);
 		if (chunk.size > source->size_bytes - chunk.at) {
 			/* A last chunk that is cut: the writer died while still at its header. */
 			sized->state = chunk.size <= 65536 ? RIFF_NO_AUDIO : RIFF_BROKEN;
@@ -289,7 +342,8 @@ static bool read_au(struct source *source, uint64_t at, uint8_t ret_header[stati
 	       memcmp(ret_header, ".snd", 4) == 0;
 }
 
-/* The file, and the audio of those that were appended to it. */
+/* The file, and the audio of those that were appended to it, which the first one takes for its
+ * own together with their headers. */
 static void walk_au(
 		struct source *source, uint8_t header[static AU_HEADER_BYTES], struct sized *sized)
 {
@@ -297,12 +351,11 @@ static void walk_au(
 
 	judge_au(source, start, header, sized);
 	struct sized part = *sized;
-	for (unsigned n = 0; part.state == RIFF_EXCESS && n < RIFF_CHUNKS_MAX; n++) {
-		start += get_be32(header + 4) + part.claimed_bytes;
-		if (!read_au(source, start, header))
+	for (unsigned n = 0; part.state == RIFF_EXCESS && n < AU_APPENDED_MAX; n++) {
+		start = sweep_find_magic(source, start + AU_HEADER_BYTES, ".snd", ".snd", 0);
+		if (start == 0 || !read_au(source, start, header))
 			return;
 		judge_au(source, start, header, &part);
-		/* The first one took this one's header for audio, and what precedes its audio. */
 		sized->present_bytes -= source->size_bytes - start - part.present_bytes;
 	}
 }

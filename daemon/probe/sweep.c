@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 
@@ -73,4 +74,38 @@ bool sweep_all_zero(struct source *source, uint64_t offset)
 		offset += len;
 	}
 	return !sweep.gave_up;
+}
+
+/* The offset in these bytes; len when it is not there. */
+static size_t find_magic(const uint8_t *p, size_t len, const char magic[static 4],
+		const char type[static 4], size_t type_at)
+{
+	const uint8_t *found = p;
+
+	while ((found = memmem(found, len - (size_t)(found - p), magic, 4))) {
+		size_t at = (size_t)(found - p);
+		if (len - at >= type_at + 4 && memcmp(found + type_at, type, 4) == 0)
+			return at;
+		found++;
+	}
+	return len;
+}
+
+uint64_t sweep_find_magic(struct source *source, uint64_t at, const char magic[static 4],
+		const char type[static 4], size_t type_at)
+{
+	_cleanup_(sweep_end) struct sweep sweep = {.window = NULL};
+	size_t least = type_at + 4, len = least;
+
+	if (sweep_start(source, &sweep) < 0)
+		return 0;
+	while (len >= least) {
+		const uint8_t *p = sweep_at(&sweep, at, least, &len);
+		size_t found = find_magic(p, len, magic, type, type_at);
+		if (found < len)
+			return at + found;
+		/* It may begin in the last bytes here. */
+		at += len - (least - 1);
+	}
+	return 0;
 }

@@ -35,3 +35,8 @@ const uint8_t *sweep_at(struct sweep *sweep, uint64_t offset, size_t least, size
 
 /* Whether everything from this offset to the end is zero. Not when it is too much to look at. */
 bool sweep_all_zero(struct source *source, uint64_t offset);
+
+/* Where, from this offset on, a file begins that was appended to what was cut: these four bytes,
+ * and those at type_at from them. 0 when none is found. */
+uint64_t sweep_find_magic(struct source *source, uint64_t at, const char magic[static 4],
+		const char type[static 4], size_t type_at);
