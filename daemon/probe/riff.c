@@ -3,15 +3,12 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "daemon/probe/sweep.h"
 
 #define RIFF_HEADER_BYTES  12
 #define CHUNK_HEADER_BYTES 8
-#define FMT_MIN_BYTES      16
-#define FMT_MAX_BYTES      40
 #define DS64_MIN_BYTES     24
 #define SIZE_UNKNOWN       UINT32_MAX /* -1: "unknown", and in RF64 "see ds64" */
-
-enum { TAG_PCM = 1, TAG_MS_ADPCM = 2, TAG_IMA_ADPCM = 0x11, TAG_GSM610 = 0x31 };
 
 struct chunk {
 	uint8_t id[4];
@@ -53,63 +50,48 @@ static uint64_t riff_chunk_end(const struct chunk *chunk)
 	return chunk->at + chunk->size + (chunk->size & 1);
 }
 
-/* Up to 4 KiB at offset are all zero. */
-static bool zeros_at(struct source *source, uint64_t offset)
-{
-	uint8_t piece[4096];
-	size_t n = source_read(source, piece, sizeof(piece), offset);
+/* What follows the audio. */
+struct tail {
+	bool chunks;         /* only chunks, up to the end or up to less than a chunk header */
+	uint64_t more_bytes; /* of audio, in further audio chunks */
+	uint64_t next_at;    /* a whole further WAV begins there: one was appended; 0: none */
+};
 
-	for (size_t i = 0; i < n; i++) {
-		if (piece[i] != 0)
-			return false;
-	}
-	return true;
+static bool riff_begins(struct source *source, uint64_t at)
+{
+	uint8_t header[RIFF_HEADER_BYTES];
+
+	return source_read(source, header, sizeof(header), at) == sizeof(header) &&
+	       (memcmp(header, "RIFF", 4) == 0 || memcmp(header, "RF64", 4) == 0) &&
+	       memcmp(header + 8, "WAVE", 4) == 0;
 }
 
-/* Whether a well-formed tail follows the audio: chunks up to the end, or up to less than a chunk
- * header. Zeros may pad it, unless they may as well be the silence of a header never filled in. */
-static bool riff_tail_is_chunks(struct source *source, uint64_t at, bool zeros_may_pad)
+/* Zeros may pad a well-formed tail when nothing else follows them, unless they may as well be the
+ * silence of a header never filled in. Zeros with audio behind them are silence. */
+static struct tail riff_tail(struct source *source, uint64_t at, bool zeros_may_pad)
 {
+	struct tail tail = {.chunks = false};
+
 	for (unsigned n = 0; n < RIFF_CHUNKS_MAX; n++) {
 		struct chunk chunk;
-		if (read_riff_chunk(source, at, &chunk) != 0)
-			return true;
-		if (!riff_chunk_plausible(source, &chunk))
-			return zeros_may_pad && zeros_at(source, at) &&
-			       zeros_at(source, source->size_bytes - at > 4096
-								? source->size_bytes - 4096
-								: at);
+		if (riff_begins(source, at)) {
+			tail.next_at = at;
+			tail.chunks = true;
+			return tail;
+		}
+		if (read_riff_chunk(source, at, &chunk) != 0) {
+			tail.chunks = true;
+			return tail;
+		}
+		if (!riff_chunk_plausible(source, &chunk)) {
+			tail.chunks = zeros_may_pad && sweep_all_zero(source, at);
+			return tail;
+		}
+		if (chunk_is(&chunk, "data"))
+			tail.more_bytes += chunk.size;
 		at = riff_chunk_end(&chunk);
 	}
-	return false;
-}
-
-static uint32_t frames_of_block(const struct riff *riff, const uint8_t *fmt, size_t len)
-{
-	switch (riff->format_tag) {
-	case TAG_MS_ADPCM:
-	case TAG_IMA_ADPCM:
-	case TAG_GSM610:
-		/* The extension begins with its length, then samples per block. */
-		return len >= 20 && get_le16(fmt + 16) >= 2 ? get_le16(fmt + 18) : 0;
-	default:
-		return 1;
-	}
-}
-
-static void read_fmt(struct source *source, const struct chunk *chunk, struct riff *riff)
-{
-	uint8_t fmt[FMT_MAX_BYTES];
-	size_t len = chunk->size < sizeof(fmt) ? chunk->size : sizeof(fmt);
-
-	len = source_read(source, fmt, len, chunk->at);
-	if (len < FMT_MIN_BYTES)
-		return;
-	riff->format_tag = get_le16(fmt);
-	riff->channels = get_le16(fmt + 2);
-	riff->sample_rate = get_le32(fmt + 4);
-	riff->block_bytes = get_le16(fmt + 12);
-	riff->block_frames = frames_of_block(riff, fmt, len);
+	return tail;
 }
 
 /* The data size of an RF64 file: after the 64-bit RIFF size. */
@@ -133,13 +115,49 @@ static bool counts_header(struct source *source, uint64_t claimed)
 	       get_le32(riff_size) + UINT64_C(8) == source->size_bytes;
 }
 
+/* A size of 32 bits that wrapped, as of a conference that outgrew it: whole multiples of 4 GiB more
+ * are there than it says, which no padding is. The end of the audio is then sought behind them. */
+static uint64_t wrapped_bytes(const struct riff *riff, uint64_t claimed, uint64_t remaining)
+{
+	return riff->rf64 || claimed > remaining ? 0 : (remaining - claimed) >> 32 << 32;
+}
+
+/* The audio ends within the file, if the header is right. */
+static void judge_end(struct source *source, uint64_t at, uint64_t remaining, struct riff *riff,
+		uint64_t *ret_next_at)
+{
+	uint64_t claimed = riff->claimed_bytes;
+	uint64_t wrapped = wrapped_bytes(riff, claimed, remaining), end = at + claimed + wrapped;
+	struct tail tail;
+
+	if ((claimed & 1) && !riff_begins(source, end))
+		end++;
+	tail = riff_tail(source, end, claimed > 0 && wrapped == 0);
+
+	if (!tail.chunks) {
+		riff->state = claimed == 0 ? RIFF_UNCLOSED : RIFF_EXCESS;
+		tail.next_at = sweep_find_magic(
+				source, at, riff->rf64 ? "RF64" : "RIFF", "WAVE", 8);
+		if (tail.next_at > 0)
+			riff->present_bytes = tail.next_at - at;
+		*ret_next_at = tail.next_at;
+		return;
+	}
+	riff->present_bytes = claimed + wrapped + tail.more_bytes;
+	*ret_next_at = tail.next_at;
+	if (riff->present_bytes > claimed)
+		riff->state = RIFF_EXCESS;
+	else
+		riff->state = claimed == 0 ? RIFF_NO_AUDIO : RIFF_COMPLETE;
+}
+
 static void judge_data(struct source *source, const struct chunk *chunk, uint64_t ds64_bytes,
-		struct riff *riff)
+		struct riff *riff, uint64_t *ret_next_at)
 {
 	uint64_t remaining = source->size_bytes - chunk->at;
 	uint64_t claimed = chunk->size == SIZE_UNKNOWN ? ds64_bytes : chunk->size;
-	uint64_t end = chunk->at + claimed + (claimed & 1);
 
+	riff->audio_at = chunk->at;
 	riff->claimed_bytes = claimed;
 	riff->present_bytes = remaining;
 	if (remaining == 0)
@@ -150,20 +168,28 @@ static void judge_data(struct source *source, const struct chunk *chunk, uint64_
 		riff->state = RIFF_COMPLETE;
 	else if (claimed > remaining)
 		riff->state = claimed == RIFF_SIZE_SOX ? RIFF_UNCLOSED : RIFF_CUT;
-	else if (!riff_tail_is_chunks(source, end, claimed > 0))
-		riff->state = claimed == 0 ? RIFF_UNCLOSED : RIFF_EXCESS;
-	else {
-		riff->present_bytes = claimed;
-		riff->state = claimed == 0 ? RIFF_NO_AUDIO : RIFF_COMPLETE;
-	}
+	else
+		judge_end(source, chunk->at, remaining, riff, ret_next_at);
 }
 
-/* Follows the chunks up to the audio. */
-static void walk_riff(struct source *source, struct riff *riff)
+/* What a compressed codec's blocks hold of the recording: the last one may be filled up. */
+static void read_fact(struct source *source, const struct chunk *chunk, struct riff *riff)
 {
-	uint64_t at = RIFF_HEADER_BYTES, ds64_bytes = UINT64_MAX;
+	uint8_t fact[4];
+
+	if (chunk->size >= sizeof(fact) &&
+			source_read(source, fact, sizeof(fact), chunk->at) == sizeof(fact))
+		riff->fact_frames = get_le32(fact);
+}
+
+/* Follows the chunks of the WAV that begins there, up to its audio. ret_next_at is set when a
+ * further one follows. */
+static void walk_riff(struct source *source, uint64_t at, struct riff *riff, uint64_t *ret_next_at)
+{
+	uint64_t ds64_bytes = UINT64_MAX;
 
 	riff->state = RIFF_BROKEN;
+	at += RIFF_HEADER_BYTES;
 	for (unsigned n = 0; n < RIFF_CHUNKS_MAX; n++) {
 		struct chunk chunk;
 		if (read_riff_chunk(source, at, &chunk) != 0) {
@@ -171,11 +197,13 @@ static void walk_riff(struct source *source, struct riff *riff)
 			return;
 		}
 		if (chunk_is(&chunk, "data")) {
-			judge_data(source, &chunk, ds64_bytes, riff);
+			judge_data(source, &chunk, ds64_bytes, riff, ret_next_at);
 			return;
 		}
 		if (chunk_is(&chunk, "fmt "))
-			read_fmt(source, &chunk, riff);
+			riff_format_read(source, chunk.at, chunk.size, riff);
+		else if (chunk_is(&chunk, "fact"))
+			read_fact(source, &chunk, riff);
 		else if (chunk_is(&chunk, "ds64") && riff->rf64)
 			read_ds64(source, &chunk, &ds64_bytes);
 		at = riff_chunk_end(&chunk);
@@ -187,17 +215,33 @@ static void walk_riff(struct source *source, struct riff *riff)
 	}
 }
 
+/* Adds the audio of the WAVs that were appended to the first one. */
+static void add_appended(struct source *source, uint64_t at, struct riff *riff)
+{
+	for (unsigned n = 0; at > 0 && n < RIFF_CHUNKS_MAX; n++) {
+		struct riff part = {.rf64 = riff->rf64};
+		uint64_t next_at = 0;
+		walk_riff(source, at, &part, &next_at);
+		if (part.present_bytes > 0)
+			riff->state = RIFF_EXCESS;
+		riff->present_bytes += part.present_bytes;
+		at = next_at;
+	}
+}
+
 int riff_scan(struct source *source, struct riff *ret_riff)
 {
 	uint8_t header[RIFF_HEADER_BYTES];
 	struct riff riff = {.claimed_bytes = 0};
+	uint64_t next_at = 0;
 
 	if (source_read(source, header, sizeof(header), 0) < sizeof(header))
 		return 1;
 	riff.rf64 = memcmp(header, "RF64", 4) == 0;
 	if ((!riff.rf64 && memcmp(header, "RIFF", 4) != 0) || memcmp(header + 8, "WAVE", 4) != 0)
 		return 1;
-	walk_riff(source, &riff);
+	walk_riff(source, 0, &riff, &next_at);
+	add_appended(source, next_at, &riff);
 	*ret_riff = riff;
 	return 0;
 }
@@ -208,5 +252,15 @@ uint64_t riff_present_frames(const struct riff *riff)
 		return UINT64_MAX;
 	/* Cannot overflow: a file has fewer than 2^63 bytes, but hostile block_frames might. */
 	uint64_t blocks = riff->present_bytes / riff->block_bytes;
-	return blocks > INT64_MAX / riff->block_frames ? UINT64_MAX : blocks * riff->block_frames;
+	if (blocks > INT64_MAX / riff->block_frames)
+		return UINT64_MAX;
+	return riff_fact_frames(riff, blocks * riff->block_frames, riff->block_frames);
+}
+
+uint64_t riff_fact_frames(const struct riff *riff, uint64_t frames, uint64_t block_frames)
+{
+	bool believed = riff->state == RIFF_COMPLETE && riff->fact_frames > 0 &&
+			riff->fact_frames <= frames && frames - riff->fact_frames < block_frames;
+
+	return believed ? riff->fact_frames : frames;
 }

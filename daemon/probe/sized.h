@@ -25,5 +25,6 @@ struct sized {
 };
 
 /* 0; 1 when it is none of these. Codec, channels, rate and block are only filled in for CAF, which
- * libsndfile does not open when its audio chunk has no size. */
+ * libsndfile does not open when its audio chunk has no size, and for AIFF, which it does not open
+ * when another one was appended. */
 int sized_scan(struct source *source, struct sized *ret_sized);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,48 +9,14 @@
 
 #include "base/cleanup.h"
 #include "daemon/probe/audio.h"
-#include "daemon/probe/flac.h"
+#include "daemon/probe/conclude.h"
 #include "daemon/probe/format.h"
 #include "daemon/probe/media.h"
-#include "daemon/probe/mp3.h"
-#include "daemon/probe/ogg.h"
 #include "daemon/probe/riff.h"
 #include "daemon/probe/sized.h"
 
 /* A header of any format fits; more bytes than this, and no frames, is audio unaccounted for. */
 #define HEADER_MAX_BYTES 4096
-
-__attribute__((format(printf, 3, 4))) static void conclude_verdict(struct probe_result *result,
-		enum probe_condition condition, const char *format, ...)
-{
-	va_list arguments;
-
-	result->condition = condition;
-	va_start(arguments, format);
-	vsnprintf(result->damage, sizeof(result->damage), format, arguments);
-	va_end(arguments);
-}
-
-/* The same for what is damaged, and holds this much audio all the same. */
-__attribute__((format(printf, 3, 4))) static void conclude_damaged(
-		struct probe_result *result, uint64_t recoverable_bytes, const char *format, ...)
-{
-	va_list arguments;
-
-	result->condition = PROBE_DAMAGED;
-	result->recoverable_bytes = recoverable_bytes;
-	va_start(arguments, format);
-	vsnprintf(result->damage, sizeof(result->damage), format, arguments);
-	va_end(arguments);
-}
-
-static void conclude_ok(struct probe_result *result)
-{
-	if (result->frames == 0)
-		conclude_verdict(result, PROBE_EMPTY, "header only, no audio");
-	else
-		conclude_verdict(result, PROBE_OK, "%s", "");
-}
 
 /* A header may say anything, and libsndfile repeats some of it unchecked: 0 is "not known". */
 static uint32_t clamp_count(int64_t value, int64_t most)
@@ -72,7 +37,23 @@ static void take_riff_facts(const struct riff *riff, struct probe_result *result
 {
 	result->channels = clamp_count(riff->channels, PROBE_CHANNELS_MAX);
 	result->sample_rate = clamp_count(riff->sample_rate, PROBE_SAMPLE_RATE_MAX);
-	snprintf(result->format, sizeof(result->format), "%s", riff->rf64 ? "rf64" : "wav");
+	riff_format_name(riff, result->format);
+}
+
+/* The length: libsndfile believes the header, and of a codec in blocks knows no last one that is
+ * not full. */
+static uint64_t count_riff(struct source *source, const struct riff *riff)
+{
+	uint64_t end = riff->state == RIFF_EXCESS ? source->size_bytes
+						  : riff->audio_at + riff->present_bytes;
+	struct mpeg mpeg;
+
+	if (!riff->mpeg)
+		return riff_present_frames(riff);
+	if (mpeg_scan(source, riff->audio_at, end, &mpeg) != 0 || mpeg.gave_up ||
+			mpeg.free_format || mpeg.sample_rate != riff->sample_rate)
+		return PROBE_FRAMES_UNKNOWN;
+	return riff_fact_frames(riff, mpeg.samples, 2 * (uint64_t)mpeg.frame_samples);
 }
 
 /* What the header claims of the audio, and what is there. why: libsndfile's reason not to open it,
@@ -114,13 +95,15 @@ static void conclude_claim(enum riff_state state, uint64_t claimed_bytes, uint64
 	}
 }
 
-static void sniff_riff(const struct riff *riff, const struct audio *audio, const char *why,
-		struct probe_result *result)
+static void sniff_riff(struct source *source, const struct riff *riff, const struct audio *audio,
+		const char *why, struct probe_result *result)
 {
-	if (!audio->file)
+	uint64_t frames = count_riff(source, riff);
+
+	if (!audio->file || riff->mpeg)
 		take_riff_facts(riff, result);
-	if (riff->state != RIFF_COMPLETE)
-		result->frames = riff_present_frames(riff);
+	if (riff->state != RIFF_COMPLETE || riff->mpeg || frames != PROBE_FRAMES_UNKNOWN)
+		result->frames = frames;
 	conclude_claim(riff->state, riff->claimed_bytes, riff->present_bytes,
 			audio->file ? NULL : why, result);
 }
@@ -141,86 +124,6 @@ static void sniff_sized(const struct sized *sized, const struct audio *audio, co
 						 : PROBE_FRAMES_UNKNOWN;
 	conclude_claim(sized->state, sized->claimed_bytes, sized->present_bytes,
 			audio->file ? NULL : why, result);
-}
-
-/* Up to the last page that is whole; libsndfile counts up to whatever page it took for the last. */
-static uint64_t ogg_whole_frames(const struct ogg_tail *tail, uint32_t sample_rate)
-{
-	uint64_t samples = tail->whole_granule > 0 ? (uint64_t)tail->whole_granule : 0;
-
-	if (samples == 0 || samples > INT64_MAX / PROBE_SAMPLE_RATE_MAX)
-		return PROBE_FRAMES_UNKNOWN;
-	if (!tail->opus)
-		return samples;
-	samples = samples > tail->opus_skip ? samples - tail->opus_skip : 0;
-	return sample_rate > 0 ? samples * sample_rate / OGG_OPUS_CLOCK : PROBE_FRAMES_UNKNOWN;
-}
-
-static void sniff_ogg(const struct source *source, const struct ogg_tail *tail,
-		const struct audio *audio, const char *why, struct probe_result *result)
-{
-	if (!audio->file)
-		snprintf(result->format, sizeof(result->format), "ogg");
-	if (tail->granule == 0 && tail->whole) {
-		result->frames = 0;
-		conclude_verdict(result, PROBE_EMPTY, "headers only, no audio");
-	} else if (!tail->whole) {
-		result->frames = ogg_whole_frames(tail, result->sample_rate);
-		conclude_damaged(result, tail->whole_bytes,
-				"cut off within a page, whole up to byte %" PRIu64 " of %" PRIu64,
-				tail->whole_bytes, source->size_bytes);
-	} else if (!audio->file) {
-		conclude_verdict(result, PROBE_UNPROBED, "%s", why);
-	} else if (!tail->end_of_stream) {
-		conclude_damaged(result, source->size_bytes,
-				"never closed: no end of stream after the last page");
-	} else if (result->frames == PROBE_FRAMES_UNKNOWN) {
-		conclude_verdict(result, PROBE_DAMAGED, "length not known");
-	} else {
-		conclude_ok(result);
-	}
-}
-
-static void sniff_flac(struct source *source, struct audio *audio, struct probe_result *result)
-{
-	uint64_t frames = result->frames, bytes = flac_audio_bytes(source);
-	bool audible = frames != 0 && audio_decodes_at(audio, 0);
-
-	if (frames == PROBE_FRAMES_UNKNOWN && audible) {
-		conclude_damaged(result, bytes,
-				"never closed: header gives no length, %" PRIu64
-				" bytes of audio follow",
-				bytes);
-	} else if (frames == PROBE_FRAMES_UNKNOWN) {
-		result->frames = 0;
-		conclude_verdict(result, PROBE_EMPTY, "header only, no audio");
-	} else if (frames > 0 && !(audible && audio_decodes_at(audio, frames - 1))) {
-		result->frames = PROBE_FRAMES_UNKNOWN;
-		conclude_damaged(result, bytes,
-				"cut short: header claims %" PRIu64
-				" frames, the last is not there",
-				frames);
-	} else {
-		conclude_ok(result);
-	}
-}
-
-static void sniff_mp3(const struct mp3_head *head, struct probe_result *result)
-{
-	/* Either way libsndfile's count is a guess, or the claim itself. */
-	if (head->unclosed) {
-		result->frames = PROBE_FRAMES_UNKNOWN;
-		conclude_damaged(result, head->present_bytes,
-				"never closed: header gives no length, %" PRIu64 " bytes are there",
-				head->present_bytes);
-	} else if (head->claimed_bytes > head->present_bytes) {
-		result->frames = PROBE_FRAMES_UNKNOWN;
-		conclude_damaged(result, head->present_bytes,
-				"cut short: header claims %" PRIu64 " bytes, %" PRIu64 " are there",
-				head->claimed_bytes, head->present_bytes);
-	} else {
-		conclude_ok(result);
-	}
 }
 
 /* Containers that no scanner here knows: libsndfile opens what a killed writer left of them without
@@ -285,23 +188,16 @@ static void sniff_unopened(struct source *source, const char *why, struct probe_
 	}
 }
 
-static void sniff_opened(struct source *source, struct audio *audio, struct probe_result *result)
+static void sniff_opened(
+		struct source *source, const struct audio *audio, struct probe_result *result)
 {
-	struct mp3_head head;
+	struct mpeg mpeg;
 
-	switch (audio->info.format & SF_FORMAT_TYPEMASK) {
-	case SF_FORMAT_FLAC:
-		sniff_flac(source, audio, result);
-		break;
-	case SF_FORMAT_MPEG:
-		if (mp3_scan(source, &head) == 0)
-			sniff_mp3(&head, result);
-		else
-			conclude_ok(result); /* no layer III: no claim to be checked */
-		break;
-	default:
+	if ((audio->info.format & SF_FORMAT_TYPEMASK) == SF_FORMAT_MPEG &&
+			mpeg_scan(source, 0, source->size_bytes, &mpeg) == 0)
+		conclude_mpeg(&mpeg, result);
+	else
 		sniff_other(source, result);
-	}
 }
 
 static void sniff_container(struct source *source, struct probe_result *result)
@@ -310,7 +206,8 @@ static void sniff_container(struct source *source, struct probe_result *result)
 	struct reason reason = {""};
 	struct riff riff;
 	struct sized sized;
-	struct ogg_tail tail;
+	struct ogg ogg;
+	struct flac flac;
 	struct media media;
 
 	/* libsndfile knows none of these, and takes some for MP3. */
@@ -323,11 +220,13 @@ static void sniff_container(struct source *source, struct probe_result *result)
 	/* Also where libsndfile opened it: it repairs wrong sizes in silence, so its word that the
 	 * file is whole is worth nothing here. */
 	if (riff_scan(source, &riff) == 0)
-		sniff_riff(&riff, &audio, reason.text, result);
+		sniff_riff(source, &riff, &audio, reason.text, result);
 	else if (sized_scan(source, &sized) == 0)
 		sniff_sized(&sized, &audio, reason.text, result);
-	else if (ogg_scan(source, &tail) == 0)
-		sniff_ogg(source, &tail, &audio, reason.text, result);
+	else if (ogg_scan(source, &ogg) == 0)
+		conclude_ogg(&ogg, source->size_bytes, audio.file ? NULL : reason.text, result);
+	else if (flac_scan(source, &flac) == 0)
+		conclude_flac(&flac, result);
 	else if (audio.file)
 		sniff_opened(source, &audio, result);
 	else

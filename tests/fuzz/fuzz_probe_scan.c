@@ -8,8 +8,9 @@
 #include "daemon/common/wire/probe_wire.h"
 #include "daemon/probe/flac.h"
 #include "daemon/probe/media.h"
-#include "daemon/probe/mp3.h"
+#include "daemon/probe/mpeg.h"
 #include "daemon/probe/ogg.h"
+#include "daemon/probe/ogg_page.h"
 #include "daemon/probe/riff.h"
 #include "daemon/probe/sized.h"
 
@@ -57,25 +58,65 @@ static void scan_sized(struct source source, size_t size)
 	check_source(&source);
 }
 
+static void check_length(uint64_t frames)
+{
+	FUZZ_REQUIRE(frames <= INT64_MAX || frames == PROBE_FRAMES_UNKNOWN);
+}
+
 static void scan_ogg(struct source source, size_t size)
 {
-	struct ogg_tail tail;
+	struct ogg ogg;
 
-	if (ogg_scan(&source, &tail) == 0)
-		FUZZ_REQUIRE(tail.whole_bytes <= size);
+	if (ogg_scan(&source, &ogg) == 0) {
+		FUZZ_REQUIRE(ogg.whole_bytes > 0 && ogg.whole_bytes <= size);
+		FUZZ_REQUIRE(ogg.links > 0 && ogg.open_links <= ogg.links);
+		check_length(ogg.frames);
+	}
 	check_source(&source);
 }
 
-static void scan_frames(struct source source, size_t size)
+static void scan_mpeg(struct source source, uint64_t at, size_t size)
 {
-	struct source again = source;
-	struct mp3_head head;
+	struct mpeg mpeg;
 
-	if (mp3_scan(&source, &head) == 0)
-		FUZZ_REQUIRE(head.present_bytes <= size);
+	if (mpeg_scan(&source, at, size, &mpeg) == 0) {
+		FUZZ_REQUIRE(mpeg.present_bytes <= size);
+		FUZZ_REQUIRE(mpeg.foreign_bytes <= mpeg.present_bytes);
+		FUZZ_REQUIRE(mpeg.frames <= size / 24);
+		check_length(mpeg.samples);
+	}
 	check_source(&source);
-	FUZZ_REQUIRE(flac_audio_bytes(&again) <= size);
-	check_source(&again);
+}
+
+static void scan_flac(struct source source, size_t size)
+{
+	struct flac flac;
+
+	if (flac_scan(&source, &flac) == 0) {
+		FUZZ_REQUIRE(flac.audio_bytes <= size);
+		FUZZ_REQUIRE(flac.frames <= size / 8);
+		check_length(flac.samples);
+	}
+	check_source(&source);
+}
+
+/* One page alone, where the input begins with one. */
+static void scan_page(const uint8_t *data, size_t size)
+{
+	struct ogg_packet packet = {.next_segment = 0};
+	struct ogg_codec codec;
+	struct ogg_page page;
+
+	if (ogg_page_read(data, size, &page) == OGG_PAGE_WHOLE) {
+		FUZZ_REQUIRE(page.bytes <= size);
+		while (ogg_page_packet(&page, &packet))
+			FUZZ_REQUIRE(packet.bytes + packet.len <= data + page.bytes);
+	}
+	/* Packets too, without the page that would have to have a right sum. */
+	if (ogg_codec_read(data, size, &codec) == 0) {
+		FUZZ_REQUIRE(codec.clock > 0);
+		(void)ogg_codec_samples(&codec, data, size);
+	}
 }
 
 static void scan_media(struct source source, size_t size,
@@ -98,7 +139,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	scan_riff(source, size);
 	scan_sized(source, size);
 	scan_ogg(source, size);
-	scan_frames(source, size);
+	scan_page(data, size);
+	scan_mpeg(source, 0, size);
+	scan_flac(source, size);
 	scan_media(source, size, media_boxes_scan);
 	scan_media(source, size, media_ebml_scan);
 	scan_media(source, size, media_mjr_scan);

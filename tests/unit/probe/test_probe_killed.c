@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "daemon/probe/flac.h"
 #include "daemon/probe/media.h"
+#include "daemon/probe/mpeg.h"
 #include "daemon/probe/ogg.h"
 #include "daemon/probe/sized.h"
 #include "daemon/probe/sniff.h"
@@ -58,7 +59,7 @@ static const struct writer sox[] = {
 		{"a.aiff", "aiff/pcm_s16be", true, true, false, {"sox", RAW_SOX, "%s"}},
 		{"a.au", "au/pcm_s16be", true, true, false, {"sox", RAW_SOX, "%s"}},
 		{"a.caf", "caf/pcm_s16be", true, true, false, {"sox", RAW_SOX, "%s"}},
-		{"a.flac", "flac", false, false, false, {"sox", RAW_SOX, "%s"}},
+		{"a.flac", "flac", false, true, false, {"sox", RAW_SOX, "%s"}},
 		{"a.ogg", "ogg/vorbis", false, true, false, {"sox", RAW_SOX, "%s"}},
 };
 
@@ -70,12 +71,12 @@ static const struct writer ffmpeg[] = {
 		{"a.aiff", "aiff/pcm_s16be", true, true, false, {"ffmpeg", RAW_FFMPEG, "%s"}},
 		{"a.au", "au/pcm_s16be", true, true, false, {"ffmpeg", RAW_FFMPEG, "%s"}},
 		{"a.caf", "caf/pcm_s16be", true, true, false, {"ffmpeg", RAW_FFMPEG, "%s"}},
-		{"a.flac", "flac", false, false, false, {"ffmpeg", RAW_FFMPEG, "%s"}},
+		{"a.flac", "flac", false, true, false, {"ffmpeg", RAW_FFMPEG, "%s"}},
 		{"a.ogg", "ogg/vorbis", false, true, false,
 				{"ffmpeg", RAW_FFMPEG, "-c:a", "libvorbis", "%s"}},
 		{"a.opus", "ogg/opus", false, true, false,
 				{"ffmpeg", RAW_FFMPEG, "-c:a", "libopus", "%s"}},
-		{"a.mp3", "mp3", false, false, false, {"ffmpeg", RAW_FFMPEG, "%s"}},
+		{"a.mp3", "mp3", false, true, false, {"ffmpeg", RAW_FFMPEG, "%s"}},
 		{"a.mp4", "mp4", false, false, false, {"ffmpeg", RAW_FFMPEG, "-c:a", "aac", "%s"}},
 		{"a.webm", "webm", false, false, false,
 				{"ffmpeg", RAW_FFMPEG, "-c:a", "libopus", "%s"}},
@@ -84,8 +85,8 @@ static const struct writer ffmpeg[] = {
 };
 
 static const struct writer flac[] = {
-		{"a.flac", "flac", false, false, false, {"flac", RAW_FLAC}},
-		{"a.oga", "ogg", false, true, true, {"flac", "--ogg", RAW_FLAC}},
+		{"a.flac", "flac", false, true, false, {"flac", RAW_FLAC}},
+		{"a.oga", "ogg/flac", false, true, false, {"flac", "--ogg", RAW_FLAC}},
 };
 
 /* Has it been started, its standard input is fed here. */
@@ -243,7 +244,7 @@ static void check_writer(const struct writer *writer, const char *folder)
 	expect(writer, "closed", &result, writer->unopened ? PROBE_UNPROBED : PROBE_OK);
 	assert_true(writer->unopened || strcmp(result.damage, "") == 0);
 	assert_int_equal(result.recoverable_bytes, 0);
-	if (writer->pcm)
+	if (writer->pcm || writer->timed)
 		assert_in_range(result.frames, CLOSED_SAMPLES, CLOSED_SAMPLES + PIECE_SAMPLES);
 
 	/* A copy that stopped half way. */
@@ -417,7 +418,9 @@ static void scan_mutant(struct source *source)
 	struct media media;
 	struct sized sized;
 	struct riff riff;
-	struct ogg_tail tail;
+	struct flac frames;
+	struct mpeg mpeg;
+	struct ogg pages;
 
 	if (media_scan(source, &media) == 0)
 		assert_true(media.present_bytes <= source->size_bytes);
@@ -425,9 +428,12 @@ static void scan_mutant(struct source *source)
 		assert_true(sized.present_bytes <= source->size_bytes);
 	if (riff_scan(source, &riff) == 0)
 		assert_true(riff.present_bytes <= source->size_bytes);
-	if (ogg_scan(source, &tail) == 0)
-		assert_true(tail.whole_bytes <= source->size_bytes);
-	assert_true(flac_audio_bytes(source) <= source->size_bytes);
+	if (ogg_scan(source, &pages) == 0)
+		assert_true(pages.whole_bytes <= source->size_bytes);
+	if (flac_scan(source, &frames) == 0)
+		assert_true(frames.audio_bytes <= source->size_bytes);
+	if (mpeg_scan(source, 0, source->size_bytes, &mpeg) == 0)
+		assert_true(mpeg.present_bytes <= source->size_bytes);
 }
 
 static void try_mutants(const struct builder *whole)
