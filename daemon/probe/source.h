@@ -22,3 +22,7 @@ int source_init(int fd, struct source *ret_source);
 /* Reads up to len bytes at offset and returns how many; short at the end of the file and on any
  * error, which source->error then keeps. */
 size_t source_read(struct source *source, void *buf, size_t len, uint64_t offset);
+
+/* Where the zeros begin that end at `to`; not before `from`, and `to` itself when there are none.
+ * Looks at a few pieces only: zeros that others follow go unseen. */
+uint64_t source_zeros_before(struct source *source, uint64_t from, uint64_t to);
