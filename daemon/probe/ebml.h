@@ -32,8 +32,8 @@ size_t ebml_vint(const uint8_t *p, size_t len, uint64_t *ret_value);
 uint64_t ebml_uint(struct source *source, const struct ebml_element *element);
 double ebml_float(struct source *source, const struct ebml_element *element);
 
-/* Calls take() for the elements from `at` to `end`, each of which lies wholly between them, and stops
- * at the first that does not. */
+/* Calls take() for the elements from `at` to `end`, and stops at the first that does not lie wholly
+ * between them. */
 void ebml_each(struct source *source, uint64_t at, uint64_t end,
 		void (*take)(struct source *source, const struct ebml_element *element,
 				void *context),

@@ -1,5 +1,5 @@
-/* Matroska and WebM (RFC 9559): a head that describes tracks, then clusters of blocks, each with the
- * time at which it plays. The time of the last block is the length, whatever the head says.
+/* Matroska and WebM (RFC 9559): a head that describes tracks, then clusters of blocks, each with
+ * the time at which it plays. The time of the last block is the length, whatever the head says.
  *
  * A writer that can seek leaves room for the length, the index and the size of the segment, and
  * fills it in when it closes the file. One that streams (MediaRecorder, a pipe) leaves no such room
@@ -99,8 +99,8 @@ struct matroska_span {
 void matroska_block_span(struct source *source, const struct matroska_track *track,
 		const struct matroska_block *block, struct matroska_span *ret_span);
 
-/* Its last bytes are zeros, as in a file whose end was never written. Not for uncompressed audio, in
- * which zeros are silence. */
+/* Its last bytes are zeros, as in a file whose end was never written. Never of uncompressed audio,
+ * in which zeros are silence. */
 bool matroska_block_hollow(struct source *source, const struct matroska_track *track,
 		const struct matroska_block *block);
 
@@ -108,7 +108,8 @@ bool matroska_block_hollow(struct source *source, const struct matroska_track *t
 uint64_t matroska_cluster_ticks(struct source *source, const struct ebml_element *cluster);
 
 /* How long the blocks that were read play, from the first to the end of the last. whole: nothing is
- * missing after the last, so that the head may be asked where no block tells. 0; 1: there are none. */
+ * missing after the last, so that the head may be asked where no block tells. 0; 1 when there are
+ * no blocks. */
 int matroska_head_length(struct source *source, const struct matroska_head *head, bool whole,
 		uint64_t *ret_length_ns);
 

@@ -118,7 +118,7 @@ static uint64_t pcm_ns(const struct matroska_track *track, uint64_t bytes)
 	return samples_ns(track, bytes * 8 / sample_bits);
 }
 
-/* The frames of a block are all of one length; only the last of a whole recording may be shorter. */
+/* Frames of a block are all of one length; only the last of a recording may be shorter. */
 static uint64_t codec_frame_ns(const struct matroska_track *track, const struct frames *frames)
 {
 	static const struct {

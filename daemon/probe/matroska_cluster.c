@@ -2,8 +2,8 @@
 #include "base/bytes.h"
 #include "daemon/probe/matroska.h"
 
-/* Some four hours of audio and video whose clusters do not say their size, so that every block has to be
- * passed; leaves room in the budget of the source for all else. */
+/* Some two hours of audio and video, if the clusters do not say their size, so that every block has
+ * to be passed. Leaves room in the budget of the source for all else. */
 #define ELEMENTS_MAX     500000
 #define BLOCK_HEAD_BYTES 10 /* track of up to 8, time of 2 */
 
@@ -109,7 +109,7 @@ static int parse_block(struct source *source, const struct ebml_element *element
 	return 0;
 }
 
-/* Blocks come in the order in which they are decoded, which for video is not that of their times. */
+/* Blocks come in the order of their decoding, which for video is not that of their times. */
 static void keep_block(const struct matroska_block *block, struct matroska_track *track,
 		struct matroska_walk *walk)
 {
@@ -168,7 +168,7 @@ static void take_cluster_child(
 	}
 }
 
-/* The element of the cluster that begins there. 0; 1 when the cluster ends before it, well or not. */
+/* The element of the cluster that begins there. 0; 1 when the cluster ends before it. */
 static int read_cluster_child(struct source *source, uint64_t at, uint64_t end, bool sized,
 		struct matroska_walk *walk, struct ebml_element *ret_element)
 {

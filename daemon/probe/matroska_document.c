@@ -12,8 +12,8 @@
 struct passage {
 	struct matroska_head head;
 	struct matroska_walk walk;
-	/* Clusters that were passed and not read. The last two matter for the time of the end: the very last
-	 * may hold one track only. */
+	/* Clusters that were passed and not read. The last two matter for the time of the end: the
+	 * very last may hold one track only. */
 	struct ebml_element passed[2];
 	unsigned n_passed;
 	uint64_t first_at; /* of the first cluster; 0: there was none */
@@ -62,8 +62,8 @@ static void end_part(struct source *source, struct passage *passage)
 	passage->joined = true;
 }
 
-/* The first cluster of a part is read for the times at which the tracks begin, and one that does not
- * end, or not in this file, to find where its blocks do. */
+/* The first cluster of a part is read for the times at which the tracks begin, and one of unknown
+ * size, or that is cut, to find where its blocks end. */
 static uint64_t take_cluster(
 		struct source *source, const struct ebml_element *cluster, struct passage *passage)
 {

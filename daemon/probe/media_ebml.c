@@ -43,7 +43,8 @@ static void read_documents(struct source *source, struct documents *documents)
 			return;
 	}
 	/* What follows the last one is not of it; zeros only fill a block of the disk. */
-	if (at < source->size_bytes && source_zeros_before(source, at, source->size_bytes) > at) {
+	if (at > 0 && at < source->size_bytes &&
+			source_zeros_before(source, at, source->size_bytes) > at) {
 		documents->joined = true;
 		documents->untimed = true;
 	}
