@@ -2,9 +2,9 @@
 #include "base/bytes.h"
 #include "daemon/probe/matroska.h"
 
-/* Some two hours of audio and video, if the clusters do not say their size, so that every block has
- * to be passed. Leaves room in the budget of the source for all else. */
-#define ELEMENTS_MAX     500000
+/* Some seven hours of audio and video, if the clusters do not say their size, so that every block
+ * has to be passed. Leaves room in the budget of the source for all else. */
+#define ELEMENTS_MAX     2000000
 #define BLOCK_HEAD_BYTES 10 /* track of up to 8, time of 2 */
 
 enum {

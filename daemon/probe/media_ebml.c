@@ -53,12 +53,13 @@ static void read_documents(struct source *source, struct documents *documents)
 /* Video alone has no samples: milliseconds are the frames then. */
 static void conclude_facts(const struct documents *documents, struct media *media)
 {
-	uint32_t rate = documents->first.sample_rate;
-
 	media->channels = documents->first.channels;
-	media->sample_rate = rate > 0 ? rate : MS_PER_S;
-	if (!documents->untimed)
-		media->frames = media_frames(documents->length_ns, media->sample_rate);
+	media->sample_rate = documents->first.sample_rate;
+	if (documents->untimed)
+		return;
+	if (media->sample_rate == 0)
+		media->sample_rate = MS_PER_S;
+	media->frames = media_frames(documents->length_ns, media->sample_rate);
 }
 
 int media_ebml_scan(struct source *source, struct media *ret_media)

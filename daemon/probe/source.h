@@ -5,9 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A judgement is to take the same time whatever the file's size: past this many bytes the file
- * reads as if it ended, which no honest header needs. */
-#define SOURCE_BUDGET_BYTES (UINT64_C(8) << 20)
+/* A judgement is not to take long whatever the file's size: past this many bytes the file reads as
+ * if it ended. A header needs some thousands; the rest is for files that have to be passed block by
+ * block, such as a stream of WebM: some ten hours of audio. */
+#define SOURCE_BUDGET_BYTES (UINT64_C(32) << 20)
 
 struct source {
 	int fd; /* borrowed */
