@@ -54,8 +54,8 @@ struct matroska_track {
 	double sample_rate;          /* of what comes out; 0: not given */
 	double coded_rate;           /* of what the codec counts: half of it with SBR */
 	uint32_t channels, sample_bits;
-	/* The last but one, in case the last turns out to be hollow. */
-	struct matroska_block first, last, before;
+	/* And those before the last, in case that one turns out to be hollow. */
+	struct matroska_block first, last, before, earlier;
 };
 
 struct matroska_head {
@@ -94,15 +94,14 @@ uint64_t matroska_cluster_read(struct source *source, const struct ebml_element 
 /* How long a block plays, and each of its frames in full; 0 where nothing tells. */
 struct matroska_span {
 	uint64_t block_ns, frame_ns;
+	unsigned frames;
 };
 
 void matroska_block_span(struct source *source, const struct matroska_track *track,
 		const struct matroska_block *block, struct matroska_span *ret_span);
 
-/* Its last bytes are zeros, as in a file whose end was never written. Never of uncompressed audio,
- * in which zeros are silence. */
-bool matroska_block_hollow(struct source *source, const struct matroska_track *track,
-		const struct matroska_block *block);
+/* Its last bytes are zeros, as in a file whose end was never written. */
+bool matroska_block_hollow(struct source *source, const struct matroska_block *block);
 
 /* The time at which the cluster begins, in ticks; 0: it does not say at its beginning. */
 uint64_t matroska_cluster_ticks(struct source *source, const struct ebml_element *cluster);

@@ -147,13 +147,14 @@ void matroska_block_span(struct source *source, const struct matroska_track *tra
 	uint8_t p[PEEK_BYTES];
 	size_t len = block->size < sizeof(p) ? (size_t)block->size : sizeof(p);
 	struct frames frames = {.count = 1};
-	struct matroska_span span = {.frame_ns = 0};
+	struct matroska_span span = {.frames = 1};
 	uint64_t discard_ns = block->discard_ns > 0 ? (uint64_t)block->discard_ns : 0;
 
 	len = source_read(source, p, len, block->at);
 	if (len >= 2) {
 		find_frames(p, len, block->size, &frames);
 		span.frame_ns = codec_frame_ns(track, &frames);
+		span.frames = frames.count;
 	}
 	/* What the group says is less by what is not to be played. */
 	if (span.frame_ns == 0 && block->duration_ns > 0) {
@@ -167,14 +168,12 @@ void matroska_block_span(struct source *source, const struct matroska_track *tra
 	*ret_span = span;
 }
 
-bool matroska_block_hollow(struct source *source, const struct matroska_track *track,
-		const struct matroska_block *block)
+bool matroska_block_hollow(struct source *source, const struct matroska_block *block)
 {
 	uint8_t p[HOLLOW_BYTES];
 	size_t len = block->size < sizeof(p) ? (size_t)block->size : sizeof(p);
 
-	if (codec_begins(track, "A_PCM") ||
-			source_read(source, p, len, block->at + block->size - len) < len)
+	if (source_read(source, p, len, block->at + block->size - len) < len)
 		return false;
 	for (size_t i = 0; i < len; i++) {
 		if (p[i] != 0)

@@ -116,6 +116,7 @@ static void keep_block(const struct matroska_block *block, struct matroska_track
 	if (!track->first.found || block->time_ns < track->first.time_ns)
 		track->first = *block;
 	if (!track->last.found || block->time_ns >= track->last.time_ns) {
+		track->earlier = track->before;
 		track->before = track->last;
 		track->last = *block;
 		walk->newest = track;

@@ -54,12 +54,24 @@ static void end_part(struct source *source, struct passage *passage)
 		passage->untimed = true;
 	for (size_t i = 0; i < passage->head.n_tracks; i++) {
 		struct matroska_track *track = &passage->head.tracks[i];
-		track->first = track->last = track->before =
+		track->first = track->last = track->before = track->earlier =
 				(struct matroska_block){.found = false};
 	}
 	passage->walk.newest = NULL;
 	passage->part_read = false;
 	passage->joined = true;
+}
+
+/* Whether times begin again with this cluster. Where only one is before it, and its time is the
+ * same, the blocks tell. */
+static bool begins_again(const struct passage *passage, uint64_t ticks)
+{
+	const struct matroska_track *newest = passage->walk.newest;
+
+	if (ticks != passage->ticks)
+		return ticks < passage->ticks;
+	return passage->n_passed == 0 && newest && newest->last.time_ns > 0 &&
+	       (uint64_t)newest->last.time_ns / passage->head.tick_ns > ticks;
 }
 
 /* The first cluster of a part is read for the times at which the tracks begin, and one of unknown
@@ -71,7 +83,7 @@ static uint64_t take_cluster(
 
 	if (passage->first_at == 0)
 		passage->first_at = cluster->head_at;
-	else if (ticks < passage->ticks)
+	else if (begins_again(passage, ticks))
 		end_part(source, passage);
 	passage->ticks = ticks;
 	if (!passage->part_read || ebml_end(cluster) > passage->walk.limit) {
@@ -156,9 +168,10 @@ static void drop_hollow(struct source *source, struct matroska_walk *walk)
 	struct matroska_track *track = walk->newest;
 
 	if (!walk->broken || !track || !track->last.found ||
-			!matroska_block_hollow(source, track, &track->last))
+			!matroska_block_hollow(source, &track->last))
 		return;
 	track->last = track->before;
+	track->before = track->earlier;
 	if (!track->last.found)
 		track->first = track->last;
 }

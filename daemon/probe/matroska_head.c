@@ -9,11 +9,9 @@
 #define DEFAULT_TICK_NS 1000000
 #define TICK_NS_MAX     UINT64_C(1000000000)
 #define SPAN_NS_MAX     UINT64_C(1000000000000)
-/* RFC 9559 section 5.1.4.1.29 */
-#define DEFAULT_RATE    8000
-#define FRAME_TICKS_MIN 4
-/* The head counts the last block in, whose codec may not tell its length. */
-#define HEAD_SLACK_NS INT64_C(1000000000)
+#define SLACK_NS        INT64_C(1000000000) /* no block is longer */
+#define DEFAULT_RATE    8000                /* RFC 9559 section 5.1.4.1.29 */
+#define FRAME_TICKS_MIN 4                   /* of which a tick's error tells a count of frames */
 
 enum {
 	ID_TICK = 0x2ad7b1,
@@ -185,6 +183,22 @@ static int64_t round_to_frames(const struct matroska_head *head, const struct ma
 				       : track->last.time_ns;
 }
 
+/* Where neither codec nor group tell how long the last block plays: until where the head says that
+ * all ends, or as long for each frame as the block before it. */
+static uint64_t guess_span_ns(struct source *source, const struct matroska_track *track,
+		const struct matroska_span *span, int64_t head_ns)
+{
+	int64_t last_ns = track->last.time_ns, gap_ns = last_ns - track->before.time_ns;
+	struct matroska_span before;
+
+	if (head_ns > last_ns && head_ns - last_ns <= SLACK_NS)
+		return (uint64_t)(head_ns - last_ns);
+	if (!track->before.found || gap_ns > SLACK_NS)
+		return 0;
+	matroska_block_span(source, track, &track->before, &before);
+	return (uint64_t)gap_ns / before.frames * span->frames;
+}
+
 /* Where the track's last block ends. head_ns: where the head says that all ends, or 0. */
 static int64_t track_end_ns(struct source *source, const struct matroska_head *head,
 		const struct matroska_track *track, int64_t head_ns)
@@ -193,8 +207,8 @@ static int64_t track_end_ns(struct source *source, const struct matroska_head *h
 	int64_t last_ns = track->last.time_ns, end_ns;
 
 	matroska_block_span(source, track, &track->last, &span);
-	if (span.block_ns == 0 && head_ns > last_ns && head_ns - last_ns <= HEAD_SLACK_NS)
-		span.block_ns = (uint64_t)(head_ns - last_ns);
+	if (span.block_ns == 0)
+		span.block_ns = guess_span_ns(source, track, &span, head_ns);
 	if (track->audio)
 		last_ns = round_to_frames(head, track, span.frame_ns);
 	if (span.block_ns > SPAN_NS_MAX ||
