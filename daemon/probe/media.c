@@ -1,6 +1,9 @@
 #include "daemon/probe/media.h"
 
 #include "base/cleanup.h"
+#include "daemon/common/wire/probe_wire.h"
+
+#define NS_PER_S UINT64_C(1000000000)
 
 int media_scan(struct source *source, struct media *ret_media)
 {
@@ -12,4 +15,13 @@ int media_scan(struct source *source, struct media *ret_media)
 			return 0;
 	}
 	return 1;
+}
+
+uint64_t media_frames(uint64_t length_ns, uint32_t sample_rate)
+{
+	uint64_t seconds = length_ns / NS_PER_S, rest_ns = length_ns % NS_PER_S, frames;
+
+	if (__builtin_mul_overflow(seconds, sample_rate, &frames) || frames > INT64_MAX / 2)
+		return PROBE_FRAMES_UNKNOWN;
+	return frames + (rest_ns * sample_rate + NS_PER_S / 2) / NS_PER_S;
 }

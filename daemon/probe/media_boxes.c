@@ -1,105 +1,102 @@
-/* ISO base media files: boxes of size, type, content. The index (moov) is what makes one playable;
- * a writer that is no streamer puts it there when it closes the file. */
+/* ISO base media files. The index is what makes one playable; a writer that is no streamer puts it
+ * there when it closes the file. One in fragments has no end mark. */
 #include <stdio.h>
-#include <string.h>
 
-#include "base/bytes.h"
+#include "base/cleanup.h"
 #include "daemon/common/wire/probe_wire.h"
+#include "daemon/probe/isomedia.h"
 #include "daemon/probe/media.h"
 
-/* A day in fragments of a second, two boxes each. */
-#define BOXES_MAX        200000
-#define BOX_HEADER_BYTES 8
-#define LARGE_BYTES      16
+#define DOCUMENTS_MAX 1000
+#define MS_PER_S      1000
 
-enum { SIZE_TO_THE_END = 0, SIZE_IS_LARGE = 1 };
-
-struct box {
-	uint8_t type[4];
-	uint64_t at, header_bytes;
-	uint64_t end; /* UINT64_MAX: it never says */
+/* All documents of a file, as one. */
+struct gathering {
+	struct isomedia_document first;
+	unsigned n;
+	bool no_index, cut, broken, joined, untimed;
+	uint64_t media_bytes, length_ns;
 };
 
-/* 0; 1 when the file ends before a whole header; 2 for one that makes no sense. */
-static int read_box(struct source *source, uint64_t at, struct box *ret_box)
+static void gather(const struct isomedia_document *document, struct gathering *all)
 {
-	uint8_t header[LARGE_BYTES];
-	size_t n = source_read(source, header, sizeof(header), at);
-
-	if (n < BOX_HEADER_BYTES)
-		return 1;
-	uint64_t size = get_be32(header);
-	struct box box = {.at = at, .header_bytes = BOX_HEADER_BYTES};
-	memcpy(box.type, header + 4, sizeof(box.type));
-	if (size == SIZE_IS_LARGE) {
-		if (n < LARGE_BYTES)
-			return 1;
-		size = get_be64(header + BOX_HEADER_BYTES);
-		box.header_bytes = LARGE_BYTES;
-	}
-	if (size != SIZE_TO_THE_END && size < box.header_bytes)
-		return 2;
-	box.end = UINT64_MAX;
-	if (size != SIZE_TO_THE_END && size < UINT64_MAX - at)
-		box.end = at + size;
-	*ret_box = box;
-	return 0;
+	if (all->n++ == 0)
+		all->first = *document;
+	all->no_index |= !document->index;
+	all->cut |= document->cut || document->zeroed;
+	all->broken |= document->broken;
+	all->joined |= document->joined;
+	all->media_bytes += document->media_bytes;
+	all->untimed |= !document->timed || __builtin_add_overflow(all->length_ns,
+							    document->length_ns, &all->length_ns);
 }
 
-static bool box_is(const struct box *box, const char type[static 4])
+static void gather_documents(struct source *source, struct gathering *all)
 {
-	return memcmp(box->type, type, 4) == 0;
-}
-
-struct walk {
-	bool index, cut, broken;
-	uint64_t media_bytes;
-};
-
-static void walk_boxes(struct source *source, struct walk *walk)
-{
+	struct isomedia_document document;
 	uint64_t at = 0;
 
-	for (unsigned n = 0; n < BOXES_MAX && at < source->size_bytes; n++) {
-		struct box box;
-		int r = read_box(source, at, &box);
-		walk->broken = r == 2;
-		walk->cut = r == 1;
-		if (r != 0)
+	while (at < source->size_bytes && all->n < DOCUMENTS_MAX &&
+			isomedia_document_read(source, at, &document) == 0) {
+		gather(&document, all);
+		at = document.end;
+		if (document.cut || document.broken)
 			return;
-		uint64_t end = box.end < source->size_bytes ? box.end : source->size_bytes;
-		uint64_t start = box.at + box.header_bytes;
-		/* A box may reach to the end without saying where that is; only the last one. */
-		walk->cut = box.end != UINT64_MAX && box.end > source->size_bytes;
-		if (box_is(&box, "mdat") && end > start)
-			walk->media_bytes += end - start;
-		if (box_is(&box, "moov") && !walk->cut)
-			walk->index = true;
-		at = end;
 	}
-	walk->broken = at < source->size_bytes;
+	all->broken |= at < source->size_bytes;
+}
+
+/* Boxes with which no other kind of file begins. */
+static bool begins_media(struct source *source)
+{
+	static const char types[][4] = {{'f', 't', 'y', 'p'}, {'s', 't', 'y', 'p'},
+			{'m', 'o', 'o', 'v'}, {'m', 'd', 'a', 't'}, {'w', 'i', 'd', 'e'}};
+	struct isomedia_box box;
+
+	if (isomedia_box_read(source, 0, source->size_bytes, &box) != 0)
+		return false;
+	for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+		if (isomedia_box_is(&box, types[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Video alone has no samples: milliseconds are the frames then. */
+static void conclude_length_of(const struct gathering *all, struct media *media)
+{
+	media->channels = all->first.channels;
+	media->sample_rate = all->first.sample_rate;
+	if (all->untimed)
+		return;
+	if (media->sample_rate == 0)
+		media->sample_rate = MS_PER_S;
+	media->frames = media_frames(all->length_ns, media->sample_rate);
+	if (all->n == 1 && all->first.frames <= INT64_MAX / 2 && all->first.sample_rate > 0)
+		media->frames = all->first.frames;
 }
 
 int media_boxes_scan(struct source *source, struct media *ret_media)
 {
 	struct media media = {.frames = PROBE_FRAMES_UNKNOWN, .missing = "no index (moov)"};
-	struct walk found = {.index = false};
-	struct box first;
+	struct gathering all = {.n = 0};
 
-	if (read_box(source, 0, &first) != 0 ||
-			(!box_is(&first, "ftyp") && !box_is(&first, "styp")))
+	if (!begins_media(source))
 		return 1;
-	walk_boxes(source, &found);
+	gather_documents(source, &all);
 	snprintf(media.format, sizeof(media.format), "mp4");
-	media.present_bytes = found.media_bytes;
-	if (found.media_bytes == 0 && !found.broken)
+	media.present_bytes = all.media_bytes;
+	conclude_length_of(&all, &media);
+	if (all.n > 1 || all.joined)
+		media.state = MEDIA_JOINED;
+	else if (all.media_bytes == 0 && !all.broken)
 		media.state = MEDIA_EMPTY;
-	else if (!found.index)
+	else if (all.no_index)
 		media.state = MEDIA_UNCLOSED;
-	else if (found.broken)
+	else if (all.broken)
 		media.state = MEDIA_BROKEN;
 	else
-		media.state = found.cut ? MEDIA_CUT : MEDIA_WHOLE;
+		media.state = all.cut ? MEDIA_CUT : MEDIA_WHOLE;
 	*ret_media = media;
 	return 0;
 }

@@ -146,7 +146,8 @@ static void sniff_other(const struct source *source, struct probe_result *result
 static void sniff_media(const struct media *media, struct probe_result *result)
 {
 	snprintf(result->format, sizeof(result->format), "%s", media->format);
-	result->sample_rate = media->sample_rate;
+	result->channels = clamp_count(media->channels, PROBE_CHANNELS_MAX);
+	result->sample_rate = clamp_count(media->sample_rate, PROBE_SAMPLE_RATE_MAX);
 	result->frames = media->frames;
 	switch (media->state) {
 	case MEDIA_WHOLE:
@@ -170,6 +171,10 @@ static void sniff_media(const struct media *media, struct probe_result *result)
 		conclude_damaged(result, media->present_bytes,
 				"broken structure: %" PRIu64 " bytes of media can be found",
 				media->present_bytes);
+		break;
+	case MEDIA_JOINED:
+		conclude_damaged(result, media->present_bytes,
+				"more follows the end: players may find the first part only");
 		break;
 	}
 }

@@ -78,9 +78,9 @@ static const struct writer ffmpeg[] = {
 				{"ffmpeg", RAW_FFMPEG, "-c:a", "libopus", "%s"}},
 		{"a.mp3", "mp3", false, true, false, {"ffmpeg", RAW_FFMPEG, "%s"}},
 		{"a.mp4", "mp4", false, false, false, {"ffmpeg", RAW_FFMPEG, "-c:a", "aac", "%s"}},
-		{"a.webm", "webm", false, false, false,
+		{"a.webm", "webm", false, true, false,
 				{"ffmpeg", RAW_FFMPEG, "-c:a", "libopus", "%s"}},
-		{"a.mka", "matroska", false, false, false,
+		{"a.mka", "matroska", false, true, false,
 				{"ffmpeg", RAW_FFMPEG, "-c:a", "libopus", "%s"}},
 };
 
