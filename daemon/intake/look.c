@@ -302,7 +302,7 @@ static int candidate_examine(
 	if (finding->error != 0)
 		return FINDING_UNREMOVABLE;
 	finding->wait_us = finding_unsettled_us(&finding->order, &source->identity,
-			spool_settle_us(spool->config, candidate->arrived), now_us);
+			spool_quiet_us(spool, path, candidate->arrived), now_us);
 	if (finding->wait_us > 0)
 		return FINDING_UNSETTLED;
 	int marks = marks_look(spool, path, &match);

@@ -21,9 +21,12 @@
 
 struct profile_text {
 	const char *name;
-	const char *files;      /* patterns of recordings: the first that matches counts */
+	/* Patterns of recordings: the first that matches counts. "!pattern" is one of files that
+	 * the bridge plays to its callers, and that are no recordings. */
+	const char *files;
 	const char *ignore;     /* patterns of what else the bridge leaves; not reported */
 	const char *ignore_too; /* the same, of the spool */
+	const char *rewritten;  /* patterns of recordings written again and again in a call */
 	const char *finished;   /* templates: a recording is finished once one of these is there */
 	const char *unfinished; /* templates: it is not finished while one of these is there */
 	const char *discard;    /* templates: the bridge wants it thrown away */
@@ -32,7 +35,8 @@ struct profile_text {
 	 * recording. */
 	const char *sidecars;
 	/* Templates: the first whose values are all there is the account. {meta.key} is a member
-	 * of a sidecar. */
+	 * of a sidecar; {meta.key:path} and {meta.key:host} are those parts of one that is a URL.
+	 */
 	const char *accounts;
 	/* Templates: the first that is a time (profile_time.h) is when it was recorded. */
 	const char *recorded;
@@ -58,12 +62,17 @@ const struct profile_text *profile_text_of(const struct profile *profile);
 enum profile_kind {
 	PROFILE_RECORDING,
 	PROFILE_BESIDE,  /* a marker, a sidecar, or to be ignored */
+	PROFILE_PROMPT,  /* the bridge plays it: a greeting, music, an announcement */
 	PROFILE_FOREIGN, /* nothing the profile knows */
 };
 
 /* What a path below the spool is; the groups' values with PROFILE_RECORDING. */
 enum profile_kind profile_classify(
 		const struct profile *profile, const char *path, struct pattern_match *ret_match);
+
+/* Whether a path matches a pattern of what is ignored, or of what is written again and again. */
+bool profile_is_ignored(const struct profile *profile, const char *path);
+bool profile_is_rewritten(const struct profile *profile, const char *path);
 
 enum profile_list {
 	PROFILE_FINISHED,

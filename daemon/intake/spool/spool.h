@@ -131,6 +131,10 @@ void spool_turn(struct spool *spool);
  * gets it. */
 int64_t spool_settle_us(const struct config_spool *config, bool arrived);
 
+/* The same for one file: one that its bridge writes again and again during a call (Rewritten=) must
+ * have been left alone for much longer. */
+int64_t spool_quiet_us(const struct spool *spool, const char *path, bool arrived);
+
 /* A watch_event other than WATCH_OVERFLOW. */
 void spool_event(struct spool *spool, enum watch_event event, const char *path);
 

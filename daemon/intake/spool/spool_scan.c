@@ -27,8 +27,10 @@
 #include "daemon/intake/spool/spool.h"
 
 #define ARRIVED_SETTLE_US (100 * INT64_C(1000))
-#define SCAN_STEP_ENTRIES 256
-#define SUBTREE_ENTRIES   1024 /* of new directories, in a turn; a scan finds the others */
+/* LiveKit writes a playlist again at least once a minute, when the next segment is there. */
+#define REWRITTEN_SETTLE_US (90 * US_PER_S)
+#define SCAN_STEP_ENTRIES   256
+#define SUBTREE_ENTRIES     1024 /* of new directories, in a turn; a scan finds the others */
 
 static const char *last_component(const char *path)
 {
@@ -201,18 +203,26 @@ int64_t spool_settle_us(const struct config_spool *config, bool arrived)
 			       : config->settle_us;
 }
 
+int64_t spool_quiet_us(const struct spool *spool, const char *path, bool arrived)
+{
+	int64_t settle_us = spool_settle_us(spool->config, arrived);
+
+	return settle_us < REWRITTEN_SETTLE_US && profile_is_rewritten(spool->profile, path)
+			       ? REWRITTEN_SETTLE_US
+			       : settle_us;
+}
+
 static void event_sight(struct spool *spool, const char *path)
 {
 	int64_t now_us = clock_now_us(spool->tools->clock);
 
-	sighting_queue(spool,
-			&(struct sighting){.spool = spool->index,
-					.path = path,
-					.due_us = monotonic_us() +
-						  spool_settle_us(spool->config, spool->arrival),
-					.since_us = now_us,
-					.event = true,
-					.arrived = spool->arrival});
+	sighting_queue(spool, &(struct sighting){.spool = spool->index,
+					      .path = path,
+					      .due_us = monotonic_us() +
+							spool_quiet_us(spool, path, spool->arrival),
+					      .since_us = now_us,
+					      .event = true,
+					      .arrived = spool->arrival});
 }
 
 /* Mostly an empty file with a writer, whose close is an event of its own; but links and special

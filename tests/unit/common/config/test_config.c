@@ -429,7 +429,7 @@ static void test_profiles_refused(void **state)
 		unsigned line;
 	} bad[] = {
 			{"[spool a]\nPath=/s\nProfile=skype\n",
-					"[spool a]: there is no profile skype; available: directory, freeswitch, "
+					"[spool a]: there is no profile skype; available: directory, freeswitch, fusionpbx, "
 					"asterisk, rtpengine, jibri, bbb, janus, livekit; or add [profile skype]",
 					1},
 			{"[profile x]\nAccount=y\n", "[profile x] has no Files=", 1},
