@@ -8,8 +8,9 @@
  *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s  StaleAfter=12h LowSpace=5%
  *                    Account=  Markers=  (the profile's)  Ignore=  AccountMap=  Discarded=seal
  *                    Wipe=no  EmptyFolders=keep  SidecarWait=(the profile's)
- *     [profile NAME] Files=  Ignore=  Rewritten=  Finished=  Unfinished=  Discard=  Account=  Sidecar=
- *                    SidecarWait=0  Markers=  Recorded=      (daemon/common/profile/profile.h)
+ *     [profile NAME] Files=  Ignore=  Rewritten=  Finished=  Unfinished=  Discard=  Account=
+ *                    Sidecar=  SidecarWait=0  Markers=  Recorded=
+ *                    (daemon/common/profile/profile.h)
  *     [class NAME]   Keep=  From=sealed     ("default" is 30d unless it is given)
  *     [keeper]       State=/var/lib/recseal-keeper  Objects=/var/lib/recseal/objects
  *                    Sockets=/run/recseal  Intake=recseal (user)

@@ -400,7 +400,7 @@ enum profile_sharing profile_sidecar_sharing(const struct profile *profile, size
 }
 
 int profile_account(const struct profile *profile, const char *path,
-		const struct pattern_match *match, profile_meta meta, void *context,
+		const struct pattern_match *match, profile_template_meta meta, void *context,
 		char **ret_account)
 {
 	const struct profile_template_values values = {path, match, meta, context};

@@ -15,6 +15,7 @@
 
 #include "base/reason.h"
 #include "daemon/common/profile/pattern.h"
+#include "daemon/common/profile/profile_template.h"
 
 #define PROFILE_SIDECARS_MAX 4
 #define PROFILE_LIST_MAX     16
@@ -107,12 +108,9 @@ enum profile_sharing {
 };
 enum profile_sharing profile_sidecar_sharing(const struct profile *profile, size_t i);
 
-/* Looks a {meta.key} up, by the key alone: a malloc'd value, or NULL. */
-typedef char *(*profile_meta)(void *context, const char *key, size_t len);
-
 /* The account's name, malloc'd. 0; -ENOENT: no template has all its values; -ENOMEM. */
 int profile_account(const struct profile *profile, const char *path,
-		const struct pattern_match *match, profile_meta meta, void *context,
+		const struct pattern_match *match, profile_template_meta meta, void *context,
 		char **ret_account);
 
 /* When it was recorded, by its name. 0; -ENOENT: the name does not tell; -ENOMEM. */

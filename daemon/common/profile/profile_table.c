@@ -30,8 +30,9 @@
 	"amr-wb|awb|bv16|bv32|codec2|g726-16|g726-24|g726-32|g726-40|aal2-g726-16|"                \
 	"aal2-g726-24|aal2-g726-32|aal2-g726-40|b64|h261|h263|h264|h265|vp8|vp9|pcm|sln)"
 
-/* rtpengine: output_init() of recording-daemon/output.c knows wav and mp3, daemon/recording.c writes
- * pcap. The others: what a controller that names the file itself may call it (output_dest). */
+/* rtpengine: output_init() of recording-daemon/output.c knows wav and mp3, daemon/recording.c
+ * writes pcap. The others: what a controller that names the file itself may call it (output_dest).
+ */
 #define RTPENGINE ".(~wav|mp3|spx|ogg|oga|opus|flac|pcap|pcapng)"
 
 /* Jibri: jibri.ffmpeg.recording-extension, which FFmpeg must know; mp4 unless it is set. */
@@ -43,6 +44,9 @@
 /* What a domain of FusionPBX is called, other than a folder of conferences: it has a dot. */
 #define DOMAIN "/*.*/**"
 
+/* Its archive of calls, by their days. */
+#define ARCHIVE "archive/{year:4d}/{month:3}/{day:2d}/**"
+
 static const struct profile_text profiles[] = {
 		/* The first folder below the spool is the account. */
 		{.name = "directory", .files = "/{account}/** **", .accounts = "{account}"},
@@ -53,7 +57,7 @@ static const struct profile_text profiles[] = {
 		 * archive/ FusionPBX keeps the greetings and the music that the domain's callers
 		 * hear. */
 		{.name = "freeswitch",
-				.files = "/{domain}/archive/{year:4d}/{month:3}/{day:2d}/**" FREESWITCH
+				.files = "/{domain}/" ARCHIVE FREESWITCH
 					 " /{domain}/archive/**" FREESWITCH " !" DOMAIN FREESWITCH
 					 " {conference}_{time}" FREESWITCH " **" FREESWITCH,
 				.accounts = "{domain} {conference}",
@@ -63,9 +67,8 @@ static const struct profile_text profiles[] = {
 		 * domains are called. With one domain alone, archive/ may lie in the spool
 		 * itself. */
 		{.name = "fusionpbx",
-				.files = "/{domain}/archive/{year:4d}/{month:3}/{day:2d}/**" FREESWITCH
-					 " /{domain}/archive/**" FREESWITCH
-					 " /archive/{year:4d}/{month:3}/{day:2d}/**" FREESWITCH
+				.files = "/{domain}/" ARCHIVE FREESWITCH
+					 " /{domain}/archive/**" FREESWITCH " /" ARCHIVE FREESWITCH
 					 " /archive/**" FREESWITCH " !**" FREESWITCH,
 				.accounts = "{domain}",
 				.recorded = "{year}-{month}-{day}"},

@@ -5,13 +5,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "daemon/common/profile/profile.h"
+#include "daemon/common/profile/pattern.h"
+
+/* Looks a {meta.key} up, by the key alone: a malloc'd value, or NULL. */
+typedef char *(*profile_template_meta)(void *context, const char *key, size_t len);
 
 /* Where the values of one recording come from; all borrowed. */
 struct profile_template_values {
 	const char *path;                  /* {name}, {stem} */
 	const struct pattern_match *match; /* the groups of its pattern */
-	profile_meta meta;                 /* {meta.key}; NULL: none */
+	profile_template_meta meta;        /* {meta.key}; NULL: none */
 	void *context;
 };
 

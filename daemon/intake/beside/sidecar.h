@@ -35,8 +35,8 @@ struct sidecar_about {
 };
 
 /* Reads the file at path below root_fd. 0 or SIDECAR_LARGE with a sidecar for sidecar_clear();
- * another sidecar_outcome or a refusal of source.h; -errno. *ret_about is about the file at that path, even when it is
- * refused. Never blocks. */
+ * another sidecar_outcome or a refusal of source.h; -errno. *ret_about is about the file at that
+ * path, even when it is refused. Never blocks. */
 int sidecar_read(int root_fd, const char *path, int64_t now_us, int64_t settle_us,
 		struct sidecar *ret_sidecar, struct sidecar_about *ret_about);
 
