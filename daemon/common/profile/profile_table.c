@@ -95,12 +95,14 @@ static const struct profile_text profiles[] = {
 		/* Jibri's ffmpeg writes <session>/<call>_<time>.mp4 in place; metadata.json
 		 * comes when the capture has ended, with the meeting's URL. The name has the room
 		 * alone, cut off when it is long; the URL has its tenant as well:
-		 * https://meet.example.org/<tenant>/<room>. */
+		 * https://meet.example.org/<tenant>/<room>. Without it, the folders may tell: a
+		 * finalize script may sort sessions by tenant. */
 		{.name = "jibri",
-				.files = "{call}_{time}" JIBRI " *" JIBRI,
+				.files = "/{tenant}/{session}/{call}_{time}" JIBRI
+					 " {call}_{time}" JIBRI " *" JIBRI,
 				.finished = "metadata.json",
 				.sidecars = "metadata.json",
-				.accounts = "{meta.meeting_url:path} {call}",
+				.accounts = "{meta.meeting_url:path} {tenant}/{call} {call}",
 				.recorded = "{time}"},
 
 		/* BigBlueButton records with FreeSWITCH, <room>-<created>-<time>.opus, and needs

@@ -375,6 +375,8 @@ static void jibri(void **state)
 			{"s1/a_b_2026-11-23-10-00-00.mp4",
 					"a_b;s1/metadata.json;;;s1/metadata.json"},
 			{"s1/odd.mp4", "-;s1/metadata.json;;;s1/metadata.json"},
+			{"acme/s1/standup_2026-11-23-10-00-00.mp4",
+					"acme/standup;acme/s1/metadata.json;;;acme/s1/metadata.json"},
 			{"s1/metadata.json", "beside"}, {"s1/x.log", "foreign"});
 }
 
