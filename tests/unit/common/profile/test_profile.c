@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -120,7 +121,9 @@ static bool naive(const struct pattern *p, size_t i, const char *s)
 	if (t->kind == PATTERN_CHOICE) {
 		for (const char *c = t->text, *end = t->text + t->len; c <= end;) {
 			size_t len = strcspn(c, "|)");
-			if (strncmp(s, c, len) == 0 && naive(p, i + 1, s + len))
+			bool same = t->any_case ? strncasecmp(s, c, len) == 0
+						: strncmp(s, c, len) == 0;
+			if (same && naive(p, i + 1, s + len))
 				return true;
 			c += len + 1;
 		}
@@ -141,9 +144,9 @@ static bool naive(const struct pattern *p, size_t i, const char *s)
 
 static void as_the_obvious_matcher_does(void **state)
 {
-	static const char *const parts[] = {
-			"a", "b", "/", "?", "*", "**", "{x}", "{x:2}", "(a|ab)", "(|b)", "ab"};
-	static const char letters[] = "aab/";
+	static const char *const parts[] = {"a", "b", "/", "?", "*", "**", "{x}", "{x:2}", "(a|ab)",
+			"(|b)", "ab", "(~A|/B)", "(A|B)"};
+	static const char letters[] = "aaBb/";
 	unsigned matches = 0;
 	uint32_t random = 1; /* the same every time */
 
@@ -157,7 +160,7 @@ static void as_the_obvious_matcher_does(void **state)
 		}
 		for (unsigned i = 0; i < n / 7 % 9; i++) {
 			random = random * 1664525 + 1013904223;
-			subject[i] = letters[random >> 16 & 3];
+			subject[i] = letters[(random >> 16) % 5];
 			subject[i + 1] = '\0';
 		}
 		assert_int_equal(pattern_compile(text, strlen(text), NULL, &pattern), 0);
