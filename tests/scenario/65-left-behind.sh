@@ -62,6 +62,8 @@ put "$asterisk" c "$asterisk_formats"
 put "$domain/archive/2026/Nov/28" c "$freeswitch_formats"
 put "$rtpengine" call-0123456789abcdef-mix "$rtpengine_formats"
 wanted=$n
+mkdir -p "$asterisk/voicemail/default/100"
+cp "$vault/call" "$asterisk/voicemail/default/100/unavail.wav"
 cp "$vault/call" "$domain/recording47.wav"
 cp "$vault/call" "$domain/ivr_welcome_2026.WAV"
 cp "$vault/call" "$domain/moh/8000/theme.mp3"
@@ -85,6 +87,8 @@ for name in recording47.wav ivr_welcome_2026.WAV moh/8000/theme.mp3; do
 	[ -e "$domain/$name" ] || fail "$name is taken from the PBX"
 done
 wait_until $PATIENCE_S status_holds '[.spools[] | select(.name == "fusion")][0] | .prompts == 3 and .refused == 0'
+[ -e "$asterisk/voicemail/default/100/unavail.wav" ] || fail "a mailbox has lost its greeting"
+status_holds '[.spools[] | select(.name == "asterisk")][0] | .prompts == 1' || fail "the greeting is not counted"
 [ "$(grep -c 'spool fusion: 3 files beside the recordings' "$vault/intake.log")" -eq 1 ] || fail "the prompts are not told once"
 
 # What is ignored is told of, by number and inode, and no name is.

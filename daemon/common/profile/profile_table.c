@@ -41,6 +41,10 @@
 /* LiveKit egress: FileExtensions of pkg/types/types.go. */
 #define LIVEKIT ".(~mp4|ogg|mp3|webm|ivf|raw|ts|m3u8|jpeg)"
 
+/* What callers hear when they reach a mailbox: app_voicemail.c and mod_voicemail.c. */
+#define ASTERISK_GREETINGS   "!(unavail|busy|greet|temp)" ASTERISK
+#define FREESWITCH_GREETINGS "!greeting_?" FREESWITCH " !recorded_name" FREESWITCH
+
 /* What a domain of FusionPBX is called, other than a folder of conferences: it has a dot. */
 #define DOMAIN "/*.*/**"
 
@@ -59,7 +63,8 @@ static const struct profile_text profiles[] = {
 		{.name = "freeswitch",
 				.files = "/{domain}/" ARCHIVE FREESWITCH
 					 " /{domain}/archive/**" FREESWITCH " !" DOMAIN FREESWITCH
-					 " {conference}_{time}" FREESWITCH " **" FREESWITCH,
+					 " " FREESWITCH_GREETINGS " {conference}_{time}" FREESWITCH
+					 " **" FREESWITCH,
 				.accounts = "{domain} {conference}",
 				.recorded = "{year}-{month}-{day} {time}"},
 
@@ -78,7 +83,7 @@ static const struct profile_text profiles[] = {
 		 * are. */
 		{.name = "asterisk",
 				.files = "confbridge-{conference}-{epoch:d}" ASTERISK
-					 " **" ASTERISK,
+					 " " ASTERISK_GREETINGS " **" ASTERISK,
 				.accounts = "{conference}",
 				.recorded = "{epoch}"},
 

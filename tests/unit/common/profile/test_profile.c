@@ -289,6 +289,9 @@ static void freeswitch(void **state)
 			{"acme.example.com/ivr_greeting_2026.WAV", "prompt"},
 			{"acme.example.com/moh/8000/theme.mp3", "prompt"},
 			{"10.0.0.5/archive.wav", "prompt"},
+			{"default/pbx/100/greeting_2.wav", "prompt"},
+			{"default/pbx/100/recorded_name.wav", "prompt"},
+			{"default/pbx/100/msg_0b2f.wav", "msg;;;;"},
 			{"acme.example.com/notes.txt", "foreign"},
 			{"acme.example.com/archive/2026/Nov/28/x_y.wav", "acme.example.com;;;;"},
 			{"acme.example.com/archive/x.OPUS", "acme.example.com;;;;"});
@@ -351,6 +354,10 @@ static void asterisk(void **state)
 			{"sub/confbridge-1-1764000000.wav49", "1;;;;"},
 			{"confbridge-board.wav", "-;;;;"}, /* no time, no telling */
 			{"2026/11/23/out-5551234-100-1764000000.1.wav", "-;;;;"},
+			{"voicemail/default/100/unavail.wav", "prompt"},
+			{"default/100/greet.WAV", "prompt"},
+			{"default/100/INBOX/msg0000.wav", "-;;;;"},
+			{"confbridge-busy-1764000000.wav", "busy;;;;"},
 			{"2026/11/23/q-1.sln16", "-;;;;"}, {"notes.txt", "foreign"});
 }
 
