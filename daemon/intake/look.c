@@ -302,7 +302,7 @@ static int candidate_examine(
 	if (finding->error != 0)
 		return FINDING_UNREMOVABLE;
 	finding->wait_us = finding_unsettled_us(&finding->order, &source->identity,
-			spool_settle_us(spool->config, candidate->arrived), now_us);
+			spool_quiet_us(spool, path, candidate->arrived), now_us);
 	if (finding->wait_us > 0)
 		return FINDING_UNSETTLED;
 	int marks = marks_look(spool, path, &match);
@@ -387,6 +387,8 @@ struct job *look_at(const struct look *look, struct candidate *candidate)
 	} else if (r != 0) {
 		candidate_leave(look, candidate, r, &finding.source);
 	}
+	if (r == FINDING_REMOVED)
+		spool_folder_emptied(spool, finding.source.parent_fd);
 	/* Both are empty when a job has taken them. */
 	source_close(&finding.source);
 	bundle_free(finding.order.bundle);
@@ -444,6 +446,7 @@ void look_after(const struct look *look, const struct job *job, bool stopping)
 		return;
 	}
 	if (job->end == JOB_DONE) {
+		spool_folder_emptied(spool, job->source.parent_fd);
 		candidate->failures = candidate->changes = 0;
 		candidate->rest_until_us = 0;
 		brake_succeeded(&spool->brake);

@@ -19,7 +19,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* profile_meta: from the sidecar. */
+/* profile_template_meta: from the sidecar. */
 static char *find_member(void *context, const char *key, size_t len)
 {
 	return sidecar_member(context, key, len);

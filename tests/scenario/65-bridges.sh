@@ -85,7 +85,7 @@ says "$vault/out" "follows +$first"
 holds ".[] | select(.id == \"$first\") | .follows == null and .state == \"sealed\"" || fail "the first has changed"
 
 # Jibri: the video grows, then stays; only metadata.json finishes it. It is reported meanwhile.
-words='https://meet.example.org/secret-board'
+words='https://meet.example.org/board#secret-board'
 mkdir "$jibri/abcd"
 noise "$jibri/abcd/board_2026-11-23-10-00-00.mp4" 5000
 cp "$jibri/abcd/board_2026-11-23-10-00-00.mp4" "$vault/video"

@@ -12,6 +12,7 @@ static void free_profile(struct config_profile *profile)
 	free(profile->name);
 	free(profile->files);
 	free(profile->ignore);
+	free(profile->rewritten);
 	free(profile->finished);
 	free(profile->unfinished);
 	free(profile->discard);
@@ -103,6 +104,7 @@ int config_new_spool(struct config *config, const char *name, const char *origin
 			.discarded = strdup("seal"),
 			.settle_us = CONFIG_SETTLE_US,
 			.stale_after_us = US_PER_DAY / 2,
+			.sidecar_wait_us = -1,
 			.low_percent = WATERMARK_PERCENT_DEFAULT,
 			.origin = strdup(origin)};
 	return s->name && s->profile && s->class && s->discarded && s->origin ? 0 : -ENOMEM;
@@ -156,6 +158,7 @@ static int find_profile(
 		*ret_text = (struct profile_text){.name = p->name,
 				.files = p->files,
 				.ignore = p->ignore,
+				.rewritten = p->rewritten,
 				.finished = p->finished,
 				.unfinished = p->unfinished,
 				.discard = p->discard,
@@ -181,6 +184,8 @@ int config_profile_of(const struct config *config, const struct config_spool *sp
 		ret_text->ignore_too = spool->ignore;
 	if (r == 0 && spool->account)
 		ret_text->accounts = spool->account;
+	if (r == 0 && spool->sidecar_wait_us >= 0)
+		ret_text->sidecar_wait_us = spool->sidecar_wait_us;
 	if (r == 0 && spool->markers)
 		ret_text->markers = spool->markers;
 	return r;

@@ -7,9 +7,10 @@
  *
  *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s  StaleAfter=12h LowSpace=5%
  *                    Account=  Markers=  (the profile's)  Ignore=  AccountMap=  Discarded=seal
- *                    Wipe=no
- *     [profile NAME] Files=  Ignore=  Finished=  Unfinished=  Discard=  Account=  Sidecar=
- *                    SidecarWait=0  Markers=  Recorded=      (daemon/common/profile/profile.h)
+ *                    Wipe=no  EmptyFolders=keep  SidecarWait=(the profile's)
+ *     [profile NAME] Files=  Ignore=  Rewritten=  Finished=  Unfinished=  Discard=  Account=
+ *                    Sidecar=  SidecarWait=0  Markers=  Recorded=
+ *                    (daemon/common/profile/profile.h)
  *     [class NAME]   Keep=  From=sealed     ("default" is 30d unless it is given)
  *     [keeper]       State=/var/lib/recseal-keeper  Objects=/var/lib/recseal/objects
  *                    Sockets=/run/recseal  Intake=recseal (user)
@@ -47,8 +48,8 @@ struct config_class {
 /* A [profile NAME]; texts that were not given are NULL. */
 struct config_profile {
 	char *name;
-	char *files, *ignore, *finished, *unfinished, *discard, *account, *sidecars, *markers,
-			*recorded;
+	char *files, *ignore, *rewritten, *finished, *unfinished, *discard, *account, *sidecars,
+			*markers, *recorded;
 	int64_t sidecar_wait_us;
 	char *origin;
 };

@@ -121,6 +121,17 @@ static int set_yes_or_no(
 	return 0;
 }
 
+static int set_empty_folders(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
+{
+	bool remove = strcmp(value, "remove") == 0;
+
+	if (!remove && strcmp(value, "keep") != 0)
+		return reason_set(reason, -RE_CONFIG, "is not understood: use keep or remove");
+	*(bool *)field = remove;
+	return 0;
+}
+
 static int set_tpm_device(
 		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
@@ -212,6 +223,10 @@ static const struct config_key spool_keys[] = {
 		{"Markers", set_path, offsetof(struct config_spool, markers), 0, 0, NULL},
 		{"Discarded", set_discarded, offsetof(struct config_spool, discarded), 0, 0, NULL},
 		{"Wipe", set_yes_or_no, offsetof(struct config_spool, wipe), 0, 0, NULL},
+		{"EmptyFolders", set_empty_folders, offsetof(struct config_spool, remove_empty), 0,
+				0, NULL},
+		{"SidecarWait", set_span, offsetof(struct config_spool, sidecar_wait_us), 0,
+				US_PER_DAY, "0 to 1d"},
 		{"StaleAfter", set_span, offsetof(struct config_spool, stale_after_us), US_PER_S,
 				365 * US_PER_DAY, "1s to 1y"},
 		{"Class", set_name, offsetof(struct config_spool, class), 0, 0, NULL},
@@ -231,6 +246,8 @@ static const struct config_key class_keys[] = {
 static const struct config_key profile_keys[] = {
 		{"Files", set_pattern_text, offsetof(struct config_profile, files), 0, 0, NULL},
 		{"Ignore", set_pattern_text, offsetof(struct config_profile, ignore), 0, 0, NULL},
+		{"Rewritten", set_pattern_text, offsetof(struct config_profile, rewritten), 0, 0,
+				NULL},
 		{"Finished", set_pattern_text, offsetof(struct config_profile, finished), 0, 0,
 				NULL},
 		{"Unfinished", set_pattern_text, offsetof(struct config_profile, unfinished), 0, 0,

@@ -16,8 +16,10 @@ struct config_spool {
 	char *account_map;       /* a file, absolute; NULL: none */
 	char *discarded;         /* "seal", "leave" or "delete" */
 	bool wipe;               /* overwrite a sealed file before it is removed */
+	bool remove_empty;       /* folders that have been empty for long enough */
 	int64_t settle_us;
 	int64_t stale_after_us;
-	unsigned low_percent; /* the watermark of its filesystem; 0: none */
-	char *origin;         /* "FILE:LINE" or "--spool", for messages */
+	int64_t sidecar_wait_us; /* instead of the profile's; -1: the profile's */
+	unsigned low_percent;    /* the watermark of its filesystem; 0: none */
+	char *origin;            /* "FILE:LINE" or "--spool", for messages */
 };

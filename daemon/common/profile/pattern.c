@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 #define COUNT_MAX 64
 
@@ -47,7 +48,7 @@ static size_t read_group(const char *text, size_t len, struct pattern_token *tok
 	size_t inner = (size_t)(end - text) - 1;
 	while (name < inner && is_name(text[1 + name]))
 		name++;
-	*token = (struct pattern_token){PATTERN_GROUP, text + 1, name, 0, false};
+	*token = (struct pattern_token){.kind = PATTERN_GROUP, .text = text + 1, .len = name};
 	return name > 0 && read_count(text + 1 + name, inner - name, token) ? inner + 2 : 0;
 }
 
@@ -55,10 +56,21 @@ static size_t read_choice(const char *text, size_t len, struct pattern_token *to
 {
 	const char *end = memchr(text, ')', len);
 
-	if (!end || end == text + 1)
+	bool any_case = len > 1 && text[1] == '~';
+	const char *first = text + 1 + any_case;
+
+	if (!end || end <= first)
 		return 0;
-	*token = (struct pattern_token){PATTERN_CHOICE, text + 1, (size_t)(end - text) - 1, 0, 0};
-	return token->len + 2;
+	*token = (struct pattern_token){.kind = PATTERN_CHOICE,
+			.text = first,
+			.len = (size_t)(end - first),
+			.any_case = any_case};
+	for (const char *at = first; at < end; at++) {
+		size_t word = strcspn(at, "|)");
+		token->longest = word > token->longest ? word : token->longest;
+		at += word;
+	}
+	return (size_t)(end - text) + 1;
 }
 
 static size_t read_token(const char *text, size_t len, struct pattern_token *token)
@@ -83,7 +95,7 @@ static size_t read_token(const char *text, size_t len, struct pattern_token *tok
 	}
 	while (n < len && !strchr("?*(){}", text[n]))
 		n++;
-	*token = (struct pattern_token){PATTERN_TEXT, text, n, 0, false};
+	*token = (struct pattern_token){.kind = PATTERN_TEXT, .text = text, .len = n};
 	return n;
 }
 
@@ -124,6 +136,7 @@ int pattern_compile(
 struct table {
 	const char *subject;
 	size_t len;
+	size_t n_tokens;
 	uint8_t row[PATTERN_TOKENS_MAX + 1][(PATTERN_SUBJECT_MAX + 8) / 8];
 };
 
@@ -150,9 +163,12 @@ static bool takes_count(const struct pattern_token *token, const struct table *t
 	return true;
 }
 
-static bool text_at(const struct table *t, size_t at, const char *text, size_t len)
+static bool text_at(const struct table *t, size_t at, const char *text, size_t len, bool any_case)
 {
-	return t->len - at >= len && memcmp(t->subject + at, text, len) == 0;
+	if (t->len - at < len)
+		return false;
+	return any_case ? strncasecmp(t->subject + at, text, len) == 0
+			: memcmp(t->subject + at, text, len) == 0;
 }
 
 /* How many characters the first choice that leads to the end takes; -1 for none. */
@@ -160,10 +176,13 @@ static long choice_at(const struct pattern_token *token, const struct table *t, 
 {
 	const char *text = token->text, *end = token->text + token->len;
 
+	/* The lists of extensions are long, and come last. */
+	if (i + 1 == t->n_tokens && t->len - at > token->longest)
+		return -1;
 	for (;;) {
 		const char *bar = memchr(text, '|', (size_t)(end - text));
 		size_t len = (size_t)((bar ? bar : end) - text);
-		if (text_at(t, at, text, len) && reaches_end(t, i + 1, at + len))
+		if (reaches_end(t, i + 1, at + len) && text_at(t, at, text, len, token->any_case))
 			return (long)len;
 		if (!bar)
 			return -1;
@@ -178,7 +197,7 @@ static bool token_reaches(
 
 	switch (token->kind) {
 	case PATTERN_TEXT:
-		return text_at(t, at, token->text, token->len) &&
+		return text_at(t, at, token->text, token->len, false) &&
 		       reaches_end(t, i + 1, at + token->len);
 	case PATTERN_ONE:
 		return one && reaches_end(t, i + 1, at + 1);
@@ -248,6 +267,7 @@ bool pattern_matches(
 
 	t.subject = slash ? slash + 1 : path;
 	t.len = strlen(t.subject);
+	t.n_tokens = pattern->n;
 	if (t.len > PATTERN_SUBJECT_MAX)
 		return false;
 	fill_table(&t, pattern);

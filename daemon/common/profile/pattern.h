@@ -6,6 +6,7 @@
  *     *              any run of them, also an empty one
  *     **             any run, / included
  *     (wav|mp3)      one of these texts
+ *     (~wav|mp3)     the same, in upper and lower case (ASCII)
  *     {name}         a run of one or more characters but /, remembered; the leftmost takes most
  *     {name:10}      exactly ten of them
  *     {name:d}       digits only;  {name:10d} ten digits
@@ -39,6 +40,8 @@ struct pattern_token {
 	size_t len;
 	unsigned count; /* of a group; 0: one or more */
 	bool digits;
+	bool any_case;  /* of choices: ASCII letters in either case */
+	size_t longest; /* of choices: the length of the longest one */
 };
 
 /* Borrows the text it was compiled from. */

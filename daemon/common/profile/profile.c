@@ -7,14 +7,14 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "daemon/common/profile/profile_template.h"
 #include "daemon/common/profile/profile_time.h"
-
-static const char meta_prefix[] = "meta.";
 
 /* One word of a list; a template is kept as text, too, to put values into. */
 struct word {
 	const char *text;
 	size_t len;
+	bool prompt; /* "!pattern" of Files=: the bridge plays such files */
 	struct pattern pattern;
 };
 
@@ -25,33 +25,10 @@ struct words {
 
 struct profile {
 	const struct profile_text *text;
-	struct words files, ignore, accounts, recorded, list[PROFILE_LISTS];
+	struct words files, ignore, rewritten, accounts, recorded, list[PROFILE_LISTS];
 };
 
-/* ---- Templates ---- */
-
-/* What a template's variables may be. */
-struct values {
-	const char *path;
-	const struct pattern_match *match;
-	profile_meta meta; /* NULL: none */
-	void *context;
-};
-
-/* The next "{variable}" of a template; NULL when there is none. */
-static const char *next_variable(const char *text, const char *end, const char **ret_close)
-{
-	const char *open = memchr(text, '{', (size_t)(end - text));
-	const char *close = open ? memchr(open, '}', (size_t)(end - open)) : NULL;
-
-	*ret_close = close;
-	return close ? open : NULL;
-}
-
-static bool is_variable(const char *name, size_t len, const char *wanted)
-{
-	return strlen(wanted) == len && memcmp(name, wanted, len) == 0;
-}
+/* ---- Compiling ---- */
 
 static const char *name_in(const char *path)
 {
@@ -59,57 +36,6 @@ static const char *name_in(const char *path)
 
 	return slash ? slash + 1 : path;
 }
-
-/* Writes one value; false when there is none. */
-static bool put_value(FILE *f, const struct values *values, const char *name, size_t len)
-{
-	size_t prefix = sizeof(meta_prefix) - 1, value_len;
-	const char *value = name_in(values->path);
-
-	if (is_variable(name, len, "name"))
-		return fputs(value, f) >= 0;
-	if (is_variable(name, len, "stem")) {
-		const char *dot = strrchr(value, '.');
-		value_len = dot && dot > value ? (size_t)(dot - value) : strlen(value);
-		return fwrite(value, 1, value_len, f) == value_len;
-	}
-	if (len > prefix && memcmp(name, meta_prefix, prefix) == 0) {
-		_cleanup_free_ char *text =
-				values->meta ? values->meta(values->context, name + prefix,
-							       len - prefix)
-					     : NULL;
-		return text && *text && fputs(text, f) >= 0;
-	}
-	value = pattern_value(values->match, name, len, &value_len);
-	return value && fwrite(value, 1, value_len, f) == value_len;
-}
-
-/* malloc'd; -ENOENT when a value is missing. */
-static int expand_template(const struct word *word, const struct values *values, char **ret_text)
-{
-	const char *at = word->text, *end = word->text + word->len, *open, *close;
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-	bool all = true;
-
-	if (!f)
-		return -ENOMEM;
-	while (all && (open = next_variable(at, end, &close))) {
-		fwrite(at, 1, (size_t)(open - at), f);
-		all = put_value(f, values, open + 1, (size_t)(close - open) - 1);
-		at = close + 1;
-	}
-	fwrite(at, 1, (size_t)(end - at), f);
-	int r = fclose(f) != 0 ? -ENOMEM : all ? 0 : -ENOENT;
-	if (r < 0)
-		free(text);
-	else
-		*ret_text = text;
-	return r;
-}
-
-/* ---- Compiling ---- */
 
 static bool any_matches(const struct words *words, const char *path, struct pattern_match *match)
 {
@@ -120,7 +46,7 @@ static bool any_matches(const struct words *words, const char *path, struct patt
 	return false;
 }
 
-enum word_use { USE_PATTERN, USE_TEMPLATE, USE_SIDECAR, USE_ACCOUNT, USE_TIME };
+enum word_use { USE_PATTERN, USE_FILES, USE_TEMPLATE, USE_SIDECAR, USE_ACCOUNT, USE_TIME };
 
 /* Whether some pattern of the recordings has this group. */
 static bool is_group(const struct profile *profile, const char *name, size_t len)
@@ -136,31 +62,37 @@ static bool is_group(const struct profile *profile, const char *name, size_t len
 	return false;
 }
 
+static int check_variable(const struct profile *profile,
+		const struct profile_template_variable *variable, enum word_use use,
+		struct reason *reason)
+{
+	bool meta = profile_template_is_meta(variable);
+
+	if (meta && use != USE_ACCOUNT)
+		return reason_set(reason, -RE_CONFIG, "a {meta.} value is for Account= only");
+	if (meta && profile->list[PROFILE_SIDECARS].n == 0)
+		return reason_set(reason, -RE_CONFIG,
+				"a {meta.} value comes from a sidecar, and there is no Sidecar=");
+	if (meta && !profile_template_is_formed(variable))
+		return reason_set(reason, -RE_CONFIG,
+				"a {meta.} value has no form but :path and :host");
+	if (!meta && !profile_template_is_own(variable) &&
+			!is_group(profile, variable->name, variable->len))
+		return reason_set(reason, -RE_CONFIG, "a value in {} is in no pattern of Files=");
+	return 0;
+}
+
 /* Checks a template's variables: 0, -RE_CONFIG. */
 static int check_variables(const struct profile *profile, const struct word *word,
 		enum word_use use, struct reason *reason)
 {
-	const char *at = word->text, *end = word->text + word->len, *close;
+	const char *at = word->text, *end = word->text + word->len;
+	struct profile_template_variable variable;
+	int r = 0;
 
-	while ((at = next_variable(at, end, &close))) {
-		size_t len = (size_t)(close - at) - 1;
-		const char *name = at + 1;
-		bool meta = len >= sizeof(meta_prefix) &&
-			    memcmp(name, meta_prefix, sizeof(meta_prefix) - 1) == 0;
-		if (meta && use != USE_ACCOUNT)
-			return reason_set(
-					reason, -RE_CONFIG, "a {meta.} value is for Account= only");
-		if (meta && profile->list[PROFILE_SIDECARS].n == 0)
-			return reason_set(reason, -RE_CONFIG,
-					"a {meta.} value comes from a sidecar, and there is no "
-					"Sidecar=");
-		if (!meta && !is_group(profile, name, len) && !is_variable(name, len, "name") &&
-				!is_variable(name, len, "stem"))
-			return reason_set(reason, -RE_CONFIG,
-					"a value in {} is in no pattern of Files=");
-		at = close + 1;
-	}
-	return 0;
+	while (r == 0 && profile_template_next(&at, end, &variable))
+		r = check_variable(profile, &variable, use, reason);
+	return r;
 }
 
 static bool is_pattern(const struct word *word)
@@ -186,6 +118,12 @@ static bool goes_up(const char *path, size_t len)
 static int compile_word(const struct profile *profile, struct word *word, enum word_use use,
 		struct reason *reason)
 {
+	if (use == USE_FILES) {
+		word->prompt = *word->text == '!';
+		word->text += word->prompt;
+		word->len -= word->prompt;
+		use = USE_PATTERN;
+	}
 	if (use == USE_SIDECAR && is_pattern(word)) {
 		if (memchr(word->text, '{', word->len) || memchr(word->text, '/', word->len))
 			return reason_set(
@@ -245,9 +183,11 @@ static int compile_lists(struct profile *p, struct reason *reason)
 		size_t max;
 		enum word_use use;
 	} lists[] = {
-			{"Files", text->files, &p->files, PROFILE_LIST_MAX, USE_PATTERN},
+			{"Files", text->files, &p->files, PROFILE_LIST_MAX, USE_FILES},
 			{"Ignore", text->ignore, &p->ignore, PROFILE_LIST_MAX, USE_PATTERN},
 			{"Ignore", text->ignore_too, &p->ignore, PROFILE_LIST_MAX, USE_PATTERN},
+			{"Rewritten", text->rewritten, &p->rewritten, PROFILE_LIST_MAX,
+					USE_PATTERN},
 			{"Finished", text->finished, &p->list[PROFILE_FINISHED],
 					PROFILE_SIDECARS_MAX, USE_TEMPLATE},
 			{"Unfinished", text->unfinished, &p->list[PROFILE_UNFINISHED],
@@ -322,7 +262,7 @@ static int check_recordings(const struct profile *profile, struct reason *reason
 
 	for (size_t i = 0; i < profile->files.n; i++) {
 		const struct word *word = &profile->files.word[i];
-		for (size_t choice = 0; choice <= word->len; choice++) {
+		for (size_t choice = 0; !word->prompt && choice <= word->len; choice++) {
 			_cleanup_free_ char *example = example_of(&word->pattern, choice);
 			if (!example)
 				return -ENOMEM;
@@ -378,7 +318,26 @@ enum profile_kind profile_classify(
 		if (any_matches(&profile->list[i], path, &unused))
 			return PROFILE_BESIDE;
 	}
-	return any_matches(&profile->files, path, ret_match) ? PROFILE_RECORDING : PROFILE_FOREIGN;
+	for (size_t i = 0; i < profile->files.n; i++) {
+		const struct word *word = &profile->files.word[i];
+		if (pattern_matches(&word->pattern, path, ret_match))
+			return word->prompt ? PROFILE_PROMPT : PROFILE_RECORDING;
+	}
+	return PROFILE_FOREIGN;
+}
+
+bool profile_is_ignored(const struct profile *profile, const char *path)
+{
+	struct pattern_match unused;
+
+	return any_matches(&profile->ignore, path, &unused);
+}
+
+bool profile_is_rewritten(const struct profile *profile, const char *path)
+{
+	struct pattern_match unused;
+
+	return any_matches(&profile->rewritten, path, &unused);
 }
 
 bool profile_may_be(const struct profile *profile, enum profile_list list, const char *path)
@@ -398,11 +357,11 @@ int profile_locate(const struct profile *profile, enum profile_list list, size_t
 		bool *ret_at_markers)
 {
 	const struct word *word = &profile->list[list].word[i];
-	const struct values values = {.path = path, .match = match};
+	const struct profile_template_values values = {.path = path, .match = match};
 	bool rooted = word->text[0] == '/';
 	_cleanup_free_ char *text = NULL;
 	char *place;
-	int r = expand_template(word, &values, &text);
+	int r = profile_template_expand(word->text, word->len, &values, &text);
 
 	if (r < 0)
 		return r;
@@ -441,14 +400,15 @@ enum profile_sharing profile_sidecar_sharing(const struct profile *profile, size
 }
 
 int profile_account(const struct profile *profile, const char *path,
-		const struct pattern_match *match, profile_meta meta, void *context,
+		const struct pattern_match *match, profile_template_meta meta, void *context,
 		char **ret_account)
 {
-	const struct values values = {path, match, meta, context};
+	const struct profile_template_values values = {path, match, meta, context};
 
 	for (size_t i = 0; i < profile->accounts.n; i++) {
+		const struct word *word = &profile->accounts.word[i];
 		char *account;
-		int r = expand_template(&profile->accounts.word[i], &values, &account);
+		int r = profile_template_expand(word->text, word->len, &values, &account);
 		if (r == -ENOENT)
 			continue;
 		if (r < 0)
@@ -462,11 +422,12 @@ int profile_account(const struct profile *profile, const char *path,
 int profile_recorded(const struct profile *profile, const char *path,
 		const struct pattern_match *match, int64_t *ret_us)
 {
-	const struct values values = {.path = path, .match = match};
+	const struct profile_template_values values = {.path = path, .match = match};
 
 	for (size_t i = 0; i < profile->recorded.n; i++) {
+		const struct word *word = &profile->recorded.word[i];
 		_cleanup_free_ char *text = NULL;
-		int r = expand_template(&profile->recorded.word[i], &values, &text);
+		int r = profile_template_expand(word->text, word->len, &values, &text);
 		if (r == 0 && profile_time_parse(text, ret_us) == 0)
 			return 0;
 		if (r < 0 && r != -ENOENT)

@@ -15,15 +15,19 @@
 
 #include "base/reason.h"
 #include "daemon/common/profile/pattern.h"
+#include "daemon/common/profile/profile_template.h"
 
 #define PROFILE_SIDECARS_MAX 4
 #define PROFILE_LIST_MAX     16
 
 struct profile_text {
 	const char *name;
-	const char *files;      /* patterns of recordings: the first that matches counts */
+	/* Patterns of recordings: the first that matches counts. "!pattern" is one of files that
+	 * the bridge plays to its callers, and that are no recordings. */
+	const char *files;
 	const char *ignore;     /* patterns of what else the bridge leaves; not reported */
 	const char *ignore_too; /* the same, of the spool */
+	const char *rewritten;  /* patterns of recordings written again and again in a call */
 	const char *finished;   /* templates: a recording is finished once one of these is there */
 	const char *unfinished; /* templates: it is not finished while one of these is there */
 	const char *discard;    /* templates: the bridge wants it thrown away */
@@ -32,7 +36,8 @@ struct profile_text {
 	 * recording. */
 	const char *sidecars;
 	/* Templates: the first whose values are all there is the account. {meta.key} is a member
-	 * of a sidecar. */
+	 * of a sidecar; {meta.key:path} and {meta.key:host} are those parts of one that is a URL.
+	 */
 	const char *accounts;
 	/* Templates: the first that is a time (profile_time.h) is when it was recorded. */
 	const char *recorded;
@@ -58,12 +63,17 @@ const struct profile_text *profile_text_of(const struct profile *profile);
 enum profile_kind {
 	PROFILE_RECORDING,
 	PROFILE_BESIDE,  /* a marker, a sidecar, or to be ignored */
+	PROFILE_PROMPT,  /* the bridge plays it: a greeting, music, an announcement */
 	PROFILE_FOREIGN, /* nothing the profile knows */
 };
 
 /* What a path below the spool is; the groups' values with PROFILE_RECORDING. */
 enum profile_kind profile_classify(
 		const struct profile *profile, const char *path, struct pattern_match *ret_match);
+
+/* Whether a path matches a pattern of what is ignored, or of what is written again and again. */
+bool profile_is_ignored(const struct profile *profile, const char *path);
+bool profile_is_rewritten(const struct profile *profile, const char *path);
 
 enum profile_list {
 	PROFILE_FINISHED,
@@ -98,12 +108,9 @@ enum profile_sharing {
 };
 enum profile_sharing profile_sidecar_sharing(const struct profile *profile, size_t i);
 
-/* Looks a {meta.key} up, by the key alone: a malloc'd value, or NULL. */
-typedef char *(*profile_meta)(void *context, const char *key, size_t len);
-
 /* The account's name, malloc'd. 0; -ENOENT: no template has all its values; -ENOMEM. */
 int profile_account(const struct profile *profile, const char *path,
-		const struct pattern_match *match, profile_meta meta, void *context,
+		const struct pattern_match *match, profile_template_meta meta, void *context,
 		char **ret_account);
 
 /* When it was recorded, by its name. 0; -ENOENT: the name does not tell; -ENOMEM. */

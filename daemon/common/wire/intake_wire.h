@@ -31,7 +31,8 @@
  *   {"op":"unlinked","job":N,"exposure_us":N}
  *        The plaintext is gone (for the exposure figures).
  *   {"op":"report","spools":[{"name":S,"path":S,"waiting":N,"refused":N,"oldest_finished_us":N?,
- *    "stale":N?,"stale_since_us":N?,"last_error":S?,"free_percent":N?,"low_space":bool?,
+ *    "stale":N?,"stale_since_us":N?,"ignored":N?,"ignored_since_us":N?,
+ *    "prompts":N?,"last_error":S?,"free_percent":N?,"low_space":bool?,
  *    "looked_ago_us":N?,"hung_threads":N?,"facts":{...}}]}
  *        Every few seconds, whatever the spools do. looked_ago_us: how old the facts about this
  *        spool is; it grows while its filesystem does not answer. hung_threads: how many

@@ -40,12 +40,21 @@ struct gathering {
 	const struct bundle_recording *recording;
 	int64_t now_us;
 	struct bundle *bundle;
+	/* Too large to be sealed, but what they say of the account counts. */
+	struct sidecar large[PROFILE_SIDECARS_MAX];
+	size_t n_large;
 };
+
+static void gathering_clear(struct gathering *g)
+{
+	while (g->n_large > 0)
+		sidecar_clear(&g->large[--g->n_large]);
+}
 
 /* Why a sidecar was not taken. */
 static const char *sidecar_refusal(int outcome, struct reason *reason)
 {
-	if (outcome == SIDECAR_LARGE)
+	if (outcome == SIDECAR_LARGE || outcome == SIDECAR_HUGE)
 		return "is too large for a sidecar";
 	if (outcome == SIDECAR_BUSY)
 		return "is always being written";
@@ -119,12 +128,16 @@ static int gather_sidecar(struct gathering *g, size_t i, int64_t *ret_wait_us)
 	struct bundle *bundle = g->bundle;
 	struct sidecar_about about = {0};
 	struct reason reason = {0};
-	int r = gather_read_sidecar(g, i, &bundle->sidecar[bundle->n_sidecars], &about);
+	struct sidecar sidecar;
+	int r = gather_read_sidecar(g, i, &sidecar, &about);
 
 	if (r == 0) {
-		bundle->template[bundle->n_sidecars++] = i;
+		bundle->template[bundle->n_sidecars] = i;
+		bundle->sidecar[bundle->n_sidecars++] = sidecar;
 		return 0;
 	}
+	if (r == SIDECAR_LARGE)
+		g->large[g->n_large++] = sidecar;
 	*ret_wait_us = sidecar_wait_us(g, r, about.since_us);
 	if (*ret_wait_us > 0)
 		return BUNDLE_WAIT;
@@ -137,16 +150,17 @@ static int gather_sidecar(struct gathering *g, size_t i, int64_t *ret_wait_us)
 
 /* ---- The account ---- */
 
-static char *bundle_meta_value(void *context, const char *key, size_t len)
+static char *gathering_meta_value(void *context, const char *key, size_t len)
 {
-	const struct bundle *bundle = context;
+	const struct gathering *g = context;
+	const struct bundle *bundle = g->bundle;
+	char *value = NULL;
 
-	for (size_t i = 0; i < bundle->n_sidecars; i++) {
-		char *value = sidecar_member(&bundle->sidecar[i], key, len);
-		if (value)
-			return value;
-	}
-	return NULL;
+	for (size_t i = 0; i < bundle->n_sidecars && !value; i++)
+		value = sidecar_member(&bundle->sidecar[i], key, len);
+	for (size_t i = 0; i < g->n_large && !value; i++)
+		value = sidecar_member(&g->large[i], key, len);
+	return value;
 }
 
 /* Replaces the name by its account in AccountMap=, or by none when the map does not know it. */
@@ -183,7 +197,7 @@ static int gather_account(struct gathering *g, int64_t *ret_wait_us)
 {
 	struct bundle *bundle = g->bundle;
 	int r = profile_account(g->spool->profile, g->recording->path, g->recording->match,
-			bundle_meta_value, bundle, &bundle->account);
+			gathering_meta_value, g, &bundle->account);
 
 	*ret_wait_us = WAIT_US; /* for a map that is being written */
 	/* No account: the keeper quarantines the recording. */
@@ -206,7 +220,8 @@ int bundle_gather(struct spool *spool, const struct bundle_recording *recording,
 		struct bundle **ret_bundle, int64_t *ret_wait_us)
 {
 	struct bundle *bundle = calloc(1, sizeof(*bundle));
-	struct gathering g = {spool, recording, now_us, bundle};
+	_cleanup_(gathering_clear) struct gathering g = {
+			.spool = spool, .recording = recording, .now_us = now_us, .bundle = bundle};
 	int r = bundle ? 0 : -ENOMEM;
 
 	if (bundle) {

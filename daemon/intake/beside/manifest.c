@@ -16,7 +16,8 @@
 
 #define ENTRIES_MAX 4096 /* of the folder, in one search */
 #define READS_MAX   64
-#define EARLY_US    (60 * US_PER_S) /* before its recording: the clock may have been set */
+#define BYTES_MAX   (4 * SIDECAR_READ_MAX) /* read in one search, about */
+#define EARLY_US    (60 * US_PER_S)        /* before its recording: the clock may have been set */
 
 bool manifest_names(const struct sidecar *sidecar, const char *name)
 {
@@ -50,6 +51,7 @@ struct search {
 	int64_t finished_us, now_us, settle_us;
 	struct nearby nearby[READS_MAX];
 	size_t n;
+	size_t bytes; /* read so far */
 };
 
 static int nearby_compare(const void *a, const void *b)
@@ -119,17 +121,19 @@ static int search_manifests(struct search *s, DIR *dir)
 	return r;
 }
 
-/* 0 when this file names the recording. */
+/* 0 or SIDECAR_LARGE when this file names the recording. */
 static int search_try(struct search *s, const char *path, struct sidecar *sidecar,
 		struct sidecar_about *ret_about)
 {
 	int r = sidecar_read(s->root_fd, path, s->now_us, s->settle_us, sidecar, ret_about);
 
-	if (r == 0 && !manifest_names(sidecar, s->path + s->folder_len)) {
-		sidecar_clear(sidecar);
-		return SIDECAR_MISSING;
-	}
-	return r == 0 || r == -ENOMEM || r == SIDECAR_BUSY ? r : SIDECAR_MISSING;
+	if (r != 0 && r != SIDECAR_LARGE)
+		return r == -ENOMEM || r == SIDECAR_BUSY ? r : SIDECAR_MISSING;
+	s->bytes += sidecar->len;
+	if (manifest_names(sidecar, s->path + s->folder_len))
+		return r;
+	sidecar_clear(sidecar);
+	return SIDECAR_MISSING;
 }
 
 static int search_try_each(
@@ -137,10 +141,12 @@ static int search_try_each(
 {
 	int found = SIDECAR_MISSING;
 
-	for (size_t i = 0; i < s->n; i++) {
+	for (size_t i = 0; i < s->n && s->bytes < BYTES_MAX; i++) {
 		struct sidecar_about about;
 		int r = search_try(s, s->nearby[i].path, sidecar, &about);
-		if (r == 0 || r == -ENOMEM)
+		if (r == SIDECAR_LARGE)
+			*ret_about = about;
+		if (r == 0 || r == -ENOMEM || r == SIDECAR_LARGE)
 			return r;
 		/* Perhaps it will name the recording; but another one may already. */
 		if (r == SIDECAR_BUSY) {

@@ -77,11 +77,12 @@ static int sidecar_find(int root_fd, const char *path, int64_t now_us, int64_t s
 	ret_about->since_us = stale_since_us(&source, now_us);
 	if (r != 0)
 		return r == SOURCE_EMPTY ? SIDECAR_BUSY : r;
-	if (source.identity.size > SIDECAR_BYTES_MAX)
-		return SIDECAR_LARGE;
-	return sidecar_is_settled(&source.identity, now_us, settle_us)
-			       ? sidecar_claim(&source, sidecar)
-			       : SIDECAR_BUSY;
+	if (source.identity.size > SIDECAR_READ_MAX)
+		return SIDECAR_HUGE;
+	if (!sidecar_is_settled(&source.identity, now_us, settle_us))
+		return SIDECAR_BUSY;
+	r = sidecar_claim(&source, sidecar);
+	return r == 0 && sidecar->len > SIDECAR_BYTES_MAX ? SIDECAR_LARGE : r;
 }
 
 int sidecar_read(int root_fd, const char *path, int64_t now_us, int64_t settle_us,
@@ -92,14 +93,14 @@ int sidecar_read(int root_fd, const char *path, int64_t now_us, int64_t settle_u
 	/* Filled in as far as the search gets, also when it fails. */
 	*ret_about = (struct sidecar_about){0};
 	int r = sidecar_find(root_fd, path, now_us, settle_us, &sidecar, ret_about);
-	if (r == 0 && !(sidecar.path = strdup(path)))
+	if ((r == 0 || r == SIDECAR_LARGE) && !(sidecar.path = strdup(path)))
 		r = -ENOMEM;
-	if (r != 0) {
+	if (r != 0 && r != SIDECAR_LARGE) {
 		sidecar_clear(&sidecar);
 		return r;
 	}
 	*ret_sidecar = sidecar;
-	return 0;
+	return r;
 }
 
 int sidecar_remove(int root_fd, const struct sidecar *sidecar, bool wipe)

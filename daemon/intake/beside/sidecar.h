@@ -11,6 +11,9 @@
 #include "daemon/intake/spool/refusals.h"
 
 #define SIDECAR_BYTES_MAX 16384 /* the keeper takes no more: recordings.h */
+/* Up to this size it is read all the same, for what it says of the account: the manifest of five
+ * hours of HLS segments, the names of some thousand participants. */
+#define SIDECAR_READ_MAX (1024 * 1024)
 
 struct sidecar {
 	struct source_identity identity; /* when it was read; the file is not kept open */
@@ -22,7 +25,8 @@ struct sidecar {
 enum sidecar_outcome {
 	SIDECAR_MISSING = REFUSAL_KINDS,
 	SIDECAR_BUSY,  /* empty, being written, or changed within the settle time */
-	SIDECAR_LARGE, /* more than SIDECAR_BYTES_MAX */
+	SIDECAR_LARGE, /* more than SIDECAR_BYTES_MAX, and read: its members count */
+	SIDECAR_HUGE,  /* more than SIDECAR_READ_MAX */
 };
 
 struct sidecar_about {
@@ -30,9 +34,9 @@ struct sidecar_about {
 	int64_t since_us; /* when it appeared, as far as known: stale_since_us() */
 };
 
-/* Reads the file at path below root_fd. 0 with a sidecar for sidecar_clear(); a sidecar_outcome or
- * a refusal of source.h; -errno. *ret_about is about the file at that path, even when it is
- * refused. Never blocks. */
+/* Reads the file at path below root_fd. 0 or SIDECAR_LARGE with a sidecar for sidecar_clear();
+ * another sidecar_outcome or a refusal of source.h; -errno. *ret_about is about the file at that
+ * path, even when it is refused. Never blocks. */
 int sidecar_read(int root_fd, const char *path, int64_t now_us, int64_t settle_us,
 		struct sidecar *ret_sidecar, struct sidecar_about *ret_about);
 

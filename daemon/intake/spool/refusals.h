@@ -21,6 +21,7 @@ enum {
 	REFUSAL_DISCARDED, /* by the bridge, and Discarded=leave */
 	REFUSAL_ALONE,     /* a sidecar that went with no recording */
 	REFUSAL_STALE,     /* not refused: in progress for longer than StaleAfter= */
+	REFUSAL_IGNORED,   /* not refused: ignored by its name, for longer than StaleAfter= */
 	REFUSAL_CHANGING,  /* not refused: changed again and again while it was being sealed */
 	REFUSAL_KINDS,
 };

@@ -66,6 +66,13 @@ json_t *report_spool(const struct spool *spool, size_t n_spools)
 		json_object_set_new(
 				o, "stale_since_us", json_integer(stale_oldest_us(&spool->stale)));
 	}
+	if (spool->ignored.n > 0) {
+		json_object_set_new(o, "ignored", json_integer(spool->ignored.n));
+		json_object_set_new(o, "ignored_since_us",
+				json_integer(stale_oldest_us(&spool->ignored)));
+	}
+	if (spool->prompts > 0)
+		json_object_set_new(o, "prompts", json_integer(spool->prompts));
 	if (spool->free_percent >= 0) {
 		json_object_set_new(o, "free_percent", json_real(spool->free_percent));
 		json_object_set_new(o, "low_space", json_boolean(spool->mark.low));

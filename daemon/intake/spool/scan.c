@@ -16,6 +16,7 @@
 /* One directory of the walk, from the spool's root down to where the walk is. */
 struct level {
 	DIR *dir;
+	bool filled; /* it has an entry */
 	bool idle; /* not changed for long: perhaps empty, and then the sink does not hear of it */
 	size_t path_len; /* of the directory's own path in scan->path */
 };
@@ -132,6 +133,41 @@ static void scan_descend(
 	/* Otherwise it is gone, or was replaced by something that a later walk will meet. */
 }
 
+static bool name_is_dots(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Whether there is an entry in this directory of the top directory; it is not entered further. */
+static bool directory_has_entries(int dir_fd, const char *name)
+{
+	int fd = beneath_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	bool found = false;
+
+	if (!dir && fd >= 0)
+		close(fd);
+	while (dir && !found && (entry = readdir(dir)))
+		found = !name_is_dots(entry->d_name);
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* Left alone by its name: only somebody who hears of it can tell whether audio is left in it. */
+static void scan_ignore(struct scan *scan, const char *name, const struct stat *st)
+{
+	int dir_fd = dirfd(scan->levels[scan->depth - 1].dir);
+	size_t path_len;
+
+	bool holds = S_ISREG(st->st_mode)   ? st->st_size > 0
+		     : S_ISDIR(st->st_mode) ? directory_has_entries(dir_fd, name)
+					    : false;
+	if (holds && scan_name_entry(scan, name, &path_len))
+		scan->sink.ignored(scan->sink.context, scan->path);
+}
+
 static void scan_visit(struct scan *scan, const struct dirent *entry)
 {
 	int dir_fd = dirfd(scan->levels[scan->depth - 1].dir);
@@ -139,9 +175,12 @@ static void scan_visit(struct scan *scan, const struct dirent *entry)
 	struct stat st = {.st_ino = entry->d_ino};
 	size_t path_len;
 
+	if (name_is_dots(name))
+		return;
+	scan->levels[scan->depth - 1].filled = true;
 	/* A private name begins with a dot, and is taken all the same. */
 	bool aside = aside_read(name, &(struct aside){0});
-	if (name[0] == '.' && !aside)
+	if (name[0] == '.' && !aside && !scan->sink.ignored)
 		return;
 	/* Not opened: a look at a FIFO or a device must not touch it. */
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
@@ -150,8 +189,12 @@ static void scan_visit(struct scan *scan, const struct dirent *entry)
 		return;
 	}
 	bool is_directory = S_ISDIR(st.st_mode);
-	if (is_directory ? aside : !aside && !scan_takes_file(name))
+	if (is_directory ? aside || !scan_takes_directory(name)
+			 : !aside && !scan_takes_file(name)) {
+		if (scan->sink.ignored)
+			scan_ignore(scan, name, &st);
 		return;
+	}
 	if (!scan_name_entry(scan, name, &path_len)) {
 		scan->sink.refused(scan->sink.context, &st, SOURCE_TOO_DEEP);
 		return;
@@ -172,12 +215,30 @@ static void scan_visit(struct scan *scan, const struct dirent *entry)
  * that the sink may watch it. */
 static void scan_rouse(struct scan *scan, struct level *top, const struct dirent *entry)
 {
-	if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+	if (name_is_dots(entry->d_name))
 		return;
 	top->idle = false;
 	scan->path[top->path_len] = '\0';
 	scan->sink.directory(scan->sink.context, scan->path, dirfd(top->dir));
 	rewinddir(top->dir);
+}
+
+/* The top directory is read to its end. */
+static void scan_leave(struct scan *scan)
+{
+	struct level *top = &scan->levels[scan->depth - 1];
+	struct stat st;
+	bool empty = scan->sink.empty && scan->depth > 1 && !top->filled &&
+		     fstat(dirfd(top->dir), &st) == 0;
+
+	scan->path[top->path_len] = '\0';
+	closedir(top->dir);
+	scan->depth--;
+	if (!empty)
+		return;
+	const char *slash = strrchr(scan->path, '/');
+	scan->sink.empty(scan->sink.context, dirfd(scan->levels[scan->depth - 1].dir),
+			slash ? slash + 1 : scan->path, &st);
 }
 
 int scan_step(struct scan *scan, unsigned entries)
@@ -192,8 +253,7 @@ int scan_step(struct scan *scan, unsigned entries)
 		} else if (entry) {
 			scan_visit(scan, entry);
 		} else {
-			closedir(top->dir);
-			scan->depth--;
+			scan_leave(scan);
 		}
 	}
 	return 0;

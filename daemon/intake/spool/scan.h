@@ -25,6 +25,11 @@ struct scan_sink {
 	/* A file or directory that will never be sealed, and why. */
 	void (*refused)(void *context, const struct stat *st, enum source_outcome why);
 	void *context;
+	/* These may be NULL. A file that is left alone because of its name, or a folder with
+	 * something in it; and a directory without any entry, other than the one where the walk
+	 * began: parent_fd is the directory it is in. */
+	void (*ignored)(void *context, const char *path);
+	void (*empty)(void *context, int parent_fd, const char *name, const struct stat *st);
 };
 
 struct scan;

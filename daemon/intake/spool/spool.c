@@ -15,7 +15,8 @@
 #include "base/monotonic.h"
 #include "daemon/common/config/config_spool.h"
 
-#define NOTICE_BYTES (PATH_MAX + 512) /* a notice may name the spool's path */
+#define EMPTIED_FOLDERS_MAX 1024             /* so many are known for the shorter wait */
+#define NOTICE_BYTES        (PATH_MAX + 512) /* a notice may name the spool's path */
 
 int spool_init(struct spool *spool, const struct spool_setup *setup, struct reason *reason)
 {
@@ -28,7 +29,8 @@ int spool_init(struct spool *spool, const struct spool_setup *setup, struct reas
 			.root_fd = -1};
 	spool->free_percent = -1;
 	spool->queue = queue_new(setup->candidates);
-	if (!spool->queue)
+	spool->emptied = seen_new(EMPTIED_FOLDERS_MAX);
+	if (!spool->queue || !spool->emptied)
 		return reason_set_error(reason, -ENOMEM, "spool %s", name);
 	int r = profile_compile(&spool->profile_text, reason, &spool->profile);
 	if (r < 0)
@@ -48,6 +50,7 @@ void spool_free(struct spool *spool)
 {
 	spool_close(spool);
 	spool->queue = queue_free(spool->queue);
+	spool->emptied = seen_free(spool->emptied);
 	free(spool->real_path);
 	spool->real_path = NULL;
 	spool->profile = profile_free(spool->profile);
@@ -201,6 +204,27 @@ void spool_in_progress(struct spool *spool, const struct source *source, bool un
 			spool->config->name, inode, span_text(now_us - since_us, age),
 			unfinished ? "its bridge has not said that it is finished"
 				   : "is still open for writing",
+			spool->config->path, inode, more);
+}
+
+void spool_ignores(struct spool *spool, const struct source *source)
+{
+	int64_t now_us = clock_now_us(spool->tools->clock);
+	int64_t since_us = stale_since_us(source, now_us);
+	uint64_t inode = source->identity.inode;
+	const char *more;
+	char age[32];
+
+	if (now_us - since_us < spool->config->stale_after_us)
+		return;
+	stale_meet(&spool->ignored, inode, since_us, spool->round);
+	if (!spool_is_news(spool, source, REFUSAL_IGNORED, &more))
+		return;
+	spool_notify(spool, LOG_WARNING, EVENT_STALE,
+			"spool %s: inode %" PRIu64
+			" has been there for %s and is ignored because of its name: whatever it "
+			"holds lies in plaintext (find %s -inum %" PRIu64 ")%s",
+			spool->config->name, inode, span_text(now_us - since_us, age),
 			spool->config->path, inode, more);
 }
 

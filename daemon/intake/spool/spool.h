@@ -1,9 +1,10 @@
 /* One spool: its root, which may come and go; the walk through it; the meaning of its events; and
  * the notices for the operator.
  *
- *     spool.c       the spool as a whole, and its notices
- *     spool_root.c  the root: there or not, the same one as before or not, its free space
- *     spool_scan.c  scans and events: both end as candidates in the queue
+ *     spool.c          the spool as a whole, and its notices
+ *     spool_root.c     the root: there or not, the same one as before or not, its free space
+ *     spool_folders.c  folders that nothing is left in
+ *     spool_scan.c     scans and events: both end as candidates in the queue
  *
  * Invariants:
  *
@@ -81,12 +82,16 @@ struct spool {
 	unsigned unwatched;       /* directories that could not be watched, since the scan began */
 
 	struct refusals refusals;
-	struct stale_files stale;
+	struct stale_files stale, ignored;
+	unsigned prompts, prompts_met; /* files that the bridge plays: last scan, this one */
+	bool prompts_told;
+	struct seen *emptied;     /* folders that a recording was removed from (spool_folders.c) */
+	unsigned folders_removed; /* by the scan under way */
 	bool unleased_reported;
 
 	/* For the report; "": none. Short, because one message carries it for every spool. */
 	char last_error[200];
-	struct outage missing, watching, sealing, markers, mapping, wiping;
+	struct outage missing, watching, sealing, markers, mapping, wiping, emptying;
 
 	struct watermark mark;
 	double free_percent; /* of its filesystem, of space or inodes, whichever is scarcer; <0: not
@@ -131,8 +136,27 @@ void spool_turn(struct spool *spool);
  * gets it. */
 int64_t spool_settle_us(const struct config_spool *config, bool arrived);
 
+/* The same for one file: one that its bridge writes again and again during a call (Rewritten=) must
+ * have been left alone for much longer. */
+int64_t spool_quiet_us(const struct spool *spool, const char *path, bool arrived);
+
 /* A watch_event other than WATCH_OVERFLOW. */
 void spool_event(struct spool *spool, enum watch_event event, const char *path);
+
+/* ---- Empty folders (spool_folders.c) ---- */
+
+/* How long a folder must not have changed before it is removed: one that a recording has left; any
+ * other. */
+#define SPOOL_EMPTIED_US (10 * US_PER_S)
+#define SPOOL_EMPTY_US   (600 * US_PER_S)
+
+/* A recording was removed from this open folder; -1: none. */
+void spool_folder_emptied(struct spool *spool, int folder_fd);
+
+/* A scan has found no entry in the folder called `name`: with EmptyFolders=remove, removes it if
+ * its time has come. */
+void spool_folder_empty(
+		struct spool *spool, int parent_fd, const char *name, const struct stat *folder);
 
 /* ---- What the operator hears (spool.c) ---- */
 
@@ -158,6 +182,9 @@ void spool_refused_by_keeper(struct spool *spool, uint64_t inode, const char *wh
 /* A recording is still in progress, because somebody writes to it or (`unfinished`) because its
  * markers say so: reports it once when that has lasted for StaleAfter=. */
 void spool_in_progress(struct spool *spool, const struct source *source, bool unfinished);
+
+/* A file is ignored by its name: reports it once when that has lasted for StaleAfter=. */
+void spool_ignores(struct spool *spool, const struct source *source);
 
 /* A recording was changed each time while it was being sealed: reports it once. */
 void spool_keeps_changing(struct spool *spool, const struct source *source);

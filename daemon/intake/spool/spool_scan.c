@@ -27,8 +27,10 @@
 #include "daemon/intake/spool/spool.h"
 
 #define ARRIVED_SETTLE_US (100 * INT64_C(1000))
-#define SCAN_STEP_ENTRIES 256
-#define SUBTREE_ENTRIES   1024 /* of new directories, in a turn; a scan finds the others */
+/* LiveKit writes a playlist again at least once a minute, when the next segment is there. */
+#define REWRITTEN_SETTLE_US (90 * US_PER_S)
+#define SCAN_STEP_ENTRIES   256
+#define SUBTREE_ENTRIES     1024 /* of new directories, in a turn; a scan finds the others */
 
 static const char *last_component(const char *path)
 {
@@ -59,7 +61,8 @@ static void on_scan_directory(void *context, const char *path, int fd)
 				spool->config->name,
 				r == -E2BIG ? "too many are watched" : error_text(r),
 				spool->tools->rescan_us / US_PER_S,
-				r == -E2BIG ? "remove folders that are not used any more"
+				r == -E2BIG ? "remove folders that are not used any more, "
+					      "or set EmptyFolders=remove"
 					    : "raise fs.inotify.max_user_watches");
 }
 
@@ -81,6 +84,22 @@ static void scan_meet_beside(struct spool *spool, const char *own, bool aside,
 		scan_refuse(spool, identity->inode, REFUSAL_ALONE, "went with no recording");
 }
 
+static void on_scan_ignored(void *context, const char *path)
+{
+	struct spool *spool = context;
+	_cleanup_(source_close) struct source source = SOURCE_NONE;
+	int r = source_find(spool->root_fd, path, &source);
+
+	/* Of whatever kind: it is only asked for its times. */
+	if (r >= 0 && r != SOURCE_GONE && r != SOURCE_EMPTY)
+		spool_ignores(spool, &source);
+}
+
+static void on_scan_empty(void *context, int parent_fd, const char *name, const struct stat *st)
+{
+	spool_folder_empty(context, parent_fd, name, st);
+}
+
 static void on_scan_file(void *context, const char *path, const struct stat *st)
 {
 	struct spool *spool = context;
@@ -97,6 +116,10 @@ static void on_scan_file(void *context, const char *path, const struct stat *st)
 				"matches no pattern of its profile");
 	if (kind == PROFILE_BESIDE)
 		scan_meet_beside(spool, own, own != path, &identity);
+	if (kind == PROFILE_BESIDE && profile_is_ignored(spool->profile, own) &&
+			!profile_may_be(spool->profile, PROFILE_SIDECARS, own))
+		on_scan_ignored(spool, path);
+	spool->prompts_met += kind == PROFILE_PROMPT;
 	if (kind != PROFILE_RECORDING)
 		return;
 	sighting_queue(spool, &(struct sighting){.spool = spool->index,
@@ -128,15 +151,36 @@ bool spool_scanning(const struct spool *spool)
 
 static void spool_begin_scan(struct spool *spool)
 {
-	const struct scan_sink sink = {on_scan_directory, on_scan_file, on_scan_refused, spool};
+	const struct scan_sink sink = {.directory = on_scan_directory,
+			.file = on_scan_file,
+			.refused = on_scan_refused,
+			.ignored = on_scan_ignored,
+			.empty = on_scan_empty,
+			.context = spool};
 
 	spool->scan_wanted = false;
 	spool->round++;
+	spool->prompts_met = 0;
+	spool->folders_removed = 0;
 	spool->unwatched = 0;
 	refusals_begin_scan(&spool->refusals);
 	int r = scan_start(spool->root_fd, "", &sink, &spool->scan);
 	if (r < 0)
 		spool_lose_root(spool, r);
+}
+
+/* Told once: an operator who expects recordings among them learns where they are. */
+static void scan_tell_prompts(struct spool *spool)
+{
+	spool->prompts = spool->prompts_met;
+	if (spool->prompts == 0 || spool->prompts_told)
+		return;
+	spool->prompts_told = true;
+	spool_notify(spool, LOG_NOTICE, EVENT_PLAIN,
+			"spool %s: %u file%s beside the recordings (greetings, announcements, "
+			"music) %s what the bridge plays, and left alone",
+			spool->config->name, spool->prompts, spool->prompts > 1 ? "s" : "",
+			spool->prompts > 1 ? "are" : "is");
 }
 
 static void spool_end_scan(struct spool *spool)
@@ -146,8 +190,15 @@ static void spool_end_scan(struct spool *spool)
 	watch_forget(spool->tools->watch, spool->index, spool->round);
 	/* A stale file is met when it is looked at, which may be after the scan that found it: the
 	 * round before counts as well. */
+	stale_forget(&spool->ignored, spool->round);
 	stale_forget(&spool->stale, spool->round > 1 ? spool->round - 1 : 0);
 	refusals_end_scan(&spool->refusals);
+	scan_tell_prompts(spool);
+	if (spool->folders_removed > 0)
+		spool_notify(spool, LOG_INFO, EVENT_PLAIN,
+				"spool %s: %u empty folder%s removed (EmptyFolders=remove)",
+				spool->config->name, spool->folders_removed,
+				spool->folders_removed > 1 ? "s were" : " was");
 }
 
 void spool_scan_step(struct spool *spool)
@@ -170,7 +221,10 @@ void spool_turn(struct spool *spool)
 
 static void spool_scan_subtree(struct spool *spool, const char *path)
 {
-	const struct scan_sink sink = {on_scan_directory, on_scan_file, on_subtree_refused, spool};
+	const struct scan_sink sink = {.directory = on_scan_directory,
+			.file = on_scan_file,
+			.refused = on_subtree_refused,
+			.context = spool};
 	struct scan *scan;
 
 	if (spool->subtree_entries == 0) {
@@ -201,18 +255,26 @@ int64_t spool_settle_us(const struct config_spool *config, bool arrived)
 			       : config->settle_us;
 }
 
+int64_t spool_quiet_us(const struct spool *spool, const char *path, bool arrived)
+{
+	int64_t settle_us = spool_settle_us(spool->config, arrived);
+
+	return settle_us < REWRITTEN_SETTLE_US && profile_is_rewritten(spool->profile, path)
+			       ? REWRITTEN_SETTLE_US
+			       : settle_us;
+}
+
 static void event_sight(struct spool *spool, const char *path)
 {
 	int64_t now_us = clock_now_us(spool->tools->clock);
 
-	sighting_queue(spool,
-			&(struct sighting){.spool = spool->index,
-					.path = path,
-					.due_us = monotonic_us() +
-						  spool_settle_us(spool->config, spool->arrival),
-					.since_us = now_us,
-					.event = true,
-					.arrived = spool->arrival});
+	sighting_queue(spool, &(struct sighting){.spool = spool->index,
+					      .path = path,
+					      .due_us = monotonic_us() +
+							spool_quiet_us(spool, path, spool->arrival),
+					      .since_us = now_us,
+					      .event = true,
+					      .arrived = spool->arrival});
 }
 
 /* Mostly an empty file with a writer, whose close is an event of its own; but links and special

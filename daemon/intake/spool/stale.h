@@ -1,4 +1,5 @@
-/* Recordings that somebody keeps open, or that their bridge never calls finished. Each is reported
+/* Recordings that somebody keeps open, or that their bridge never calls finished; and, in a list of
+ * their own, files that are ignored by their names. Each is reported
  * once when that has lasted for StaleAfter=, and counted for `recsealctl status`. */
 #pragma once
 

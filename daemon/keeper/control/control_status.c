@@ -70,6 +70,16 @@ static json_t *spool_looked(const json_t *spool, const struct waiting *sum)
 	return json_real((double)ago_us / US_PER_S + (double)sum->heard_ago_us / US_PER_S);
 }
 
+/* What is left alone on purpose: by its name, or because the bridge plays it. */
+static void spool_add_left(struct vault *vault, const json_t *spool, json_t *status)
+{
+	int64_t since_us = json_integer_value(json_object_get(spool, "ignored_since_us"));
+
+	json_object_set_new(status, "ignored", json_integer(spool_count(spool, "ignored")));
+	json_object_set_new(status, "oldest_ignored_s", age_since(vault, since_us));
+	json_object_set_new(status, "prompts", json_integer(spool_count(spool, "prompts")));
+}
+
 /* The report comes from another process: a value of the wrong type is left out. */
 static json_t *spool_status(struct vault *vault, const json_t *spool, struct waiting *sum)
 {
@@ -80,10 +90,10 @@ static json_t *spool_status(struct vault *vault, const json_t *spool, struct wai
 	sum->refused += refused;
 	if (oldest_us > 0 && (sum->oldest_us == 0 || oldest_us < sum->oldest_us))
 		sum->oldest_us = oldest_us;
-	return json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:b}", "name",
-			view_text(json_string_value(json_object_get(spool, "name"))), "path",
-			view_text(json_string_value(json_object_get(spool, "path"))), "looked_s",
-			spool_looked(spool, sum), "hung_threads",
+	json_t *status = json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:b}",
+			"name", view_text(json_string_value(json_object_get(spool, "name"))),
+			"path", view_text(json_string_value(json_object_get(spool, "path"))),
+			"looked_s", spool_looked(spool, sum), "hung_threads",
 			spool_count(spool, "hung_threads"), "waiting", waiting, "refused", refused,
 			"stale", spool_count(spool, "stale"), "oldest_stale_s",
 			age_since(vault, json_integer_value(
@@ -93,6 +103,8 @@ static json_t *spool_status(struct vault *vault, const json_t *spool, struct wai
 					json_string_value(json_object_get(spool, "last_error")))),
 			"free_percent", spool_free_percent(spool), "low_space",
 			json_is_true(json_object_get(spool, "low_space")));
+	spool_add_left(vault, spool, status);
+	return status;
 }
 
 static json_t *spools_status(struct control_call *call, struct waiting *sum)
@@ -144,6 +156,19 @@ static void warnings_add_stale(const json_t *spool, const char *name, json_t *wa
 						name, (long long)stale, age_s / 60));
 }
 
+static void warnings_add_ignored(const json_t *spool, const char *name, json_t *warnings)
+{
+	json_int_t ignored = spool_count(spool, "ignored");
+	double age_s = json_number_value(json_object_get(spool, "oldest_ignored_s"));
+
+	if (ignored > 0)
+		warnings_add(warnings,
+				json_sprintf("spool %s: %lld files are ignored because of their "
+					     "names and lie there in plaintext, the oldest for "
+					     "%.0f min; the journal has their inodes",
+						name, (long long)ignored, age_s / 60));
+}
+
 /* Old figures would look as if all were well. */
 static void warnings_add_silent(const json_t *spool, const char *name, json_t *warnings)
 {
@@ -173,6 +198,7 @@ static void warnings_add_spools(const json_t *spools, json_t *warnings)
 			warnings_add(warnings, json_sprintf("spool %s: %s", name, error));
 		warnings_add_silent(spool, name, warnings);
 		warnings_add_stale(spool, name, warnings);
+		warnings_add_ignored(spool, name, warnings);
 		if (json_is_true(json_object_get(spool, "low_space")))
 			warnings_add(warnings,
 					json_sprintf("spool %s: its filesystem has %.1f%% of its "

@@ -248,6 +248,9 @@ static void test_values_refused(void **state)
 			{"[spool a]", "StaleAfter=0", "StaleAfter=0 is out of range: use 1s to 1y"},
 			{"[spool a]", "AccountMap=map",
 					"AccountMap=map is not a plain absolute path"},
+			{"[spool a]", "EmptyFolders=yes",
+					"EmptyFolders=yes is not understood: use keep or remove"},
+			{"[spool a]", "SidecarWait=2d", "SidecarWait=2d is out of range"},
 			{"[profile a]", "SidecarWait=2d",
 					"SidecarWait=2d is out of range: use 0 to 1d"},
 			{"[profile a]", "Suffix=wav", "unknown key Suffix= in [profile]"},
@@ -394,9 +397,9 @@ static void test_profiles(void **state)
 	_cleanup_(end_run) struct run run = assert_accepted(*state,
 			"[spool a]\nPath=/a\nProfile=pbx\nStaleAfter=2h\nDiscarded=leave\n"
 			"[profile pbx]\nFiles=/{t}/*.wav *.mp3\nSidecar={stem}.txt\nSidecarWait=5s\n"
-			"Account={meta.c} {t}\nMarkers=/m\nFinished=/{t}.ok\n"
+			"Account={meta.c} {t}\nMarkers=/m\nFinished=/{t}.ok\nRewritten=*.m3u8\n"
 			"[spool b]\nPath=/b\nProfile=jibri\nAccount=acme\nMarkers=/n\nIgnore=*.log\n"
-			"AccountMap=/etc/map\n"
+			"AccountMap=/etc/map\nSidecarWait=8h\nEmptyFolders=remove\n"
 			"[profile jibri]\nFiles=*.mp4\n[spool c]\nPath=/c\n");
 	const struct config *c = run.config;
 	struct profile_text text;
@@ -407,6 +410,8 @@ static void test_profiles(void **state)
 	assert_string_equal(text.markers, "/m");
 	assert_true(text.sidecar_wait_us == 5 * US_PER_S);
 	assert_null(text.ignore);
+	assert_string_equal(text.rewritten, "*.m3u8");
+	assert_false(c->spools[0].remove_empty);
 	assert_true(c->spools[0].stale_after_us == 7200 * US_PER_S);
 	assert_string_equal(c->spools[0].discarded, "leave");
 	/* A profile of the operator's goes before the bridge's, the spool's own words before both.
@@ -416,6 +421,8 @@ static void test_profiles(void **state)
 	assert_string_equal(text.accounts, "acme");
 	assert_string_equal(text.markers, "/n");
 	assert_string_equal(text.ignore_too, "*.log");
+	assert_true(text.sidecar_wait_us == 8 * 3600 * US_PER_S);
+	assert_true(c->spools[1].remove_empty);
 	assert_int_equal(config_profile_of(c, &c->spools[2], &text), 0);
 	assert_string_equal(text.name, "directory");
 	assert_true(c->spools[2].stale_after_us == US_PER_DAY / 2);
@@ -429,7 +436,7 @@ static void test_profiles_refused(void **state)
 		unsigned line;
 	} bad[] = {
 			{"[spool a]\nPath=/s\nProfile=skype\n",
-					"[spool a]: there is no profile skype; available: directory, freeswitch, "
+					"[spool a]: there is no profile skype; available: directory, freeswitch, fusionpbx, "
 					"asterisk, rtpengine, jibri, bbb, janus, livekit; or add [profile skype]",
 					1},
 			{"[profile x]\nAccount=y\n", "[profile x] has no Files=", 1},

@@ -1,5 +1,6 @@
 /* daemon/common/pattern and profile: what strangers' names match, what is taken out of them, and
  * what each bridge's profile makes of the files that bridge leaves. */
+#include <ctype.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -56,6 +58,13 @@ static void patterns_match(void **state)
 			{"?.wav", ".wav", "no"},
 			{"*.(wav|mp3)", "a.mp3", ""},
 			{"*.(wav|mp3)", "a.mp", "no"},
+			{"*.(wav|mp3)", "a.WAV", "no"},
+			{"*.(~wav|mp3)", "a.WaV", ""},
+			{"*.(~wav|MP3)", "A.mp3", ""},
+			{"(~A|bc)*", "bCx", ""},
+			{"{a}.(~wav|wav49)", "x.wav.WAV49", "a=x.wav"},
+			{"*.(wav|~mp3)", "a.~mp3", ""}, /* in front of the first alone */
+			{"*.(~wav)", "a.wavx", "no"},
 			{"a(|b)c", "ac", ""},
 			{"(a|ab)c", "abc", ""}, /* the first choice that leads on, not the first
 						   that fits */
@@ -87,7 +96,7 @@ static void patterns_are_refused(void **state)
 {
 	static const char *const bad[] = {"", "/", "{", "}", "{}", "{a", "a}", "{a:}", "{a:x}",
 			"{a:0}", "{a:65}", "{a:99999999999999999999}", "{a b}", "(", ")", "()",
-			"(a", "{a/b}", "{a}{b}{c}{d}{e}{f}{g}{h}{i}",
+			"(~)", "(~", "(a", "{a/b}", "{a}{b}{c}{d}{e}{f}{g}{h}{i}",
 			"?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*?*"};
 	struct pattern pattern;
 
@@ -112,7 +121,9 @@ static bool naive(const struct pattern *p, size_t i, const char *s)
 	if (t->kind == PATTERN_CHOICE) {
 		for (const char *c = t->text, *end = t->text + t->len; c <= end;) {
 			size_t len = strcspn(c, "|)");
-			if (strncmp(s, c, len) == 0 && naive(p, i + 1, s + len))
+			bool same = t->any_case ? strncasecmp(s, c, len) == 0
+						: strncmp(s, c, len) == 0;
+			if (same && naive(p, i + 1, s + len))
 				return true;
 			c += len + 1;
 		}
@@ -133,9 +144,9 @@ static bool naive(const struct pattern *p, size_t i, const char *s)
 
 static void as_the_obvious_matcher_does(void **state)
 {
-	static const char *const parts[] = {
-			"a", "b", "/", "?", "*", "**", "{x}", "{x:2}", "(a|ab)", "(|b)", "ab"};
-	static const char letters[] = "aab/";
+	static const char *const parts[] = {"a", "b", "/", "?", "*", "**", "{x}", "{x:2}", "(a|ab)",
+			"(|b)", "ab", "(~A|/B)", "(A|B)"};
+	static const char letters[] = "aaBb/";
 	unsigned matches = 0;
 	uint32_t random = 1; /* the same every time */
 
@@ -149,7 +160,7 @@ static void as_the_obvious_matcher_does(void **state)
 		}
 		for (unsigned i = 0; i < n / 7 % 9; i++) {
 			random = random * 1664525 + 1013904223;
-			subject[i] = letters[random >> 16 & 3];
+			subject[i] = letters[(random >> 16) % 5];
 			subject[i + 1] = '\0';
 		}
 		assert_int_equal(pattern_compile(text, strlen(text), NULL, &pattern), 0);
@@ -213,7 +224,7 @@ static char *no_meta(void *context, const char *key, size_t len)
 	return NULL;
 }
 
-/* "foreign", "beside", or "ACCOUNT; finished; unfinished; discard; sidecars". */
+/* "foreign", "beside", "prompt", or "ACCOUNT; finished; unfinished; discard; sidecars". */
 static char *judged(const struct profile *profile, const char *path)
 {
 	struct pattern_match match;
@@ -221,7 +232,9 @@ static char *judged(const struct profile *profile, const char *path)
 	enum profile_kind kind = profile_classify(profile, path, &match);
 
 	if (kind != PROFILE_RECORDING)
-		return strdup(kind == PROFILE_BESIDE ? "beside" : "foreign");
+		return strdup(kind == PROFILE_BESIDE     ? "beside"
+				: kind == PROFILE_PROMPT ? "prompt"
+							 : "foreign");
 	if (profile_account(profile, path, &match, no_meta, NULL, &account) < 0)
 		account = strdup("-");
 	_cleanup_free_ char *lists[PROFILE_LISTS] = {NULL};
@@ -270,7 +283,68 @@ static void freeswitch(void **state)
 			{"example.org/archive/2026/Nov/23/0b2f.PCMU", "example.org;;;;"},
 			{"board_room_2026-11-23-10-00-00.wav", "board_room;;;;"},
 			{"conferences/board_2026.opus", "board;;;;"}, {"lonely.wav", "-;;;;"},
-			{"_x.wav", "-;;;;"}, {"x.xml", "foreign"});
+			{"_x.wav", "-;;;;"}, {"x.xml", "foreign"},
+			/* what FusionPBX plays lies beside archive/ */
+			{"acme.example.com/recording47.wav", "prompt"},
+			{"acme.example.com/ivr_greeting_2026.WAV", "prompt"},
+			{"acme.example.com/moh/8000/theme.mp3", "prompt"},
+			{"10.0.0.5/archive.wav", "prompt"},
+			{"default/pbx/100/greeting_2.wav", "prompt"},
+			{"default/pbx/100/recorded_name.wav", "prompt"},
+			{"default/pbx/100/msg_0b2f.wav", "msg;;;;"},
+			{"acme.example.com/notes.txt", "foreign"},
+			{"acme.example.com/archive/2026/Nov/28/x_y.wav", "acme.example.com;;;;"},
+			{"acme.example.com/archive/x.OPUS", "acme.example.com;;;;"});
+}
+
+static void fusionpbx(void **state)
+{
+	SHAPES("fusionpbx", {"acme.org/archive/2026/Nov/23/0b2f-4c.wav", "acme.org;;;;"},
+			{"pbx/archive/0b2f.mp3", "pbx;;;;"},
+			{"archive/2026/Nov/23/0b2f.wav", "-;;;;"},
+			{"pbx/recording47.wav", "prompt"}, {"greeting.wav", "prompt"},
+			{"board_2026.opus", "prompt"}, {"pbx/archives/x.wav", "prompt"},
+			{"pbx/readme", "foreign"});
+}
+
+/* Every format, by the name that the bridge's own source gives it, and in the other case. */
+static void assert_formats(const char *profile_name, const char *formats)
+{
+	struct profile *profile = compiled(profile_builtin(profile_name));
+	_cleanup_free_ char *list = strdup(formats);
+	char *save, path[64];
+
+	for (char *ext = strtok_r(list, " ", &save); ext; ext = strtok_r(NULL, " ", &save)) {
+		for (int upper = 0; upper < 2; upper++) {
+			struct pattern_match match;
+			snprintf(path, sizeof(path), "c.%s", ext);
+			for (char *c = path; upper && *c; c++)
+				*c = (char)toupper((unsigned char)*c);
+			if (profile_classify(profile, path, &match) != PROFILE_RECORDING)
+				fail_msg("%s leaves %s in plaintext", profile_name, path);
+		}
+	}
+	profile_free(profile);
+}
+
+static void every_format_of_a_bridge_is_a_recording(void **state)
+{
+	assert_formats("asterisk",
+			"alaw al alw au g719 g722 g723 g723sf g726-16 g726-24 g726-32 g726-40 g729 "
+			"gsm h263 h264 ilbc mp3 ogg pcm ulaw ul mu ulw raw siren14 siren7 sln slin "
+			"sln12 sln16 sln24 sln32 sln44 sln48 sln96 sln192 spx spx16 spx32 vox wav "
+			"wav16 wav48 wav49 opus mp4");
+	assert_formats("freeswitch",
+			"adpcm aifc aiff al alaw amr amr-wb au av avr awb bv16 bv32 caf celt "
+			"codec2 dvi4 flac fsv g722 g7221 g723 g726-16 g726-40 aal2-g726-32 g729 "
+			"gsm htk ilbc isac l16 lpc m1a m4a m4v mat mkv mov mp3 mp4 mpc mpga oga "
+			"ogg opus paf pcma pcmu pvf r16 r24 r32 r8 raw rf64 sd2 sds sf silk speex "
+			"spx ul ulaw voc vox w64 wav webm wve xi");
+	assert_formats("rtpengine", "wav mp3 pcap");
+	assert_formats("jibri", "mp4 mkv webm flv mov ts");
+	assert_formats("livekit", "mp4 ogg mp3 webm ivf raw ts m3u8 jpeg");
+	assert_formats("bbb", "opus wav ogg webm");
+	assert_formats("janus", "wav mjr");
 }
 
 static void asterisk(void **state)
@@ -280,6 +354,10 @@ static void asterisk(void **state)
 			{"sub/confbridge-1-1764000000.wav49", "1;;;;"},
 			{"confbridge-board.wav", "-;;;;"}, /* no time, no telling */
 			{"2026/11/23/out-5551234-100-1764000000.1.wav", "-;;;;"},
+			{"voicemail/default/100/unavail.wav", "prompt"},
+			{"default/100/greet.WAV", "prompt"},
+			{"default/100/INBOX/msg0000.wav", "-;;;;"},
+			{"confbridge-busy-1764000000.wav", "busy;;;;"},
 			{"2026/11/23/q-1.sln16", "-;;;;"}, {"notes.txt", "foreign"});
 }
 
@@ -307,6 +385,8 @@ static void jibri(void **state)
 			{"s1/a_b_2026-11-23-10-00-00.mp4",
 					"a_b;s1/metadata.json;;;s1/metadata.json"},
 			{"s1/odd.mp4", "-;s1/metadata.json;;;s1/metadata.json"},
+			{"acme/s1/standup_2026-11-23-10-00-00.mp4",
+					"acme/standup;acme/s1/metadata.json;;;acme/s1/metadata.json"},
 			{"s1/metadata.json", "beside"}, {"s1/x.log", "foreign"});
 }
 
@@ -343,10 +423,17 @@ static void livekit(void **state)
 	SHAPES("livekit", {"board-2026-11-23T100000.mp4", "board;;;;(found)"},
 			{"my-board-2026-11-23T100000.ogg", "my-board;;;;(found)"},
 			{"out/board-2026-11-23T100000.webm", "board;;;;(found)"},
-			{"x.mp4", "-;;;;(found)"}, {"EG_abc.json", "beside"}, {"x.ts", "foreign"});
+			{"x.mp4", "-;;;;(found)"}, {"EG_abc.json", "beside"},
+			{"x.ts", "-;;;;(found)"}, {"x.log", "foreign"},
+			{"board-2026-11-23T100000_00007.ts", "board;;;;(found)"},
+			{"b_d-2026-11-23T100000.m3u8", "b_d;;;;(found)"},
+			{"board-2026-11-23T100000-1.mp4", "board;;;;(found)"},
+			{"board-2026-11-23T100000-1_00007.ts", "board;;;;(found)"});
 	struct profile *profile = compiled(profile_builtin("livekit"));
 	assert_true(profile_sidecar_matches(profile, 0, "EG_abc.json"));
 	assert_false(profile_sidecar_matches(profile, 0, "metadata.json"));
+	assert_true(profile_is_rewritten(profile, "hls/x.m3u8"));
+	assert_false(profile_is_rewritten(profile, "hls/x_00001.ts"));
 	profile_free(profile);
 }
 
@@ -356,7 +443,7 @@ static void every_row_compiles(void **state)
 
 	for (; profile_builtin_at(n); n++)
 		profile_free(compiled(profile_builtin_at(n)));
-	assert_int_equal(n, 8);
+	assert_int_equal(n, 9);
 	assert_null(profile_builtin("skype"));
 }
 
@@ -393,6 +480,11 @@ static void profiles_are_refused(void **state)
 					"Sidecar=../info.json: a sidecar lies beside its recording"},
 			{{.files = "**", .sidecars = "{x}*.json"},
 					"Sidecar={x}*.json: a sidecar with a * has no { and no /"},
+			{{.files = "**", .sidecars = "a.json", .accounts = "{meta.url:port}"},
+					"Account={meta.url:port}: a {meta.} value has no form but"},
+			{{.files = "!**"}, "what Files= matches is all matched by"},
+			{{.files = "!"}, "Files=!: is empty"},
+			{{.files = "**", .rewritten = "("}, "Rewritten=(: has a bracket"},
 			{{.files = "**", .accounts = "{meta.room}"},
 					"Account={meta.room}: a {meta.} value comes from a sidecar"},
 			{{.files = "**", .sidecars = "{stem}.json", .discard = "{meta.x}.no"},
@@ -486,6 +578,40 @@ static void accounts_come_from_sidecars(void **state)
 	profile_free(profile);
 }
 
+static char *meta_of_url(void *context, const char *key, size_t len)
+{
+	return len == 3 && memcmp(key, "url", 3) == 0 ? strdup(context) : NULL;
+}
+
+/* The tenant is in the path of a meeting's URL, and in its host. */
+static void accounts_come_from_parts_of_urls(void **state)
+{
+	static const struct profile_text text = {.name = "x",
+			.files = "{call}.wav",
+			.sidecars = "{stem}.json",
+			.accounts = "{meta.url:host}!{meta.url:path} {meta.url:host} {call}"};
+	static const char *const cases[][2] = {
+			{"https://meet.org/acme/board", "meet.org!acme/board"},
+			{"https://meet.org/board#config.x=/y", "meet.org!board"},
+			{"https://meet.org//board/?jwt=a/b", "meet.org!board"},
+			{"https://u:p@meet.org:8443/a/b", "meet.org!a/b"},
+			{"https://[::1]:8443/a", "[::1]!a"}, {"https://meet.org", "meet.org"},
+			{"https://meet.org/#a", "meet.org"}, {"acme/board", "c"}, {"://", "c"},
+			{"", "c"}};
+	struct profile *profile = compiled(&text);
+	struct pattern_match match;
+
+	assert_int_equal(profile_classify(profile, "c.wav", &match), PROFILE_RECORDING);
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		_cleanup_free_ char *account = NULL;
+		assert_int_equal(profile_account(profile, "c.wav", &match, meta_of_url,
+						 (void *)(uintptr_t)cases[i][0], &account),
+				0);
+		assert_string_equal(account, cases[i][1]);
+	}
+	profile_free(profile);
+}
+
 /* ---- Times ---- */
 
 /* When a file was recorded, as its bridge's profile reads its name; "" when it does not tell. */
@@ -565,7 +691,9 @@ int main(void)
 			cmocka_unit_test(no_sidecar_is_above_its_folder),
 			cmocka_unit_test(directory),
 			cmocka_unit_test(freeswitch),
+			cmocka_unit_test(fusionpbx),
 			cmocka_unit_test(asterisk),
+			cmocka_unit_test(every_format_of_a_bridge_is_a_recording),
 			cmocka_unit_test(rtpengine),
 			cmocka_unit_test(jibri),
 			cmocka_unit_test(bbb),
@@ -576,6 +704,7 @@ int main(void)
 			cmocka_unit_test(names_tell_the_time),
 			cmocka_unit_test(names_are_in_the_zone_of_the_machine),
 			cmocka_unit_test(accounts_come_from_sidecars),
+			cmocka_unit_test(accounts_come_from_parts_of_urls),
 	};
 
 	return cmocka_run_group_tests_name("profile", tests, NULL, NULL);

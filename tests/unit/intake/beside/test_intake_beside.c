@@ -79,6 +79,13 @@ static void a_sidecar_is_read(void **state)
 			SIDECAR_BUSY);
 }
 
+static int truncate_file(struct spool_fixture *f, const char *name, off_t size)
+{
+	_cleanup_close_ int fd = openat(f->fd, name, O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 ? -1 : ftruncate(fd, size);
+}
+
 static void hostile_sidecars_are_left(void **state)
 {
 	static char large[SIDECAR_BYTES_MAX + 1];
@@ -103,6 +110,11 @@ static void hostile_sidecars_are_left(void **state)
 	sidecar_clear(&s);
 	put_bytes(f, "large", large, sizeof(large));
 	assert_int_equal(read_sidecar(f, "large", &s), SIDECAR_LARGE);
+	assert_int_equal(s.len, sizeof(large)); /* for what it says of the account */
+	sidecar_clear(&s);
+	put_bytes(f, "huge", large, 1);
+	assert_int_equal(truncate_file(f, "huge", SIDECAR_READ_MAX + 1), 0);
+	assert_int_equal(read_sidecar(f, "huge", &s), SIDECAR_HUGE);
 	/* Out of the spool: by .., and by a link to a folder. */
 	assert_int_equal(read_sidecar(f, "../x", &s), SIDECAR_MISSING);
 	assert_int_equal(symlinkat("/etc", f->fd, "etc"), 0);

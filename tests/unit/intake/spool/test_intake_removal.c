@@ -94,7 +94,10 @@ static void on_refused(void *context, const struct stat *st, enum source_outcome
 static struct walked walk(void)
 {
 	struct walked walked = {0};
-	const struct scan_sink sink = {on_directory, on_file, on_refused, &walked};
+	const struct scan_sink sink = {.directory = on_directory,
+			.file = on_file,
+			.refused = on_refused,
+			.context = &walked};
 	struct scan *scan;
 
 	assert_int_equal(scan_start(spool.fd, "", &sink, &scan), 0);
