@@ -101,11 +101,13 @@ int scan_start(int root_fd, const char *below, const struct scan_sink *sink, str
 	return 0;
 }
 
-/* Makes scan->path the path of an entry of the top directory. False when it does not fit. */
+/* Makes scan->path the path of an entry of the top directory. False when it does not fit: then it
+ * is that of the directory. */
 static bool scan_name_entry(struct scan *scan, const char *name, size_t *ret_path_len)
 {
 	size_t at = scan->levels[scan->depth - 1].path_len, len = strlen(name);
 
+	scan->path[at] = '\0';
 	if (at + 1 + len >= sizeof(scan->path))
 		return false;
 	if (at > 0)
@@ -115,21 +117,54 @@ static bool scan_name_entry(struct scan *scan, const char *name, size_t *ret_pat
 	return true;
 }
 
+static void scan_refuse_entry(
+		const struct scan *scan, const struct stat *st, enum source_outcome why)
+{
+	scan->sink.refused(scan->sink.context, scan->path, st, why);
+}
+
+static void scan_leave(const struct scan *scan, const struct stat *st, enum scan_left why)
+{
+	if (scan->sink.left)
+		scan->sink.left(scan->sink.context, scan->path, st, why);
+}
+
 static void scan_descend(
 		struct scan *scan, const char *name, size_t path_len, const struct stat *st)
 {
 	int dir_fd = dirfd(scan->levels[scan->depth - 1].dir);
 
 	if (scan->depth == SCAN_DEPTH_MAX) {
-		scan->sink.refused(scan->sink.context, st, SOURCE_TOO_DEEP);
+		scan_refuse_entry(scan, st, SOURCE_TOO_DEEP);
 		return;
 	}
 	int fd = beneath_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
 	if (fd >= 0)
 		scan_push(scan, fd, path_len);
 	else if (fd == -EACCES || fd == -EPERM)
-		scan->sink.refused(scan->sink.context, st, SOURCE_UNREADABLE);
+		scan_refuse_entry(scan, st, SOURCE_UNREADABLE);
 	/* Otherwise it is gone, or was replaced by something that a later walk will meet. */
+}
+
+/* Whether the naming rules leave an entry alone. A private name begins with a dot, and is taken all
+ * the same, unless it is a directory's. */
+static bool entry_is_left(const char *name, bool is_directory)
+{
+	if (aside_read(name, &(struct aside){0}))
+		return is_directory;
+	return is_directory ? !scan_takes_directory(name) : !scan_takes_file(name);
+}
+
+static void scan_visit_file(struct scan *scan, const struct stat *st)
+{
+	int outcome = source_classify(st);
+
+	if (outcome == 0)
+		scan->sink.file(scan->sink.context, scan->path, st);
+	else if (outcome == SOURCE_EMPTY)
+		scan_leave(scan, st, SCAN_LEFT_EMPTY);
+	else
+		scan_refuse_entry(scan, st, (enum source_outcome)outcome);
 }
 
 static void scan_visit(struct scan *scan, const struct dirent *entry)
@@ -139,33 +174,25 @@ static void scan_visit(struct scan *scan, const struct dirent *entry)
 	struct stat st = {.st_ino = entry->d_ino};
 	size_t path_len;
 
-	/* A private name begins with a dot, and is taken all the same. */
-	bool aside = aside_read(name, &(struct aside){0});
-	if (name[0] == '.' && !aside)
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return;
+	bool fits = scan_name_entry(scan, name, &path_len);
 	/* Not opened: a look at a FIFO or a device must not touch it. */
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
-		if (errno == EACCES) /* the directory may be listed, but not entered */
-			scan->sink.refused(scan->sink.context, &st, SOURCE_UNREADABLE);
+		/* The directory may be listed, but not entered. */
+		if (errno == EACCES && !entry_is_left(name, false))
+			scan_refuse_entry(scan, &st, SOURCE_UNREADABLE);
 		return;
 	}
 	bool is_directory = S_ISDIR(st.st_mode);
-	if (is_directory ? aside : !aside && !scan_takes_file(name))
-		return;
-	if (!scan_name_entry(scan, name, &path_len)) {
-		scan->sink.refused(scan->sink.context, &st, SOURCE_TOO_DEEP);
-		return;
-	}
-	if (is_directory) {
+	if (entry_is_left(name, is_directory))
+		scan_leave(scan, &st, SCAN_LEFT_NAME);
+	else if (!fits)
+		scan_refuse_entry(scan, &st, SOURCE_TOO_DEEP);
+	else if (is_directory)
 		scan_descend(scan, name, path_len, &st);
-		return;
-	}
-	int outcome = source_classify(&st);
-	if (outcome == 0)
-		scan->sink.file(scan->sink.context, scan->path, &st);
-	/* An empty file waits for its writer, whose close is an event. */
-	else if (outcome != SOURCE_EMPTY)
-		scan->sink.refused(scan->sink.context, &st, (enum source_outcome)outcome);
+	else
+		scan_visit_file(scan, &st);
 }
 
 /* A directory that was thought to be empty has this entry: it is read again from its beginning, now

@@ -104,13 +104,15 @@ static void on_scan_file(void *context, const char *path, const struct stat *st)
 					      .since_us = source_changed_us(&identity)});
 }
 
-static void on_scan_refused(void *context, const struct stat *st, enum source_outcome why)
+static void on_scan_refused(
+		void *context, const char *path, const struct stat *st, enum source_outcome why)
 {
 	scan_refuse(context, st->st_ino, why, source_refusal(why));
 }
 
 /* In a new directory, between two scans: the count of the last scan goes up. */
-static void on_subtree_refused(void *context, const struct stat *st, enum source_outcome why)
+static void on_subtree_refused(
+		void *context, const char *path, const struct stat *st, enum source_outcome why)
 {
 	struct spool *spool = context;
 
@@ -128,7 +130,10 @@ bool spool_scanning(const struct spool *spool)
 
 static void spool_begin_scan(struct spool *spool)
 {
-	const struct scan_sink sink = {on_scan_directory, on_scan_file, on_scan_refused, spool};
+	const struct scan_sink sink = {.directory = on_scan_directory,
+			.file = on_scan_file,
+			.refused = on_scan_refused,
+			.context = spool};
 
 	spool->scan_wanted = false;
 	spool->round++;
@@ -170,7 +175,10 @@ void spool_turn(struct spool *spool)
 
 static void spool_scan_subtree(struct spool *spool, const char *path)
 {
-	const struct scan_sink sink = {on_scan_directory, on_scan_file, on_subtree_refused, spool};
+	const struct scan_sink sink = {.directory = on_scan_directory,
+			.file = on_scan_file,
+			.refused = on_subtree_refused,
+			.context = spool};
 	struct scan *scan;
 
 	if (spool->subtree_entries == 0) {

@@ -83,7 +83,8 @@ static void on_file(void *context, const char *path, const struct stat *st)
 	snprintf(walked->files[walked->n_files++], 300, "%s", path);
 }
 
-static void on_refused(void *context, const struct stat *st, enum source_outcome why)
+static void on_refused(
+		void *context, const char *path, const struct stat *st, enum source_outcome why)
 {
 	struct walked *walked = context;
 
@@ -94,7 +95,10 @@ static void on_refused(void *context, const struct stat *st, enum source_outcome
 static struct walked walk(void)
 {
 	struct walked walked = {0};
-	const struct scan_sink sink = {on_directory, on_file, on_refused, &walked};
+	const struct scan_sink sink = {.directory = on_directory,
+			.file = on_file,
+			.refused = on_refused,
+			.context = &walked};
 	struct scan *scan;
 
 	assert_int_equal(scan_start(spool.fd, "", &sink, &scan), 0);

@@ -256,7 +256,8 @@ static void on_file(void *context, const char *path, const struct stat *st)
 	snprintf(walked->files[walked->n_files++], 300, "%s", path);
 }
 
-static void on_refused(void *context, const struct stat *st, enum source_outcome why)
+static void on_refused(
+		void *context, const char *path, const struct stat *st, enum source_outcome why)
 {
 	struct walked *walked = context;
 
@@ -267,7 +268,10 @@ static void on_refused(void *context, const struct stat *st, enum source_outcome
 static struct walked walk(const char *below, unsigned entries_per_step)
 {
 	struct walked walked = {0};
-	const struct scan_sink sink = {on_directory, on_file, on_refused, &walked};
+	const struct scan_sink sink = {.directory = on_directory,
+			.file = on_file,
+			.refused = on_refused,
+			.context = &walked};
 	struct scan *scan;
 
 	assert_int_equal(scan_start(spool.fd, below, &sink, &scan), 0);
@@ -338,7 +342,10 @@ static void the_walk_ends_at_a_depth(void **state)
 static void the_walk_does_not_follow_a_swapped_directory(void **state)
 {
 	struct walked walked = {0};
-	const struct scan_sink sink = {on_directory, on_file, on_refused, &walked};
+	const struct scan_sink sink = {.directory = on_directory,
+			.file = on_file,
+			.refused = on_refused,
+			.context = &walked};
 	struct scan *scan;
 
 	assert_int_equal(symlinkat("/etc", spool.fd, "etc"), 0);
@@ -353,7 +360,10 @@ static void the_walk_does_not_follow_a_swapped_directory(void **state)
 static void a_directory_swapped_during_the_walk(void **state)
 {
 	struct walked walked = {0};
-	const struct scan_sink sink = {on_directory, on_file, on_refused, &walked};
+	const struct scan_sink sink = {.directory = on_directory,
+			.file = on_file,
+			.refused = on_refused,
+			.context = &walked};
 	struct scan *scan;
 
 	put_directory(&spool, "account");
