@@ -11,10 +11,6 @@
 #include "daemon/common/config/config_spool.h"
 #include "daemon/intake/beside/judge.h"
 
-/* 1 January 2000: a file that claims to be older comes from a machine whose clock was not set. */
-#define EARLIEST_SANE_US (INT64_C(946684800) * US_PER_S)
-#define CLOCK_SKEW_US    US_PER_S
-
 /* The event of a writer's close comes before the kernel has let go of its write access, so a lease
  * may fail for a moment: a few quick looks, about 1.3 s in all. A longer wait ends with a close
  * event, or with the next scan. */
@@ -135,9 +131,9 @@ enum {
 static int64_t candidate_finished_us(
 		struct candidate *candidate, const struct source_identity *identity, int64_t now_us)
 {
-	int64_t changed_us = source_changed_us(identity);
+	int64_t changed_us = judge_changed_us(identity, now_us);
 
-	if (changed_us >= EARLIEST_SANE_US && changed_us <= now_us + CLOCK_SKEW_US)
+	if (changed_us != 0)
 		return changed_us;
 	if (candidate->met_us == 0 || !source_same(&candidate->met, identity)) {
 		candidate->met = *identity;
@@ -148,7 +144,7 @@ static int64_t candidate_finished_us(
 
 static bool recorded_is_sane(int64_t recorded_us, int64_t now_us)
 {
-	return recorded_us >= EARLIEST_SANE_US && recorded_us <= now_us + US_PER_DAY;
+	return recorded_us >= JUDGE_EARLIEST_US && recorded_us <= now_us + US_PER_DAY;
 }
 
 /* The time in its name, where the profile knows one; the file's mtime, when that lies within a

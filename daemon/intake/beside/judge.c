@@ -6,6 +6,8 @@
 #include "daemon/intake/beside/marks.h"
 #include "daemon/intake/source/aside.h"
 
+#define CLOCK_SKEW_US US_PER_S
+
 int judge_find(const struct spool *spool, const char *path, struct judge_file *file)
 {
 	file->path = aside_path(path, file->buf);
@@ -16,6 +18,14 @@ int judge_find(const struct spool *spool, const char *path, struct judge_file *f
 	return profile_classify(spool->profile, file->path, &file->match) == PROFILE_RECORDING
 			       ? 0
 			       : SOURCE_GONE;
+}
+
+int64_t judge_changed_us(const struct source_identity *identity, int64_t now_us)
+{
+	int64_t changed_us = source_changed_us(identity);
+	bool sane = changed_us >= JUDGE_EARLIEST_US && changed_us <= now_us + CLOCK_SKEW_US;
+
+	return sane ? changed_us : 0;
 }
 
 /* What the operator wants done with a recording that its bridge has discarded. */

@@ -38,6 +38,13 @@ struct judge_file {
  * recording; another source_outcome; -errno. path is borrowed. */
 int judge_find(const struct spool *spool, const char *path, struct judge_file *file);
 
+/* When the file was last changed, by its own times; 0 when these lie in the future or before any
+ * bridge. */
+int64_t judge_changed_us(const struct source_identity *identity, int64_t now_us);
+
+/* 1 January 2000: a file that claims to be older comes from a machine whose clock was not set. */
+#define JUDGE_EARLIEST_US (INT64_C(946684800) * US_PER_S)
+
 /* 0: its bridge has nothing against it. JUDGE_UNFINISHED, JUDGE_LEFT, -ENOMEM. */
 int judge_marks(struct spool *spool, struct judge_file *file);
 
