@@ -89,3 +89,4 @@ command_function cmd_root_replace;
 command_function cmd_root_drop;
 command_function cmd_clock_confirm;
 command_function cmd_spool_plan;
+command_function cmd_spool_accept;

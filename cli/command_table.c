@@ -169,6 +169,18 @@ static const char examples_spool_plan[] =
 		"  recsealctl spool plan /var/lib/freeswitch/recordings --profile freeswitch\n"
 		"  recsealctl spool plan pbx --json | jq '.accounts'\n";
 
+static const char help_spool_accept[] =
+		"Lets recseald take recordings from a spool that held files when the vault met it\n"
+		"first. Until somebody says so nothing of such a spool is sealed or removed, nor\n"
+		"what comes after. Look at `recsealctl spool plan` first, and move away what has\n"
+		"to stay: what is taken is destroyed when its time is over.\n"
+		"\n"
+		"It holds for this folder, also after a restart. Another folder or filesystem\n"
+		"under the same path waits again. Operators and officers may do it; the audit log\n"
+		"keeps who did, and why.\n";
+static const char examples_spool_accept[] =
+		"  recsealctl spool accept pbx --reason 'greetings were moved, change 4711'\n";
+
 static const char help_clock_confirm[] =
 		"States that the clock of the keeper's machine is right now. Needed only where it\n"
 		"is not synchronised: the vault then does not know whether a clock that is ahead\n"
@@ -271,6 +283,17 @@ const struct command command_table[] = {
 				.options = OPTION_BIT(OPTION_PROFILE) | OPTION_BIT(OPTION_CONFIG) |
 					   OPTION_BIT(OPTION_VERBOSE),
 				.run = cmd_spool_plan,
+		},
+		{
+				.name = "spool accept",
+				.synopsis = "NAME [--json] --reason TEXT",
+				.summary = "let recordings be taken from a spool that held files",
+				.help = help_spool_accept,
+				.examples = examples_spool_accept,
+				.min_operands = 1,
+				.max_operands = 1,
+				.options = OPTION_BIT(OPTION_REASON),
+				.run = cmd_spool_accept,
 		},
 		{
 				.name = "quarantine assign",

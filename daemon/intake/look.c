@@ -341,7 +341,9 @@ struct job *look_at(const struct look *look, struct candidate *candidate)
 	struct spool *spool = look->spool;
 	struct finding finding = {.file.source = SOURCE_NONE};
 	struct job *job = NULL;
-	int r = spool->root_fd < 0 ? SOURCE_GONE : candidate_examine(look, candidate, &finding);
+	/* Left over from a root that is gone: the folder there now may not be taken from yet. */
+	bool open = spool->root_fd >= 0 && spool->first.allowed;
+	int r = open ? candidate_examine(look, candidate, &finding) : SOURCE_GONE;
 
 	if (r == 0 && !(job = job_new(&finding.order, &finding.file.source)))
 		r = -ENOMEM;

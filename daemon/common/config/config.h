@@ -7,7 +7,7 @@
  *
  *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s  StaleAfter=12h LowSpace=5%
  *                    Account=  Markers=  (the profile's)  Ignore=  AccountMap=  Discarded=seal
- *                    Wipe=no
+ *                    Wipe=no  FirstStart=wait
  *     [profile NAME] Files=  Ignore=  Finished=  Unfinished=  Discard=  Account=  Sidecar=
  *                    SidecarWait=0  Markers=  Recorded=      (daemon/common/profile/profile.h)
  *     [class NAME]   Keep=  From=sealed     ("default" is 30d unless it is given)

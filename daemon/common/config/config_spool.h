@@ -15,6 +15,7 @@ struct config_spool {
 	char *ignore;            /* patterns besides the profile's; NULL: none */
 	char *account_map;       /* a file, absolute; NULL: none */
 	char *discarded;         /* "seal", "leave" or "delete" */
+	bool first_take;         /* FirstStart=take: a folder with files in it needs no word */
 	bool wipe;               /* overwrite a sealed file before it is removed */
 	int64_t settle_us;
 	int64_t stale_after_us;

@@ -41,6 +41,8 @@ static const char *last_component(const char *path)
 
 static void sighting_queue(struct spool *spool, const struct sighting *sighting)
 {
+	if (!spool->first.allowed)
+		return;
 	/* A file that does not fit is found again by a scan, when there is room. */
 	if (queue_add(spool->queue, sighting) != 0)
 		spool->scan_wanted = true;
@@ -81,9 +83,10 @@ static void scan_meet_beside(struct spool *spool, const char *own, bool aside,
 		scan_refuse(spool, identity->inode, REFUSAL_ALONE, "went with no recording");
 }
 
-static void on_scan_file(void *context, const char *path, const struct stat *st)
+/* What the profile takes the file for. */
+static enum profile_kind scan_meet_file(
+		struct spool *spool, const char *path, const struct stat *st)
 {
-	struct spool *spool = context;
 	struct source_identity identity;
 	struct pattern_match match;
 	char buf[PATH_MAX];
@@ -95,19 +98,34 @@ static void on_scan_file(void *context, const char *path, const struct stat *st)
 	if (kind == PROFILE_FOREIGN)
 		scan_refuse(spool, st->st_ino, REFUSAL_FOREIGN,
 				"matches no pattern of its profile");
-	if (kind == PROFILE_BESIDE)
+	/* Before its first start a spool has sidecars whose recordings still wait. */
+	if (kind == PROFILE_BESIDE && spool->first.allowed)
 		scan_meet_beside(spool, own, own != path, &identity);
-	if (kind != PROFILE_RECORDING)
-		return;
-	sighting_queue(spool, &(struct sighting){.spool = spool->index,
-					      .path = path,
-					      .since_us = source_changed_us(&identity)});
+	if (kind == PROFILE_RECORDING)
+		sighting_queue(spool, &(struct sighting){.spool = spool->index,
+						      .path = path,
+						      .since_us = source_changed_us(&identity)});
+	return kind;
+}
+
+static void on_scan_file(void *context, const char *path, const struct stat *st)
+{
+	enum profile_kind kind = scan_meet_file(context, path, st);
+
+	spool_first_meet(context, st, kind == PROFILE_RECORDING);
+}
+
+/* In a new directory, between two scans: the counts of the last scan stay. */
+static void on_subtree_file(void *context, const char *path, const struct stat *st)
+{
+	(void)scan_meet_file(context, path, st);
 }
 
 static void on_scan_refused(
 		void *context, const char *path, const struct stat *st, enum source_outcome why)
 {
 	scan_refuse(context, st->st_ino, why, source_refusal(why));
+	spool_first_meet(context, st, false);
 }
 
 /* In a new directory, between two scans: the count of the last scan goes up. */
@@ -139,6 +157,7 @@ static void spool_begin_scan(struct spool *spool)
 	spool->round++;
 	spool->unwatched = 0;
 	refusals_begin_scan(&spool->refusals);
+	spool_first_begin_scan(spool);
 	int r = scan_start(spool->root_fd, "", &sink, &spool->scan);
 	if (r < 0)
 		spool_lose_root(spool, r);
@@ -153,6 +172,7 @@ static void spool_end_scan(struct spool *spool)
 	 * round before counts as well. */
 	stale_forget(&spool->stale, spool->round > 1 ? spool->round - 1 : 0);
 	refusals_end_scan(&spool->refusals);
+	spool_first_end_scan(spool);
 }
 
 void spool_scan_step(struct spool *spool)
@@ -176,7 +196,7 @@ void spool_turn(struct spool *spool)
 static void spool_scan_subtree(struct spool *spool, const char *path)
 {
 	const struct scan_sink sink = {.directory = on_scan_directory,
-			.file = on_scan_file,
+			.file = on_subtree_file,
 			.refused = on_subtree_refused,
 			.context = spool};
 	struct scan *scan;
