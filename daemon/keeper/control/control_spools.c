@@ -7,6 +7,7 @@
 #include "daemon/keeper/ingest/intake_server.h"
 
 #define COUNT_MAX INT64_C(1000000000000)
+#define FOUND     "its %" PRId64 " files (%" PRId64 " recordings)"
 
 static json_int_t held_count(const json_t *held, const char *key, json_int_t max)
 {
@@ -53,7 +54,7 @@ static int accept_answer_none(struct control_call *call, const char *name, int o
 				"folder the spool is, and what is in it");
 	if (outcome == SPOOL_GATE_OPEN)
 		return control_answer_refused(
-				call, "spool %s does not wait: recordings are taken from it", name);
+				call, "spool %s does not wait: recordings may be taken", name);
 	return control_answer_not_found(call, "spool", name);
 }
 
@@ -72,8 +73,7 @@ int control_spools_accept(struct control_call *call)
 		return accept_answer_none(call, name, r);
 	const struct event_fields fields = {.spool = question.name};
 	notices_tell(&call->vault->notices, LOG_NOTICE, EVENT_SPOOL_HELD, &fields,
-			"spool %s is accepted by order of uid %u: its recordings are taken from now "
-			"on (there are %" PRId64 " files, %" PRId64 " of them recordings)",
+			"spool %s is accepted by order of uid %u: " FOUND " may be taken",
 			question.name, (unsigned)call->uid, question.files, question.recordings);
 	return control_answer_reply(call,
 			json_pack("{s:s, s:I, s:I, s:I}", "spool", question.name, "files",
