@@ -88,3 +88,5 @@ command_function cmd_root_add;
 command_function cmd_root_replace;
 command_function cmd_root_drop;
 command_function cmd_clock_confirm;
+command_function cmd_spool_plan;
+command_function cmd_spool_accept;

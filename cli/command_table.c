@@ -155,6 +155,32 @@ static const char help_root_drop[] =
 		"same name, the one that was given up goes first.\n";
 static const char examples_root_drop[] = "  recsealctl root drop safe --reason 'disk is retired'\n";
 
+static const char help_spool_plan[] =
+		"Shows what would become of every file of a spool if recseald took it over\n"
+		"now: taken (and for which account), ignored, refused, or waiting for its writer\n"
+		"or its bridge. NAME is a spool of the configuration. A path (with a slash) may\n"
+		"be any folder: say with --profile which bridge leaves its files there.\n"
+		"\n"
+		"Needs no service, and changes nothing. Run it as root, or as somebody who may\n"
+		"read the folder and the configuration. Exit status 1 if something could not be\n"
+		"read.\n";
+static const char examples_spool_plan[] =
+		"  recsealctl spool plan pbx --verbose\n"
+		"  recsealctl spool plan /var/lib/freeswitch/recordings --profile freeswitch\n"
+		"  recsealctl spool plan pbx --json | jq '.accounts'\n";
+
+static const char help_spool_accept[] =
+		"Lets recseald take recordings from a spool that held files when the vault met it\n"
+		"first. Until somebody says so nothing of such a spool is sealed or removed, nor\n"
+		"what comes after. Look at `recsealctl spool plan` first, and move away what has\n"
+		"to stay: what is taken is destroyed when its time is over.\n"
+		"\n"
+		"It holds for this folder, also after a restart. Another folder or filesystem\n"
+		"under the same path waits again. Operators and officers may do it; the audit log\n"
+		"keeps who did, and why.\n";
+static const char examples_spool_accept[] =
+		"  recsealctl spool accept pbx --reason 'greetings were moved, change 4711'\n";
+
 static const char help_clock_confirm[] =
 		"States that the clock of the keeper's machine is right now. Needed only where it\n"
 		"is not synchronised: the vault then does not know whether a clock that is ahead\n"
@@ -244,6 +270,30 @@ const struct command command_table[] = {
 				.min_operands = 1,
 				.max_operands = 1,
 				.run = cmd_account_show,
+		},
+		{
+				.name = "spool plan",
+				.synopsis = "NAME | PATH [--profile PROFILE] [--config FILE] "
+					    "[--verbose] [--json]",
+				.summary = "show what would be taken from a spool, and whose it is",
+				.help = help_spool_plan,
+				.examples = examples_spool_plan,
+				.min_operands = 1,
+				.max_operands = 1,
+				.options = OPTION_BIT(OPTION_PROFILE) | OPTION_BIT(OPTION_CONFIG) |
+					   OPTION_BIT(OPTION_VERBOSE),
+				.run = cmd_spool_plan,
+		},
+		{
+				.name = "spool accept",
+				.synopsis = "NAME [--json] --reason TEXT",
+				.summary = "let recordings be taken from a spool that held files",
+				.help = help_spool_accept,
+				.examples = examples_spool_accept,
+				.min_operands = 1,
+				.max_operands = 1,
+				.options = OPTION_BIT(OPTION_REASON),
+				.run = cmd_spool_accept,
 		},
 		{
 				.name = "quarantine assign",

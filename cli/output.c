@@ -169,6 +169,19 @@ void output_array_end(struct output_array *array)
 	array->open = false;
 }
 
+void output_array_begin_in(const char *key)
+{
+	printf("{\"%s\": ", key);
+}
+
+void output_array_end_in(struct output_array *array, const json_t *others)
+{
+	fputs(array->open ? "\n], " : "[], ", stdout);
+	array->open = false;
+	json_dumpf(others, stdout, dump_flags(JSON_EMBED));
+	puts("}");
+}
+
 enum cli_exit output_finish(enum cli_exit e)
 {
 	int failed = fflush(stdout) != 0 ? errno : 0;

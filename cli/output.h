@@ -48,6 +48,10 @@ struct output_array {
 void output_array_add(struct output_array *array, const json_t *value);
 void output_array_end(struct output_array *array);
 
+/* The same as the first member of an object: begin, add, end with the object's other members. */
+void output_array_begin_in(const char *key);
+void output_array_end_in(struct output_array *array, const json_t *others);
+
 /* Flushes stdout. Returns e; or CLI_ERROR, after an error message, when something could not be
  * written (a full disk). */
 enum cli_exit output_finish(enum cli_exit e);

@@ -8,6 +8,7 @@
 #define EVENT_ID_DAMAGED              "642dc557ad98a95e2819891a6bd4ae08"
 #define EVENT_ID_SPOOL_TROUBLE        "7503afbed901ec1c6a8facb02cf3cda8"
 #define EVENT_ID_SPOOL_FULL           "3bd64d31d22ea265c0c6e069c2bfed80"
+#define EVENT_ID_SPOOL_HELD           "7cbf45133c8a3a8ffef9f5dc59e751a8"
 #define EVENT_ID_STALE                "684b1288a1f6452cb0fa5e87f053eb2d"
 #define EVENT_ID_DISCARDED            "2554ddea593e4a42a94ccdd467d351b7"
 #define EVENT_ID_ALREADY              "fa74ae62e92273136f14ae81f123523a"

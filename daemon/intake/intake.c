@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <syslog.h>
 
 #include "base/cleanup.h"
@@ -13,6 +14,7 @@
 #include "base/monotonic.h"
 #include "daemon/common/config/config.h"
 #include "daemon/common/event.h"
+#include "daemon/intake/admission.h"
 #include "daemon/intake/descriptors.h"
 #include "daemon/intake/lane.h"
 #include "daemon/intake/probe_program.h"
@@ -96,6 +98,8 @@ static void on_intake_mail(uv_async_t *async)
 		intake_take_jobs(intake, &intake->lanes[i]);
 		ended &= lane_ended(&intake->lanes[i]);
 	}
+	if (!intake->stopping)
+		admission_ask(intake->lanes, intake->n_lanes, intake->link);
 	if (intake->shut_down && ended)
 		intake_close_handles(intake);
 }
@@ -162,13 +166,17 @@ static void on_keeper_ready(void *context)
 	intake->connected = true;
 	if (outage_over(&intake->keeper))
 		event_log(LOG_NOTICE, EVENT_PLAIN, NULL, "the keeper is there again");
+	admission_ask_all(intake->lanes, intake->n_lanes, intake->link);
 	intake_send_report(intake);
 }
 
 static int on_keeper_message(void *context, json_t *message, struct socket_fds *fds)
 {
 	struct intake *intake = context;
+	const char *op = json_string_value(json_object_get(message, "op"));
 
+	if (op && strcmp(op, "spool") == 0)
+		return admission_answer(intake->lanes, intake->n_lanes, message);
 	return jobs_message(intake->jobs, message, fds);
 }
 
@@ -179,6 +187,7 @@ static void on_keeper_lost(void *context, int r, unsigned attempts)
 	bool tell = intake->connected || attempts >= QUIET_ATTEMPTS;
 
 	intake->connected = false;
+	admission_lost(intake->lanes, intake->n_lanes);
 	if (tell && outage_failed(&intake->keeper, monotonic_us()) > 0)
 		event_log(LOG_ERR, EVENT_KEY_TROUBLE, NULL,
 				"the keeper cannot be reached (%s): recordings wait in their "

@@ -43,6 +43,7 @@ void lane_allow(struct lane *lane, size_t room, bool large_room)
 {
 	pthread_mutex_lock(&lane->shared.lock);
 	/* Those on the way have taken theirs already. */
+	room = !lane->allowed ? 0 : room;
 	room = room > lane->shared.n_new ? room - lane->shared.n_new : 0;
 	bool more = room > lane->shared.room || (large_room && !lane->shared.large_room);
 	lane->shared.room = room;
@@ -92,6 +93,29 @@ json_t *lane_report(struct lane *lane, int64_t *ret_made_us)
 	return lane->latest;
 }
 
+json_t *lane_question(struct lane *lane, bool again)
+{
+	pthread_mutex_lock(&lane->shared.lock);
+	bool wanted = lane->shared.question && (again || !lane->shared.asked);
+	/* The thread is done with it. */
+	json_t *question = wanted ? json_deep_copy(lane->shared.question) : NULL;
+	lane->shared.asked |= question != NULL;
+	pthread_mutex_unlock(&lane->shared.lock);
+	return question;
+}
+
+void lane_answer(struct lane *lane, const uint8_t folder[static ORIGIN_HASH_BYTES], bool may)
+{
+	lane->allowed = may;
+	pthread_mutex_lock(&lane->shared.lock);
+	lane->shared.answered = true;
+	lane->shared.may = may;
+	memcpy(lane->shared.folder, folder, ORIGIN_HASH_BYTES);
+	pthread_mutex_unlock(&lane->shared.lock);
+	if (lane->running)
+		uv_async_send(&lane->mail);
+}
+
 int64_t lane_silent_us(const struct lane *lane)
 {
 	int64_t silent_us = monotonic_us() - atomic_load(&lane->heard_us);
@@ -136,5 +160,6 @@ void lane_free(struct lane *lane)
 	lane->running = false;
 	lane_thread_free(lane);
 	json_decref(lane->shared.report);
+	json_decref(lane->shared.question);
 	pthread_mutex_destroy(&lane->shared.lock);
 }

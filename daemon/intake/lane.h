@@ -10,6 +10,8 @@
  *     lane_take(): removed         <------
  *     lane_give(): ended           ------>  its files are closed, its candidate goes on
  *     lane_report()                <------  how the spool is
+ *     lane_question()              <------  may it be taken from?
+ *     lane_answer()                ------>  spool_first_answer()
  *
  * Invariants:
  *
@@ -65,7 +67,8 @@ struct lane {
 	bool prepared, running;
 	json_t *latest; /* report */
 	int64_t latest_us;
-	bool silent; /* was reported to hang */
+	bool silent;  /* was reported to hang */
+	bool allowed; /* on this connection the keeper has said that it may be taken from */
 
 	struct {
 		pthread_mutex_t lock;
@@ -75,6 +78,10 @@ struct lane {
 		bool large_room, winding_down, stop, ended;
 		json_t *report;
 		int64_t report_us; /* monotonic: when it was made */
+		json_t *question;  /* for the keeper, the last one */
+		bool asked;        /* it was sent */
+		bool answered, may;
+		uint8_t folder[ORIGIN_HASH_BYTES]; /* of the answer */
 	} shared;
 	_Atomic int64_t heard_us; /* monotonic: when the thread was last seen to get on */
 };
@@ -95,6 +102,13 @@ struct job *lane_take(struct lane *lane);
 /* The latest report of the thread, borrowed, and when it was made (monotonic; for one that has made
  * none yet: when it was started). NULL when out of memory. */
 json_t *lane_report(struct lane *lane, int64_t *ret_made_us);
+
+/* What the thread wants to know from the keeper (spool_first.c), to be sent: its last question, if
+ * that was not handed out before; with `again` in any case. NULL: nothing, or no memory. */
+json_t *lane_question(struct lane *lane, bool again);
+
+/* The keeper has answered. */
+void lane_answer(struct lane *lane, const uint8_t folder[static ORIGIN_HASH_BYTES], bool may);
 
 /* How long the thread has not been heard of, if that is longer than LANE_SILENT_US; else 0. */
 int64_t lane_silent_us(const struct lane *lane);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/monotonic.h"
@@ -60,6 +61,37 @@ static struct job *lane_next_errand(struct lane *lane, bool *ret_winding_down, b
 	*ret_stop = lane->shared.stop;
 	pthread_mutex_unlock(&lane->shared.lock);
 	return job;
+}
+
+/* May this folder be taken from? Asked when it was opened, and after each scan until it may. */
+static void lane_post_question(struct lane *lane)
+{
+	if (!lane->spool.first.ask)
+		return;
+	json_t *question = spool_first_question(&lane->spool);
+	if (!question)
+		return;
+	lane->spool.first.ask = false;
+	pthread_mutex_lock(&lane->shared.lock);
+	json_t *before = lane->shared.question;
+	lane->shared.question = question;
+	lane->shared.asked = false;
+	pthread_mutex_unlock(&lane->shared.lock);
+	json_decref(before);
+	lane->setup.posted(lane->setup.context);
+}
+
+static void lane_take_answer(struct lane *lane)
+{
+	uint8_t folder[ORIGIN_HASH_BYTES];
+
+	pthread_mutex_lock(&lane->shared.lock);
+	bool answered = lane->shared.answered, may = lane->shared.may;
+	memcpy(folder, lane->shared.folder, sizeof(folder));
+	lane->shared.answered = false;
+	pthread_mutex_unlock(&lane->shared.lock);
+	if (answered)
+		spool_first_answer(&lane->spool, folder, may);
 }
 
 /* ---- A turn ---- */
@@ -168,6 +200,7 @@ static void on_lane_turn(uv_idle_t *idle)
 
 	spool_turn(&lane->spool);
 	bool more = lane_work(lane);
+	lane_post_question(lane);
 	more |= lane_await_next(lane);
 	if (!more)
 		uv_idle_stop(idle);
@@ -200,6 +233,7 @@ static void on_lane_housekeeping(uv_timer_t *timer)
 	struct lane *lane = timer->data;
 
 	spool_check(&lane->spool);
+	lane_post_question(lane);
 	if (lane->ticks++ % TICKS_PER_SPACE_CHECK == 0)
 		spool_check_space(&lane->spool);
 	json_t *report = report_spool(&lane->spool, lane->setup.config->n_spools);
@@ -242,6 +276,7 @@ static void on_lane_mail(uv_async_t *async)
 			job_free(job);
 		}
 	}
+	lane_take_answer(lane);
 	lane_heard(lane);
 	if (stop)
 		lane_close(lane);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -10,13 +9,7 @@
 #include "base/error.h"
 #include "base/monotonic.h"
 #include "daemon/common/config/config_spool.h"
-#include "daemon/intake/beside/bundle.h"
-#include "daemon/intake/beside/marks.h"
-#include "daemon/intake/source/aside.h"
-
-/* 1 January 2000: a file that claims to be older comes from a machine whose clock was not set. */
-#define EARLIEST_SANE_US (INT64_C(946684800) * US_PER_S)
-#define CLOCK_SKEW_US    US_PER_S
+#include "daemon/intake/beside/judge.h"
 
 /* The event of a writer's close comes before the kernel has let go of its write access, so a lease
  * may fail for a moment: a few quick looks, about 1.3 s in all. A longer wait ends with a close
@@ -120,20 +113,17 @@ static void candidate_has_writer(
 /* ---- What a look finds ---- */
 
 struct finding {
-	struct source source;
+	struct judge_file file;
 	struct job_order order;
 	int64_t wait_us; /* with FINDING_UNSETTLED */
 	int error;       /* with FINDING_UNREMOVABLE */
 };
 enum {
-	FINDING_UNSETTLED = SOURCE_OUTCOMES,
-	FINDING_PARKED,      /* the keeper has refused this very state of the file */
-	FINDING_UNFINISHED,  /* its bridge says so */
-	FINDING_LEFT,        /* discarded by its bridge, and to be left to it */
-	FINDING_REMOVED,     /* discarded by its bridge, and removed */
-	FINDING_NO_MAP,      /* the map of accounts cannot be read */
-	FINDING_LARGE,       /* no slot is free for a file of its size */
-	FINDING_UNREMOVABLE, /* sealed, and cannot be removed yet: .error says why */
+	FINDING_UNSETTLED = JUDGE_WAIT,
+	FINDING_PARKED = JUDGE_OUTCOMES, /* the keeper has refused this very state of the file */
+	FINDING_REMOVED,                 /* discarded by its bridge, and removed */
+	FINDING_LARGE,                   /* no slot is free for a file of its size */
+	FINDING_UNREMOVABLE,             /* sealed, and cannot be removed yet: .error says why */
 };
 
 /* When the file was finished, as far as is known: its last change by its own times, or, when
@@ -141,9 +131,9 @@ enum {
 static int64_t candidate_finished_us(
 		struct candidate *candidate, const struct source_identity *identity, int64_t now_us)
 {
-	int64_t changed_us = source_changed_us(identity);
+	int64_t changed_us = judge_changed_us(identity, now_us);
 
-	if (changed_us >= EARLIEST_SANE_US && changed_us <= now_us + CLOCK_SKEW_US)
+	if (changed_us != 0)
 		return changed_us;
 	if (candidate->met_us == 0 || !source_same(&candidate->met, identity)) {
 		candidate->met = *identity;
@@ -154,7 +144,7 @@ static int64_t candidate_finished_us(
 
 static bool recorded_is_sane(int64_t recorded_us, int64_t now_us)
 {
-	return recorded_us >= EARLIEST_SANE_US && recorded_us <= now_us + US_PER_DAY;
+	return recorded_us >= JUDGE_EARLIEST_US && recorded_us <= now_us + US_PER_DAY;
 }
 
 /* The time in its name, where the profile knows one; the file's mtime, when that lies within a
@@ -202,12 +192,6 @@ static void report_unleased(struct spool *spool)
 
 /* ---- The look ---- */
 
-/* What the operator wants done with a recording that its bridge has discarded. */
-static bool spool_discards(const struct spool *spool, const char *word)
-{
-	return strcmp(spool->config->discarded, word) == 0;
-}
-
 /* Discarded=delete: the only way in which a recording goes without having been sealed. */
 static int finding_remove_discarded(struct spool *spool, struct source *source)
 {
@@ -224,19 +208,18 @@ static int finding_remove_discarded(struct spool *spool, struct source *source)
 }
 
 /* What to do with a claimed source: 0 to seal it. */
-static int finding_gather(struct finding *finding, struct spool *spool,
-		const struct bundle_recording *recording, int64_t now_us)
+static int finding_gather(struct finding *finding, struct spool *spool, int64_t now_us)
 {
-	if (recording->discarded && spool_discards(spool, "delete"))
-		return finding_remove_discarded(spool, &finding->source);
-	int r = bundle_gather(spool, recording, now_us, &finding->order.bundle, &finding->wait_us);
-	return r == BUNDLE_WAIT ? FINDING_UNSETTLED : r == BUNDLE_NO_MAP ? FINDING_NO_MAP : r;
+	int r = judge_gather(spool, &finding->file, finding->order.finished_us, now_us,
+			&finding->order.bundle, &finding->wait_us);
+
+	return r == JUDGE_DELETE ? finding_remove_discarded(spool, &finding->file.source) : r;
 }
 
 /* Claims a source that has settled, and is to be sealed as far as its markers say. */
 static int finding_claim(struct finding *finding, struct spool *spool, int64_t now_us)
 {
-	struct source *source = &finding->source;
+	struct source *source = &finding->file.source;
 	int r = source_claim(source);
 
 	if (r != SOURCE_UNLEASED)
@@ -251,7 +234,7 @@ static void finding_fill_order(struct finding *finding, const struct spool *spoo
 		struct candidate *candidate, int64_t now_us)
 {
 	struct job_order *order = &finding->order;
-	const struct source_identity *identity = &finding->source.identity;
+	const struct source_identity *identity = &finding->file.source.identity;
 
 	order->spool = spool->config->name;
 	order->class = spool->config->class;
@@ -259,13 +242,13 @@ static void finding_fill_order(struct finding *finding, const struct spool *spoo
 	order->candidate = candidate;
 	order->finished_us = candidate->since_us =
 			candidate_finished_us(candidate, identity, now_us);
-	finding->source.wipe = spool->config->wipe;
+	finding->file.source.wipe = spool->config->wipe;
 }
 
 static int finding_fill_origin(struct finding *finding, const struct spool *spool)
 {
 	struct origin origin;
-	int r = origin_find(finding->source.fd, &origin);
+	int r = origin_find(finding->file.source.fd, &origin);
 
 	if (r < 0)
 		return r;
@@ -274,57 +257,52 @@ static int finding_fill_origin(struct finding *finding, const struct spool *spoo
 	return 0;
 }
 
-/* Finds the candidate and claims it if it is finished. 0 with a claimed source; a source_outcome or
- * a FINDING; -errno. */
-static int candidate_examine(
-		const struct look *look, struct candidate *candidate, struct finding *finding)
+/* How long the candidate has to wait yet, or why it is not for now; 0 to go on. */
+static int finding_check_state(struct finding *finding, const struct look *look,
+		const struct candidate *candidate, int64_t now_us)
 {
-	struct spool *spool = look->spool;
-	struct source *source = &finding->source;
-	int64_t now_us = clock_now_us(look->clock);
-	struct pattern_match match;
-	char buf[PATH_MAX];
-	/* Also a file that a crash has left aside is known to the profile by its own name. */
-	const char *path = aside_path(candidate->path, buf);
-	int r = source_find(spool->root_fd, candidate->path, source);
-
-	if (r != 0)
-		return r;
-	if (profile_classify(spool->profile, path, &match) != PROFILE_RECORDING)
-		return SOURCE_GONE;
-	finding_fill_order(finding, spool, candidate, now_us);
+	const struct source *source = &finding->file.source;
 	const struct source_identity *identity = &source->identity;
-	finding->order.recorded_us = finding_recorded_us(spool, path, &match, identity, now_us);
+
 	if (seen_has(look->parked, identity, sizeof(*identity)))
 		return FINDING_PARKED;
 	if (seen_has(look->settled, identity, sizeof(*identity)))
 		finding->error = source_check_removable(source);
 	if (finding->error != 0)
 		return FINDING_UNREMOVABLE;
-	finding->wait_us = finding_unsettled_us(&finding->order, &source->identity,
-			spool_quiet_us(spool, path, candidate->arrived), now_us);
-	if (finding->wait_us > 0)
-		return FINDING_UNSETTLED;
-	int marks = marks_look(spool, path, &match);
-	if (marks < 0)
-		return marks;
-	if (marks == MARKS_UNFINISHED)
-		return FINDING_UNFINISHED;
-	if (marks == MARKS_DISCARDED && spool_discards(spool, "leave"))
-		return FINDING_LEFT;
+	finding->wait_us = finding_unsettled_us(&finding->order, identity,
+			spool_quiet_us(look->spool, finding->file.path, candidate->arrived),
+			now_us);
+	return finding->wait_us > 0 ? FINDING_UNSETTLED : 0;
+}
+
+/* Finds the candidate and claims it if it is finished. 0 with a claimed source; a source_outcome, a
+ * JUDGE or a FINDING; -errno. */
+static int candidate_examine(
+		const struct look *look, struct candidate *candidate, struct finding *finding)
+{
+	struct spool *spool = look->spool;
+	struct judge_file *file = &finding->file;
+	int64_t now_us = clock_now_us(look->clock);
+	int r = judge_find(spool, candidate->path, file);
+
+	if (r != 0)
+		return r;
+	finding_fill_order(finding, spool, candidate, now_us);
+	finding->order.recorded_us = finding_recorded_us(
+			spool, file->path, &file->match, &file->source.identity, now_us);
+	r = finding_check_state(finding, look, candidate, now_us);
+	if (r == 0)
+		r = judge_marks(spool, file);
+	if (r != 0)
+		return r;
 	/* Before the claim: a file that has to wait must not hold a lease meanwhile. */
-	if (source->identity.size >= JOBS_LARGE_BYTES && !look->large_room)
+	if (file->source.identity.size >= JOBS_LARGE_BYTES && !look->large_room)
 		return FINDING_LARGE;
 	r = finding_claim(finding, spool, now_us);
 	if (r == 0)
 		r = finding_fill_origin(finding, spool);
-	if (r != 0)
-		return r;
-	const struct bundle_recording recording = {.path = path,
-			.match = &match,
-			.discarded = marks == MARKS_DISCARDED,
-			.finished_us = finding->order.finished_us};
-	return finding_gather(finding, spool, &recording, now_us);
+	return r != 0 ? r : finding_gather(finding, spool, now_us);
 }
 
 /* Whether every other file would meet this error as well. */
@@ -342,9 +320,9 @@ static void candidate_leave(const struct look *look, struct candidate *candidate
 	if (r >= SOURCE_SYMLINK && r < SOURCE_OUTCOMES)
 		spool_refuse(spool, source->identity.inode, (enum source_outcome)r);
 	/* Its marker, or the next scan, brings it back. */
-	if (r == FINDING_UNFINISHED)
+	if (r == JUDGE_UNFINISHED)
 		spool_in_progress(spool, source, true);
-	if (r == FINDING_LEFT)
+	if (r == JUDGE_LEFT)
 		spool_report_refusal(spool, source->identity.inode, REFUSAL_DISCARDED,
 				"was discarded by its bridge (Discarded=leave)");
 	candidate_drop(look, candidate);
@@ -362,11 +340,13 @@ static void candidate_not_removed(const struct look *look, struct candidate *can
 struct job *look_at(const struct look *look, struct candidate *candidate)
 {
 	struct spool *spool = look->spool;
-	struct finding finding = {.source = SOURCE_NONE};
+	struct finding finding = {.file.source = SOURCE_NONE};
 	struct job *job = NULL;
-	int r = spool->root_fd < 0 ? SOURCE_GONE : candidate_examine(look, candidate, &finding);
+	/* Left over from a root that is gone: the folder there now may not be taken from yet. */
+	bool open = spool->root_fd >= 0 && spool->first.allowed;
+	int r = open ? candidate_examine(look, candidate, &finding) : SOURCE_GONE;
 
-	if (r == 0 && !(job = job_new(&finding.order, &finding.source)))
+	if (r == 0 && !(job = job_new(&finding.order, &finding.file.source)))
 		r = -ENOMEM;
 	if (r < 0) {
 		if (error_is_general(r))
@@ -376,21 +356,21 @@ struct job *look_at(const struct look *look, struct candidate *candidate)
 		candidate_defer(look, candidate);
 	} else if (r == FINDING_UNREMOVABLE) {
 		candidate_not_removed(look, candidate, finding.error);
-	} else if (r == FINDING_NO_MAP) {
+	} else if (r == JUDGE_NO_MAP) {
 		candidate_try_later(look, candidate, "its AccountMap= cannot be read");
 	} else if (r == SOURCE_WRITER) {
-		candidate_has_writer(look, candidate, &finding.source);
+		candidate_has_writer(look, candidate, &finding.file.source);
 	} else if (r == SOURCE_CHANGED) {
 		candidate_return_in(look, candidate, SHORT_WAIT_US);
 	} else if (r == FINDING_UNSETTLED) {
 		candidate_return_in(look, candidate, finding.wait_us);
 	} else if (r != 0) {
-		candidate_leave(look, candidate, r, &finding.source);
+		candidate_leave(look, candidate, r, &finding.file.source);
 	}
 	if (r == FINDING_REMOVED)
-		spool_folder_emptied(spool, finding.source.parent_fd);
+		spool_folder_emptied(spool, finding.file.source.parent_fd);
 	/* Both are empty when a job has taken them. */
-	source_close(&finding.source);
+	source_close(&finding.file.source);
 	bundle_free(finding.order.bundle);
 	return job;
 }

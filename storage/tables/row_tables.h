@@ -28,6 +28,7 @@ static const struct row_table row_tables[] = {
 		{"former_place", true},
 		{"audit", false},
 		{"audit_end", true},
+		{"spool", true},
 };
 
 /* Sealed under keys of the tree itself, or the sums. */

@@ -5,7 +5,7 @@
 #pragma once
 
 #define DB_APPLICATION_ID 0x52534c31 /* "RSL1" */
-#define DB_FORMAT         4
+#define DB_FORMAT         5
 
 static const char *const schema[] = {
 		"CREATE TABLE vault(id INTEGER PRIMARY KEY CHECK (id = 1), vault_id BLOB NOT NULL,"
@@ -106,6 +106,11 @@ static const char *const schema[] = {
 		"CREATE TABLE clock(id INTEGER PRIMARY KEY CHECK (id = 1), counted_us INTEGER NOT"
 		" NULL, known INTEGER NOT NULL, ever_known INTEGER NOT NULL, boot_id BLOB NOT NULL,"
 		" boot_us INTEGER NOT NULL, mac BLOB)",
+
+		/* Folders that may be taken from (spool_table.h). */
+		"CREATE TABLE spool(name TEXT NOT NULL, folder BLOB NOT NULL, cause INTEGER NOT"
+		" NULL, accepted_us INTEGER NOT NULL, uid INTEGER NOT NULL, files INTEGER NOT NULL,"
+		" mac BLOB, PRIMARY KEY (name, folder)) WITHOUT ROWID",
 
 		/* Sums over the rows of all tables above (row_mac.h). */
 		"CREATE TABLE row_set(id INTEGER PRIMARY KEY CHECK (id = 1), box BLOB NOT NULL)",

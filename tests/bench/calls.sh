@@ -84,7 +84,7 @@ fed() { read -r p50 p99 most < <("$BUILD/bench_tool" feed "$disk/spool/bench" $(
 ms() { awk -v us="$1" 'BEGIN { printf "%.0f ms", us / 1000 }'; }
 
 mkdir -p "$disk/spool/bench"
-printf '[spool bench]\nPath=%s\n' "$disk/spool" >"$disk/recseal.conf"
+printf '[spool bench]\nPath=%s\nFirstStart=take\n' "$disk/spool" >"$disk/recseal.conf"
 "$BUILD/bench_keys" make "$state" 1 "$recordings" 2>"$disk/log" || { tail -n 3 "$disk/log" >&2; exit 1; }
 echo "one account of $recordings recordings, $(nproc) processors, load average $(cut -d' ' -f1 /proc/loadavg)"
 start_keeper

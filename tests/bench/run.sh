@@ -71,7 +71,7 @@ start_keeper() {
 	vaults=$((vaults + 1))
 	state=$disk/state-$vaults
 	mkdir -p "$1" "$state"
-	printf '[spool bench]\nPath=%s\n%s\n' "$1" "$2" >"$disk/recseal.conf"
+	printf '[spool bench]\nPath=%s\nFirstStart=take\n%s\n' "$1" "$2" >"$disk/recseal.conf"
 	"$BUILD/recseal-keeper" --config "$disk/recseal.conf" --state "$state" 2>"$disk/keeper.log" &
 	keeper=$!
 	until "$BUILD/recsealctl" --socket "$state/run/control" status --json >/dev/null 2>&1; do sleep 0.05; done

@@ -11,6 +11,7 @@ echo "seed $SEED, $KILLS kills"
 cat >"$vault/recseal.conf" <<-END
 	[spool load]
 	Path=$spool
+	FirstStart=take
 	Settle=50ms
 END
 source=$vault/source

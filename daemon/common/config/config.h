@@ -7,7 +7,7 @@
  *
  *     [spool NAME]   Path=  Profile=directory  Class=default  Settle=1s  StaleAfter=12h LowSpace=5%
  *                    Account=  Markers=  (the profile's)  Ignore=  AccountMap=  Discarded=seal
- *                    Wipe=no  EmptyFolders=keep  SidecarWait=(the profile's)
+ *                    Wipe=no  EmptyFolders=keep  SidecarWait=(the profile's)  FirstStart=wait
  *     [profile NAME] Files=  Ignore=  Rewritten=  Finished=  Unfinished=  Discard=  Account=
  *                    Sidecar=  SidecarWait=0  Markers=  Recorded=
  *                    (daemon/common/profile/profile.h)

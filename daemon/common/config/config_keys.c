@@ -110,6 +110,17 @@ static int set_verify(
 	return 0;
 }
 
+static int set_first_start(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
+{
+	bool take = strcmp(value, "take") == 0;
+
+	if (!take && strcmp(value, "wait") != 0)
+		return reason_set(reason, -RE_CONFIG, "is not understood: use wait or take");
+	*(bool *)field = take;
+	return 0;
+}
+
 static int set_yes_or_no(
 		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
@@ -222,6 +233,8 @@ static const struct config_key spool_keys[] = {
 		{"AccountMap", set_path, offsetof(struct config_spool, account_map), 0, 0, NULL},
 		{"Markers", set_path, offsetof(struct config_spool, markers), 0, 0, NULL},
 		{"Discarded", set_discarded, offsetof(struct config_spool, discarded), 0, 0, NULL},
+		{"FirstStart", set_first_start, offsetof(struct config_spool, first_take), 0, 0,
+				NULL},
 		{"Wipe", set_yes_or_no, offsetof(struct config_spool, wipe), 0, 0, NULL},
 		{"EmptyFolders", set_empty_folders, offsetof(struct config_spool, remove_empty), 0,
 				0, NULL},

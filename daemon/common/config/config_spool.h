@@ -15,6 +15,7 @@ struct config_spool {
 	char *ignore;            /* patterns besides the profile's; NULL: none */
 	char *account_map;       /* a file, absolute; NULL: none */
 	char *discarded;         /* "seal", "leave" or "delete" */
+	bool first_take;         /* FirstStart=take: a folder with files in it needs no word */
 	bool wipe;               /* overwrite a sealed file before it is removed */
 	bool remove_empty;       /* folders that have been empty for long enough */
 	int64_t settle_us;

@@ -3,7 +3,14 @@
  * hostile.
  *
  * intake -> keeper
- *   {"op":"hello","version":3}
+ *   {"op":"hello","version":4}
+ *   {"op":"spool","spool":S,"folder":base64 (32 bytes),"first":"wait|take","files":N?,
+ *    "recordings":N?,"bytes":N?}
+ *        May the intake take from this spool? Asked when it has opened the spool's folder, after
+ *        each scan as long as the answer is no, and after each connection. folder: a hash that says
+ *        which folder it is (origin_hash_folder()). first: FirstStart=. files: how many were in it,
+ *        0 once a scan has found it empty; absent while nobody has counted. recordings: how many of
+ *        them its profile takes for recordings, and bytes: how much these are.
  *   {"op":"begin","job":N,"spool":S,"account":A|null,"path":base64,"class":C,
  *    "source":base64 (32 bytes),"firm":bool,"recorded_us":N,"finished_us":N,"plain_bytes":N,
  *    "probe":{"condition":"ok|damaged|empty|unprobed","damage":S?,"format":S?,"channels":N?,
@@ -33,13 +40,18 @@
  *   {"op":"report","spools":[{"name":S,"path":S,"waiting":N,"refused":N,"oldest_finished_us":N?,
  *    "stale":N?,"stale_since_us":N?,"ignored":N?,"ignored_since_us":N?,
  *    "prompts":N?,"last_error":S?,"free_percent":N?,"low_space":bool?,
- *    "looked_ago_us":N?,"hung_threads":N?,"facts":{...}}]}
- *        Every few seconds, whatever the spools do. looked_ago_us: how old the facts about this
- *        spool is; it grows while its filesystem does not answer. hung_threads: how many
- *        threads wait for its filesystem in the middle of a recording.
+ *    "looked_ago_us":N?,"hung_threads":N?,"held":{"files":N,"recordings":N,"bytes":N}?,
+ *    "facts":{...}}]}
+ *        Every few seconds, whatever the spools do. held: the spool waits for a word, and this is
+ *        how much is in it. looked_ago_us: how old the facts about this spool are; it grows while
+ *        its filesystem does not answer. hung_threads: how many threads wait for its filesystem in
+ *        the middle of a recording.
  *
  * keeper -> intake
- *   {"op":"hello","version":3}
+ *   {"op":"hello","version":4}
+ *   {"op":"spool","spool":S,"folder":base64,"may":bool}
+ *        The answer; and once more with true when somebody has allowed it. No recording of a spool
+ *        is begun before the keeper has said true of the folder on this connection.
  *   {"op":"begun","job":N,"recording":ULID,"header":base64,"nonce":base64 (16 bytes)}
  *        With two descriptors: the object (unnamed, empty, writable) and a memfd of the payload key
  *        (32 bytes).
@@ -72,9 +84,10 @@
 
 #include "base/socket.h"
 
-#define INTAKE_WIRE_VERSION 3
+#define INTAKE_WIRE_VERSION 4
 #define INTAKE_MESSAGE_MAX  131072
 #define INTAKE_SOURCE_BYTES 32
+#define INTAKE_COUNT_MAX    INT64_C(1000000000000) /* files of a spool */
 /* The last moment of 9999: what RFC 3339 can write. */
 #define INTAKE_TIME_MAX_US INT64_C(253402300799999999)
 /* At the highest rate that there is, a quarter of a century. */

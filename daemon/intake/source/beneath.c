@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int beneath_open(int dir_fd, const char *path, int flags)
+static int beneath_try(int dir_fd, const char *path, int flags)
 {
 	const struct open_how how = {
 			.flags = (unsigned)flags | O_CLOEXEC,
@@ -22,4 +22,14 @@ int beneath_open(int dir_fd, const char *path, int flags)
 		if ((errno != EAGAIN && errno != EINTR) || attempt == 16)
 			return -errno;
 	}
+}
+
+int beneath_open(int dir_fd, const char *path, int flags)
+{
+	/* With O_PATH there is nothing to read. */
+	if (flags & O_PATH)
+		return beneath_try(dir_fd, path, flags);
+	int r = beneath_try(dir_fd, path, flags | O_NOATIME);
+	/* For the owner and for root only. */
+	return r == -EPERM ? beneath_try(dir_fd, path, flags) : r;
 }

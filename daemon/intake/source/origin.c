@@ -92,20 +92,35 @@ static void origin_hash_number(crypto_generichash_state *state, uint64_t number)
 	crypto_generichash_update(state, bytes, sizeof(bytes));
 }
 
-void origin_hash(const struct origin *origin, const char *spool,
+static void origin_hash_in(const char *domain, const struct origin *origin, const char *spool,
 		uint8_t ret_hash[static ORIGIN_HASH_BYTES])
 {
-	static const char domain[] = "recseal.org/v2/source";
 	const uint64_t numbers[] = {origin->type, origin->fsid, origin->device, origin->uuid_len,
 			origin->inode, origin->size, (uint64_t)origin->born_ns,
 			(uint64_t)origin->mtime_ns, (uint64_t)origin->ctime_ns};
 	crypto_generichash_state state;
 
 	crypto_generichash_init(&state, NULL, 0, ORIGIN_HASH_BYTES);
-	crypto_generichash_update(&state, (const uint8_t *)domain, sizeof(domain));
+	crypto_generichash_update(&state, (const uint8_t *)domain, strlen(domain) + 1);
 	crypto_generichash_update(&state, (const uint8_t *)spool, strlen(spool) + 1);
 	for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
 		origin_hash_number(&state, numbers[i]);
 	crypto_generichash_update(&state, origin->uuid, sizeof(origin->uuid));
 	crypto_generichash_final(&state, ret_hash, ORIGIN_HASH_BYTES);
+}
+
+void origin_hash(const struct origin *origin, const char *spool,
+		uint8_t ret_hash[static ORIGIN_HASH_BYTES])
+{
+	origin_hash_in("recseal.org/v2/source", origin, spool, ret_hash);
+}
+
+void origin_hash_folder(const struct origin *origin, const char *spool,
+		uint8_t ret_hash[static ORIGIN_HASH_BYTES])
+{
+	struct origin folder = *origin;
+
+	folder.size = 0;
+	folder.mtime_ns = folder.ctime_ns = 0;
+	origin_hash_in("recseal.org/v1/folder", &folder, spool, ret_hash);
 }

@@ -40,3 +40,7 @@ int origin_find(int fd, struct origin *ret_origin);
 /* BLAKE2b-256 of the spool's name and the origin. */
 void origin_hash(const struct origin *origin, const char *spool,
 		uint8_t ret_hash[static ORIGIN_HASH_BYTES]);
+
+/* The same for the folder of a spool, without what changes with its files: size and times. */
+void origin_hash_folder(const struct origin *origin, const char *spool,
+		uint8_t ret_hash[static ORIGIN_HASH_BYTES]);

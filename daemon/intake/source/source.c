@@ -133,7 +133,11 @@ static int source_reopen(int path_fd)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
 	/* O_NONBLOCK: with a write lease of another process this open would block. */
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = open(path, flags | O_NOATIME);
+	/* Only root and the owner may leave the access time as it is. */
+	if (fd < 0 && errno == EPERM)
+		fd = open(path, flags);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -77,6 +77,12 @@ json_t *report_spool(const struct spool *spool, size_t n_spools)
 		json_object_set_new(o, "free_percent", json_real(spool->free_percent));
 		json_object_set_new(o, "low_space", json_boolean(spool->mark.low));
 	}
+	if (spool_first_is_held(spool))
+		json_object_set_new(o, "held",
+				json_pack("{s:I, s:I, s:I}", "files",
+						(json_int_t)spool->first.found.files, "recordings",
+						(json_int_t)spool->first.found.recordings, "bytes",
+						(json_int_t)spool->first.found.bytes));
 	if (spool->last_error[0])
 		json_object_set_new(o, "last_error", report_text(spool->last_error));
 	json_object_set_new(o, "facts", facts_build(spool));

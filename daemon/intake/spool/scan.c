@@ -102,11 +102,13 @@ int scan_start(int root_fd, const char *below, const struct scan_sink *sink, str
 	return 0;
 }
 
-/* Makes scan->path the path of an entry of the top directory. False when it does not fit. */
+/* Makes scan->path the path of an entry of the top directory. False when it does not fit: then it
+ * is that of the directory. */
 static bool scan_name_entry(struct scan *scan, const char *name, size_t *ret_path_len)
 {
 	size_t at = scan->levels[scan->depth - 1].path_len, len = strlen(name);
 
+	scan->path[at] = '\0';
 	if (at + 1 + len >= sizeof(scan->path))
 		return false;
 	if (at > 0)
@@ -116,20 +118,32 @@ static bool scan_name_entry(struct scan *scan, const char *name, size_t *ret_pat
 	return true;
 }
 
+static void scan_refuse_entry(
+		const struct scan *scan, const struct stat *st, enum source_outcome why)
+{
+	scan->sink.refused(scan->sink.context, scan->path, st, why);
+}
+
+static void scan_leave(const struct scan *scan, const struct stat *st, enum scan_left why)
+{
+	if (scan->sink.left)
+		scan->sink.left(scan->sink.context, scan->path, st, why);
+}
+
 static void scan_descend(
 		struct scan *scan, const char *name, size_t path_len, const struct stat *st)
 {
 	int dir_fd = dirfd(scan->levels[scan->depth - 1].dir);
 
 	if (scan->depth == SCAN_DEPTH_MAX) {
-		scan->sink.refused(scan->sink.context, st, SOURCE_TOO_DEEP);
+		scan_refuse_entry(scan, st, SOURCE_TOO_DEEP);
 		return;
 	}
 	int fd = beneath_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
 	if (fd >= 0)
 		scan_push(scan, fd, path_len);
 	else if (fd == -EACCES || fd == -EPERM)
-		scan->sink.refused(scan->sink.context, st, SOURCE_UNREADABLE);
+		scan_refuse_entry(scan, st, SOURCE_UNREADABLE);
 	/* Otherwise it is gone, or was replaced by something that a later walk will meet. */
 }
 
@@ -138,34 +152,25 @@ static bool name_is_dots(const char *name)
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* Whether there is an entry in this directory of the top directory; it is not entered further. */
-static bool directory_has_entries(int dir_fd, const char *name)
+/* Whether the naming rules leave an entry alone. A private name begins with a dot, and is taken all
+ * the same, unless it is a directory's. */
+static bool entry_is_left(const char *name, bool is_directory)
 {
-	int fd = beneath_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-	bool found = false;
-
-	if (!dir && fd >= 0)
-		close(fd);
-	while (dir && !found && (entry = readdir(dir)))
-		found = !name_is_dots(entry->d_name);
-	if (dir)
-		closedir(dir);
-	return found;
+	if (aside_read(name, &(struct aside){0}))
+		return is_directory;
+	return is_directory ? !scan_takes_directory(name) : !scan_takes_file(name);
 }
 
-/* Left alone by its name: only somebody who hears of it can tell whether audio is left in it. */
-static void scan_ignore(struct scan *scan, const char *name, const struct stat *st)
+static void scan_visit_file(struct scan *scan, const struct stat *st)
 {
-	int dir_fd = dirfd(scan->levels[scan->depth - 1].dir);
-	size_t path_len;
+	int outcome = source_classify(st);
 
-	bool holds = S_ISREG(st->st_mode)   ? st->st_size > 0
-		     : S_ISDIR(st->st_mode) ? directory_has_entries(dir_fd, name)
-					    : false;
-	if (holds && scan_name_entry(scan, name, &path_len))
-		scan->sink.ignored(scan->sink.context, scan->path);
+	if (outcome == 0)
+		scan->sink.file(scan->sink.context, scan->path, st);
+	else if (outcome == SOURCE_EMPTY)
+		scan_leave(scan, st, SCAN_LEFT_EMPTY);
+	else
+		scan_refuse_entry(scan, st, (enum source_outcome)outcome);
 }
 
 static void scan_visit(struct scan *scan, const struct dirent *entry)
@@ -178,37 +183,26 @@ static void scan_visit(struct scan *scan, const struct dirent *entry)
 	if (name_is_dots(name))
 		return;
 	scan->levels[scan->depth - 1].filled = true;
-	/* A private name begins with a dot, and is taken all the same. */
-	bool aside = aside_read(name, &(struct aside){0});
-	if (name[0] == '.' && !aside && !scan->sink.ignored)
+	/* Nobody asks about it. */
+	if (name[0] == '.' && !scan->sink.left && entry_is_left(name, false))
 		return;
+	bool fits = scan_name_entry(scan, name, &path_len);
 	/* Not opened: a look at a FIFO or a device must not touch it. */
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
-		if (errno == EACCES) /* the directory may be listed, but not entered */
-			scan->sink.refused(scan->sink.context, &st, SOURCE_UNREADABLE);
+		/* The directory may be listed, but not entered. */
+		if (errno == EACCES && !entry_is_left(name, false))
+			scan_refuse_entry(scan, &st, SOURCE_UNREADABLE);
 		return;
 	}
 	bool is_directory = S_ISDIR(st.st_mode);
-	if (is_directory ? aside || !scan_takes_directory(name)
-			 : !aside && !scan_takes_file(name)) {
-		if (scan->sink.ignored)
-			scan_ignore(scan, name, &st);
-		return;
-	}
-	if (!scan_name_entry(scan, name, &path_len)) {
-		scan->sink.refused(scan->sink.context, &st, SOURCE_TOO_DEEP);
-		return;
-	}
-	if (is_directory) {
+	if (entry_is_left(name, is_directory))
+		scan_leave(scan, &st, SCAN_LEFT_NAME);
+	else if (!fits)
+		scan_refuse_entry(scan, &st, SOURCE_TOO_DEEP);
+	else if (is_directory)
 		scan_descend(scan, name, path_len, &st);
-		return;
-	}
-	int outcome = source_classify(&st);
-	if (outcome == 0)
-		scan->sink.file(scan->sink.context, scan->path, &st);
-	/* An empty file waits for its writer, whose close is an event. */
-	else if (outcome != SOURCE_EMPTY)
-		scan->sink.refused(scan->sink.context, &st, (enum source_outcome)outcome);
+	else
+		scan_visit_file(scan, &st);
 }
 
 /* A directory that was thought to be empty has this entry: it is read again from its beginning, now
@@ -224,7 +218,7 @@ static void scan_rouse(struct scan *scan, struct level *top, const struct dirent
 }
 
 /* The top directory is read to its end. */
-static void scan_leave(struct scan *scan)
+static void scan_ascend(struct scan *scan)
 {
 	struct level *top = &scan->levels[scan->depth - 1];
 	struct stat st;
@@ -253,7 +247,7 @@ int scan_step(struct scan *scan, unsigned entries)
 		} else if (entry) {
 			scan_visit(scan, entry);
 		} else {
-			scan_leave(scan);
+			scan_ascend(scan);
 		}
 	}
 	return 0;

@@ -14,6 +14,11 @@
 #define SCAN_DEPTH_MAX 32
 #define SCAN_IDLE_US   (10 * 60 * INT64_C(1000000))
 
+enum scan_left {
+	SCAN_LEFT_NAME,  /* by the naming rules above; nothing below such a folder is looked at */
+	SCAN_LEFT_EMPTY, /* 0 bytes: waits for its writer, whose close is an event */
+};
+
 struct scan_sink {
 	/* A directory, open, before it is read: the sink can watch it, so that no file is missed
 	 * that is created in it from now on. path is "" for the spool itself. Not called for a
@@ -23,13 +28,14 @@ struct scan_sink {
 	/* A non-empty regular file with one link. */
 	void (*file)(void *context, const char *path, const struct stat *st);
 	/* A file or directory that will never be sealed, and why. */
-	void (*refused)(void *context, const struct stat *st, enum source_outcome why);
-	void *context;
-	/* These may be NULL. A file that is left alone because of its name, or a folder with
-	 * something in it; and a directory without any entry, other than the one where the walk
-	 * began: parent_fd is the directory it is in. */
-	void (*ignored)(void *context, const char *path);
+	void (*refused)(void *context, const char *path, const struct stat *st,
+			enum source_outcome why);
+	/* What is left alone, for its name or because it is empty. May be NULL. */
+	void (*left)(void *context, const char *path, const struct stat *st, enum scan_left why);
+	/* A directory without any entry, other than the one where the walk began: parent_fd is the
+	 * directory it is in. May be NULL. */
 	void (*empty)(void *context, int parent_fd, const char *name, const struct stat *st);
+	void *context;
 };
 
 struct scan;

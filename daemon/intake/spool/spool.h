@@ -3,6 +3,7 @@
  *
  *     spool.c          the spool as a whole, and its notices
  *     spool_root.c     the root: there or not, the same one as before or not, its free space
+ *     spool_first.c    whether the keeper allows to take anything from this folder
  *     spool_folders.c  folders that nothing is left in
  *     spool_scan.c     scans and events: both end as candidates in the queue
  *
@@ -15,17 +16,22 @@
  *   2. Whatever an event says, a scan finds as well: when an event cannot be followed up (queue
  *      full, directory not watched, too many new directories in one turn), scan_wanted is set or
  *      the next regular scan comes.
- *   3. Nothing here reads, opens or removes a recording. */
+ *   3. No candidate is made before the keeper has allowed this very folder (spool_first.c).
+ *   4. Nothing here reads, opens or removes a recording. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+#include <sys/stat.h>
+
 #include "base/clock.h"
 #include "base/reason.h"
 #include "daemon/common/profile/profile.h"
 #include "daemon/common/watermark.h"
+#include "daemon/intake/source/origin.h"
 #include "daemon/intake/spool/account_map.h"
 #include "daemon/intake/spool/brake.h"
 #include "daemon/intake/spool/notice.h"
@@ -57,6 +63,20 @@ struct spool_setup {
 	size_t candidates;                 /* how many the spool remembers: a power of two */
 };
 
+struct spool_first_count {
+	uint64_t files; /* all, without those that are left alone for their name, and empty ones */
+	uint64_t recordings, bytes; /* as far as the profile takes them for recordings */
+};
+
+struct spool_first {
+	uint8_t folder[ORIGIN_HASH_BYTES];
+	bool allowed;
+	bool counted, empty;                 /* a scan has come to its end; one has found nothing */
+	bool ask;                            /* the keeper is to be asked; cleared by who does */
+	bool told;                           /* the operator knows that it waits */
+	struct spool_first_count now, found; /* of the scan under way; of the last one */
+};
+
 struct spool {
 	const struct config_spool *config;
 	size_t index;
@@ -70,6 +90,7 @@ struct spool {
 	char *real_path;   /* the configured path, resolved */
 	bool through_link; /* from the beginning */
 
+	struct spool_first first; /* may it be taken from? */
 	struct queue *queue; /* of this spool alone: no spool crowds out another's candidates */
 	struct brake brake;
 
@@ -105,6 +126,26 @@ int spool_init(struct spool *spool, const struct spool_setup *setup, struct reas
 /* Closes everything except the queue, whose candidates may be in jobs. */
 void spool_close(struct spool *spool);
 void spool_free(struct spool *spool);
+
+/* ---- May it be taken from? (spool_first.c) ---- */
+
+/* The root was opened. -errno. */
+int spool_first_begin(struct spool *spool);
+
+void spool_first_begin_scan(struct spool *spool);
+/* A scan has met a file, or a folder that it cannot look into. */
+void spool_first_meet(struct spool *spool, const struct stat *st, bool recording);
+void spool_first_end_scan(struct spool *spool);
+
+/* The keeper has answered, of this folder; of another one, it comes too late and says nothing. */
+void spool_first_answer(
+		struct spool *spool, const uint8_t folder[static ORIGIN_HASH_BYTES], bool may);
+
+/* The spool waits for somebody's word. */
+bool spool_first_is_held(const struct spool *spool);
+
+/* The question for the keeper (intake_wire.h). NULL when out of memory. */
+json_t *spool_first_question(const struct spool *spool);
 
 /* ---- The root (spool_root.c) ---- */
 

@@ -153,6 +153,9 @@ static int root_open(struct spool *spool)
 	spool->root_device = st.st_dev;
 	spool->root_inode = st.st_ino;
 	spool->scan_wanted = true;
+	int r = spool_first_begin(spool);
+	if (r < 0)
+		return r; /* and the root is lost */
 	if (other)
 		root_report_other(spool);
 	return 0;

@@ -11,7 +11,9 @@
  *      of entries.
  *   3. A scan begins a round. Watches and stale files that no recent round has met are forgotten.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -24,6 +26,7 @@
 #include "base/monotonic.h"
 #include "daemon/common/config/config_spool.h"
 #include "daemon/intake/source/aside.h"
+#include "daemon/intake/source/beneath.h"
 #include "daemon/intake/spool/spool.h"
 
 #define ARRIVED_SETTLE_US (100 * INT64_C(1000))
@@ -43,6 +46,8 @@ static const char *last_component(const char *path)
 
 static void sighting_queue(struct spool *spool, const struct sighting *sighting)
 {
+	if (!spool->first.allowed)
+		return;
 	/* A file that does not fit is found again by a scan, when there is room. */
 	if (queue_add(spool->queue, sighting) != 0)
 		spool->scan_wanted = true;
@@ -84,25 +89,57 @@ static void scan_meet_beside(struct spool *spool, const char *own, bool aside,
 		scan_refuse(spool, identity->inode, REFUSAL_ALONE, "went with no recording");
 }
 
-static void on_scan_ignored(void *context, const char *path)
+/* Whether there is an entry in this folder; it is not entered further. */
+static bool folder_has_entries(int root_fd, const char *path)
 {
-	struct spool *spool = context;
+	int fd = beneath_open(root_fd, path, O_RDONLY | O_DIRECTORY);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	bool found = false;
+
+	if (!dir && fd >= 0)
+		close(fd);
+	while (dir && !found && (entry = readdir(dir)))
+		found = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* Left alone by its name: only somebody who hears of it can tell whether audio is left in it. Of
+ * whatever kind: it is only asked for its times. */
+static void scan_meet_ignored(struct spool *spool, const char *path)
+{
 	_cleanup_(source_close) struct source source = SOURCE_NONE;
 	int r = source_find(spool->root_fd, path, &source);
 
-	/* Of whatever kind: it is only asked for its times. */
 	if (r >= 0 && r != SOURCE_GONE && r != SOURCE_EMPTY)
 		spool_ignores(spool, &source);
 }
 
-static void on_scan_empty(void *context, int parent_fd, const char *name, const struct stat *st)
+static void on_scan_left(void *context, const char *path, const struct stat *st, enum scan_left why)
 {
-	spool_folder_empty(context, parent_fd, name, st);
+	const struct spool *spool = context;
+	bool holds = S_ISREG(st->st_mode)   ? st->st_size > 0
+		     : S_ISDIR(st->st_mode) ? folder_has_entries(spool->root_fd, path)
+					    : false;
+
+	if (why == SCAN_LEFT_NAME && holds)
+		scan_meet_ignored(context, path);
 }
 
-static void on_scan_file(void *context, const char *path, const struct stat *st)
+static void on_scan_empty(void *context, int parent_fd, const char *name, const struct stat *st)
 {
-	struct spool *spool = context;
+	const struct spool *spool = context;
+
+	if (spool->first.allowed)
+		spool_folder_empty(context, parent_fd, name, st);
+}
+
+/* What the profile takes the file for. */
+static enum profile_kind scan_meet_file(
+		struct spool *spool, const char *path, const struct stat *st)
+{
 	struct source_identity identity;
 	struct pattern_match match;
 	char buf[PATH_MAX];
@@ -114,26 +151,43 @@ static void on_scan_file(void *context, const char *path, const struct stat *st)
 	if (kind == PROFILE_FOREIGN)
 		scan_refuse(spool, st->st_ino, REFUSAL_FOREIGN,
 				"matches no pattern of its profile");
-	if (kind == PROFILE_BESIDE)
+	/* Before its first start a spool has sidecars whose recordings still wait. */
+	if (kind == PROFILE_BESIDE && spool->first.allowed)
 		scan_meet_beside(spool, own, own != path, &identity);
 	if (kind == PROFILE_BESIDE && profile_is_ignored(spool->profile, own) &&
 			!profile_may_be(spool->profile, PROFILE_SIDECARS, own))
-		on_scan_ignored(spool, path);
+		scan_meet_ignored(spool, path);
 	spool->prompts_met += kind == PROFILE_PROMPT;
-	if (kind != PROFILE_RECORDING)
-		return;
-	sighting_queue(spool, &(struct sighting){.spool = spool->index,
-					      .path = path,
-					      .since_us = source_changed_us(&identity)});
+	if (kind == PROFILE_RECORDING)
+		sighting_queue(spool, &(struct sighting){.spool = spool->index,
+						      .path = path,
+						      .since_us = source_changed_us(&identity)});
+	return kind;
 }
 
-static void on_scan_refused(void *context, const struct stat *st, enum source_outcome why)
+static void on_scan_file(void *context, const char *path, const struct stat *st)
+{
+	enum profile_kind kind = scan_meet_file(context, path, st);
+
+	spool_first_meet(context, st, kind == PROFILE_RECORDING);
+}
+
+/* In a new directory, between two scans: the counts of the last scan stay. */
+static void on_subtree_file(void *context, const char *path, const struct stat *st)
+{
+	(void)scan_meet_file(context, path, st);
+}
+
+static void on_scan_refused(
+		void *context, const char *path, const struct stat *st, enum source_outcome why)
 {
 	scan_refuse(context, st->st_ino, why, source_refusal(why));
+	spool_first_meet(context, st, false);
 }
 
 /* In a new directory, between two scans: the count of the last scan goes up. */
-static void on_subtree_refused(void *context, const struct stat *st, enum source_outcome why)
+static void on_subtree_refused(
+		void *context, const char *path, const struct stat *st, enum source_outcome why)
 {
 	struct spool *spool = context;
 
@@ -154,7 +208,7 @@ static void spool_begin_scan(struct spool *spool)
 	const struct scan_sink sink = {.directory = on_scan_directory,
 			.file = on_scan_file,
 			.refused = on_scan_refused,
-			.ignored = on_scan_ignored,
+			.left = on_scan_left,
 			.empty = on_scan_empty,
 			.context = spool};
 
@@ -164,6 +218,7 @@ static void spool_begin_scan(struct spool *spool)
 	spool->folders_removed = 0;
 	spool->unwatched = 0;
 	refusals_begin_scan(&spool->refusals);
+	spool_first_begin_scan(spool);
 	int r = scan_start(spool->root_fd, "", &sink, &spool->scan);
 	if (r < 0)
 		spool_lose_root(spool, r);
@@ -199,6 +254,7 @@ static void spool_end_scan(struct spool *spool)
 				"spool %s: %u empty folder%s removed (EmptyFolders=remove)",
 				spool->config->name, spool->folders_removed,
 				spool->folders_removed > 1 ? "s were" : " was");
+	spool_first_end_scan(spool);
 }
 
 void spool_scan_step(struct spool *spool)
@@ -222,7 +278,7 @@ void spool_turn(struct spool *spool)
 static void spool_scan_subtree(struct spool *spool, const char *path)
 {
 	const struct scan_sink sink = {.directory = on_scan_directory,
-			.file = on_scan_file,
+			.file = on_subtree_file,
 			.refused = on_subtree_refused,
 			.context = spool};
 	struct scan *scan;

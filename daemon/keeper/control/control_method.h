@@ -91,6 +91,7 @@ control_handler control_root_show;
 control_handler control_root_add;
 control_handler control_root_replace;
 control_handler control_root_drop;
+control_handler control_spools_accept;
 control_handler control_clock_confirm;
 
 /* Sentences about copies of the root that were given up and not overwritten: an array. */
@@ -98,6 +99,10 @@ json_t *control_root_given_up(struct vault *vault);
 /* What the clock guard is doing; and a sentence when somebody has to do something. */
 json_t *control_clock_status(const struct vault *vault);
 void control_clock_warn(const struct vault *vault, json_t *warnings);
+/* A spool of the intake's report that waits for somebody's word: how much is in it; NULL: it does
+ * not wait. And what to do, as a warning. */
+json_t *control_spools_held(const json_t *spool);
+void control_spools_warn(const json_t *status, const char *name, json_t *warnings);
 /* Adds a warning for a copy of the root that is away, or not where it should be. */
 void control_root_warn(struct vault *vault, json_t *warnings);
 

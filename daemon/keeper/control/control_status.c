@@ -90,10 +90,11 @@ static json_t *spool_status(struct vault *vault, const json_t *spool, struct wai
 	sum->refused += refused;
 	if (oldest_us > 0 && (sum->oldest_us == 0 || oldest_us < sum->oldest_us))
 		sum->oldest_us = oldest_us;
-	json_t *status = json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:b}",
-			"name", view_text(json_string_value(json_object_get(spool, "name"))),
-			"path", view_text(json_string_value(json_object_get(spool, "path"))),
-			"looked_s", spool_looked(spool, sum), "hung_threads",
+	json_t *status = json_pack(
+			"{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:b, s:o}", "name",
+			view_text(json_string_value(json_object_get(spool, "name"))), "path",
+			view_text(json_string_value(json_object_get(spool, "path"))), "looked_s",
+			spool_looked(spool, sum), "hung_threads",
 			spool_count(spool, "hung_threads"), "waiting", waiting, "refused", refused,
 			"stale", spool_count(spool, "stale"), "oldest_stale_s",
 			age_since(vault, json_integer_value(
@@ -102,7 +103,8 @@ static json_t *spool_status(struct vault *vault, const json_t *spool, struct wai
 			json_or_null(view_text(
 					json_string_value(json_object_get(spool, "last_error")))),
 			"free_percent", spool_free_percent(spool), "low_space",
-			json_is_true(json_object_get(spool, "low_space")));
+			json_is_true(json_object_get(spool, "low_space")), "held",
+			json_or_null(control_spools_held(spool)));
 	spool_add_left(vault, spool, status);
 	return status;
 }
@@ -196,6 +198,7 @@ static void warnings_add_spools(const json_t *spools, json_t *warnings)
 		json_int_t refused = spool_count(spool, "refused");
 		if (error)
 			warnings_add(warnings, json_sprintf("spool %s: %s", name, error));
+		control_spools_warn(spool, name, warnings);
 		warnings_add_silent(spool, name, warnings);
 		warnings_add_stale(spool, name, warnings);
 		warnings_add_ignored(spool, name, warnings);

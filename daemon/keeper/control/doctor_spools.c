@@ -181,8 +181,26 @@ static void spool_check_class(const struct report *r)
 			(double)fact_number(r->facts, "settle_us") / US_PER_S);
 }
 
+/* Nothing is taken from it, and not for a fault. */
+static void spool_tell_held(const struct report *r, const json_t *held)
+{
+	const char *name = fact_text(r->spool, "name", "?");
+	char advice[256];
+
+	snprintf(advice, sizeof(advice),
+			"look at recsealctl spool plan %.64s, then recsealctl spool accept %.64s "
+			"--reason TEXT",
+			name, name);
+	doctor_change(r->checks, r->where, "first start", advice,
+			"%" PRId64 " files (%" PRId64 " recordings) were in it when the vault met "
+			"it first, or came since: nothing is taken until somebody says so",
+			fact_number(held, "files"), fact_number(held, "recordings"));
+}
+
 static void spool_check_files(const struct report *r)
 {
+	const json_t *held = json_object_get(r->spool, "held");
+
 	int64_t refused = fact_number(r->spool, "refused");
 	const char *error = fact_text(r->spool, "last_error", NULL);
 
@@ -194,7 +212,9 @@ static void spool_check_files(const struct report *r)
 	if (error)
 		doctor_change(r->checks, r->where, "sealing", "see journalctl -u recseald",
 				"the last attempt failed: %s", error);
-	if (refused == 0 && !error)
+	if (json_is_object(held))
+		spool_tell_held(r, held);
+	else if (refused == 0 && !error)
 		doctor_fine(r->checks, r->where, "files", "%" PRId64 " wait to be sealed",
 				fact_number(r->spool, "waiting"));
 }

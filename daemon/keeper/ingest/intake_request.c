@@ -200,3 +200,41 @@ int intake_request_read(const json_t *message, struct intake_request *ret_reques
 	*ret_request = request;
 	return 0;
 }
+
+/* How much is in the spool; nothing of it while the intake has not counted yet. */
+static int read_found(const json_t *message, struct spool_question *question)
+{
+	int r = read_optional(message, "files", INTAKE_COUNT_MAX, -1, &question->files);
+
+	if (r == 0)
+		r = read_optional(
+				message, "recordings", INTAKE_COUNT_MAX, 0, &question->recordings);
+	if (r == 0)
+		r = read_optional(message, "bytes", INT64_MAX, 0, &question->bytes);
+	return r;
+}
+
+int intake_request_spool(const json_t *message, struct spool_question *ret_question)
+{
+	const char *first = json_string_value(json_object_get(message, "first"));
+	_cleanup_free_ uint8_t *folder = NULL;
+	struct spool_question question = {.take = first && strcmp(first, "take") == 0};
+	const char *name;
+	size_t len;
+	int r = read_name(message, "spool", &name);
+
+	if (r == 0 && !question.take && (!first || strcmp(first, "wait") != 0))
+		r = -RE_PROTOCOL;
+	if (r == 0)
+		r = intake_wire_bytes(message, "folder", SPOOL_FOLDER_BYTES, &folder, &len);
+	if (r == 0 && len != SPOOL_FOLDER_BYTES)
+		r = -RE_PROTOCOL;
+	if (r == 0)
+		r = read_found(message, &question);
+	if (r < 0)
+		return r;
+	strcpy(question.name, name); /* bounded by read_name() */
+	memcpy(question.folder, folder, sizeof(question.folder));
+	*ret_question = question;
+	return 0;
+}

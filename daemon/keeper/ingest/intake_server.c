@@ -14,53 +14,15 @@
 #include "base/socket.h"
 #include "daemon/common/config/config.h"
 #include "daemon/common/wire/intake_wire.h"
-#include "daemon/keeper/ingest/ingest_queue.h"
-#include "daemon/keeper/ingest/intake_replies.h"
 #include "daemon/keeper/ingest/intake_request.h"
+#include "daemon/keeper/ingest/intake_server_internal.h"
 
-#define JOBS_MAX     256
 #define MESSAGES_MAX 512 /* handled before the loop gets its turn */
 #define SPOILED      "the sealed object is not on the disk as it was sealed"
 
-/* A job that the intake has begun; job is NULL while the commit queue has it. */
-struct open_job {
-	int64_t number;
-	struct ingest_job *job;
-};
-
-/* One connected intake; a second one is turned away, so that one spool is not worked on twice. */
-struct session {
-	uv_poll_t poll;
-	struct intake_server *server;
-	int fd;
-	bool greeted;
-	/* The intake sent nonsense: nothing is read any more, and the connection is closed as soon
-	 * as the commits that were asked for before are answered. */
-	bool ending;
-	struct open_job jobs[JOBS_MAX];
-	size_t n_jobs, n_committing;
-	struct intake_replies replies;
-};
-_Static_assert(INTAKE_REPLIES_MAX > JOBS_MAX, "all open commits may be answered at once");
-
-struct intake_server {
-	uv_poll_t poll;
-	uv_loop_t *loop;
-	struct ingest *ingest;
-	int listen_fd;
-	uid_t intake_uid;
-	struct session *session;
-	json_t *spools;
-	int64_t heard_us; /* monotonic: when it came */
-	struct ingest_queue *queue;
-	struct ingest_observer observer;
-	bool told_refused; /* once until an intake is accepted */
-	struct exposure exposure;
-};
-
 static void session_closed(uv_handle_t *handle)
 {
-	struct session *session = handle->data;
+	struct intake_session *session = handle->data;
 
 	close(session->fd);
 	free(session);
@@ -69,9 +31,10 @@ static void session_closed(uv_handle_t *handle)
 /* A lost connection aborts its jobs: their objects vanish, the plaintext is still in the spool. A
  * batch that is being committed is still catalogued; the intake hears of it when it begins those
  * files again. */
-static void session_end(struct session *session)
+static void session_end(struct intake_session *session)
 {
 	session->server->session = NULL;
+	spool_gate_clear(&session->server->gate);
 	/* Before the jobs are freed: the queue must not answer to this session any more. */
 	ingest_queue_leave(session->server->queue, session);
 	for (size_t i = 0; i < session->n_jobs; i++)
@@ -81,7 +44,8 @@ static void session_end(struct session *session)
 	uv_close((uv_handle_t *)&session->poll, session_closed);
 }
 
-static int reply(struct session *session, json_t *message, const struct socket_fds *fds)
+int intake_server_reply(
+		struct intake_session *session, json_t *message, const struct socket_fds *fds)
 {
 	int r = message ? intake_replies_send(&session->replies, session->fd, message, fds)
 			: -ENOMEM;
@@ -90,12 +54,12 @@ static int reply(struct session *session, json_t *message, const struct socket_f
 	return r;
 }
 
-static int reply_failed(struct session *session, int64_t job, const char *why, bool retry)
+static int reply_failed(struct intake_session *session, int64_t job, const char *why, bool retry)
 {
-	return reply(session, intake_replies_failed(job, why, retry), NULL);
+	return intake_server_reply(session, intake_replies_failed(job, why, retry), NULL);
 }
 
-static int reply_begun(struct session *session, int64_t number, struct ingest_job *job)
+static int reply_begun(struct intake_session *session, int64_t number, struct ingest_job *job)
 {
 	struct ingest_start start;
 
@@ -104,12 +68,12 @@ static int reply_begun(struct session *session, int64_t number, struct ingest_jo
 	if (key_fd < 0)
 		return key_fd;
 	struct socket_fds fds = {.fd = {start.object_fd, key_fd}, .count = 2};
-	int r = reply(session, intake_replies_begun(number, &start), &fds);
+	int r = intake_server_reply(session, intake_replies_begun(number, &start), &fds);
 	ingest_given(job);
 	return r;
 }
 
-static struct open_job *session_job(struct session *session, int64_t number)
+static struct open_job *session_job(struct intake_session *session, int64_t number)
 {
 	for (size_t i = 0; i < session->n_jobs; i++) {
 		if (session->jobs[i].number == number)
@@ -118,14 +82,14 @@ static struct open_job *session_job(struct session *session, int64_t number)
 	return NULL;
 }
 
-static void drop_job(struct session *session, struct open_job *open)
+static void drop_job(struct intake_session *session, struct open_job *open)
 {
 	if (open)
 		*open = session->jobs[--session->n_jobs];
 }
 
 /* Another class would keep it too short or too long. */
-static int reply_unknown_class(struct session *session, int64_t number, const char *class)
+static int reply_unknown_class(struct intake_session *session, int64_t number, const char *class)
 {
 	notices_keep_problem(session->server->ingest->root->notices,
 			"a recording cannot be sealed: the keeper's configuration has no class %s; "
@@ -134,7 +98,7 @@ static int reply_unknown_class(struct session *session, int64_t number, const ch
 	return reply_failed(session, number, error_text(-RE_CONFIG), true);
 }
 
-static uint64_t promised_bytes(const struct session *session)
+static uint64_t promised_bytes(const struct intake_session *session)
 {
 	uint64_t sum = 0;
 
@@ -145,14 +109,14 @@ static uint64_t promised_bytes(const struct session *session)
 	return sum;
 }
 
-static int on_begin(struct session *session, const json_t *message, int64_t number)
+static int on_begin(struct intake_session *session, const json_t *message, int64_t number)
 {
 	struct ingest *ingest = session->server->ingest;
 	struct intake_request request;
 	struct ingest_job *job;
 
 	/* An honest intake does neither. */
-	if (session->n_jobs == JOBS_MAX || session_job(session, number))
+	if (session->n_jobs == INTAKE_SERVER_JOBS_MAX || session_job(session, number))
 		return -RE_PROTOCOL;
 	int r = intake_request_read(message, &request);
 	if (r < 0)
@@ -180,7 +144,7 @@ static int on_begin(struct session *session, const json_t *message, int64_t numb
 static void on_committed(
 		void *context, int64_t number, const uint8_t ulid[static ULID_BYTES], int result);
 
-static int on_commit(struct session *session, const json_t *message, int64_t number)
+static int on_commit(struct intake_session *session, const json_t *message, int64_t number)
 {
 	struct open_job *open = session_job(session, number);
 
@@ -205,7 +169,7 @@ static int on_commit(struct session *session, const json_t *message, int64_t num
 }
 
 /* An abort that met a commit on the way comes too late. */
-static int on_abort(struct session *session, const json_t *message, int64_t number)
+static int on_abort(struct intake_session *session, const json_t *message, int64_t number)
 {
 	struct open_job *open = session_job(session, number);
 
@@ -216,7 +180,7 @@ static int on_abort(struct session *session, const json_t *message, int64_t numb
 	return 0;
 }
 
-static int on_unlinked(struct session *session, const json_t *message, int64_t number)
+static int on_unlinked(struct intake_session *session, const json_t *message, int64_t number)
 {
 	int64_t exposure_us;
 	int r = intake_request_number(message, "exposure_us", INTAKE_TIME_MAX_US, &exposure_us);
@@ -226,20 +190,7 @@ static int on_unlinked(struct session *session, const json_t *message, int64_t n
 	return r;
 }
 
-static int on_report(struct session *session, const json_t *message, int64_t number)
-{
-	json_t *spools = json_object_get(message, "spools");
-
-	if (!json_is_array(spools))
-		return -RE_PROTOCOL;
-	/* Kept as it came: the control socket checks each value where it shows it. */
-	json_decref(session->server->spools);
-	session->server->spools = json_incref(spools);
-	session->server->heard_us = monotonic_us();
-	return 0;
-}
-
-static int on_hello(struct session *session, const json_t *message, int64_t number)
+static int on_hello(struct intake_session *session, const json_t *message, int64_t number)
 {
 	int64_t version;
 	int r = intake_request_number(message, "version", INT64_MAX, &version);
@@ -249,24 +200,26 @@ static int on_hello(struct session *session, const json_t *message, int64_t numb
 	if (r < 0)
 		return r;
 	session->greeted = true;
-	return reply(session,
+	return intake_server_reply(session,
 			json_pack("{s:s, s:i}", "op", "hello", "version", INTAKE_WIRE_VERSION),
 			NULL);
 }
 
-static int handle_message(struct session *session, const json_t *message)
+static int handle_message(struct intake_session *session, const json_t *message)
 {
 	static const struct {
 		const char *op;
 		bool has_job, before_hello;
-		int (*handler)(struct session *session, const json_t *message, int64_t number);
+		int (*handler)(struct intake_session *session, const json_t *message,
+				int64_t number);
 	} operations[] = {
 			{"hello", false, true, on_hello},
 			{"begin", true, false, on_begin},
 			{"commit", true, false, on_commit},
 			{"abort", true, false, on_abort},
 			{"unlinked", true, false, on_unlinked},
-			{"report", false, false, on_report},
+			{"report", false, false, intake_server_on_report},
+			{"spool", false, false, intake_server_on_spool},
 	};
 	const char *op = json_string_value(json_object_get(message, "op"));
 	int64_t number = 0;
@@ -287,7 +240,7 @@ static int handle_message(struct session *session, const json_t *message)
 
 /* 1 when a message was read and handled, 0 when there is none. The intake sends no descriptors; any
  * that come are closed. */
-static int handle_next(struct session *session)
+static int handle_next(struct intake_session *session)
 {
 	struct socket_fds fds = {.count = 0};
 	json_t *message = NULL;
@@ -302,7 +255,7 @@ static int handle_next(struct session *session)
 }
 
 /* An intake that does not read its replies is not read from; and one turn has an end. */
-static int session_serve(struct session *session)
+static int session_serve(struct intake_session *session)
 {
 	int r = intake_replies_flush(&session->replies, session->fd);
 
@@ -317,7 +270,7 @@ static int session_serve(struct session *session)
 
 static void on_session_ready(uv_poll_t *poll, int status, int events);
 
-static void wait_for_peer(struct session *session)
+static void wait_for_peer(struct intake_session *session)
 {
 	int events = session->replies.count > 0 ? UV_WRITABLE : 0;
 
@@ -330,7 +283,7 @@ static void wait_for_peer(struct session *session)
 }
 
 /* What goes on after an error: nothing, or the commits that were asked for before it. */
-static void session_fail(struct session *session, int error)
+static void session_fail(struct intake_session *session, int error)
 {
 	const struct ingest_observer *observer = &session->server->observer;
 	bool lost = error == -ECONNRESET || error == -EPIPE;
@@ -348,7 +301,7 @@ static void session_fail(struct session *session, int error)
 
 static void on_session_ready(uv_poll_t *poll, int status, int events)
 {
-	struct session *session = poll->data;
+	struct intake_session *session = poll->data;
 	int r = status;
 
 	if (r >= 0)
@@ -363,7 +316,7 @@ static void on_session_ready(uv_poll_t *poll, int status, int events)
 static void on_committed(
 		void *context, int64_t number, const uint8_t ulid[static ULID_BYTES], int result)
 {
-	struct session *session = context;
+	struct intake_session *session = context;
 
 	drop_job(session, session_job(session, number));
 	session->n_committing--;
@@ -372,11 +325,21 @@ static void on_committed(
 			result < 0   ? intake_replies_failed(number, why, true)
 			: result > 0 ? intake_replies_already(number, ulid, result == INGEST_EXISTS)
 				     : intake_replies_committed(number, ulid);
-	int r = reply(session, message, NULL);
+	int r = intake_server_reply(session, message, NULL);
 	if (r < 0)
 		session_fail(session, r);
 	else if (session->ending && session->n_committing == 0)
 		session_end(session);
+	else
+		wait_for_peer(session);
+}
+
+void intake_server_tell(struct intake_session *session, json_t *message)
+{
+	int r = intake_server_reply(session, message, NULL);
+
+	if (r < 0)
+		session_fail(session, r);
 	else
 		wait_for_peer(session);
 }
@@ -394,7 +357,7 @@ static int check_peer(const struct intake_server *server, int fd)
 
 static int session_begin(struct intake_server *server, int fd)
 {
-	struct session *session = calloc(1, sizeof(*session));
+	struct intake_session *session = calloc(1, sizeof(*session));
 
 	if (!session)
 		return -ENOMEM;
@@ -475,24 +438,4 @@ struct intake_server *intake_server_stop(struct intake_server *server)
 	server->queue = ingest_queue_end(server->queue);
 	uv_close((uv_handle_t *)&server->poll, server_closed);
 	return NULL;
-}
-
-bool intake_server_connected(const struct intake_server *server)
-{
-	return server->session && server->session->greeted;
-}
-
-int64_t intake_server_heard_ago_us(const struct intake_server *server)
-{
-	return server->spools ? monotonic_us() - server->heard_us : -1;
-}
-
-json_t *intake_server_spools(const struct intake_server *server)
-{
-	return server->spools;
-}
-
-const struct exposure *intake_server_exposure(const struct intake_server *server)
-{
-	return &server->exposure;
 }

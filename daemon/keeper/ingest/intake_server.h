@@ -7,6 +7,7 @@
 
 #include "daemon/keeper/ingest/exposure.h"
 #include "daemon/keeper/ingest/ingest.h"
+#include "daemon/keeper/ingest/spool_gate.h"
 
 struct intake_server;
 
@@ -15,6 +16,12 @@ struct intake_server;
 int intake_server_start(uv_loop_t *loop, struct ingest *ingest, int listen_fd, uid_t intake_uid,
 		const struct ingest_observer *observer, struct intake_server **ret_server);
 struct intake_server *intake_server_stop(struct intake_server *server);
+
+/* Somebody allows the intake to take from a spool that waits for a word: audited, durable on
+ * return, and the intake is told. *ret_question is what it had asked. SPOOL_GATE_UNKNOWN,
+ * SPOOL_GATE_OPEN; -errno, -RE_*. */
+int intake_server_accept(struct intake_server *server, const char *name,
+		const struct audit_actor *actor, struct spool_question *ret_question);
 
 bool intake_server_connected(const struct intake_server *server);
 /* How long ago the last report came; -1: none has come. */

@@ -32,6 +32,7 @@
 #include "storage/tables/node_table.h"
 #include "storage/tables/row_mac.h"
 #include "storage/tables/row_tables.h"
+#include "storage/tables/spool_table.h"
 #include "tests/unit/support/vault_fixture.h"
 
 #define HOUR_US (3600 * US_PER_S)
@@ -128,12 +129,17 @@ static void add_rare_rows(struct scene *scene)
 			.given_up_epoch = 1};
 	const struct former_node former = {scene->known[3].row.account, 77, scene->known[3].row.id};
 
+	static const uint8_t folder[SPOOL_FOLDER_BYTES] = {7};
+	const struct spool_row spool = {
+			.name = "pbx", .folder = folder, .cause = SPOOL_ORDERED, .files = 3};
+
 	struct db_transaction transaction = {0};
 	assert_int_equal(db_transaction_begin(&transaction, db), 0);
 	assert_int_equal(mirror_table_add(db, &mirror), 0);
 	assert_int_equal(mirror_table_set_main_away(db, 0), 0);
 	assert_int_equal(mirror_table_close_groups(db), 0);
 	assert_int_equal(former_node_add(db, &former), 0);
+	assert_int_equal(spool_table_put(db, &spool), 0);
 	assert_int_equal(node_table_stage_parent(db, key_path_node_id(NODE_KIND_GROUP, 1),
 					 scene->epoch + 1),
 			0);

@@ -49,6 +49,7 @@ void fake_keeper_stop(struct fake_keeper *keeper)
 			close(r->object_fd);
 	}
 	json_decref(keeper->report);
+	json_decref(keeper->question);
 }
 
 static void tell(struct fake_keeper *keeper, json_t *message, const struct socket_fds *fds)
@@ -192,6 +193,25 @@ static void on_commit(struct fake_keeper *keeper, struct fake_recording *r)
 		fake_keeper_answer_commit(keeper, r);
 }
 
+/* Which question it was, for the tests; and whether it may be taken from. */
+static void on_spool(struct fake_keeper *keeper, json_t *message)
+{
+	json_decref(keeper->question);
+	keeper->question = json_incref(message);
+	keeper->questions++;
+	fake_keeper_answer_spool(keeper, !keeper->hold_spools);
+}
+
+void fake_keeper_answer_spool(struct fake_keeper *keeper, bool may)
+{
+	tell(keeper,
+			json_pack("{s:s, s:O, s:O, s:b}", "op", "spool", "spool",
+					json_object_get(keeper->question, "spool"), "folder",
+					json_object_get(keeper->question, "folder"), "may",
+					(int)may),
+			NULL);
+}
+
 static void on_message(struct fake_keeper *keeper, json_t *message)
 {
 	const char *op = json_string_value(json_object_get(message, "op"));
@@ -199,6 +219,8 @@ static void on_message(struct fake_keeper *keeper, json_t *message)
 	if (strcmp(op, "hello") == 0) {
 		tell(keeper, json_pack("{s:s, s:i}", "op", "hello", "version", INTAKE_WIRE_VERSION),
 				NULL);
+	} else if (strcmp(op, "spool") == 0) {
+		on_spool(keeper, message);
 	} else if (strcmp(op, "begin") == 0) {
 		on_begin(keeper, message);
 	} else if (strcmp(op, "commit") == 0) {

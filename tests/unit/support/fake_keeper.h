@@ -39,12 +39,15 @@ struct fake_keeper {
 	size_t n;
 	json_t *report; /* the latest */
 	unsigned reports;
+	json_t *question; /* the latest: may a spool be taken from? */
+	unsigned questions;
 
 	/* What it does. */
 	bool hold_begin, hold_commit; /* no answer; see fake_keeper_answer_*() */
 	uint64_t hold_from_bytes;     /* no answer to a begin of so many; 0: of none */
 	const char *fail_with;        /* answers `failed` with this */
 	bool fail_retry;
+	bool hold_spools;    /* no spool may be taken from */
 	bool know_committed; /* answers `already` to the commit of what was committed before */
 	bool know_sidecars;  /* ... and says that the sidecars are sealed, too */
 };
@@ -55,6 +58,9 @@ void fake_keeper_stop(struct fake_keeper *keeper);
 /* Serves until the condition holds; fails the test after a minute. */
 typedef bool (*fake_condition)(struct fake_keeper *keeper, const void *argument);
 void fake_keeper_await(struct fake_keeper *keeper, fake_condition condition, const void *argument);
+
+/* Answers the latest question about a spool, once more. */
+void fake_keeper_answer_spool(struct fake_keeper *keeper, bool may);
 
 /* Ends the connection; the intake connects again by itself. */
 void fake_keeper_vanish(struct fake_keeper *keeper);

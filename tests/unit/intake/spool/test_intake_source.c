@@ -256,7 +256,8 @@ static void on_file(void *context, const char *path, const struct stat *st)
 	snprintf(walked->files[walked->n_files++], 300, "%s", path);
 }
 
-static void on_refused(void *context, const struct stat *st, enum source_outcome why)
+static void on_refused(
+		void *context, const char *path, const struct stat *st, enum source_outcome why)
 {
 	struct walked *walked = context;
 

@@ -87,6 +87,14 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* The keeper says of every folder at once that it may be taken from. */
+static void check_spool(void)
+{
+	spool_check(&spool);
+	if (spool.root_fd >= 0)
+		spool_first_answer(&spool, spool.first.folder, true);
+}
+
 static void scan_all(void)
 {
 	while (spool_scanning(&spool))
@@ -114,24 +122,24 @@ static void point_link_at(const char *target)
 static void a_link_that_is_pointed_elsewhere_is_followed(void **state)
 {
 	make_spool(link_path);
-	spool_check(&spool);
+	check_spool();
 	assert_int_equal(waiting(), 0);
 	put_text(&folder, "two/call.wav", "audio");
-	spool_check(&spool);
+	check_spool();
 	assert_int_equal(waiting(), 0); /* the control: it is not there yet */
 	assert_int_equal(n_notices, 0);
 	point_link_at("two");
-	spool_check(&spool);
+	check_spool();
 	assert_int_equal(n_notices, 1);
 	assert_non_null(strstr(last_notice, "/two"));
 	assert_int_equal(waiting(), 1);
-	spool_check(&spool);
+	check_spool();
 	assert_int_equal(n_notices, 1);
 	/* By way of another link, and back again. */
 	assert_int_equal(symlinkat("here", folder.fd, "more"), 0);
 	assert_int_equal(renameat(folder.fd, "one", folder.fd, "three"), 0);
 	point_link_at("three");
-	spool_check(&spool);
+	check_spool();
 	assert_int_equal(n_notices, 2);
 	assert_non_null(strstr(last_notice, "/three"));
 }
@@ -141,15 +149,15 @@ static void the_link_of_a_stranger_is_not_followed(void **state)
 	if (geteuid() != 0)
 		skip();
 	make_spool(link_path);
-	spool_check(&spool);
+	check_spool();
 	point_link_at("two");
 	assert_int_equal(fchownat(folder.fd, "here", 65534, 65534, AT_SYMLINK_NOFOLLOW), 0);
 	put_text(&folder, "two/call.wav", "audio");
-	spool_check(&spool);
+	check_spool();
 	assert_true(spool.root_fd < 0);
 	assert_int_equal(n_notices, 1);
 	assert_int_equal(fchownat(folder.fd, "here", 0, 0, AT_SYMLINK_NOFOLLOW), 0);
-	spool_check(&spool);
+	check_spool();
 	assert_int_equal(waiting(), 1);
 }
 
@@ -159,17 +167,17 @@ static void a_link_in_the_place_of_a_folder_is_not_followed(void **state)
 
 	snprintf(path, sizeof(path), "%s/one", folder.path);
 	make_spool(path);
-	spool_check(&spool);
+	check_spool();
 	assert_int_equal(unlinkat(folder.fd, "one", AT_REMOVEDIR), 0);
 	assert_int_equal(symlinkat("two", folder.fd, "one"), 0);
-	spool_check(&spool);
+	check_spool();
 	assert_true(spool.root_fd < 0);
 	assert_non_null(strstr(spool.last_error, "restart recseald"));
 	/* Another folder is: it needs no link to be put there. */
 	assert_int_equal(unlinkat(folder.fd, "one", 0), 0);
 	assert_int_equal(renameat(folder.fd, "two", folder.fd, "one"), 0);
 	put_text(&folder, "one/call.wav", "audio");
-	spool_check(&spool);
+	check_spool();
 	assert_int_equal(waiting(), 1);
 }
 
@@ -179,16 +187,16 @@ static void what_is_mounted_over_it_is_taken(void **state)
 
 	snprintf(path, sizeof(path), "%s/one", folder.path);
 	make_spool(path);
-	spool_check(&spool);
+	check_spool();
 	if (mount("tmpfs", path, "tmpfs", 0, "size=64k") < 0)
 		skip();
 	put_text(&folder, "one/call.wav", "audio");
-	spool_check(&spool);
+	check_spool();
 	assert_int_equal(n_notices, 1);
 	assert_int_equal(waiting(), 1);
 	spool_close(&spool);
 	assert_int_equal(umount(path), 0);
-	spool_check(&spool);
+	check_spool();
 	assert_true(spool.root_fd >= 0);
 }
 
@@ -204,7 +212,7 @@ static void a_stale_file_is_reported_once(void **state)
 	_cleanup_(source_close) struct source source = SOURCE_NONE;
 
 	make_spool(link_path);
-	spool_check(&spool);
+	check_spool();
 	put_text(&folder, "one/call.wav", "audio");
 	find_file("one/call.wav", &source);
 	source.identity.mtime_ns = source.identity.ctime_ns = 1;
@@ -448,7 +456,7 @@ static void folders_that_are_empty_for_long_are_not_watched(void **state)
 	/* One is old, and has a file. */
 	put_text(&folder, "one/7/call.wav", "audio");
 	make_old("one/7", 3600);
-	spool_check(&spool);
+	check_spool();
 	assert_int_equal(waiting(), 1);
 	assert_int_equal(watch_count(tools.watch), 3); /* the spool, the new one, the full one */
 	assert_int_equal(spool.unwatched, 0);
@@ -473,7 +481,7 @@ static void watches_are_bounded(void **state)
 		snprintf(path, sizeof(path), "one/%d", i);
 		put_directory(&folder, path);
 	}
-	spool_check(&spool);
+	check_spool();
 	scan_all();
 	if (watch_count(tools.watch) < WATCHES_MAX)
 		skip(); /* this machine allows fewer */
