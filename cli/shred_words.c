@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "cli/describe.h"
 #include "cli/field.h"
+#include "cli/look_alikes.h"
 #include "cli/output.h"
 
 const char *shred_words_confirmation(const json_t *plan, const struct shred_target *target)
@@ -45,12 +46,15 @@ void shred_words_plan(const json_t *plan, const struct shred_target *target, FIL
 	output_text(f, shred_words_confirmation(plan, target));
 	fputs(":\n", f);
 	print_amount(plan, "would be lost", f);
+	bool any_alike = look_alikes_print(plan, f);
 	output_fact(f, "recorded", range);
 	if (strcmp(target->kind, "account") == 0)
 		output_fact(f, "also lost",
 				"the account's name and its recordings' file names; "
 				"the account cannot be opened again");
 	print_assurance(plan, f);
+	if (any_alike)
+		fputs("Accounts that look alike are other accounts: this shred leaves them.\n", f);
 	fputs("A shred cannot be undone.\n", f);
 }
 
@@ -61,12 +65,17 @@ void shred_words_result(const json_t *result, const struct shred_target *target,
 	output_text(f, confirmed);
 	fputs(".\n", f);
 	print_amount(result, "destroyed", f);
+	bool any_alike = look_alikes_print(result, f);
 	output_fact(f, "when", field_text(result, "destroyed_at"));
 	output_factf(f, "epoch", "%lld before, %lld after",
 			(long long)field_int(result, "epoch_before", 0),
 			(long long)field_int(result, "epoch_after", 0));
 	output_fact(f, "reason", reason);
 	print_assurance(result, f);
+	if (any_alike)
+		fputs("Accounts that look alike were not destroyed: shred each that is the same\n"
+		      "customer's.\n",
+				f);
 	fputs("\nWhat this means: nothing that the vault ever stored, old versions and backups\n"
 	      "included, opens these recordings any more, unless somebody kept a copy of the root\n"
 	      "of the keys, or an image of the keeper's memory, from before that epoch.\n"

@@ -6,7 +6,7 @@
 #include <utf8proc.h>
 
 #include "base/cleanup.h"
-#include "daemon/common/names/name_text.h"
+#include "daemon/common/names/name_punycode.h"
 
 #define IDEOGRAPHIC_FULL_STOP 0x3002 /* a dot between labels too (RFC 3490, section 3.1) */
 #define ZERO_WIDTH_NON_JOINER 0x200c
@@ -64,8 +64,8 @@ static int dns_map(struct name_text *text)
 	return r == 0 ? name_text_normalise(text, NAME_FORM_NFC) : r;
 }
 
-/* Whether the letters of a Punycode label are ones that an encoder takes: in the form that dns_map()
- * makes, not ASCII alone, and without what would end the label. */
+/* Whether the letters of a Punycode label are ones that an encoder takes: in the form that
+ * dns_map() makes, not ASCII alone, and without what would end the label. */
 static bool dns_accepts(const struct name_text *letters)
 {
 	_cleanup_free_ char *before = NULL, *after = NULL;
@@ -73,7 +73,7 @@ static bool dns_accepts(const struct name_text *letters)
 	bool beyond_ascii = false;
 	size_t len, mapped_len;
 
-	/* The third and fourth character are hyphens in Punycode only (RFC 5891, section 4.2.3.1). */
+	/* Hyphens there are for Punycode only (RFC 5891, section 4.2.3.1). */
 	if (letters->n >= 4 && letters->c[2] == '-' && letters->c[3] == '-')
 		return false;
 	for (size_t i = 0; i < letters->n; i++) {
@@ -103,7 +103,7 @@ static int fold_dns(struct name_text *text)
 	/* First, so that the last label ends where it will. */
 	if (!name_text_trim(text, name_text_is_blank, is_blank_or_dot))
 		return -EINVAL;
-	return name_text_decode_labels(text, dns_accepts);
+	return name_punycode_decode_labels(text, dns_accepts);
 }
 
 static int fold_nfc(struct name_text *text)

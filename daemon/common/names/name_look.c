@@ -7,7 +7,7 @@
 #include <utf8proc.h>
 
 #include "base/cleanup.h"
-#include "daemon/common/names/name_text.h"
+#include "daemon/common/names/name_punycode.h"
 
 #define PHONE_DIGITS_MIN 7 /* below that "1-23" may be a room */
 #define PORT_DIGITS_MAX  5
@@ -109,7 +109,7 @@ static void look_drop_scheme(struct name_text *text)
 	}
 }
 
-static bool is_digit(int32_t c)
+static bool look_is_digit(int32_t c)
 {
 	return c >= '0' && c <= '9';
 }
@@ -121,7 +121,7 @@ static void look_drop_port(struct name_text *text)
 
 	for (size_t i = 0; i < text->n; i++)
 		colons += text->c[i] == ':';
-	while (digits < text->n && is_digit(text->c[text->n - 1 - digits]))
+	while (digits < text->n && look_is_digit(text->c[text->n - 1 - digits]))
 		digits++;
 	if (colons == 1 && digits > 0 && digits <= PORT_DIGITS_MAX && digits + 1 < text->n &&
 			text->c[text->n - 1 - digits] == ':')
@@ -135,15 +135,15 @@ static void look_phone(struct name_text *text)
 
 	for (size_t i = 0; i < text->n; i++) {
 		int32_t c = text->c[i];
-		if (!is_digit(c) && !(c == '+' && i == 0) &&
+		if (!look_is_digit(c) && !(c == '+' && i == 0) &&
 				!(c > 0 && c < 0x80 && strchr(" -./()", (char)c)))
 			return;
-		digits += is_digit(c);
+		digits += look_is_digit(c);
 	}
 	if (digits < PHONE_DIGITS_MIN)
 		return;
 	for (size_t i = 0; i < text->n; i++) {
-		if (is_digit(text->c[i]))
+		if (look_is_digit(text->c[i]))
 			text->c[n++] = text->c[i];
 	}
 	text->n = n;
@@ -159,7 +159,7 @@ static int look_letters(struct name_text *text)
 	if (r == 0)
 		look_characters(text);
 	if (r == 0)
-		r = name_text_decode_labels(text, accept_any);
+		r = name_punycode_decode_labels(text, accept_any);
 	if (r == 0)
 		r = name_text_normalise(text, NAME_FORM_CASEFOLD);
 	if (r == 0)

@@ -1,7 +1,5 @@
 #include "daemon/common/names/name_punycode.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* RFC 3492, section 5 */
@@ -13,6 +11,7 @@
 #define INITIAL_BIAS 72
 #define INITIAL_C    0x80
 
+#define PREFIX_CHARS   4
 #define CODE_POINT_MAX 0x10ffff
 
 /* -1 for what is no digit. */
@@ -90,12 +89,13 @@ static bool punycode_insert(struct decoder *decoder, struct name_text *letters)
 
 int name_punycode_decode(const int32_t *label, size_t n, struct name_text *ret_letters)
 {
-	struct name_text letters = {.c = calloc(n + 1, sizeof(int32_t))};
+	struct name_text letters;
 	struct decoder decoder = {.at = label, .end = label + n, .bias = INITIAL_BIAS};
 	size_t basic = n;
+	int r = name_text_reserve(n, &letters);
 
-	if (!letters.c)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
 	/* What is before the last hyphen stands for itself. */
 	while (basic > 0 && label[basic - 1] != '-')
 		basic--;
@@ -109,5 +109,66 @@ int name_punycode_decode(const int32_t *label, size_t n, struct name_text *ret_l
 		return NAME_PUNYCODE_BAD;
 	}
 	*ret_letters = letters;
+	return 0;
+}
+
+/* ---- Labels ---- */
+
+static bool label_is_punycode(const int32_t *label, size_t n)
+{
+	static const char prefix[PREFIX_CHARS + 1] = "xn--";
+
+	for (size_t i = 0; i < PREFIX_CHARS; i++) {
+		int32_t c = i < n ? label[i] : 0;
+		if (c != prefix[i] && (c < 'A' || c > 'Z' || c + ('a' - 'A') != prefix[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Appends the letters of a label to out, which has room: never more than the label itself has. */
+static int label_append(const int32_t *label, size_t n,
+		bool (*accept)(const struct name_text *letters), struct name_text *out)
+{
+	struct name_text letters;
+	int r = label_is_punycode(label, n) ? name_punycode_decode(label + PREFIX_CHARS,
+							      n - PREFIX_CHARS, &letters)
+					    : NAME_PUNYCODE_BAD;
+
+	if (r < 0)
+		return r;
+	bool accepted = r == 0 && accept(&letters);
+	const int32_t *from = accepted ? letters.c : label;
+	size_t count = accepted ? letters.n : n;
+	for (size_t i = 0; i < count; i++)
+		out->c[out->n++] = from[i];
+	if (r == 0)
+		name_text_free(&letters);
+	return 0;
+}
+
+int name_punycode_decode_labels(
+		struct name_text *text, bool (*accept)(const struct name_text *letters))
+{
+	struct name_text out;
+	size_t begin = 0;
+	int r = name_text_reserve(text->n, &out);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i <= text->n && r == 0; i++) {
+		if (i < text->n && text->c[i] != '.' && text->c[i] != '@')
+			continue;
+		r = label_append(text->c + begin, i - begin, accept, &out);
+		if (i < text->n)
+			out.c[out.n++] = text->c[i];
+		begin = i + 1;
+	}
+	if (r < 0) {
+		name_text_free(&out);
+		return r;
+	}
+	name_text_free(text);
+	*text = out;
 	return 0;
 }

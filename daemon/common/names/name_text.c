@@ -7,15 +7,13 @@
 #include <utf8proc.h>
 
 #include "base/cleanup.h"
-#include "daemon/common/names/name_punycode.h"
 
-#define UTF8_MAX        4 /* bytes of a code point */
-#define PUNYCODE_PREFIX 4
+#define UTF8_MAX 4 /* bytes of a code point */
 
 /* A mapping may need a second look at what it made; more turns change nothing. */
 #define TURNS_MAX 4
 
-static int text_reserve(size_t n, struct name_text *ret_text)
+int name_text_reserve(size_t n, struct name_text *ret_text)
 {
 	*ret_text = (struct name_text){.c = calloc(n + 1, sizeof(int32_t))};
 	return ret_text->c ? 0 : -ENOMEM;
@@ -33,7 +31,7 @@ int name_text_read(const void *bytes, size_t len, struct name_text *ret_text)
 {
 	const uint8_t *p = bytes;
 	struct name_text text;
-	int r = text_reserve(len, &text);
+	int r = name_text_reserve(len, &text);
 
 	for (size_t i = 0; r >= 0 && i < len;) {
 		utf8proc_ssize_t n = utf8proc_iterate(
@@ -84,7 +82,7 @@ static int text_normalise_utf8(
 	struct name_text text;
 	utf8proc_ssize_t n = utf8proc_decompose(bytes, (utf8proc_ssize_t)len, NULL, 0, options);
 	/* It is UTF-8, so that only memory can be missing. */
-	int r = n < 0 ? -ENOMEM : text_reserve((size_t)n, &text);
+	int r = n < 0 ? -ENOMEM : name_text_reserve((size_t)n, &text);
 
 	if (r < 0)
 		return r;
@@ -162,64 +160,4 @@ bool name_text_trim(
 	memmove(text->c, text->c + first, (end - first) * sizeof(*text->c));
 	text->n = end - first;
 	return true;
-}
-
-/* ---- Punycode ---- */
-
-static bool label_is_punycode(const int32_t *label, size_t n)
-{
-	static const char prefix[PUNYCODE_PREFIX + 1] = "xn--";
-
-	for (size_t i = 0; i < PUNYCODE_PREFIX; i++) {
-		int32_t c = i < n ? label[i] : 0;
-		if (c != prefix[i] && (c < 'A' || c > 'Z' || c + ('a' - 'A') != prefix[i]))
-			return false;
-	}
-	return true;
-}
-
-/* Appends the letters of a label to out, which has room: never more than the label itself has. */
-static int label_append(const int32_t *label, size_t n,
-		bool (*accept)(const struct name_text *letters), struct name_text *out)
-{
-	struct name_text letters;
-	int r = label_is_punycode(label, n) ? name_punycode_decode(label + PUNYCODE_PREFIX,
-							      n - PUNYCODE_PREFIX, &letters)
-					    : NAME_PUNYCODE_BAD;
-
-	if (r < 0)
-		return r;
-	bool accepted = r == 0 && accept(&letters);
-	const int32_t *from = accepted ? letters.c : label;
-	size_t count = accepted ? letters.n : n;
-	for (size_t i = 0; i < count; i++)
-		out->c[out->n++] = from[i];
-	if (r == 0)
-		name_text_free(&letters);
-	return 0;
-}
-
-int name_text_decode_labels(struct name_text *text, bool (*accept)(const struct name_text *letters))
-{
-	struct name_text out;
-	size_t begin = 0;
-	int r = text_reserve(text->n, &out);
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i <= text->n && r == 0; i++) {
-		if (i < text->n && text->c[i] != '.' && text->c[i] != '@')
-			continue;
-		r = label_append(text->c + begin, i - begin, accept, &out);
-		if (i < text->n)
-			out.c[out.n++] = text->c[i];
-		begin = i + 1;
-	}
-	if (r < 0) {
-		name_text_free(&out);
-		return r;
-	}
-	name_text_free(text);
-	*text = out;
-	return 0;
 }

@@ -15,6 +15,8 @@ struct name_text {
  * were such bytes; -ENOMEM. name_text_free() after either outcome that is not negative. */
 enum { NAME_TEXT_NOT_UTF8 = 1 };
 int name_text_read(const void *bytes, size_t len, struct name_text *ret_text);
+/* Empty, with room for n. */
+int name_text_reserve(size_t n, struct name_text *ret_text);
 void name_text_free(struct name_text *text); /* and wipes the name */
 
 /* As UTF-8, with a NUL behind it; for free(). */
@@ -34,8 +36,3 @@ bool name_text_is_ignorable(int32_t c);
 /* Takes away what drop says from both ends. False, and nothing is changed, when all would go. */
 bool name_text_trim(struct name_text *text, bool (*drop_first)(int32_t c),
 		bool (*drop_last)(int32_t c));
-
-/* Replaces each label between dots (and "@") that is in Punycode ("xn--...", RFC 5890) by the
- * letters it stands for, where accept says yes to them. */
-int name_text_decode_labels(
-		struct name_text *text, bool (*accept)(const struct name_text *letters));
