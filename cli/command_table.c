@@ -92,7 +92,7 @@ static const char help_account_allow[] =
 		"spools first. Give the name exactly as it was; nobody can tell it from a handle.\n"
 		"Only officers may do it; the audit log keeps who did, and why.\n";
 static const char examples_account_allow[] =
-		"  recsealctl account allow 4711 --reason 'extension given to J. Doe, ticket 88'\n";
+		"  recsealctl account allow 4711 --reason 'extension has a new owner, ticket 88'\n";
 
 static const char help_quarantine_assign[] =
 		"Gives a recording from quarantine to the account it belongs to. A recording is\n"

@@ -39,7 +39,7 @@ says "$vault/err" 'give the name'
 expect 3 ctl account allow '4711 ' --reason 'nearly'
 still_dead
 
-expect 0 ctl account allow 4711 --reason 'extension given to J. Doe'
+expect 0 ctl account allow 4711 --reason 'the extension has a new owner, ticket 88'
 says "$vault/out" 'Allowed: 4711' "former account +$former" 'arrives from now on' 'quarantine'
 expect 3 ctl account allow 4711 --reason 'twice'
 expect 0 ctl account show 4711 --json
@@ -62,10 +62,10 @@ list
 new=$(id_of 4711/new.wav)
 holds ".[] | select(.id == \"$new\") | .state == \"sealed\" and .account_handle == \"$account\"" || fail "new: $(cat "$vault/list.json")"
 plays_as "$new" "$vault/new.wav" || fail "the new one does not play"
-expect 0 ctl quarantine assign "$late" --account 4711 --reason 'it was for J. Doe'
+expect 0 ctl quarantine assign "$late" --account 4711 --reason 'it was for the new owner'
 stop_vault
 sqlite3 "$state/keeper/keeper.db" 'SELECT action, subject, reason FROM audit' >"$vault/audit"
-says "$vault/audit" "allow shredded account.$former.extension given to J. Doe" "as new account.$account.extension given to J. Doe" \
+says "$vault/audit" "allow shredded account.$former.the extension has a new owner, ticket 88" "as new account.$account.the extension has a new owner, ticket 88" \
 	'refused'
 start_vault
 plays_as "$new" "$vault/new.wav" || fail "the new one does not play after a start"

@@ -9,7 +9,7 @@
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/vault/allow.h"
 
-/* With the accounts that look alike. */
+/* With the accounts that look alike, if there are any. */
 static int account_view_all(struct vault *vault, const struct account_row *row,
 		const struct recording_span *span, json_t **ret_view)
 {
@@ -20,7 +20,8 @@ static int account_view_all(struct vault *vault, const struct account_row *row,
 		return r;
 	r = look_alikes_of(vault, row, &look_alikes);
 	if (r == 0) {
-		r = json_object_update(view, look_alikes) < 0 ? -ENOMEM : 0;
+		bool any = json_array_size(json_object_get(look_alikes, "look_alikes")) > 0;
+		r = any && json_object_update(view, look_alikes) < 0 ? -ENOMEM : 0;
 		json_decref(look_alikes);
 	}
 	if (r < 0)
