@@ -179,34 +179,34 @@ static void test_looks(void **state)
 					" acme.example.com", "ACME.EXAMPLE.COM ",
 					"acme.example.com/", "acme.example.com:5060",
 					"ac\xe2\x80\x8bme.example.com",
-					"\xef\xbd\x81"
-					"cme\xe3\x80\x82"
-					"example.com",
+					("\xef\xbd\x81"
+					 "cme\xe3\x80\x82"
+					 "example.com"),
 					"acme%2eexample.com",
-					"\xc2\xad"
-					"acme.example.com\n"}},
+					("\xc2\xad"
+					 "acme.example.com\n")}},
 			{{NFC_MUELLER, NFD_MUELLER, "M\xfcller", "M\xc3\x9cLLER", "m%C3%BCller",
-					"\xef\xbb\xbf" NFC_MUELLER, NFC_MUELLER "\xc2\xa0",
-					"xn--mller-kva", NFC_MUELLER " .", "\"" NFC_MUELLER "\"",
-					"XN--MLLER-KVA"}},
+					("\xef\xbb\xbf" NFC_MUELLER), (NFC_MUELLER "\xc2\xa0"),
+					"xn--mller-kva", (NFC_MUELLER " ."),
+					("\"" NFC_MUELLER "\""), "XN--MLLER-KVA"}},
 			{{"Muller", "muller"}}, {{"Mueller"}},
 			{{"anna meier", "Anna Meier", "Anna  Meier", "Anna_Meier",
 					"Anna\xc2\xa0Meier", "Anna\xe3\x80\x80Meier",
 					"Anna\xe2\x80\x83Meier ", "Anna%20Meier",
-					"\xe2\x80\xaa"
-					"Anna Meier",
+					("\xe2\x80\xaa"
+					 "Anna Meier"),
 					"<Anna Meier>"}},
 			{{"AnnaMeier"}},
 			{{"Anna-Meier", "Anna\xe2\x80\x93Meier", "anna\xe2\x88\x92meier"}},
 			{{"O'Brien",
-					"o\xe2\x80\x99"
-					"brien",
+					("o\xe2\x80\x99"
+					 "brien"),
 					"O`Brien"}},
-			{{"Stra\xc3\x9f"
-			  "e",
+			{{("Stra\xc3\x9f"
+			   "e"),
 					"STRASSE",
-					"stra\xe1\xba\x9e"
-					"e"}},
+					("stra\xe1\xba\x9e"
+					 "e")}},
 			{{"anna@example.com", "Anna@Example.com", "sip:anna@example.com",
 					"SIPS:anna@example.com:5061",
 					"<sip:anna@example.com;transport=tls>",
@@ -216,8 +216,8 @@ static void test_looks(void **state)
 			{{"+49 30 123456", "+4930123456", "004930123456", "+49 (30) 123-456",
 					"tel:+49-30-123456", "49/30/123456", "4930123456"}},
 			{{"030 123456"}},
-			{{"1-23", "1\xe2\x80\x92"
-				  "23"}}, /* a room, not a number */
+			{{"1-23", ("1\xe2\x80\x92"
+				   "23")}}, /* a room, not a number */
 			{{"123"}}, {{"4711"}}, {{"4712"}}, {{"2001:db8::1"}}, {{"2001:db8::2"}},
 			{{"\xef\xac\x81lm", "film", "\xef\xbc\xa6ilm"}},
 			{{"\xd0\xb0nna"}}, /* Cyrillic a */
@@ -238,8 +238,8 @@ static void test_what_is_folded_looks_alike(void **state)
 {
 	static const char *const names[] = {"Acme.Example.com.", NFD_MUELLER " .",
 			"XN--MLLER-KVA.example",
-			"stra\xc3\x9f"
-			"e"};
+			("stra\xc3\x9f"
+			 "e")};
 
 	for (size_t i = 0; i < ELEMENTSOF(names); i++) {
 		for (int folding = NAME_EXACT; folding <= NAME_NFC; folding++) {
