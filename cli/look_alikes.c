@@ -28,20 +28,24 @@ static void print_look_alike(const json_t *account, FILE *f)
 			text_or(field_text(account, "handle"), "not known"));
 }
 
-bool look_alikes_print(const json_t *object, FILE *f)
+int64_t look_alikes_count(const json_t *object)
+{
+	return (int64_t)json_array_size(field_array(object, "look_alikes")) +
+	       field_int(object, "look_alikes_left_off", 0);
+}
+
+void look_alikes_print(const json_t *object, FILE *f)
 {
 	json_t *list = field_array(object, "look_alikes"), *account;
 	int64_t left_off = field_int(object, "look_alikes_left_off", 0);
 	size_t i;
 
-	if (json_array_size(list) == 0)
-		return false;
-	output_fact(f, "spelt", field_text(object, "spelling"));
 	json_array_foreach(list, i, account) print_look_alike(account, f);
 	if (left_off > 0)
 		output_factf(f, "look alike", "%lld more: see recsealctl account list",
 				(long long)left_off);
-	return true;
+	if (json_array_size(list) > 0)
+		output_fact(f, "own spelling", field_text(object, "spelling"));
 }
 
 void look_alikes_explain(const json_t *parameters, struct reason *reason)

@@ -41,13 +41,13 @@ alike "$nfd" $((${#mueller[@]} - 1))
 
 # Who orders sees them, told apart and typeable; the statement names them too.
 expect 0 ctl shred account "$nfc" --dry-run
-says "$vault/out" 'spelt +M\\xc3\\xbcller' 'looks alike .*spelt Mu\\xcc\\x88ller.*1 recording' 'spelt M\\xc3\\xbcller\\x20' 'this shred leaves them'
+says "$vault/out" 'own spelling +M\\xc3\\xbcller' 'looks alike .*spelt Mu\\xcc\\x88ller.*1 recording' 'spelt M\\xc3\\xbcller\\x20' 'this shred leaves them'
 expect 0 ctl shred account "$nfc" --dry-run --json
 holds ".spelling == \"M\\\\xc3\\\\xbcller\" and (.look_alikes | length) == $((${#mueller[@]} - 1))
 	and all(.look_alikes[]; .recordings == 1 and .plaintext_bytes > 2000 and .state == \"open\" and (.handle | length) == 26)
 	and ([.look_alikes[].spelling] | unique | length) == $((${#mueller[@]} - 1))" "$vault/out" || fail "plan: $(cat "$vault/out")"
 expect 0 ctl shred account "$nfc" --yes --reason 'GDPR 17'
-says "$vault/out" 'looks alike .*spelt Mu\\xcc\\x88ller' 'were not destroyed'
+says "$vault/out" "Not destroyed: $((${#mueller[@]} - 1)) accounts that look alike" 'looks alike .*spelt Mu\\xcc\\x88ller' 'were not destroyed'
 left=$((${#mueller[@]} - 2))
 alike "$nfd" $left
 spelt=$(jq -r '.look_alikes[0].spelling' "$vault/out")

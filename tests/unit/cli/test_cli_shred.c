@@ -211,7 +211,7 @@ static void test_terminal_recording(void **state)
 
 static void assert_look_alikes(const char *text)
 {
-	assert_contains(text, "spelt           ac\\x6de");
+	assert_contains(text, "own spelling    ac\\x6de");
 	assert_contains(text,
 			"looks alike     Acme  (spelt Acme\\x20): 2 recordings, 2.0 KiB; open, handle 7cg7");
 	assert_contains(text, "looks alike     ACME: 1 recording, 9 bytes; open, handle 3p1w");
@@ -244,6 +244,7 @@ static void test_look_alikes(void **state)
 	run("account", "acme", "--yes", "--reason", "x");
 	assert_int_equal(o.status, CLI_DONE);
 	assert_look_alikes(o.out);
+	assert_contains(o.out, "the account acme. Not destroyed: 5 accounts that look alike.");
 	assert_contains(o.out, "were not destroyed");
 	outcome_free(&o);
 	for (size_t i = 0; i < ELEMENTSOF(answers); i++) {
