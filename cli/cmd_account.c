@@ -1,10 +1,11 @@
-/* recsealctl account: who has recordings in the vault. */
+/* recsealctl account: who has recordings in the vault; and a shredded name for somebody new. */
 #include <errno.h>
 
 #include "base/cleanup.h"
 #include "cli/command.h"
 #include "cli/describe.h"
 #include "cli/field.h"
+#include "cli/look_alikes.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "cli/table.h"
@@ -96,5 +97,59 @@ enum cli_exit cmd_account_show(const struct arguments *arguments)
 	if (command_json(arguments))
 		return output_json(account);
 	describe_account(account, stdout);
+	return CLI_DONE;
+}
+
+static void print_allowed(const json_t *account, const json_t *former)
+{
+	fputs("Allowed: ", stdout);
+	output_text(stdout, field_text(account, "name"));
+	fputs(" is the name of a new account, ", stdout);
+	output_text(stdout, field_text(account, "handle"));
+	fputs(".\n", stdout);
+	output_fact(stdout, "former account", field_text(former, "handle"));
+	output_fact(stdout, "shredded", field_text(former, "deleted_at"));
+	look_alikes_print(account, stdout);
+	fputs("Nothing of the former account comes back. A recording of its former holder that\n"
+	      "arrives from now on (from an open call, a spool, a late upload) is sealed for the\n"
+	      "new account, and its holder may hear it: look through the spools now. What\n"
+	      "arrived before is in quarantine, and stays there.\n",
+			stdout);
+}
+
+static enum cli_exit check_allowed(const struct arguments *arguments, const char **ret_reason)
+{
+	const char *reason = command_reason(arguments);
+
+	if (!reason || !command_utf8("reason", reason) ||
+			!command_utf8("account", arguments->operands[0]))
+		return CLI_USAGE;
+	*ret_reason = reason;
+	return CLI_DONE;
+}
+
+enum cli_exit cmd_account_allow(const struct arguments *arguments)
+{
+	_cleanup_client_ struct varlink_client *client = NULL;
+	_cleanup_reply_ struct varlink_reply reply = {0};
+	const char *reason;
+	enum cli_exit e = check_allowed(arguments, &reason);
+
+	if (e == CLI_DONE)
+		e = session_open(arguments, &client);
+	if (e == CLI_DONE)
+		e = control_call(client, CONTROL_INTERFACE "AllowAccount",
+				json_pack("{s:s, s:s}", "account", arguments->operands[0], "reason",
+						reason),
+				&reply);
+	if (e != CLI_DONE)
+		return e;
+	const json_t *account = field_object(reply.parameters, "account");
+	const json_t *former = field_object(reply.parameters, "former");
+	if (!field_text(account, "handle") || !field_text(former, "handle"))
+		return control_nonsense("AllowAccount");
+	if (command_json(arguments))
+		return output_json(reply.parameters);
+	print_allowed(account, former);
 	return CLI_DONE;
 }

@@ -48,9 +48,12 @@ static enum cli_exit check_shred(struct shred *shred)
 	return CLI_DONE;
 }
 
-/* Asks for the name or id, as the plan printed it, and reads a line. */
-static enum cli_exit confirm_shred(const struct shred *shred, const char *expected, FILE *f)
+/* Asks for the name or id, as the plan printed it, and reads a line. A name that looks like another
+ * may be typed as the plan spells it: not every keyboard makes it otherwise. */
+static enum cli_exit confirm_shred(
+		const struct shred *shred, const json_t *plan, const char *expected, FILE *f)
 {
+	const char *spelling = field_text(plan, "spelling");
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
 
@@ -62,7 +65,7 @@ static enum cli_exit confirm_shred(const struct shred *shred, const char *expect
 	ssize_t n = getline(&line, &size, stdin);
 	if (n > 0 && line[n - 1] == '\n')
 		line[n - 1] = '\0';
-	if (n > 0 && strcmp(line, expected) == 0)
+	if (n > 0 && (strcmp(line, expected) == 0 || (spelling && strcmp(line, spelling) == 0)))
 		return CLI_DONE;
 	output_error("not confirmed: nothing was destroyed");
 	return CLI_ERROR;
@@ -121,7 +124,7 @@ static enum cli_exit plan_and_shred(struct shred *shred)
 	const char *expected = shred_words_confirmation(plan, &shred->target);
 	if (asks_first(shred)) {
 		shred_words_plan(plan, &shred->target, talk);
-		e = confirm_shred(shred, expected, talk);
+		e = confirm_shred(shred, plan, expected, talk);
 	}
 	return e == CLI_DONE ? order_shred(shred, expected) : e;
 }

@@ -79,6 +79,7 @@ command_function cmd_play;
 command_function cmd_verify;
 command_function cmd_account_list;
 command_function cmd_account_show;
+command_function cmd_account_allow;
 command_function cmd_quarantine_assign;
 command_function cmd_shred_account;
 command_function cmd_shred_recording;

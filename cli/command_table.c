@@ -80,6 +80,20 @@ static const char examples_account_show[] =
 		"  recsealctl account show acme\n"
 		"  recsealctl account show acme --json | jq .recordings\n";
 
+static const char help_account_allow[] =
+		"Allows the name of a shredded account again, when the name or the number was\n"
+		"given to somebody new. Without this, recordings that arrive for a shredded\n"
+		"account go to quarantine for ever. A new account gets the name, with a handle\n"
+		"and keys of its own; the shredded one stays on record under its handle, and\n"
+		"nothing of it comes back.\n"
+		"\n"
+		"A recording of the former account that arrives afterwards is sealed for the new\n"
+		"one: a recording says no more of its account than the name. So look through the\n"
+		"spools first. Give the name exactly as it was; nobody can tell it from a handle.\n"
+		"Only officers may do it; the audit log keeps who did, and why.\n";
+static const char examples_account_allow[] =
+		"  recsealctl account allow 4711 --reason 'extension has a new owner, ticket 88'\n";
+
 static const char help_quarantine_assign[] =
 		"Gives a recording from quarantine to the account it belongs to. A recording is\n"
 		"in quarantine when it could not be sealed for an account. Its key moves to the\n"
@@ -270,6 +284,17 @@ const struct command command_table[] = {
 				.min_operands = 1,
 				.max_operands = 1,
 				.run = cmd_account_show,
+		},
+		{
+				.name = "account allow",
+				.synopsis = "ACCOUNT [--json] --reason TEXT",
+				.summary = "allow the name of a shredded account again",
+				.help = help_account_allow,
+				.examples = examples_account_allow,
+				.min_operands = 1,
+				.max_operands = 1,
+				.options = OPTION_BIT(OPTION_REASON),
+				.run = cmd_account_allow,
 		},
 		{
 				.name = "spool plan",

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "cli/field.h"
+#include "cli/look_alikes.h"
 #include "cli/output.h"
 
 void control_explain_connect(const char *path, int r, struct reason *reason)
@@ -93,6 +94,15 @@ static void explain_gone(
 				(long long)epoch);
 }
 
+static void explain_not_found(
+		const struct varlink_reply *reply, const char *phrase, struct reason *reason)
+{
+	const char *what = field_text(reply->parameters, "what");
+
+	reason_set(reason, 0, "%s: %s", what ? what : "it", phrase);
+	look_alikes_explain(reply->parameters, reason);
+}
+
 void control_explain_error(const struct varlink_reply *reply, struct reason *reason)
 {
 	const struct meaning *meaning = find_meaning(reply->error);
@@ -110,7 +120,7 @@ void control_explain_error(const struct varlink_reply *reply, struct reason *rea
 	if (meaning->exit == CLI_GONE)
 		explain_gone(reply, phrase, reason);
 	else if (meaning->exit == CLI_NOT_FOUND)
-		reason_set(reason, 0, "%s: %s", about ? about : "it", phrase);
+		explain_not_found(reply, phrase, reason);
 	/* Of a wrong parameter: its name, then what is wrong with it. */
 	else if (meaning->exit == CLI_USAGE && parameter && about != parameter)
 		reason_set(reason, 0, "%s: %s: %s", phrase, parameter, about ? about : "?");

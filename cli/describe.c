@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "cli/field.h"
+#include "cli/look_alikes.h"
 #include "cli/output.h"
 
 char *describe_counts(json_t *counts)
@@ -178,4 +179,5 @@ void describe_account(const json_t *account, FILE *f)
 	output_bytes(field_int(account, "plaintext_bytes", 0), bytes);
 	output_fact(f, "size", bytes);
 	output_fact(f, "recorded", range);
+	look_alikes_print(account, f);
 }

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "cli/describe.h"
 #include "cli/field.h"
+#include "cli/look_alikes.h"
 #include "cli/output.h"
 
 const char *shred_words_confirmation(const json_t *plan, const struct shred_target *target)
@@ -45,13 +46,28 @@ void shred_words_plan(const json_t *plan, const struct shred_target *target, FIL
 	output_text(f, shred_words_confirmation(plan, target));
 	fputs(":\n", f);
 	print_amount(plan, "would be lost", f);
+	look_alikes_print(plan, f);
 	output_fact(f, "recorded", range);
 	if (strcmp(target->kind, "account") == 0)
 		output_fact(f, "also lost",
 				"the account's name and its recordings' file names; "
 				"the account cannot be opened again");
 	print_assurance(plan, f);
+	if (look_alikes_count(plan) > 0)
+		fputs("Accounts that look alike are other accounts: this shred leaves them.\n", f);
 	fputs("A shred cannot be undone.\n", f);
+}
+
+/* In the first line, for whoever reads no further. */
+static void print_left(int64_t look_alikes, FILE *f)
+{
+	char count[OUTPUT_BYTES];
+
+	output_count(look_alikes, "account", count);
+	if (look_alikes > 0)
+		fprintf(f, " Not destroyed: %s that look%s alike.", count,
+				look_alikes == 1 ? "s" : "");
+	putc('\n', f);
 }
 
 void shred_words_result(const json_t *result, const struct shred_target *target,
@@ -59,14 +75,20 @@ void shred_words_result(const json_t *result, const struct shred_target *target,
 {
 	fprintf(f, "Destroyed: the keys of the %s ", target->kind);
 	output_text(f, confirmed);
-	fputs(".\n", f);
+	fputs(".", f);
+	print_left(look_alikes_count(result), f);
 	print_amount(result, "destroyed", f);
+	look_alikes_print(result, f);
 	output_fact(f, "when", field_text(result, "destroyed_at"));
 	output_factf(f, "epoch", "%lld before, %lld after",
 			(long long)field_int(result, "epoch_before", 0),
 			(long long)field_int(result, "epoch_after", 0));
 	output_fact(f, "reason", reason);
 	print_assurance(result, f);
+	if (look_alikes_count(result) > 0)
+		fputs("Accounts that look alike were not destroyed: shred each that is the same\n"
+		      "customer's.\n",
+				f);
 	fputs("\nWhat this means: nothing that the vault ever stored, old versions and backups\n"
 	      "included, opens these recordings any more, unless somebody kept a copy of the root\n"
 	      "of the keys, or an image of the keeper's memory, from before that epoch.\n"

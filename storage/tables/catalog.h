@@ -30,7 +30,8 @@ enum account_state {
 struct account_row {
 	int64_t id; /* 0 when not yet stored */
 	uint8_t handle[CATALOG_HANDLE_BYTES];
-	uint8_t lookup[CATALOG_LOOKUP_BYTES]; /* keyed hash of the name */
+	uint8_t lookup[CATALOG_LOOKUP_BYTES]; /* keyed hash of the name; zeros: given away */
+	uint8_t look[CATALOG_LOOKUP_BYTES];   /* of what the name looks like; zeros: none */
 	enum account_state state;
 	int64_t created_us, deleted_us; /* deleted_us 0: not */
 	uint64_t deleted_epoch;
@@ -44,8 +45,12 @@ int catalog_account_each_id(
 
 /* Stores a new account and sets its id. -EEXIST when handle or lookup are taken. */
 int catalog_account_add(struct db *db, struct account_row *row);
-/* Makes the account a tombstone: deleted, its profile gone. 1 when there was nothing to delete. */
+/* Makes the account a tombstone: deleted, its profile and its look gone. 1 when there was nothing
+ * to delete. */
 int catalog_account_bury(struct db *db, int64_t id, int64_t now_us, uint64_t epoch);
+/* A tombstone gives its lookup away, for a new account of the name. -ENOENT when it is no
+ * tombstone, or has none. */
+int catalog_account_give_name(struct db *db, int64_t id);
 int catalog_account_set_profile(struct db *db, int64_t id, const void *sealed, size_t bytes);
 
 /* 0, -ENOENT; -RE_ALTERED for a row that no keeper wrote. The caller frees with
@@ -55,6 +60,12 @@ int catalog_account_by_lookup(struct db *db, const uint8_t lookup[static CATALOG
 		struct account_row *ret_row);
 int catalog_account_by_handle(struct db *db, const uint8_t handle[static CATALOG_HANDLE_BYTES],
 		struct account_row *ret_row);
+/* Accounts with this look that live, altered ones not among them: the one with the least id above
+ * after_id; and about how many there are. */
+int catalog_account_next_alike(struct db *db, const uint8_t look[static CATALOG_LOOKUP_BYTES],
+		int64_t after_id, struct account_row *ret_row);
+int catalog_account_count_alike(
+		struct db *db, const uint8_t look[static CATALOG_LOOKUP_BYTES], int64_t *ret_count);
 /* The account with the least id above after_id, of those that were not altered. */
 int catalog_account_next(struct db *db, int64_t after_id, struct account_row *ret_row);
 void catalog_account_clear(struct account_row *row);

@@ -23,9 +23,11 @@ static const char *const schema[] = {
 		" BLOB)",
 
 		"CREATE TABLE account(id INTEGER PRIMARY KEY AUTOINCREMENT, handle BLOB NOT NULL"
-		" UNIQUE, lookup BLOB NOT NULL UNIQUE, state INTEGER NOT NULL, created_us INTEGER"
+		" UNIQUE, lookup BLOB UNIQUE, look BLOB, state INTEGER NOT NULL, created_us INTEGER"
 		" NOT NULL, deleted_us INTEGER NOT NULL, deleted_epoch INTEGER NOT NULL, profile"
 		" BLOB, mac BLOB)",
+		/* Of those that live. */
+		"CREATE INDEX account_by_look ON account(look) WHERE look IS NOT NULL",
 		"CREATE TABLE account_count(state INTEGER PRIMARY KEY, count INTEGER NOT NULL,"
 		" mac BLOB)",
 

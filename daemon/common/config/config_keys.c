@@ -78,6 +78,14 @@ static int set_discarded(
 	return reason_set(reason, -RE_CONFIG, "is not understood: use seal, leave or delete");
 }
 
+static int set_names(
+		const struct config_key *key, const char *value, void *field, struct reason *reason)
+{
+	if (name_fold_parse(value, field) == 0)
+		return 0;
+	return reason_set(reason, -RE_CONFIG, "is not understood: use exact, dns or nfc");
+}
+
 static int set_assurance(
 		const struct config_key *key, const char *value, void *field, struct reason *reason)
 {
@@ -231,6 +239,7 @@ static const struct config_key spool_keys[] = {
 		{"Account", set_pattern_text, offsetof(struct config_spool, account), 0, 0, NULL},
 		{"Ignore", set_pattern_text, offsetof(struct config_spool, ignore), 0, 0, NULL},
 		{"AccountMap", set_path, offsetof(struct config_spool, account_map), 0, 0, NULL},
+		{"Names", set_names, offsetof(struct config_spool, names), 0, 0, NULL},
 		{"Markers", set_path, offsetof(struct config_spool, markers), 0, 0, NULL},
 		{"Discarded", set_discarded, offsetof(struct config_spool, discarded), 0, 0, NULL},
 		{"FirstStart", set_first_start, offsetof(struct config_spool, first_take), 0, 0,

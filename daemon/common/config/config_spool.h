@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/common/names/name_fold.h"
+
 #define CONFIG_SETTLE_US INT64_C(1000000) /* of a spool that says nothing */
 
 struct config_spool {
@@ -14,6 +16,7 @@ struct config_spool {
 	char *account, *markers; /* instead of the profile's; NULL: the profile's */
 	char *ignore;            /* patterns besides the profile's; NULL: none */
 	char *account_map;       /* a file, absolute; NULL: none */
+	enum name_folding names; /* which spellings are one account */
 	char *discarded;         /* "seal", "leave" or "delete" */
 	bool first_take;         /* FirstStart=take: a folder with files in it needs no word */
 	bool wipe;               /* overwrite a sealed file before it is removed */

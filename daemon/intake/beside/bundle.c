@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/monotonic.h"
 #include "daemon/common/config/config_spool.h"
+#include "daemon/common/names/name_fold.h"
 #include "daemon/intake/beside/manifest.h"
 #include "daemon/intake/beside/neighbours.h"
 
@@ -163,12 +164,37 @@ static char *gathering_meta_value(void *context, const char *key, size_t len)
 	return value;
 }
 
+/* Replaces a name by the one that Names= makes of it. */
+static int fold_account(const struct spool *spool, char **account)
+{
+	char *folded;
+	int r = name_fold(spool->config->names, *account, &folded);
+
+	if (r < 0)
+		return r;
+	free(*account);
+	*account = folded;
+	return 0;
+}
+
+/* The map's key may be the name as it is, or as Names= makes it. */
+static int find_mapped_account(struct spool *spool, int64_t now_us, char **key, char **ret_account)
+{
+	const char *path = spool->config->account_map;
+	int r = account_map_find(&spool->map, path, *key, now_us, ret_account);
+
+	if (r != ACCOUNT_MAP_UNKNOWN || spool->config->names == NAME_EXACT)
+		return r;
+	r = fold_account(spool, key);
+	return r < 0 ? r : account_map_find(&spool->map, path, *key, now_us, ret_account);
+}
+
 /* Replaces the name by its account in AccountMap=, or by none when the map does not know it. */
 static int gather_mapped_account(struct spool *spool, int64_t now_us, char **account)
 {
 	const char *path = spool->config->account_map;
 	_cleanup_free_ char *key = TAKE_PTR(*account);
-	int r = account_map_find(&spool->map, path, key, now_us, account);
+	int r = find_mapped_account(spool, now_us, &key, account);
 
 	if (r == 0 || r == ACCOUNT_MAP_UNKNOWN) {
 		outage_over(&spool->mapping);
@@ -206,7 +232,7 @@ static int gather_account(struct gathering *g, int64_t *ret_wait_us)
 	if (r == 0 && g->spool->config->account_map)
 		r = gather_mapped_account(g->spool, g->now_us, &bundle->account);
 	bundle_drop_long_account(bundle);
-	return r;
+	return r == 0 && bundle->account ? fold_account(g->spool, &bundle->account) : r;
 }
 
 /* The spool may be closed, or be another directory, when the sidecars are to be removed. */

@@ -22,6 +22,14 @@ int control_answer_not_found(struct control_call *call, const char *kind, const 
 	return CONTROL_ANSWERED;
 }
 
+int control_answer_no_account(struct control_call *call, const char *name, json_t *look_alikes)
+{
+	varlink_call_error(call->varlink, ERROR("NotFound"),
+			json_pack("{s:o, s:o}", "what", json_sprintf("account %s", name),
+					"look_alikes", look_alikes));
+	return CONTROL_ANSWERED;
+}
+
 int control_answer_gone(
 		struct control_call *call, const char *kind, const char *what, uint64_t epoch)
 {

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "daemon/keeper/control/control_method.h"
+#include "daemon/keeper/control/look_alikes.h"
 #include "daemon/keeper/vault/accounts.h"
 
 int control_find_recording(
@@ -20,13 +21,24 @@ int control_find_recording(
 	return r == -ENOENT ? control_answer_not_found(call, "recording", text) : r;
 }
 
+/* It may be spelt in another way. */
+static int account_answer_not_found(struct control_call *call, const char *text)
+{
+	json_t *look_alikes;
+	int r = look_alikes_of_typed(call->vault, text, &look_alikes);
+
+	if (r < 0)
+		return r;
+	return control_answer_no_account(call, text, look_alikes);
+}
+
 int control_find_account(
 		struct control_call *call, const char *parameter, struct account_row *ret_row)
 {
 	const char *text = control_text(call, parameter);
 	int r = accounts_find_typed(call->vault->root.tree, text, ret_row);
 
-	return r == -ENOENT ? control_answer_not_found(call, "account", text) : r;
+	return r == -ENOENT ? account_answer_not_found(call, text) : r;
 }
 
 int control_find_not_gone(struct control_call *call, const struct recording_row *row)

@@ -84,6 +84,7 @@ control_handler control_recordings_open;
 control_handler control_recordings_unwrap;
 control_handler control_catalog_verify;
 control_handler control_accounts_show;
+control_handler control_accounts_allow;
 control_handler control_shred_plan;
 control_handler control_shred_run;
 control_handler control_quarantine_assign;
@@ -112,6 +113,8 @@ const char *control_text(const struct control_call *call, const char *name);
 /* Answers; all return CONTROL_ANSWERED. control_answer_reply() steals its arguments. */
 int control_answer_reply(struct control_call *call, json_t *parameters, struct socket_fds *fds);
 int control_answer_not_found(struct control_call *call, const char *kind, const char *what);
+/* The same for an account; steals the array of its look-alikes. */
+int control_answer_no_account(struct control_call *call, const char *name, json_t *look_alikes);
 int control_answer_gone(
 		struct control_call *call, const char *kind, const char *what, uint64_t epoch);
 int control_answer_invalid(struct control_call *call, const char *parameter, const char *why);

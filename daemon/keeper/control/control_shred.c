@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "daemon/keeper/control/control_look.h"
 #include "daemon/keeper/control/control_method.h"
+#include "daemon/keeper/control/look_alikes.h"
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/erasure/gate.h"
@@ -22,11 +23,13 @@ struct target {
 	char recording[ULID_TEXT_CHARS + 1]; /* "": the whole account */
 	int64_t recordings, plain_bytes;
 	int64_t oldest_us, newest_us; /* 0: nothing there */
+	json_t *look_alikes;          /* of an account: what is said of them; else NULL */
 };
 
 static void target_clear(struct target *target)
 {
 	free(target->account);
+	json_decref(target->look_alikes);
 }
 
 static int target_set_account_row(
@@ -46,7 +49,8 @@ static int target_set_account_row(
 	struct share live = catalog_tally_live(&tally);
 	target->recordings = live.count;
 	target->plain_bytes = live.plain_bytes;
-	return view_account_name(call->vault, row, &target->account);
+	r = look_alikes_of(call->vault, row, &target->look_alikes);
+	return r < 0 ? r : view_account_name(call->vault, row, &target->account);
 }
 
 static int target_set_account(struct control_call *call, struct target *target)
@@ -125,12 +129,15 @@ static json_t *shred_assurance(struct control_call *call, uint64_t epoch)
 			"not_overwritten", control_root_given_up(call->vault));
 }
 
-/* Steals part; {member: part and what the assurance says}. */
-static int shred_answer(struct control_call *call, const char *member, json_t *part, uint64_t epoch)
+/* Steals part; {member: part, what is said of look-alikes, and what the assurance says}. */
+static int shred_answer(struct control_call *call, const char *member, const struct target *target,
+		json_t *part, uint64_t epoch)
 {
 	json_t *assurance = shred_assurance(call, epoch);
 
-	if (json_object_update(part, assurance) < 0) {
+	if (json_object_update(part, assurance) < 0 ||
+			(target->look_alikes &&
+					json_object_update(part, target->look_alikes) < 0)) {
 		json_decref(part);
 		part = NULL;
 	}
@@ -140,7 +147,7 @@ static int shred_answer(struct control_call *call, const char *member, json_t *p
 
 static int plan_answer_target(struct control_call *call, const struct target *target)
 {
-	return shred_answer(call, "plan",
+	return shred_answer(call, "plan", target,
 			json_pack("{s:s*, s:s*, s:I, s:I, s:o*, s:o*}", "account", target->account,
 					"recording", *target->recording ? target->recording : NULL,
 					"recordings", (json_int_t)target->recordings,
@@ -206,7 +213,7 @@ int control_shred_run(struct control_call *call)
 	r = erasure_run(&call->vault->eraser, &target.item, 1, &result, &reason);
 	if (r < 0)
 		return shred_fail(call, &target, r, &reason);
-	return shred_answer(call, "result",
+	return shred_answer(call, "result", &target,
 			json_pack("{s:I, s:I, s:I, s:I, s:o}", "recordings",
 					(json_int_t)result.recordings, "plaintext_bytes",
 					(json_int_t)result.plain_bytes, "epoch_before",

@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/ulid.h"
+#include "daemon/common/names/name_look.h"
 
 _Static_assert(ACCOUNT_HANDLE_CHARS == ULID_TEXT_CHARS, "a handle is written like a ULID");
 _Static_assert(CATALOG_HANDLE_BYTES == ULID_BYTES, "a handle is written like a ULID");
@@ -47,6 +48,21 @@ static int account_hash_name(struct keytree *tree, const char *domain, const voi
 	return r;
 }
 
+int accounts_look(struct keytree *tree, const void *name, size_t len,
+		uint8_t ret_look[static CATALOG_LOOKUP_BYTES])
+{
+	char *look;
+	size_t look_len;
+	int r = name_look(name, len, &look, &look_len);
+
+	if (r < 0)
+		return r;
+	r = account_hash_name(tree, "look", look, look_len, ret_look);
+	sodium_memzero(look, look_len);
+	free(look);
+	return r;
+}
+
 int accounts_find(struct keytree *tree, const void *name, size_t len, struct account_row *ret_row)
 {
 	uint8_t lookup[CATALOG_LOOKUP_BYTES];
@@ -80,10 +96,17 @@ static ssize_t text_unescape(const char *text, uint8_t *ret_bytes, size_t room)
 	return (ssize_t)n;
 }
 
+ssize_t accounts_parse_name(const char *text, uint8_t ret_name[static ACCOUNT_NAME_MAX])
+{
+	ssize_t len = text_unescape(text, ret_name, ACCOUNT_NAME_MAX);
+
+	return len > 0 ? len : -EINVAL;
+}
+
 int accounts_find_typed(struct keytree *tree, const char *text, struct account_row *ret_row)
 {
 	uint8_t name[ACCOUNT_NAME_MAX], handle[CATALOG_HANDLE_BYTES];
-	ssize_t len = text_unescape(text, name, sizeof(name));
+	ssize_t len = accounts_parse_name(text, name);
 	int r = len > 0 ? accounts_find(tree, name, (size_t)len, ret_row) : -ENOENT;
 
 	if ((r != 0 && r != -ENOENT) || ulid_parse(text, handle) < 0)
@@ -137,11 +160,25 @@ int accounts_add(struct keytree *tree, int64_t now_us,
 	if (len == 0 || len > ACCOUNT_NAME_MAX)
 		return -EINVAL;
 	int r = account_hash_name(tree, "account", name, len, row.lookup);
+	if (r == 0)
+		r = accounts_look(tree, name, len, row.look);
 	if (r < 0)
 		return r;
 	memcpy(row.handle, handle, sizeof(row.handle));
 	r = account_add_with_profile(tree, &row, name, len);
 	return r < 0 ? r : catalog_account_by_id(keytree_db(tree), row.id, ret_row);
+}
+
+int accounts_add_again(struct keytree *tree, int64_t now_us, const struct account_row *tombstone,
+		const void *name, size_t len, struct account_row *ret_row)
+{
+	uint8_t handle[CATALOG_HANDLE_BYTES];
+	int r = catalog_account_give_name(keytree_db(tree), tombstone->id);
+
+	if (r < 0)
+		return r;
+	accounts_new_handle(handle);
+	return accounts_add(tree, now_us, handle, name, len, ret_row);
 }
 
 int accounts_create_quarantine(struct keytree *tree, int64_t now_us, int64_t *ret_id)
@@ -174,7 +211,8 @@ int accounts_find_quarantine(struct keytree *tree, int64_t *ret_id)
 	return 0;
 }
 
-int accounts_name(struct keytree *tree, const struct account_row *row, char **ret_name)
+int accounts_name_bytes(struct keytree *tree, const struct account_row *row,
+		uint8_t ret_name[static ACCOUNT_NAME_MAX], size_t *ret_len)
 {
 	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
 	uint8_t plain[1 + ACCOUNT_NAME_MAX];
@@ -194,6 +232,24 @@ int accounts_name(struct keytree *tree, const struct account_row *row, char **re
 		return r == -ENOENT ? -RE_GONE : r;
 	if (plain[0] != PROFILE_VERSION)
 		return -RE_CORRUPT;
-	*ret_name = text_printable(plain + 1, row->profile_bytes - SEAL_OVERHEAD_BYTES - 1);
-	return *ret_name ? 0 : -ENOMEM;
+	*ret_len = row->profile_bytes - SEAL_OVERHEAD_BYTES - 1;
+	memcpy(ret_name, plain + 1, *ret_len);
+	sodium_memzero(plain, sizeof(plain));
+	return 0;
+}
+
+int accounts_name(struct keytree *tree, const struct account_row *row, char **ret_name)
+{
+	uint8_t name[ACCOUNT_NAME_MAX];
+	size_t len;
+	int r = accounts_name_bytes(tree, row, name, &len);
+
+	if (r < 0)
+		return r;
+	char *text = text_printable(name, len);
+	sodium_memzero(name, sizeof(name));
+	if (!text)
+		return -ENOMEM;
+	*ret_name = text;
+	return 0;
 }

@@ -203,6 +203,57 @@ static void test_terminal_recording(void **state)
 	assert_contains(calls, "{\"recording\":\"" SAMPLE_ID "\",\"reason\":\"x\"}");
 }
 
+#define ALIKE                                                                                          \
+	"\"spelling\":\"ac\\\\x6de\",\"look_alikes_left_off\":3,\"look_alikes\":[{\"name\":\"Acme \"," \
+	"\"spelling\":\"Acme\\\\x20\",\"handle\":\"7cg7\",\"state\":\"open\",\"recordings\":2,"        \
+	"\"plaintext_bytes\":2048},{\"name\":\"ACME\",\"spelling\":\"ACME\",\"handle\":\"3p1w\","      \
+	"\"state\":\"open\",\"recordings\":1,\"plaintext_bytes\":9}]"
+
+static void assert_look_alikes(const char *text)
+{
+	assert_contains(text, "own spelling    ac\\x6de");
+	assert_contains(text,
+			"looks alike     Acme  (spelt Acme\\x20): 2 recordings, 2.0 KiB; open, handle 7cg7");
+	assert_contains(text, "looks alike     ACME: 1 recording, 9 bytes; open, handle 3p1w");
+	assert_contains(text, "look alike      3 more: see recsealctl account list");
+}
+
+/* Whoever destroys one of several accounts that look alike sees them before and after, and may
+ * confirm by either form of the name. */
+static void test_look_alikes(void **state)
+{
+	static const char *const answers[] = {"acme\n", "ac\\x6de\n", "ACME\n"};
+	const struct scripted alike[] = {
+			{.method = "PlanShred",
+					.replies = "{\"parameters\":{\"plan\":{\"account\":\"acme\",\"recordings\":14,"
+						   "\"plaintext_bytes\":1,\"assurance\":\"file\","
+						   "\"assurance_sentence\":\"s\"," ALIKE "}}}"},
+			{.method = "Shred",
+					.replies = "{\"parameters\":{\"result\":{\"recordings\":14,\"plaintext_bytes\":"
+						   "1,\"epoch_before\":41,\"epoch_after\":42,\"destroyed_at\":"
+						   "\"2026-11-23T09:01:20Z\",\"assurance\":\"file\","
+						   "\"assurance_sentence\":\"s\"," ALIKE "}}}"},
+	};
+	struct outcome o;
+
+	harness_keeper(*state, alike, ELEMENTSOF(alike));
+	run("account", "acme", "--dry-run");
+	assert_look_alikes(o.out);
+	assert_contains(o.out, "this shred leaves them");
+	outcome_free(&o);
+	run("account", "acme", "--yes", "--reason", "x");
+	assert_int_equal(o.status, CLI_DONE);
+	assert_look_alikes(o.out);
+	assert_contains(o.out, "the account acme. Not destroyed: 5 accounts that look alike.");
+	assert_contains(o.out, "were not destroyed");
+	outcome_free(&o);
+	for (size_t i = 0; i < ELEMENTSOF(answers); i++) {
+		harness_terminal(&o, PROMPT, answers[i], on_terminal);
+		assert_int_equal(o.status, i < 2 ? CLI_DONE : CLI_ERROR);
+		outcome_free(&o);
+	}
+}
+
 static void test_plan_refused_means_no_shred(void **state)
 {
 	const struct scripted refused[] = {
@@ -251,6 +302,7 @@ int main(void)
 			TEST(test_terminal_interrupted),
 			TEST(test_terminal_asks_for_the_name_in_the_plan),
 			TEST(test_terminal_recording),
+			TEST(test_look_alikes),
 			TEST(test_plan_refused_means_no_shred),
 			TEST(test_result_without_facts),
 	};

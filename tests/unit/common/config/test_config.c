@@ -246,6 +246,8 @@ static void test_values_refused(void **state)
 			{"[spool a]", "Discarded=burn",
 					"Discarded=burn is not understood: use seal, leave or delete"},
 			{"[spool a]", "StaleAfter=0", "StaleAfter=0 is out of range: use 1s to 1y"},
+			{"[spool a]", "Names=lower",
+					"Names=lower is not understood: use exact, dns or nfc"},
 			{"[spool a]", "AccountMap=map",
 					"AccountMap=map is not a plain absolute path"},
 			{"[spool a]", "EmptyFolders=yes",
@@ -395,7 +397,7 @@ static void test_whole_refused(void **state)
 static void test_profiles(void **state)
 {
 	_cleanup_(end_run) struct run run = assert_accepted(*state,
-			"[spool a]\nPath=/a\nProfile=pbx\nStaleAfter=2h\nDiscarded=leave\n"
+			"[spool a]\nPath=/a\nProfile=pbx\nStaleAfter=2h\nDiscarded=leave\nNames=dns\n"
 			"[profile pbx]\nFiles=/{t}/*.wav *.mp3\nSidecar={stem}.txt\nSidecarWait=5s\n"
 			"Account={meta.c} {t}\nMarkers=/m\nFinished=/{t}.ok\nRewritten=*.m3u8\n"
 			"[spool b]\nPath=/b\nProfile=jibri\nAccount=acme\nMarkers=/n\nIgnore=*.log\n"
@@ -413,6 +415,8 @@ static void test_profiles(void **state)
 	assert_string_equal(text.rewritten, "*.m3u8");
 	assert_false(c->spools[0].remove_empty);
 	assert_true(c->spools[0].stale_after_us == 7200 * US_PER_S);
+	assert_int_equal(c->spools[0].names, NAME_DNS);
+	assert_int_equal(c->spools[1].names, NAME_EXACT);
 	assert_string_equal(c->spools[0].discarded, "leave");
 	/* A profile of the operator's goes before the bridge's, the spool's own words before both.
 	 */

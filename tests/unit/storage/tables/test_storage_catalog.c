@@ -62,6 +62,48 @@ static void test_accounts_round_trip(void **state)
 	assert_int_equal(catalog_account_add(s->db, &in), -EEXIST);
 }
 
+/* Look-alikes are found among those that live; a tombstone gives its name away once. */
+static void test_looks_and_names_given_away(void **state)
+{
+	struct store *s = *state;
+	struct account_row a = {.handle = {1}, .lookup = {1}, .look = {9}, .state = ACCOUNT_OPEN};
+	struct account_row b = {.handle = {2}, .lookup = {2}, .look = {9}, .state = ACCOUNT_OPEN};
+	struct account_row none = {.handle = {3}, .lookup = {3}, .state = ACCOUNT_OPEN};
+	struct account_row heir = {
+			.handle = {4}, .lookup = {1}, .look = {9}, .state = ACCOUNT_OPEN};
+	static const uint8_t zeros[CATALOG_LOOKUP_BYTES];
+	struct account_row out;
+	int64_t count;
+
+	assert_int_equal(catalog_account_add(s->db, &a), 0);
+	assert_int_equal(catalog_account_add(s->db, &b), 0);
+	assert_int_equal(catalog_account_add(s->db, &none), 0);
+	assert_int_equal(catalog_account_next_alike(s->db, a.look, 0, &out), 0);
+	assert_int_equal(out.id, a.id);
+	assert_memory_equal(out.look, a.look, sizeof(a.look));
+	assert_int_equal(catalog_account_next_alike(s->db, a.look, a.id, &out), 0);
+	assert_int_equal(out.id, b.id);
+	assert_int_equal(catalog_account_next_alike(s->db, a.look, b.id, &out), -ENOENT);
+	assert_int_equal(catalog_account_next_alike(s->db, zeros, 0, &out), -ENOENT);
+	assert_int_equal(catalog_account_count_alike(s->db, a.look, &count), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(catalog_account_give_name(s->db, a.id), -ENOENT);
+	assert_int_equal(catalog_account_bury(s->db, a.id, 1000, 3), 0);
+	assert_int_equal(catalog_account_next_alike(s->db, a.look, 0, &out), 0);
+	assert_int_equal(out.id, b.id);
+	assert_int_equal(catalog_account_count_alike(s->db, a.look, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(catalog_account_add(s->db, &heir), -EEXIST);
+	assert_int_equal(catalog_account_give_name(s->db, a.id), 0);
+	assert_int_equal(catalog_account_give_name(s->db, a.id), -ENOENT);
+	assert_int_equal(catalog_account_add(s->db, &heir), 0);
+	assert_int_equal(catalog_account_by_lookup(s->db, a.lookup, &out), 0);
+	assert_int_equal(out.id, heir.id);
+	assert_int_equal(catalog_account_by_id(s->db, a.id, &out), 0);
+	assert_memory_equal(out.lookup, zeros, sizeof(zeros));
+	assert_memory_equal(out.look, zeros, sizeof(zeros));
+}
+
 /* A tombstone keeps the time of its first burial, and nothing of the profile. */
 static void test_burying_an_account_twice(void **state)
 {
@@ -421,6 +463,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			in_store(test_accounts_round_trip),
+			in_store(test_looks_and_names_given_away),
 			in_store(test_burying_an_account_twice),
 			in_store(test_recordings_round_trip),
 			in_store(test_paging),
