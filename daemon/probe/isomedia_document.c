@@ -79,19 +79,30 @@ static void walk_document(struct source *source, uint64_t at, struct survey *sur
 	document->end = at;
 }
 
-/* After all that an index names, zeros fill a block of the disk, no more. */
+static bool is_plain_movie(const struct isomedia_movie *movie)
+{
+	for (size_t i = 0; i < movie->n_tracks; i++) {
+		if (movie->tracks[i].plain)
+			return true;
+	}
+	return false;
+}
+
+/* After all that an index names, zeros fill a block of the disk, no more; unless they began before. */
 static void excuse_padding(struct source *source, struct survey *survey)
 {
 	struct isomedia_document *document = &survey->document;
 	bool complete = document->index && (!survey->movie.fragmented || survey->closed);
+	uint64_t from = is_plain_movie(&survey->movie) ? document->end : survey->media_start;
+	uint64_t zeros;
 
-	if (complete && (document->broken || document->cut) && !survey->waiting &&
-			document->end > survey->media_end &&
-			source_zeros_before(source, document->end, source->size_bytes) ==
-					document->end) {
-		document->broken = document->cut = false;
-		document->end = source->size_bytes;
-	}
+	if (!complete || document->end >= source->size_bytes || document->end < survey->media_end)
+		return;
+	zeros = source_zeros_before(source, from, source->size_bytes);
+	if (zeros > document->end || survey->media_end > zeros + ZEROS_BEFORE_MORE_BYTES)
+		return;
+	document->broken = document->cut = false;
+	document->end = source->size_bytes;
 }
 
 /* Where the media ends that is worth something. */
@@ -99,11 +110,7 @@ static uint64_t find_limit(struct source *source, struct survey *survey)
 {
 	uint64_t zeros = survey->media_end;
 
-	for (size_t i = 0; i < survey->movie.n_tracks; i++) {
-		if (survey->movie.tracks[i].plain)
-			return survey->media_end;
-	}
-	if (survey->media_end > survey->media_start)
+	if (survey->media_end > survey->media_start && !is_plain_movie(&survey->movie))
 		zeros = source_zeros_before(source, survey->media_start, survey->media_end);
 	/* Fewer will do where more zeros follow, and no box. */
 	if (survey->media_end - zeros <
