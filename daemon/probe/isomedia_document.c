@@ -88,7 +88,7 @@ static bool is_plain_movie(const struct isomedia_movie *movie)
 	return false;
 }
 
-/* After all that an index names, zeros fill a block of the disk, no more; unless they began before. */
+/* After all that an index names, zeros fill a block of the disk, unless they began before. */
 static void excuse_padding(struct source *source, struct survey *survey)
 {
 	struct isomedia_document *document = &survey->document;
