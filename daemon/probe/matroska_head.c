@@ -70,7 +70,8 @@ static void take_info(struct source *source, const struct ebml_element *element,
 	}
 }
 
-static void take_audio(struct source *source, const struct ebml_element *element, void *context)
+static void take_audio_field(
+		struct source *source, const struct ebml_element *element, void *context)
 {
 	struct matroska_track *track = context;
 	double rate;
@@ -136,7 +137,7 @@ static void take_track_field(
 		track->delay_ns = read_span_ns(source, element);
 		break;
 	case ID_AUDIO:
-		ebml_each(source, element->at, ebml_end(element), take_audio, track);
+		ebml_each(source, element->at, ebml_end(element), take_audio_field, track);
 		break;
 	}
 }
