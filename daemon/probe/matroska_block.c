@@ -95,7 +95,7 @@ static unsigned flac_frame_samples(const uint8_t *p, size_t len)
 	if (code == 6)
 		return p[at] + 1U;
 	if (code == 7)
-		return (p[at] << 8 | p[at + 1]) + 1U;
+		return ((unsigned)p[at] << 8 | p[at + 1]) + 1U;
 	return code >= 8 ? 256U << (code - 8) : 0;
 }
 

@@ -61,6 +61,7 @@ struct index {
 	const char *codec;
 	uint32_t skip_ticks; /* of the first samples */
 	uint32_t delay_ms;   /* before them */
+	uint32_t late_ms;    /* of a second track; 0: there is none */
 	uint32_t media_at;   /* where the first chunk lies */
 	uint32_t samples;
 	bool fragments;
@@ -114,11 +115,10 @@ static void put_edits(struct builder *b, const struct index *index)
 	shut(b, edits);
 }
 
-static void put_index(struct builder *b, const struct index *index)
+static void put_track(struct builder *b, const struct index *index)
 {
-	size_t moov = open_box(b, "moov"), track, media, info, box;
+	size_t track, media, info, box;
 
-	PUT_BOX(b, "mvhd", 0, 0, 0, 1000, 0, 0x10000);
 	track = open_box(b, "trak");
 	PUT_BOX(b, "tkhd", 0, 0, 0, 1, 0, 0);
 	if (index->skip_ticks > 0 || index->delay_ms > 0)
@@ -135,6 +135,19 @@ static void put_index(struct builder *b, const struct index *index)
 	shut(b, info);
 	shut(b, media);
 	shut(b, track);
+}
+
+static void put_index(struct builder *b, const struct index *index)
+{
+	size_t moov = open_box(b, "moov"), box;
+	struct index late = *index;
+
+	PUT_BOX(b, "mvhd", 0, 0, 0, 1000, 0, 0x10000);
+	put_track(b, index);
+	if (index->late_ms > 0) {
+		late.delay_ms = index->late_ms;
+		put_track(b, &late);
+	}
 	if (index->fragments) {
 		box = open_box(b, "mvex");
 		PUT_BOX(b, "trex", 0, 1, 1, SAMPLE_TICKS, SAMPLE_BYTES, 0);
@@ -249,6 +262,21 @@ static void test_edits(void **state)
 	assert_int_equal(media.frames, SAMPLES * SAMPLE_TICKS - 312);
 }
 
+/* A second track that begins later, and ends last: the length is up to there. */
+static void test_late_track(void **state)
+{
+	struct builder b = {.len = 0};
+	struct index index = {.codec = "Opus", .samples = SAMPLES, .late_ms = 700};
+
+	put_type(&b);
+	index.media_at = (uint32_t)b.len + 8;
+	put_media(&b, SAMPLES);
+	put_index(&b, &index);
+	struct media media = scan(&b, b.len);
+	assert_int_equal(media.state, MEDIA_WHOLE);
+	assert_int_equal(media.frames, SAMPLES * SAMPLE_TICKS + 700 * (RATE / 1000));
+}
+
 static void test_appended(void **state)
 {
 	struct builder b = {.len = 0};
@@ -286,7 +314,8 @@ static void test_zeroed(void **state)
 	assert_media(&media, MEDIA_WHOLE, SAMPLES);
 	put_noise(&b, 10);
 	media = scan(&b, b.len);
-	assert_int_equal(media.state, MEDIA_BROKEN);
+	assert_int_equal(media.state, MEDIA_JOINED);
+	assert_true(media.frames == PROBE_FRAMES_UNKNOWN);
 	assert_int_equal(media_at + SAMPLES * SAMPLE_BYTES + 5010, b.len);
 }
 
@@ -416,6 +445,7 @@ int main(void)
 			cmocka_unit_test(test_index_last),
 			cmocka_unit_test(test_index_first),
 			cmocka_unit_test(test_edits),
+			cmocka_unit_test(test_late_track),
 			cmocka_unit_test(test_appended),
 			cmocka_unit_test(test_reopened),
 			cmocka_unit_test(test_zeroed),
