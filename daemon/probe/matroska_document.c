@@ -212,8 +212,7 @@ static void read_segment(struct source *source, const struct ebml_element *segme
 	walk->limit = ebml_end(segment) < source->size_bytes ? ebml_end(segment)
 							     : source->size_bytes;
 	uint64_t at = walk_segment(source, segment, &passage);
-	if (!walk->broken || passage.n_passed > 0)
-		read_passed(source, &passage);
+	read_passed(source, &passage);
 	drop_hollow(source, walk);
 	if (walk->gave_up && source->error == 0)
 		source->error = -EFBIG;

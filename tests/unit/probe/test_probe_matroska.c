@@ -61,8 +61,35 @@ static void shut(struct builder *b, size_t at)
 	memcpy(b->bytes + at - 8, size.bytes, 8);
 }
 
+/* What a writer leaves where closing puts the length and the list of places. */
+enum room { ROOM_NONE, ROOM_VOID, ROOM_PLACES, ROOM_ZERO };
+
+static void put_room(struct builder *b, enum room room)
+{
+	size_t places, place;
+
+	switch (room) {
+	case ROOM_NONE:
+		break;
+	case ROOM_VOID: /* ffmpeg */
+		put_number(b, MATROSKA_VOID, 0, 8);
+		break;
+	case ROOM_PLACES: /* GStreamer */
+		places = open_element(b, MATROSKA_SEEK_HEAD);
+		place = open_element(b, 0x4dbb);
+		put_number(b, 0x53ac, UINT64_MAX, 8);
+		shut(b, place);
+		shut(b, places);
+		break;
+	case ROOM_ZERO: /* Firefox, which never fills it in */
+		places = open_element(b, MATROSKA_SEEK_HEAD);
+		shut(b, places);
+		break;
+	}
+}
+
 /* One track, audio of Opus. Returns where the segment's content begins. */
-static size_t put_head(struct builder *b, bool reserved)
+static size_t put_head(struct builder *b, enum room room)
 {
 	size_t head = open_element(b, MATROSKA_EBML);
 	put_ebml_id(b, MATROSKA_DOC_TYPE);
@@ -70,10 +97,11 @@ static size_t put_head(struct builder *b, bool reserved)
 	put_bytes(b, "webm", 4);
 	shut(b, head);
 	size_t segment = open_element(b, MATROSKA_SEGMENT);
-	if (reserved)
-		put_number(b, MATROSKA_VOID, 0, 8);
+	put_room(b, room);
 	size_t info = open_element(b, MATROSKA_INFO);
 	put_number(b, 0x2ad7b1, 1000000, 3);
+	if (room == ROOM_ZERO)
+		put_number(b, 0x4489, 0, 8);
 	shut(b, info);
 	size_t tracks = open_element(b, MATROSKA_TRACKS), track = open_element(b, 0xae);
 	put_number(b, 0xd7, 1, 1);
@@ -137,7 +165,7 @@ static void test_stream(void **state)
 {
 	struct builder b = {.len = 0};
 
-	put_head(&b, false);
+	put_head(&b, ROOM_NONE);
 	put_clusters(&b, 25, 0, false);
 	struct media media = scan(b.bytes, b.len);
 	assert_media(&media, MEDIA_WHOLE, 25);
@@ -150,7 +178,7 @@ static void test_stream_late(void **state)
 {
 	struct builder b = {.len = 0};
 
-	put_head(&b, false);
+	put_head(&b, ROOM_NONE);
 	put_clusters(&b, 25, 3600000, false);
 	struct media media = scan(b.bytes, b.len);
 	assert_media(&media, MEDIA_WHOLE, 25);
@@ -162,7 +190,7 @@ static void check_every_cut(bool sized)
 	struct builder b = {.len = 0};
 	unsigned whole = 0;
 
-	put_head(&b, false);
+	put_head(&b, ROOM_NONE);
 	size_t clusters = b.len;
 	put_clusters(&b, 25, 0, sized);
 	for (size_t len = clusters + 1; len <= b.len; len++) {
@@ -194,7 +222,7 @@ static void test_every_cut(void **state)
 static void test_closed(void **state)
 {
 	struct builder b = {.len = 0};
-	size_t segment = put_head(&b, true);
+	size_t segment = put_head(&b, ROOM_VOID);
 
 	put_clusters(&b, 25, 0, true);
 	struct media media = scan(b.bytes, b.len);
@@ -216,12 +244,29 @@ static void test_closed(void **state)
 	assert_true(media.frames == PROBE_FRAMES_UNKNOWN);
 }
 
+/* Whether a writer would have closed it is told by what it left room for. */
+static void test_room(void **state)
+{
+	static const enum media_state states[] = {[ROOM_NONE] = MEDIA_WHOLE,
+			[ROOM_VOID] = MEDIA_UNCLOSED,
+			[ROOM_PLACES] = MEDIA_UNCLOSED,
+			[ROOM_ZERO] = MEDIA_WHOLE};
+
+	for (enum room room = ROOM_NONE; room <= ROOM_ZERO; room++) {
+		struct builder b = {.len = 0};
+		put_head(&b, room);
+		put_clusters(&b, 25, 0, true);
+		struct media media = scan(b.bytes, b.len);
+		assert_media(&media, states[room], 25);
+	}
+}
+
 static void test_appended(void **state)
 {
 	for (int sized = 0; sized < 2; sized++) {
 		struct builder b = {.len = 0};
 		for (unsigned n = 1; n <= 3; n++) {
-			size_t segment = put_head(&b, false);
+			size_t segment = put_head(&b, ROOM_NONE);
 			put_clusters(&b, 25, 0, sized);
 			if (sized)
 				shut(&b, segment);
@@ -236,7 +281,7 @@ static void test_reopened(void **state)
 {
 	for (int sized = 0; sized < 2; sized++) {
 		struct builder b = {.len = 0};
-		size_t segment = put_head(&b, false);
+		size_t segment = put_head(&b, ROOM_NONE);
 		put_clusters(&b, 8, 0, sized);
 		if (sized)
 			shut(&b, segment);
@@ -250,7 +295,7 @@ static void test_zeroed(void **state)
 {
 	struct builder b = {.len = 0};
 
-	put_head(&b, false);
+	put_head(&b, ROOM_NONE);
 	size_t clusters = b.len;
 	put_clusters(&b, 25, 0, true);
 	/* From within the fourth block of the second cluster. */
@@ -265,7 +310,7 @@ static void test_laces(void **state)
 {
 	struct builder b = {.len = 0};
 
-	put_head(&b, false);
+	put_head(&b, ROOM_NONE);
 	open_element(&b, MATROSKA_CLUSTER);
 	put_number(&b, MATROSKA_TIMESTAMP, 0, 1);
 	size_t block = open_element(&b, MATROSKA_SIMPLE_BLOCK);
@@ -295,7 +340,7 @@ static void test_empty(void **state)
 {
 	struct builder b = {.len = 0};
 
-	put_head(&b, false);
+	put_head(&b, ROOM_NONE);
 	struct media media = scan(b.bytes, b.len);
 	assert_int_equal(media.state, MEDIA_EMPTY);
 	for (size_t len = 12; len < b.len; len++)
@@ -310,7 +355,7 @@ static void test_passed(void **state)
 	struct media media;
 	uint64_t at;
 
-	put_head(&b, false);
+	put_head(&b, ROOM_NONE);
 	put_clusters(&b, 10, 0, true);
 	_cleanup_close_ int fd = file_of(b.bytes, b.len);
 	at = b.len;
@@ -339,6 +384,7 @@ int main(void)
 			cmocka_unit_test(test_stream_late),
 			cmocka_unit_test(test_every_cut),
 			cmocka_unit_test(test_closed),
+			cmocka_unit_test(test_room),
 			cmocka_unit_test(test_appended),
 			cmocka_unit_test(test_reopened),
 			cmocka_unit_test(test_zeroed),
