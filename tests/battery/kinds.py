@@ -105,7 +105,8 @@ KINDS = [
     coded("lame/mp3-no-tag", "mp3", "lame --quiet -t -b 64 {wav} {out}", MP3_S, cut_s=False),
     coded("opusenc/opus", "opus", "opusenc --quiet {wav} {out}", OPUS_S),
     coded("oggenc/vorbis", "ogg", "oggenc -Q {wav} -o {out}", VORBIS_S),
-    coded("speexenc/speex", "spx", "speexenc {phone} {out}", 0.041),
+    # All of it is one page, so that a cut one has no whole page, and no time.
+    coded("speexenc/speex", "spx", "speexenc {phone} {out}", 0.041, cut_s=False),
     coded("flac/flac", "flac", "flac -s {wav} -o {out}", FLAC_S, cut_s=False),
     coded("flac/oga", "oga", "flac -s --ogg {wav} -o {out}", 0.1),
 
