@@ -92,7 +92,8 @@ static void describe_audio(const json_t *recording, FILE *f)
 	output_fact(f, "format", field_text(recording, "format"));
 	if (channels > 0)
 		output_factf(f, "channels", "%lld", (long long)channels);
-	if (rate > 0)
+	/* Without channels it is the clock of packets or of video. */
+	if (rate > 0 && channels > 0)
 		output_factf(f, "sample rate", "%lld Hz", (long long)rate);
 	output_bytes(field_int(recording, "plaintext_bytes", 0), bytes);
 	output_fact(f, "size", bytes);

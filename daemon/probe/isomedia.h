@@ -107,12 +107,13 @@ struct isomedia_document {
 	bool cut;    /* it ends within a box, or its media does not reach as far as its index */
 	bool zeroed; /* its media ends in zeros that are no silence */
 	bool broken; /* there are bytes that are no box */
-	bool joined; /* fragments were appended */
+	bool joined; /* something was appended that is no document */
 	uint64_t media_bytes;
 	uint64_t end; /* the next one may begin here */
 	bool timed;
-	uint64_t length_ns, frames; /* when timed; frames by sample_rate, exactly */
-	uint32_t sample_rate;       /* of its first audio track; 0: it has none */
+	uint64_t length_ns;   /* when timed */
+	uint64_t frames;      /* the same by sample_rate, exactly; UINT64_MAX: not counted */
+	uint32_t sample_rate; /* of its first audio track; 0: it has none */
 	uint32_t channels;
 };
 

@@ -38,8 +38,8 @@ int isomedia_box_read(
 	}
 	if (size != SIZE_TO_THE_END && size < box.start - at)
 		return 2;
-	if (size != SIZE_TO_THE_END && size < UINT64_MAX - at)
-		box.end = at + size;
+	if (size != SIZE_TO_THE_END)
+		box.end = size < UINT64_MAX - at ? at + size : UINT64_MAX - 1;
 	*ret_box = box;
 	return 0;
 }

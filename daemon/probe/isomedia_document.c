@@ -79,19 +79,30 @@ static void walk_document(struct source *source, uint64_t at, struct survey *sur
 	document->end = at;
 }
 
-/* After all that an index names, zeros fill a block of the disk, no more. */
+static bool is_plain_movie(const struct isomedia_movie *movie)
+{
+	for (size_t i = 0; i < movie->n_tracks; i++) {
+		if (movie->tracks[i].plain)
+			return true;
+	}
+	return false;
+}
+
+/* After all that an index names, zeros fill a block of the disk, unless they began before. */
 static void excuse_padding(struct source *source, struct survey *survey)
 {
 	struct isomedia_document *document = &survey->document;
 	bool complete = document->index && (!survey->movie.fragmented || survey->closed);
+	uint64_t from = is_plain_movie(&survey->movie) ? document->end : survey->media_start;
+	uint64_t zeros;
 
-	if (complete && (document->broken || document->cut) && !survey->waiting &&
-			document->end > survey->media_end &&
-			source_zeros_before(source, document->end, source->size_bytes) ==
-					document->end) {
-		document->broken = document->cut = false;
-		document->end = source->size_bytes;
-	}
+	if (!complete || document->end >= source->size_bytes || document->end < survey->media_end)
+		return;
+	zeros = source_zeros_before(source, from, source->size_bytes);
+	if (zeros > document->end || survey->media_end > zeros + ZEROS_BEFORE_MORE_BYTES)
+		return;
+	document->broken = document->cut = false;
+	document->end = source->size_bytes;
 }
 
 /* Where the media ends that is worth something. */
@@ -99,11 +110,7 @@ static uint64_t find_limit(struct source *source, struct survey *survey)
 {
 	uint64_t zeros = survey->media_end;
 
-	for (size_t i = 0; i < survey->movie.n_tracks; i++) {
-		if (survey->movie.tracks[i].plain)
-			return survey->media_end;
-	}
-	if (survey->media_end > survey->media_start)
+	if (survey->media_end > survey->media_start && !is_plain_movie(&survey->movie))
 		zeros = source_zeros_before(source, survey->media_start, survey->media_end);
 	/* Fewer will do where more zeros follow, and no box. */
 	if (survey->media_end - zeros <
@@ -145,9 +152,10 @@ static uint64_t ticks_to(uint64_t ticks, uint64_t rate, uint32_t clock_rate)
 	return whole + (ticks % clock_rate * rate + clock_rate / 2) / clock_rate;
 }
 
+/* When a track plays. */
 struct span {
-	uint64_t delay_ns, end_ns;
-	uint64_t frames;
+	uint64_t begin_ns, end_ns;
+	uint64_t frames; /* of audio, exactly */
 };
 
 /* 0; 1 when the track has no length. */
@@ -162,42 +170,41 @@ static int measure_track(struct source *source, struct survey *survey, uint64_t 
 	uint64_t ticks = track_ticks(source, survey, base, limit, track);
 	if (ticks == ISOMEDIA_TICKS_UNKNOWN)
 		return 1;
-	span.delay_ns = ticks_to(track->delay_ticks, NS_PER_S, clock_rate);
+	span.begin_ns = ticks_to(track->delay_ticks, NS_PER_S, clock_rate);
 	span.end_ns = ticks_to(ticks, NS_PER_S, clock_rate);
 	span.frames = ticks_to(ticks, track->sample_rate, clock_rate);
-	if (__builtin_add_overflow(span.end_ns, span.delay_ns, &span.end_ns))
+	if (__builtin_add_overflow(span.end_ns, span.begin_ns, &span.end_ns))
 		return 1;
 	*ret_span = span;
 	return 0;
 }
 
-/* From the beginning of the first track to the end of the last. One track alone is counted exactly.
- * Where a track cannot be measured, nothing is. */
+/* From the beginning of the first track to the end of the last: where that is one track, and audio,
+ * the count of its frames is exact. Where a track cannot be measured, nothing is. */
 static void measure(struct source *source, uint64_t base, uint64_t limit, struct survey *survey)
 {
 	struct isomedia_document *document = &survey->document;
-	uint64_t delay_ns = UINT64_MAX, end_ns = 0, frames = 0;
-	bool any = false;
+	struct span last = {.frames = UINT64_MAX}, span;
+	uint64_t begin_ns = UINT64_MAX;
 
 	for (size_t i = 0; i < survey->movie.n_tracks; i++) {
 		const struct isomedia_track *track = &survey->movie.tracks[i];
-		struct span span;
 		document->joined |= track->restarted;
 		if (!track->audio && !track->video)
 			continue;
 		if (measure_track(source, survey, base, limit, track, &span) != 0)
 			return;
-		any = true;
-		delay_ns = span.delay_ns < delay_ns ? span.delay_ns : delay_ns;
-		if (span.end_ns > end_ns)
-			frames = track->audio && track->sample_rate == document->sample_rate
-						 ? span.frames
-						 : UINT64_MAX;
-		end_ns = span.end_ns > end_ns ? span.end_ns : end_ns;
+		if (track->sample_rate != document->sample_rate)
+			span.frames = UINT64_MAX;
+		if (begin_ns == UINT64_MAX || span.end_ns > last.end_ns)
+			last = span;
+		begin_ns = span.begin_ns < begin_ns ? span.begin_ns : begin_ns;
 	}
-	document->timed = any;
-	document->length_ns = any ? end_ns - delay_ns : 0;
-	document->frames = frames;
+	if (begin_ns == UINT64_MAX)
+		return;
+	document->timed = true;
+	document->length_ns = last.end_ns - begin_ns;
+	document->frames = last.begin_ns == begin_ns ? last.frames : UINT64_MAX;
 }
 
 static void take_facts_of(const struct isomedia_movie *movie, struct isomedia_document *document)
@@ -228,6 +235,11 @@ int isomedia_document_read(
 	take_facts_of(&survey.movie, document);
 	if (document->index)
 		measure(source, at, limit, &survey);
+	/* All that the index names is there, and then something that nobody knows. */
+	if (document->index && document->broken && !document->zeroed && !survey.movie.fragmented) {
+		document->joined = true;
+		document->timed = false;
+	}
 	*ret_document = *document;
 	return 0;
 }

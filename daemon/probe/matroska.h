@@ -80,6 +80,7 @@ struct matroska_walk {
 	uint64_t good;                 /* up to here every block is whole */
 	uint64_t media_bytes;          /* in whole clusters and blocks */
 	unsigned elements;             /* looked at so far */
+	bool blocks;                   /* there is one */
 	bool cut;                      /* the file ends within an element */
 	bool broken;                   /* there are bytes that are no element of a cluster */
 	bool gave_up;                  /* too many elements */
@@ -103,8 +104,10 @@ void matroska_block_span(struct source *source, const struct matroska_track *tra
 /* Its last bytes are zeros, as in a file whose end was never written. */
 bool matroska_block_hollow(struct source *source, const struct matroska_block *block);
 
-/* The time at which the cluster begins, in ticks; 0: it does not say at its beginning. */
-uint64_t matroska_cluster_ticks(struct source *source, const struct ebml_element *cluster);
+/* The time at which the cluster begins, in ticks. 0; 1 when it does not say that at its beginning,
+ * or the file ends before. */
+int matroska_cluster_ticks(
+		struct source *source, const struct ebml_element *cluster, uint64_t *ret_ticks);
 
 /* How long the blocks that were read play, from the first to the end of the last. whole: nothing is
  * missing after the last, so that the head may be asked where no block tells. 0; 1 when there are

@@ -45,8 +45,7 @@ static size_t lace_bytes(enum lacing lacing, const uint8_t *p, size_t len, unsig
 	return at < len ? at : len;
 }
 
-static void block_find_frames(
-		const uint8_t *p, size_t len, uint64_t size, struct frames *ret_frames)
+static void unlace_frames(const uint8_t *p, size_t len, uint64_t size, struct frames *ret_frames)
 {
 	enum lacing lacing = p[0] & LACING_MASK;
 	struct frames frames = {.count = 1, .first = p + 1, .first_bytes = len - 1};
@@ -96,7 +95,7 @@ static unsigned flac_frame_samples(const uint8_t *p, size_t len)
 	if (code == 6)
 		return p[at] + 1U;
 	if (code == 7)
-		return (p[at] << 8 | p[at + 1]) + 1U;
+		return ((unsigned)p[at] << 8 | p[at + 1]) + 1U;
 	return code >= 8 ? 256U << (code - 8) : 0;
 }
 
@@ -153,7 +152,7 @@ void matroska_block_span(struct source *source, const struct matroska_track *tra
 
 	len = source_read(source, p, len, block->at);
 	if (len >= 2) {
-		block_find_frames(p, len, block->size, &frames);
+		unlace_frames(p, len, block->size, &frames);
 		span.frame_ns = codec_frame_ns(track, &frames);
 		span.frames = frames.count;
 	}

@@ -156,10 +156,12 @@ static void take_cluster_child(
 		cluster->ticks = ebml_uint(source, element);
 		break;
 	case MATROSKA_SIMPLE_BLOCK:
+		cluster->walk->blocks = true;
 		if (parse_block(source, element, cluster, &block, &track) == 0)
 			keep_block(&block, track, cluster->walk);
 		break;
 	case MATROSKA_BLOCK_GROUP:
+		cluster->walk->blocks = true;
 		cluster->group = (struct matroska_block){.found = false};
 		cluster->group_track = NULL;
 		ebml_each(source, element->at, ebml_end(element), take_group_field, cluster);
@@ -211,18 +213,21 @@ uint64_t matroska_cluster_read(struct source *source, const struct ebml_element 
 	return at;
 }
 
-uint64_t matroska_cluster_ticks(struct source *source, const struct ebml_element *cluster)
+int matroska_cluster_ticks(
+		struct source *source, const struct ebml_element *cluster, uint64_t *ret_ticks)
 {
 	struct ebml_element child;
 	uint64_t at = cluster->at;
 
 	/* A checksum may come first. */
 	for (unsigned n = 0; n < 2 && at < ebml_end(cluster); n++) {
-		if (ebml_read(source, at, &child) != 0)
+		if (ebml_read(source, at, &child) != 0 || ebml_end(&child) > source->size_bytes)
+			return 1;
+		if (child.id == MATROSKA_TIMESTAMP) {
+			*ret_ticks = ebml_uint(source, &child);
 			return 0;
-		if (child.id == MATROSKA_TIMESTAMP)
-			return ebml_uint(source, &child);
+		}
 		at = ebml_end(&child);
 	}
-	return 0;
+	return 1;
 }

@@ -34,6 +34,7 @@ static void read_passed(struct source *source, struct passage *passage)
 		passage->walk.elements = walk.elements;
 		passage->walk.gave_up |= walk.gave_up;
 		passage->walk.newest = walk.newest;
+		passage->walk.blocks |= walk.blocks;
 		if (walk.cut || walk.broken) {
 			passage->walk.broken = true;
 			passage->walk.good = walk.good;
@@ -79,11 +80,12 @@ static bool begins_again(const struct passage *passage, uint64_t ticks)
 static uint64_t take_cluster(
 		struct source *source, const struct ebml_element *cluster, struct passage *passage)
 {
-	uint64_t ticks = matroska_cluster_ticks(source, cluster);
+	uint64_t ticks = passage->ticks;
+	bool timed = matroska_cluster_ticks(source, cluster, &ticks) == 0;
 
 	if (passage->first_at == 0)
 		passage->first_at = cluster->head_at;
-	else if (begins_again(passage, ticks))
+	else if (timed && begins_again(passage, ticks))
 		end_part(source, passage);
 	passage->ticks = ticks;
 	if (!passage->part_read || ebml_end(cluster) > passage->walk.limit) {
@@ -210,8 +212,7 @@ static void read_segment(struct source *source, const struct ebml_element *segme
 	walk->limit = ebml_end(segment) < source->size_bytes ? ebml_end(segment)
 							     : source->size_bytes;
 	uint64_t at = walk_segment(source, segment, &passage);
-	if (!walk->broken || passage.n_passed > 0)
-		read_passed(source, &passage);
+	read_passed(source, &passage);
 	drop_hollow(source, walk);
 	if (walk->gave_up && source->error == 0)
 		source->error = -EFBIG;
@@ -221,7 +222,7 @@ static void read_segment(struct source *source, const struct ebml_element *segme
 	document->unclosed = !sized && passage.head.reserved;
 	document->streamed = !sized && !passage.head.reserved;
 	document->end = at;
-	if (passage.first_at > 0 && walk->good > passage.first_at)
+	if (walk->blocks && walk->good > passage.first_at)
 		document->media_bytes = walk->good - passage.first_at;
 	conclude_length(source, &passage, !document->cut && !document->broken, document);
 	conclude_tracks(&passage.head, document);

@@ -14,6 +14,8 @@
 #define FRAME_TICKS_MIN 4                   /* of which a tick's error tells a count of frames */
 
 enum {
+	ID_SEEK = 0x4dbb,
+	ID_SEEK_POSITION = 0x53ac,
 	ID_TICK = 0x2ad7b1,
 	ID_DURATION = 0x4489,
 	ID_TRACK = 0xae,
@@ -45,7 +47,8 @@ struct matroska_track *matroska_head_track(struct matroska_head *head, uint64_t 
 	return NULL;
 }
 
-/* A writer that can seek leaves a Void or a zero where the duration goes. */
+/* A writer that can seek leaves a Void where the duration goes. A zero means nothing: Firefox
+ * writes it, and never seeks. */
 static void take_info(struct source *source, const struct ebml_element *element, void *context)
 {
 	struct matroska_head *head = context;
@@ -59,10 +62,8 @@ static void take_info(struct source *source, const struct ebml_element *element,
 		break;
 	case ID_DURATION:
 		head->duration_ticks = ebml_float(source, element);
-		if (!isfinite(head->duration_ticks) || head->duration_ticks <= 0) {
+		if (!isfinite(head->duration_ticks) || head->duration_ticks < 0)
 			head->duration_ticks = 0;
-			head->reserved = true;
-		}
 		break;
 	case MATROSKA_VOID:
 		head->reserved = true;
@@ -70,7 +71,7 @@ static void take_info(struct source *source, const struct ebml_element *element,
 	}
 }
 
-static void track_take_audio(
+static void take_audio_field(
 		struct source *source, const struct ebml_element *element, void *context)
 {
 	struct matroska_track *track = context;
@@ -137,7 +138,7 @@ static void take_track_field(
 		track->delay_ns = read_span_ns(source, element);
 		break;
 	case ID_AUDIO:
-		ebml_each(source, element->at, ebml_end(element), track_take_audio, track);
+		ebml_each(source, element->at, ebml_end(element), take_audio_field, track);
 		break;
 	}
 }
@@ -158,11 +159,25 @@ static void take_track(struct source *source, const struct ebml_element *element
 		head->tracks[head->n_tracks++] = track;
 }
 
+/* GStreamer writes the list of where things are before it knows that. */
+static void take_seek_entry(
+		struct source *source, const struct ebml_element *element, void *context)
+{
+	struct matroska_head *head = context;
+
+	if (element->id == ID_SEEK)
+		ebml_each(source, element->at, ebml_end(element), take_seek_entry, head);
+	else if (element->id == ID_SEEK_POSITION && ebml_uint(source, element) == UINT64_MAX)
+		head->reserved = true;
+}
+
 void matroska_head_take(struct source *source, const struct ebml_element *element, bool first,
 		struct matroska_head *head)
 {
 	if (element->id == MATROSKA_VOID && first)
 		head->reserved = true;
+	else if (element->id == MATROSKA_SEEK_HEAD)
+		ebml_each(source, element->at, ebml_end(element), take_seek_entry, head);
 	else if (element->id == MATROSKA_INFO)
 		ebml_each(source, element->at, ebml_end(element), take_info, head);
 	else if (element->id == MATROSKA_TRACKS)

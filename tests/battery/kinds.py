@@ -15,7 +15,7 @@ VORBIS_S = 2048 / 48000
 FLAC_S = 0.0002
 VIDEO_S = 2 / 25
 
-# plain: zeros are silence in it, so that a tail of zeros is no damage.
+# plain: zeros are silence in it, as in PCM and ADPCM, so that a tail of zeros is no damage.
 # labelled: the probe is expected to know its length; otherwise "unprobed" is right, too.
 # cut_s: a cut one has a length. Where it is false, "not known" is right.
 Kind = namedtuple("Kind", "name ext command tolerance_s plain labelled cut_s")
@@ -42,9 +42,9 @@ def foreign(name, ext, command, tolerance_s):
 KINDS = [
     pcm("sox/wav", "wav", "sox {wav} {out}"),
     pcm("sox/wav-ulaw", "wav", "sox {phone} -e mu-law {out}"),
-    coded("sox/wav-gsm", "wav", "sox {phone} -e gsm-full-rate {out}", 0.041),
-    coded("sox/wav-ima", "wav", "sox {phone} -e ima-adpcm {out}", 0.07),
-    coded("sox/wav-ms", "wav", "sox {phone} -e ms-adpcm {out}", 0.07),
+    pcm("sox/wav-gsm", "wav", "sox {phone} -e gsm-full-rate {out}", 0.041),
+    pcm("sox/wav-ima", "wav", "sox {phone} -e ima-adpcm {out}", 0.07),
+    pcm("sox/wav-ms", "wav", "sox {phone} -e ms-adpcm {out}", 0.07),
     pcm("sox/w64", "w64", "sox {wav} {out}"),
     pcm("sox/aiff", "aiff", "sox {wav} {out}"),
     pcm("sox/au", "au", "sox {wav} {out}"),
@@ -58,8 +58,8 @@ KINDS = [
     pcm("ffmpeg/aiff", "aiff", FF + "{out}"),
     pcm("ffmpeg/au", "au", FF + "{out}"),
     pcm("ffmpeg/caf", "caf", FF + "{out}"),
-    coded("ffmpeg/wav-ima", "wav", FF8 + "-c:a adpcm_ima_wav {out}", 0.26),
-    coded("ffmpeg/wav-ms", "wav", FF8 + "-c:a adpcm_ms {out}", 0.26),
+    pcm("ffmpeg/wav-ima", "wav", FF8 + "-c:a adpcm_ima_wav {out}", 0.26),
+    pcm("ffmpeg/wav-ms", "wav", FF8 + "-c:a adpcm_ms {out}", 0.26),
     coded("ffmpeg/flac", "flac", FF + "{out}", FLAC_S, cut_s=False),
     coded("ffmpeg/oga-flac", "oga", FF + "-c:a flac {out}", 0.1),
     coded("ffmpeg/vorbis", "ogg", FF + "-c:a libvorbis {out}", VORBIS_S),
@@ -105,7 +105,8 @@ KINDS = [
     coded("lame/mp3-no-tag", "mp3", "lame --quiet -t -b 64 {wav} {out}", MP3_S, cut_s=False),
     coded("opusenc/opus", "opus", "opusenc --quiet {wav} {out}", OPUS_S),
     coded("oggenc/vorbis", "ogg", "oggenc -Q {wav} -o {out}", VORBIS_S),
-    coded("speexenc/speex", "spx", "speexenc {phone} {out}", 0.041),
+    # All of it is one page, so that a cut one has no whole page, and no time.
+    coded("speexenc/speex", "spx", "speexenc {phone} {out}", 0.041, cut_s=False),
     coded("flac/flac", "flac", "flac -s {wav} -o {out}", FLAC_S, cut_s=False),
     coded("flac/oga", "oga", "flac -s --ogg {wav} -o {out}", 0.1),
 
@@ -135,15 +136,15 @@ KINDS = [
 KNOWN_FAULTS = {
     "sox/wav": "chained",
     "sox/wav-ulaw": "chained",
-    "sox/wav-gsm": "whole zeros chained",
-    "sox/wav-ima": "zeros chained",
-    "sox/wav-ms": "zeros chained",
+    "sox/wav-gsm": "whole chained",
+    "sox/wav-ima": "chained",
+    "sox/wav-ms": "chained",
     "sox/aiff": "chained",
     "sox/vorbis": "chained reopened",
     "ffmpeg/wav": "chained",
     "ffmpeg/aiff": "chained",
-    "ffmpeg/wav-ima": "zeros chained",
-    "ffmpeg/wav-ms": "zeros chained",
+    "ffmpeg/wav-ima": "chained",
+    "ffmpeg/wav-ms": "chained",
     "ffmpeg/oga-flac": "whole cut zeros chained reopened",
     "ffmpeg/vorbis": "chained reopened",
     "ffmpeg/opus": "chained reopened",

@@ -41,7 +41,9 @@ enum probe_condition {
 struct probe_result {
 	uint32_t job;
 	enum probe_condition condition;
-	uint32_t channels, sample_rate; /* 0: not known */
+	/* 0: not known. Without channels, sample_rate is the clock of packets or of video, by which
+	 * frames are counted. */
+	uint32_t channels, sample_rate;
 	uint64_t frames;
 	char format[PROBE_FORMAT_BYTES]; /* "wav/pcm_s16le", "flac", ... or "" */
 	char damage[PROBE_DAMAGE_BYTES];
