@@ -11,11 +11,16 @@
 /* Of bytes that only look like pages, so many are summed before the file is taken for hostile. */
 #define SPOILT_MAX_BYTES (UINT64_C(64) << 20)
 
+/* Streams that may run beside each other, and their pages be told from strays. */
+#define STREAMS_MAX 32
+
 /* One stream of the chain. */
 struct link {
 	struct ogg_codec codec;
-	uint32_t serial, sequence; /* the sequence number that is to follow */
-	uint32_t packet_samples;   /* of the last packet */
+	uint32_t serial, sequence;     /* the sequence number that is to follow */
+	uint32_t packet_samples;       /* of the last packet */
+	uint32_t serials[STREAMS_MAX]; /* of all that began with it */
+	unsigned streams;
 	bool beginning; /* its first pages are read: streams beside each other begin there */
 	bool closed, has_audio, unsure;
 	bool gap;            /* pages are missing before the next one */
@@ -123,6 +128,8 @@ static void begin_stream(struct chain *chain, const struct ogg_page *page)
 	} else {
 		chain->ogg->beside = true;
 	}
+	if (chain->link.streams < STREAMS_MAX)
+		chain->link.serials[chain->link.streams++] = page->serial;
 	if (chain->link.codec.kind != OGG_CODEC_NONE || !ogg_page_packet(page, &packet) ||
 			ogg_codec_read(packet.bytes, packet.len, &codec) != 0)
 		return;
@@ -133,18 +140,31 @@ static void begin_stream(struct chain *chain, const struct ogg_page *page)
 		chain->ogg->codec = codec;
 }
 
+static bool page_is_stray(const struct link *link, const struct ogg_page *page)
+{
+	for (unsigned i = 0; i < link->streams; i++) {
+		if (link->serials[i] == page->serial)
+			return false;
+	}
+	return true;
+}
+
 static void take_page(struct chain *chain, const struct ogg_page *page)
 {
 	struct link *link = &chain->link;
 
-	if (page->flags & OGG_PAGE_BEGINS_STREAM) {
+	if (page->flags & OGG_PAGE_BEGINS_STREAM)
 		begin_stream(chain, page);
-		if (link->serial != page->serial || link->codec.kind == OGG_CODEC_NONE)
-			return;
-	} else {
+	else
 		link->beginning = false;
-		if (link->serial != page->serial || link->codec.kind == OGG_CODEC_NONE)
-			return;
+	/* Without the beginning of its stream, nothing tells what a page holds. */
+	if (page_is_stray(link, page)) {
+		chain->ogg->strays++;
+		return;
+	}
+	if (link->serial != page->serial || link->codec.kind == OGG_CODEC_NONE)
+		return;
+	if (!(page->flags & OGG_PAGE_BEGINS_STREAM)) {
 		if (page->sequence != link->sequence) {
 			link->gap = true;
 			chain->ogg->gaps++;
@@ -240,7 +260,7 @@ int ogg_scan(struct source *source, struct ogg *ret_ogg)
 	ogg.gave_up |= sweep.gave_up;
 	if (ogg.gave_up)
 		read_last_page(source, &ogg);
-	if (chain.unsure || ogg.gave_up)
+	if (chain.unsure || ogg.gave_up || ogg.strays > 0)
 		ogg.frames = PROBE_FRAMES_UNKNOWN;
 	*ret_ogg = ogg;
 	return 0;
