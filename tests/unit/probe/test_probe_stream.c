@@ -209,6 +209,39 @@ static void test_untagged_mp3(void **state)
 	expect("vbr", &mp3, PROBE_OK, 500 * 1152, 500 * 1152);
 	mp3.len -= 7;
 	expect("vbr, cut", &mp3, PROBE_DAMAGED, 499 * 1152, 499 * 1152);
+	mp3.len += 7;
+	/* Recorded from the middle of a frame on. */
+	memmove(mp3.p, mp3.p + 100, mp3.len -= 100);
+	expect("vbr, from its middle", &mp3, PROBE_OK, 499 * 1152, 499 * 1152);
+	assert_string_equal(judge(&mp3).format, "mp3");
+}
+
+/* Fraunhofer's tag, in a frame of its own: this many frames by its count. */
+static void put_vbri(struct bytes *bytes, uint32_t frames)
+{
+	size_t at = bytes->len + 36;
+
+	put_mpeg(bytes, 9);
+	memcpy(bytes->p + at, "VBRI", 4);
+	memset(bytes->p + at + 4, 0, 14);
+	for (int i = 0; i < 4; i++)
+		bytes->p[at + 14 + (size_t)i] = (uint8_t)(frames >> (24 - 8 * i));
+}
+
+static void test_vbri(void **state)
+{
+	static const struct {
+		uint32_t claimed;
+		enum probe_condition condition;
+	} cases[] = {{100, PROBE_OK}, {50, PROBE_DAMAGED}, {200, PROBE_DAMAGED}};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		_cleanup_(bytes_free) struct bytes mp3 = {.p = NULL};
+		put_vbri(&mp3, cases[i].claimed);
+		for (unsigned n = 0; n < 100; n++)
+			put_mpeg(&mp3, 1 + n % 9);
+		expect("VBRI", &mp3, cases[i].condition, 100 * 1152, 100 * 1152);
+	}
 }
 
 /* Ogg pages, with one packet of each of these lengths. */
@@ -446,6 +479,7 @@ int main(void)
 			cmocka_unit_test(test_hole),
 			cmocka_unit_test(test_tags_behind),
 			cmocka_unit_test(test_untagged_mp3),
+			cmocka_unit_test(test_vbri),
 			cmocka_unit_test(test_speex),
 			cmocka_unit_test(test_open_links),
 			cmocka_unit_test(test_stray_pages),
