@@ -153,7 +153,8 @@ static void take_ogg_facts(const struct ogg *ogg, struct probe_result *result)
 	result->sample_rate = codec->sample_rate <= PROBE_SAMPLE_RATE_MAX ? codec->sample_rate : 0;
 	/* Of one Vorbis stream that was recorded from its middle, libsndfile knows the start. */
 	if (ogg->frames != PROBE_FRAMES_UNKNOWN || ogg->links > 1 || ogg->gave_up ||
-			ogg->gaps > 0 || ogg->strays > 0 || codec->kind != OGG_CODEC_VORBIS)
+			ogg->gaps > 0 || ogg->strays > 0 || ogg->unplaced ||
+			codec->kind != OGG_CODEC_VORBIS)
 		result->frames = ogg->frames;
 }
 
@@ -166,6 +167,9 @@ static void conclude_pages(const struct ogg *ogg, const char *why, struct probe_
 
 	if (result->frames == 0 && ogg->claimed_frames == 0)
 		conclude_verdict(result, PROBE_EMPTY, "headers only, no audio");
+	else if (ogg->unplaced)
+		conclude_damaged(result, ogg->whole_bytes,
+				"its pages do not tell the positions of their audio");
 	else if (unknown_inside)
 		conclude_verdict(result, PROBE_UNPROBED, "%s", why);
 	else if (ogg->last_open)

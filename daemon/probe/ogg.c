@@ -18,6 +18,7 @@
 struct link {
 	struct ogg_codec codec;
 	uint32_t serial, sequence;     /* the sequence number that is to follow */
+	uint32_t packets;              /* behind the first one, that ended */
 	uint32_t packet_samples;       /* of the last packet */
 	uint32_t serials[STREAMS_MAX]; /* of all that began with it */
 	unsigned streams;
@@ -45,8 +46,10 @@ static uint64_t page_samples(struct link *link, const struct ogg_page *page)
 		if (packet.begins)
 			link->packet_samples =
 					ogg_codec_samples(&link->codec, packet.bytes, packet.len);
-		if (packet.ends)
+		if (packet.ends) {
 			samples += link->packet_samples;
+			link->packets++;
+		}
 	}
 	return samples;
 }
@@ -106,6 +109,9 @@ static void close_link(struct chain *chain)
 		return;
 	ogg->last_open = !link->closed;
 	ogg->open_links += !link->closed;
+	/* One packet behind the headers may be empty, to end the stream. */
+	if (!link->has_audio && link->codec.headers > 0 && link->packets > link->codec.headers + 1)
+		ogg->unplaced = chain->unsure = true;
 	chain->unsure |= link->unsure;
 	samples = samples > left_out ? samples - left_out : 0;
 	if (samples > INT64_MAX / PROBE_SAMPLE_RATE_MAX || ogg->frames > INT64_MAX / 2 ||

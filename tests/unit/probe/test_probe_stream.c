@@ -354,6 +354,19 @@ static void test_stray_pages(void **state)
 	bytes_free(&pages.bytes);
 }
 
+/* A writer that knows no positions: there is audio, and no telling how much. */
+static void test_no_positions(void **state)
+{
+	static const uint8_t packet[20] = {0x58};
+	struct pages pages = {.serial = 7};
+
+	put_speex_head(&pages);
+	for (unsigned n = 0; n < 5; n++)
+		put_page(&pages, n == 4 ? 4 : 0, 0, packet, sizeof(packet), 50);
+	expect("unplaced", &pages.bytes, PROBE_DAMAGED, PROBE_FRAMES_UNKNOWN, PROBE_FRAMES_UNKNOWN);
+	bytes_free(&pages.bytes);
+}
+
 /* The clock goes on over a page that is missing; its audio is not there. */
 static void test_missing_page(void **state)
 {
@@ -483,6 +496,7 @@ int main(void)
 			cmocka_unit_test(test_speex),
 			cmocka_unit_test(test_open_links),
 			cmocka_unit_test(test_stray_pages),
+			cmocka_unit_test(test_no_positions),
 			cmocka_unit_test(test_missing_page),
 			cmocka_unit_test(test_opus_clock),
 			cmocka_unit_test(test_ogg_flac),
