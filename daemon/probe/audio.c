@@ -75,17 +75,6 @@ uint64_t audio_frames(const struct audio *audio)
 	return (uint64_t)audio->info.frames;
 }
 
-bool audio_decodes_at(struct audio *audio, uint64_t frame)
-{
-	short samples[PROBE_CHANNELS_MAX];
-
-	if (audio->info.channels < 1 || audio->info.channels > PROBE_CHANNELS_MAX)
-		return false;
-	if (frame > 0 && sf_seek(audio->file, (sf_count_t)frame, SEEK_SET) != (sf_count_t)frame)
-		return false;
-	return sf_readf_short(audio->file, samples, 1) == 1;
-}
-
 uint32_t audio_block_bytes(const struct audio *audio)
 {
 	uint32_t channels = audio->info.channels > 0 && audio->info.channels <= PROBE_CHANNELS_MAX

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <sndfile.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/reason.h"
@@ -29,9 +28,6 @@ static inline void audio_close_p(struct audio *audio)
 
 /* The count of frames, or PROBE_FRAMES_UNKNOWN (libsndfile says INT64_MAX). */
 uint64_t audio_frames(const struct audio *audio);
-
-/* Whether one frame decodes at this position. */
-bool audio_decodes_at(struct audio *audio, uint64_t frame);
 
 /* Bytes of one frame of uncompressed audio; 0 for any other. */
 uint32_t audio_block_bytes(const struct audio *audio);

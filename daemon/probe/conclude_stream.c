@@ -153,7 +153,8 @@ static void take_ogg_facts(const struct ogg *ogg, struct probe_result *result)
 	result->sample_rate = codec->sample_rate <= PROBE_SAMPLE_RATE_MAX ? codec->sample_rate : 0;
 	/* Of one Vorbis stream that was recorded from its middle, libsndfile knows the start. */
 	if (ogg->frames != PROBE_FRAMES_UNKNOWN || ogg->links > 1 || ogg->gave_up ||
-			ogg->gaps > 0 || codec->kind != OGG_CODEC_VORBIS)
+			ogg->gaps > 0 || ogg->strays > 0 || ogg->unplaced ||
+			codec->kind != OGG_CODEC_VORBIS)
 		result->frames = ogg->frames;
 }
 
@@ -166,6 +167,9 @@ static void conclude_pages(const struct ogg *ogg, const char *why, struct probe_
 
 	if (result->frames == 0 && ogg->claimed_frames == 0)
 		conclude_verdict(result, PROBE_EMPTY, "headers only, no audio");
+	else if (ogg->unplaced)
+		conclude_damaged(result, ogg->whole_bytes,
+				"its pages do not tell the positions of their audio");
 	else if (unknown_inside)
 		conclude_verdict(result, PROBE_UNPROBED, "%s", why);
 	else if (ogg->last_open)
@@ -183,6 +187,16 @@ static void conclude_pages(const struct ogg *ogg, const char *why, struct probe_
 		conclude_ok(result);
 }
 
+/* Only headers are whole: what there is of the first page of audio can be heard in part. */
+static void conclude_no_whole_page(
+		const struct ogg *ogg, uint64_t size_bytes, struct probe_result *result)
+{
+	result->frames = PROBE_FRAMES_UNKNOWN;
+	conclude_damaged(result, size_bytes - ogg->whole_bytes,
+			"cut off within its first page of audio, %" PRIu64 " bytes are there",
+			size_bytes - ogg->whole_bytes);
+}
+
 void conclude_ogg(const struct ogg *ogg, uint64_t size_bytes, const char *why,
 		struct probe_result *result)
 {
@@ -194,7 +208,13 @@ void conclude_ogg(const struct ogg *ogg, uint64_t size_bytes, const char *why,
 		return;
 	}
 	take_ogg_facts(ogg, result);
-	if (ogg->whole_bytes < size_bytes)
+	if (ogg->strays > 0)
+		conclude_damaged(result, ogg->whole_bytes,
+				"%u pages in it are of a stream whose beginning is not there",
+				ogg->strays);
+	else if (result->frames == 0 && ogg->whole_bytes < size_bytes)
+		conclude_no_whole_page(ogg, size_bytes, result);
+	else if (ogg->whole_bytes < size_bytes)
 		conclude_damaged(result, ogg->whole_bytes,
 				"cut off within a page, whole up to byte %" PRIu64 " of %" PRIu64,
 				ogg->whole_bytes, size_bytes);

@@ -68,6 +68,7 @@ static int read_mpeg_frame(const uint8_t *p, struct mpeg_frame *ret_frame)
 										     : 2),
 			.channels = mono ? 1 : 2,
 			.side_bytes = layer == LAYER_3 ? frame_side_bytes(mpeg1, mono) : 0,
+			.layer = 4 - layer,
 			.kind = version << 8 | layer << 4 | rate,
 	};
 	uint32_t bits = frame_bitrate(mpeg1, layer, bitrate);
@@ -286,6 +287,7 @@ static int walk_start(struct walk *walk)
 	walk->mpeg->sample_rate = frame.sample_rate;
 	walk->mpeg->channels = frame.channels;
 	walk->mpeg->frame_samples = frame.samples;
+	walk->mpeg->layer = frame.layer;
 	walk->mpeg->present_bytes = walk->end - walk->at;
 	if (mpeg_tag_read(p, frame.bytes > 0 && frame.bytes < len ? frame.bytes : len, &frame,
 			    &tag) == 0)

@@ -23,6 +23,7 @@ struct mpeg {
 	uint32_t sample_rate;   /* of the first frame */
 	uint32_t channels;      /* likewise */
 	uint32_t frame_samples; /* likewise */
+	unsigned layer;         /* likewise: 1 to 3 */
 	unsigned parts;         /* streams, one appended to the other, as their tags show */
 	uint64_t frames;        /* MPEG frames that are whole; tags are not counted */
 	uint64_t samples;       /* in them, without delay and padding, at the first sample rate */
@@ -40,6 +41,7 @@ struct mpeg_frame {
 	uint32_t bytes; /* 0: free format */
 	uint32_t samples, sample_rate, channels;
 	uint32_t side_bytes; /* layer III: between the header and a tag */
+	unsigned layer;      /* 1 to 3 */
 	uint32_t kind;       /* version, layer and rate as the header has them */
 };
 

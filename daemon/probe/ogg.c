@@ -11,11 +11,17 @@
 /* Of bytes that only look like pages, so many are summed before the file is taken for hostile. */
 #define SPOILT_MAX_BYTES (UINT64_C(64) << 20)
 
+/* Streams that may run beside each other, and their pages be told from strays. */
+#define STREAMS_MAX 32
+
 /* One stream of the chain. */
 struct link {
 	struct ogg_codec codec;
-	uint32_t serial, sequence; /* the sequence number that is to follow */
-	uint32_t packet_samples;   /* of the last packet */
+	uint32_t serial, sequence;     /* the sequence number that is to follow */
+	uint32_t packets;              /* behind the first one, that ended */
+	uint32_t packet_samples;       /* of the last packet */
+	uint32_t serials[STREAMS_MAX]; /* of all that began with it */
+	unsigned streams;
 	bool beginning; /* its first pages are read: streams beside each other begin there */
 	bool closed, has_audio, unsure;
 	bool gap;            /* pages are missing before the next one */
@@ -40,8 +46,10 @@ static uint64_t page_samples(struct link *link, const struct ogg_page *page)
 		if (packet.begins)
 			link->packet_samples =
 					ogg_codec_samples(&link->codec, packet.bytes, packet.len);
-		if (packet.ends)
+		if (packet.ends) {
 			samples += link->packet_samples;
+			link->packets++;
+		}
 	}
 	return samples;
 }
@@ -101,6 +109,9 @@ static void close_link(struct chain *chain)
 		return;
 	ogg->last_open = !link->closed;
 	ogg->open_links += !link->closed;
+	/* One packet behind the headers may be empty, to end the stream. */
+	if (!link->has_audio && link->codec.headers > 0 && link->packets > link->codec.headers + 1)
+		ogg->unplaced = chain->unsure = true;
 	chain->unsure |= link->unsure;
 	samples = samples > left_out ? samples - left_out : 0;
 	if (samples > INT64_MAX / PROBE_SAMPLE_RATE_MAX || ogg->frames > INT64_MAX / 2 ||
@@ -123,6 +134,8 @@ static void begin_stream(struct chain *chain, const struct ogg_page *page)
 	} else {
 		chain->ogg->beside = true;
 	}
+	if (chain->link.streams < STREAMS_MAX)
+		chain->link.serials[chain->link.streams++] = page->serial;
 	if (chain->link.codec.kind != OGG_CODEC_NONE || !ogg_page_packet(page, &packet) ||
 			ogg_codec_read(packet.bytes, packet.len, &codec) != 0)
 		return;
@@ -133,18 +146,31 @@ static void begin_stream(struct chain *chain, const struct ogg_page *page)
 		chain->ogg->codec = codec;
 }
 
+static bool page_is_stray(const struct link *link, const struct ogg_page *page)
+{
+	for (unsigned i = 0; i < link->streams; i++) {
+		if (link->serials[i] == page->serial)
+			return false;
+	}
+	return true;
+}
+
 static void take_page(struct chain *chain, const struct ogg_page *page)
 {
 	struct link *link = &chain->link;
 
-	if (page->flags & OGG_PAGE_BEGINS_STREAM) {
+	if (page->flags & OGG_PAGE_BEGINS_STREAM)
 		begin_stream(chain, page);
-		if (link->serial != page->serial || link->codec.kind == OGG_CODEC_NONE)
-			return;
-	} else {
+	else
 		link->beginning = false;
-		if (link->serial != page->serial || link->codec.kind == OGG_CODEC_NONE)
-			return;
+	/* Without the beginning of its stream, nothing tells what a page holds. */
+	if (page_is_stray(link, page)) {
+		chain->ogg->strays++;
+		return;
+	}
+	if (link->serial != page->serial || link->codec.kind == OGG_CODEC_NONE)
+		return;
+	if (!(page->flags & OGG_PAGE_BEGINS_STREAM)) {
 		if (page->sequence != link->sequence) {
 			link->gap = true;
 			chain->ogg->gaps++;
@@ -240,7 +266,7 @@ int ogg_scan(struct source *source, struct ogg *ret_ogg)
 	ogg.gave_up |= sweep.gave_up;
 	if (ogg.gave_up)
 		read_last_page(source, &ogg);
-	if (chain.unsure || ogg.gave_up)
+	if (chain.unsure || ogg.gave_up || ogg.strays > 0)
 		ogg.frames = PROBE_FRAMES_UNKNOWN;
 	*ret_ogg = ogg;
 	return 0;

@@ -22,6 +22,8 @@ struct ogg {
 	uint64_t frames;         /* at the codec's sample rate; PROBE_FRAMES_UNKNOWN */
 	uint64_t claimed_frames; /* what headers say; frames, where they do not */
 	unsigned gaps;           /* pages missing or spoilt, with whole ones behind them */
+	unsigned strays;         /* pages of streams that do not begin in the file */
+	bool unplaced;           /* pages of audio do not tell their positions */
 	uint64_t whole_bytes;    /* up to the end of the last whole page */
 	bool gave_up;            /* too long to sweep: the above is not known of all of it */
 };

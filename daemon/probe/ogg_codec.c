@@ -40,6 +40,7 @@ static int read_opus(const uint8_t *p, size_t len, struct ogg_codec *ret_codec)
 			.sample_rate = opus_rate(get_le32(p + 12)),
 			.clock = OGG_CODEC_OPUS_CLOCK,
 			.skip = get_le16(p + 10),
+			.headers = 2,
 	};
 	return 0;
 }
@@ -55,6 +56,7 @@ static int read_vorbis(const uint8_t *p, size_t len, struct ogg_codec *ret_codec
 			.sample_rate = get_le32(p + 12),
 			.clock = get_le32(p + 12),
 			.packet_samples = 1u << (p[28] >> 4) >> 1,
+			.headers = 3,
 	};
 	return 0;
 }
@@ -72,6 +74,7 @@ static int read_speex(const uint8_t *p, size_t len, struct ogg_codec *ret_codec)
 			.sample_rate = rate,
 			.clock = rate,
 			.packet_samples = frame * (frames > 0 ? frames : 1),
+			.headers = 2 + (get_le32(p + 68) & 0xff),
 			.exact = true,
 	};
 	return 0;
@@ -90,6 +93,7 @@ static int read_flac(const uint8_t *p, size_t len, struct ogg_codec *ret_codec)
 			.sample_rate = info.sample_rate,
 			.clock = info.sample_rate,
 			.packet_samples = info.block_samples,
+			.headers = get_be16(p + 7) > 0 ? get_be16(p + 7) + 1u : 0,
 			.exact = info.fixed_block,
 			.claimed = info.total_samples,
 	};

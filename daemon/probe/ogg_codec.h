@@ -23,6 +23,7 @@ struct ogg_codec {
 	uint32_t clock;          /* of granule positions, per second */
 	uint32_t skip;           /* of the clock: to leave out at the beginning */
 	uint32_t packet_samples; /* of the clock, at most, in a packet; 0: the packet tells */
+	uint32_t headers;        /* packets before the audio; 0: not known */
 	bool exact;              /* every packet but the last has as many */
 	uint64_t claimed;        /* samples, by a header; 0: not said */
 };

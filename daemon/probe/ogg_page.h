@@ -30,6 +30,10 @@ struct ogg_page {
 /* ret_page is only set for a whole one. */
 enum ogg_page_state ogg_page_read(const uint8_t *p, size_t len, struct ogg_page *ret_page);
 
+/* The sum of a page of so many bytes, as its head is to have it at OGG_PAGE_SUM_AT. */
+#define OGG_PAGE_SUM_AT 22
+uint32_t ogg_page_sum(const uint8_t *p, size_t len);
+
 /* Whether these bytes, however few, begin as a page does. */
 bool ogg_page_begins(const uint8_t *p, size_t len);
 

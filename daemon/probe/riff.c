@@ -8,6 +8,7 @@
 #define RIFF_HEADER_BYTES  12
 #define CHUNK_HEADER_BYTES 8
 #define DS64_MIN_BYTES     24
+#define ZEROS_MAX_BYTES    (UINT64_C(4) << 20)
 #define SIZE_UNKNOWN       UINT32_MAX /* -1: "unknown", and in RF64 "see ds64" */
 
 struct chunk {
@@ -229,6 +230,41 @@ static void add_appended(struct source *source, uint64_t at, struct riff *riff)
 	}
 }
 
+/* How many zeros the audio ends with, up to some megabytes of them. */
+static uint64_t count_zeros_at_end(struct source *source, const struct riff *riff)
+{
+	uint64_t end = riff->audio_at + riff->present_bytes, at = end;
+	uint8_t piece[4096];
+
+	while (at > riff->audio_at && end - at < ZEROS_MAX_BYTES) {
+		size_t len = at - riff->audio_at < sizeof(piece) ? (size_t)(at - riff->audio_at)
+								 : sizeof(piece);
+		if (source_read(source, piece, len, at - len) < len)
+			break;
+		for (size_t i = len; i-- > 0;) {
+			if (piece[i] != 0)
+				return end - at + (len - 1 - i);
+		}
+		at -= len;
+	}
+	return end - at;
+}
+
+/* What a file system leaves after a power loss has the right size, and zeros where nothing was
+ * written. Of PCM they may be silence; some codecs have none that is zeros. */
+static void leave_out_zeros(struct source *source, struct riff *riff)
+{
+	uint64_t zeros;
+
+	if (riff->state != RIFF_COMPLETE || !riff->never_zero || riff->block_bytes == 0)
+		return;
+	zeros = count_zeros_at_end(source, riff);
+	if (zeros < riff->block_bytes)
+		return;
+	riff->present_bytes -= zeros;
+	riff->state = RIFF_CUT;
+}
+
 int riff_scan(struct source *source, struct riff *ret_riff)
 {
 	uint8_t header[RIFF_HEADER_BYTES];
@@ -242,6 +278,7 @@ int riff_scan(struct source *source, struct riff *ret_riff)
 		return 1;
 	walk_riff(source, 0, &riff, &next_at);
 	add_appended(source, next_at, &riff);
+	leave_out_zeros(source, &riff);
 	*ret_riff = riff;
 	return 0;
 }

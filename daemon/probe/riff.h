@@ -30,7 +30,8 @@ enum riff_state {
 struct riff {
 	enum riff_state state;
 	bool rf64;
-	bool mpeg; /* the audio consists of MPEG frames, which mpeg.h counts */
+	bool mpeg;       /* the audio consists of MPEG frames, which mpeg.h counts */
+	bool never_zero; /* no encoder of the codec writes a block of zeros, even of silence */
 	uint16_t format_tag, channels, block_bytes, sample_bits;
 	uint32_t sample_rate;
 	uint32_t block_frames;  /* frames in a block of block_bytes; 0: not known */

@@ -106,6 +106,7 @@ static void set_block(struct riff *riff, const struct codec *codec, uint32_t bit
 		break;
 	case PACKING_MS_ADPCM:
 		set_adpcm(riff, 7, 2);
+		riff->never_zero = true; /* a block's step is 16 at least */
 		break;
 	case PACKING_IMA_ADPCM:
 		set_adpcm(riff, 4, 1);
@@ -113,6 +114,7 @@ static void set_block(struct riff *riff, const struct codec *codec, uint32_t bit
 	case PACKING_GSM:
 		riff->block_bytes = GSM_BLOCK;
 		riff->block_frames = GSM_SAMPLES;
+		riff->never_zero = true; /* silence has coefficients */
 		break;
 	case PACKING_MPEG:
 		riff->mpeg = true;
@@ -145,7 +147,7 @@ void riff_format_read(struct source *source, uint64_t at, uint32_t size, struct 
 	riff->block_bytes = get_le16(fmt + 12);
 	riff->sample_bits = get_le16(fmt + 14);
 	riff->block_frames = 0;
-	riff->mpeg = false;
+	riff->mpeg = riff->never_zero = false;
 	const struct codec *codec = find_codec(riff->format_tag);
 	if (!codec)
 		return;

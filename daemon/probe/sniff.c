@@ -17,6 +17,8 @@
 
 /* A header of any format fits; more bytes than this, and no frames, is audio unaccounted for. */
 #define HEADER_MAX_BYTES 4096
+/* Frames of MPEG in a row that are taken for a recording where nothing else says so. */
+#define BARE_FRAMES_MIN 16
 
 /* A header may say anything, and libsndfile repeats some of it unchecked: 0 is "not known". */
 static uint32_t clamp_count(int64_t value, int64_t most)
@@ -179,6 +181,22 @@ static void sniff_media(const struct media *media, struct probe_result *result)
 	}
 }
 
+/* An MP3 that was recorded from the middle of a stream begins within a frame: libsndfile does not
+ * open it. Nothing but frames, and so many of them, is no chance. */
+static bool sniff_bare_mpeg(struct source *source, struct probe_result *result)
+{
+	struct mpeg mpeg;
+
+	if (mpeg_scan(source, 0, source->size_bytes, &mpeg) != 0 || mpeg.layer != 3 ||
+			mpeg.frames < BARE_FRAMES_MIN || mpeg.foreign_bytes > 0)
+		return false;
+	snprintf(result->format, sizeof(result->format), "mp3");
+	result->channels = mpeg.channels;
+	result->sample_rate = mpeg.sample_rate;
+	conclude_mpeg(&mpeg, result);
+	return true;
+}
+
 /* Known by its first bytes, though libsndfile did not open it. */
 static void sniff_unopened(struct source *source, const char *why, struct probe_result *result)
 {
@@ -188,7 +206,7 @@ static void sniff_unopened(struct source *source, const char *why, struct probe_
 			memcmp(start, "fLaC", sizeof(start)) == 0) {
 		snprintf(result->format, sizeof(result->format), "flac");
 		conclude_verdict(result, PROBE_DAMAGED, "the header is cut or malformed");
-	} else {
+	} else if (!sniff_bare_mpeg(source, result)) {
 		conclude_verdict(result, PROBE_UNPROBED, "%s", why);
 	}
 }

@@ -1,8 +1,10 @@
 /* The judgement: what is in this file, and is it whole?
  *
  * libsndfile says what the audio is; the scanners beside it say whether header and data agree,
- * which libsndfile does not tell because it repairs what it can. Reads headers, the file's end and
- * at most a block of audio, never all of it. Meant to run inside the sandbox: source is hostile. */
+ * which libsndfile does not tell because it repairs what it can. Of most containers only headers
+ * and the file's end are read. MP3, FLAC and Ogg are read whole, up to SWEEP_MAX_BYTES (sweep.h):
+ * nothing but their frames and pages tells how much is there. Meant to run inside the sandbox:
+ * source is hostile. */
 #pragma once
 
 #include "daemon/common/wire/probe_wire.h"

@@ -71,6 +71,111 @@ static void test_complete_with_tail(void **state)
 	expect(&b, RIFF_COMPLETE, 999);
 }
 
+/* A writer that updated its header once, and was killed eleven seconds later: the recording is
+ * silent where the header's second ends, and at its own end. */
+static void test_excess_silence(void **state)
+{
+	struct builder b = {.len = 0};
+
+	put_wav(&b, 36 + 1000, 1000);
+	put_noise(&b, 1000);
+	put_fill(&b, 0, 6000);
+	expect(&b, RIFF_COMPLETE, 1000); /* zeros and nothing else: padding */
+	put_noise(&b, 20);
+	expect(&b, RIFF_EXCESS, 7020);
+	put_fill(&b, 0, 6000);
+	expect(&b, RIFF_EXCESS, 13020);
+	assert_int_equal(riff_present_frames(&(struct riff){.block_bytes = 2,
+					 .block_frames = 1,
+					 .present_bytes = 13020}),
+			6510);
+}
+
+/* Whole files, and a further audio chunk, behind the first: their headers are no audio. */
+static void test_appended(void **state)
+{
+	struct builder b = {.len = 0};
+
+	for (unsigned n = 1; n <= 3; n++) {
+		put_wav(&b, 36 + 1000, 1000);
+		put_noise(&b, 1000);
+		expect(&b, n == 1 ? RIFF_COMPLETE : RIFF_EXCESS, n * 1000);
+	}
+	put_id(&b, "data");
+	put_u32(&b, 500);
+	put_noise(&b, 500);
+	expect(&b, RIFF_EXCESS, 3500);
+	put_wav(&b, 0, 0); /* one more, that was never closed */
+	put_noise(&b, 300);
+	expect(&b, RIFF_EXCESS, 3800);
+}
+
+/* One that was cut, and a whole one that no chunk leads to. */
+static void test_appended_to_cut(void **state)
+{
+	struct builder b = {.len = 0};
+
+	put_wav(&b, 36 + 1000, 1000);
+	put_noise(&b, 601);
+	put_wav(&b, 36 + 1000, 1000);
+	put_noise(&b, 1000);
+	expect(&b, RIFF_EXCESS, 1601);
+}
+
+/* What each codec's blocks hold, where no size tells: tag, channels, block, bits, samples. */
+static void test_codecs(void **state)
+{
+	static const struct {
+		uint16_t tag, channels, block, bits, extension;
+		uint64_t frames; /* of 6500 bytes */
+		const char *name;
+	} cases[] = {
+			{1, 1, 2, 16, 0, 3250, "wav/pcm_s16le"},
+			{1, 2, 4, 16, 0, 1625, "wav/pcm_s16le"},
+			{1, 1, 1, 16, 0, 3250, "wav/pcm_s16le"}, /* a wrong block */
+			{1, 1, 1, 8, 0, 6500, "wav/pcm_u8"},
+			{1, 1, 4, 24, 0, 1625, "wav/pcm_s24le"}, /* 24 bits in 32 */
+			{3, 1, 4, 32, 0, 1625, "wav/pcm_f32le"},
+			{7, 2, 2, 8, 0, 3250, "wav/ulaw"},
+			{0x31, 1, 65, 0, 320, 32000, "wav/gsm"},
+			{0x31, 1, 65, 0, 65535, 32000, "wav/gsm"}, /* a lie */
+			{0x11, 1, 256, 4, 505, 25 * 505, "wav/ima_adpcm"},
+			{0x11, 1, 256, 4, 65535, 25 * 505, "wav/ima_adpcm"}, /* a lie */
+			{0x02, 1, 256, 4, 500, 25 * 500, "wav/ms_adpcm"},
+			{0x45, 1, 1, 4, 0, 13000, "wav/g726"},
+			{0x64, 1, 1, 2, 0, 26000, "wav/g726"},
+			{0x65, 1, 1, 4, 0, 13000, "wav/g722"},
+			{0x28f, 1, 1, 4, 0, 13000, "wav/g722"},
+			{0x1234, 1, 1, 8, 0, UINT64_MAX, "wav"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct builder b = {.len = 0};
+		char name[PROBE_FORMAT_BYTES];
+		put_id(&b, "RIFF");
+		put_u32(&b, 0);
+		put_id(&b, "WAVE");
+		put_id(&b, "fmt ");
+		put_u32(&b, 20);
+		put_u16(&b, cases[i].tag);
+		put_u16(&b, cases[i].channels);
+		put_u32(&b, 8000);
+		put_u32(&b, 0);
+		put_u16(&b, cases[i].block);
+		put_u16(&b, cases[i].bits);
+		put_u16(&b, 2);
+		put_u16(&b, cases[i].extension);
+		put_id(&b, "data");
+		put_u32(&b, 0);
+		put_noise(&b, 6500);
+		struct riff riff = scan(&b);
+		assert_int_equal(riff.state, RIFF_UNCLOSED);
+		assert_int_equal(riff_present_frames(&riff), cases[i].frames);
+		riff_format_name(&riff, name);
+		assert_string_equal(name, cases[i].name);
+	}
+}
+
 /* Janus counts its header in, when it closes; a file that was cut to that size has another RIFF
  * size. */
 static void test_complete_by_janus(void **state)
@@ -269,6 +374,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(test_complete),
 			cmocka_unit_test(test_complete_with_tail),
+			cmocka_unit_test(test_excess_silence),
+			cmocka_unit_test(test_appended),
+			cmocka_unit_test(test_appended_to_cut),
+			cmocka_unit_test(test_codecs),
 			cmocka_unit_test(test_complete_by_janus),
 			cmocka_unit_test(test_unclosed),
 			cmocka_unit_test(test_unclosed_silence),
