@@ -28,7 +28,7 @@ static size_t look_decode_percent(uint8_t *bytes, size_t len)
 	for (size_t i = 0; i < len; n++) {
 		int high = bytes[i] == '%' && i + 2 < len ? look_hex(bytes[i + 1]) : -1;
 		int low = high >= 0 ? look_hex(bytes[i + 2]) : -1;
-		bytes[n] = low >= 0 ? (uint8_t)(high << 4 | low) : bytes[i];
+		bytes[n] = (uint8_t)(low >= 0 ? high << 4 | low : bytes[i]);
 		i += low >= 0 ? 3 : 1;
 	}
 	return n;
