@@ -100,6 +100,18 @@ start_intake() {
 	wait_until 60 intake_ready
 }
 
+# meet_spool: an intake meets the spool while that is empty. What is there at the next start then waits for nobody's word
+# (FirstStart= in recseal.conf(5)).
+spool_is_open() {
+	ctl --json status | tr -d ' \n' | grep -q '"allowed":true'
+}
+
+meet_spool() {
+	start_intake
+	wait_until 60 spool_is_open
+	stop_intake
+}
+
 start_vault() {
 	start_keeper
 	start_intake
