@@ -175,9 +175,6 @@ mv "$vault/aside"/* "$jitsi/"
 chmod -R o+r "$jitsi"
 : >"$jitsi/.recseal-accepted"
 rm "$jitsi/.recseal-accepted"
-stop_intake
-start_configured_intake
-wait_until $PATIENCE_S held fusion jitsi bbb
 kill_keeper
 start_keeper
 wait_until $PATIENCE_S held fusion jitsi bbb
