@@ -112,6 +112,11 @@ meet_spool() {
 	stop_intake
 }
 
+# accept_spool [NAME]: of one that held files at its first start; for wait_until, since its intake counts first
+accept_spool() {
+	ctl spool accept "${1:-default}" --reason scenario >/dev/null 2>&1
+}
+
 start_vault() {
 	start_keeper
 	start_intake
