@@ -63,6 +63,9 @@ static void report_print_json(struct plan_report *r, const struct plan_file *fil
 			"bytes", (json_int_t)file->bytes, "recording", (int)file->recording);
 
 	r->failed |= !o;
+	/* Not before: a plan that cannot begin prints nothing. */
+	if (o && !r->files.open)
+		output_array_begin_in("files");
 	if (o)
 		output_array_add(&r->files, o);
 	json_decref(o);
@@ -147,6 +150,8 @@ static enum cli_exit report_end_json(struct plan_report *r)
 
 	if (!rest)
 		return output_oom();
+	if (!r->files.open)
+		output_array_begin_in("files");
 	output_array_end_in(&r->files, rest);
 	json_decref(rest);
 	return CLI_DONE;
@@ -253,8 +258,6 @@ static enum cli_exit plan_print(const struct config *config, struct plan_report 
 	r->table = table_new(columns, ELEMENTSOF(columns));
 	if (!r->accounts || !r->warnings || !r->table)
 		return output_oom();
-	if (r->json)
-		output_array_begin_in("files");
 	int result = plan_make(&setup, &reason);
 	if (result == 0)
 		return report_end(r);

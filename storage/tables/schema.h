@@ -109,9 +109,9 @@ static const char *const schema[] = {
 		" NULL, known INTEGER NOT NULL, ever_known INTEGER NOT NULL, boot_id BLOB NOT NULL,"
 		" boot_us INTEGER NOT NULL, mac BLOB)",
 
-		/* Folders that may be taken from (spool_table.h). */
-		"CREATE TABLE spool(name TEXT NOT NULL, folder BLOB NOT NULL, cause INTEGER NOT"
-		" NULL, accepted_us INTEGER NOT NULL, uid INTEGER NOT NULL, files INTEGER NOT NULL,"
+		/* Folders that may be taken from, or not yet (spool_table.h). */
+		"CREATE TABLE spool(name TEXT NOT NULL, folder BLOB NOT NULL, state INTEGER NOT"
+		" NULL, since_us INTEGER NOT NULL, uid INTEGER NOT NULL, files INTEGER NOT NULL,"
 		" mac BLOB, PRIMARY KEY (name, folder)) WITHOUT ROWID",
 
 		/* Sums over the rows of all tables above (row_mac.h). */

@@ -131,36 +131,5 @@ KINDS = [
     coded("mkvmerge/webm", "webm", "mkvmerge -q --webm -o {out} {made:opusenc/opus}", OPUS_S),
 ]
 
-# Faults that are known and not mended: kind, forms. Such a row does not fail the battery. Empty it when the
-# scanners of WAV, AIFF, MP3 and Ogg are right.
-KNOWN_FAULTS = {
-    "sox/wav": "chained",
-    "sox/wav-ulaw": "chained",
-    "sox/wav-gsm": "whole chained",
-    "sox/wav-ima": "chained",
-    "sox/wav-ms": "chained",
-    "sox/aiff": "chained",
-    "sox/vorbis": "chained reopened",
-    "ffmpeg/wav": "chained",
-    "ffmpeg/aiff": "chained",
-    "ffmpeg/wav-ima": "chained",
-    "ffmpeg/wav-ms": "chained",
-    "ffmpeg/oga-flac": "whole cut zeros chained reopened",
-    "ffmpeg/vorbis": "chained reopened",
-    "ffmpeg/opus": "chained reopened",
-    "ffmpeg/speex": "whole cut zeros chained reopened",
-    "ffmpeg/mp3": "zeros chained reopened",
-    "ffmpeg/mp3-vbr": "zeros chained reopened",
-    "ffmpeg/mp3-no-tag": "cut zeros",
-    "lame/mp3": "zeros chained reopened",
-    "lame/mp3-vbr": "zeros chained reopened",
-    "lame/mp3-no-tag": "cut zeros",
-    "opusenc/opus": "chained reopened",
-    "oggenc/vorbis": "chained reopened",
-    "speexenc/speex": "whole cut zeros chained reopened",
-    "flac/oga": "whole cut zeros chained reopened",
-    "gstreamer/wav": "chained",
-    "gstreamer/opus": "chained reopened",
-    "gstreamer/vorbis": "chained reopened",
-    "gstreamer/mp3": "whole cut zeros chained reopened",
-}
+# Faults that are known and not mended: kind, forms ("cut zeros"). Such a row does not fail the battery.
+KNOWN_FAULTS = {}

@@ -46,6 +46,20 @@ static void read_request(const json_t *message)
 	intake_request_clear(&request);
 }
 
+static void read_spool(const json_t *message)
+{
+	struct spool_question question;
+	int r = intake_request_spool(message, &question);
+
+	FUZZ_REQUIRE(r == 0 || r == -RE_PROTOCOL);
+	if (r < 0)
+		return;
+	FUZZ_REQUIRE(config_name_is_valid(question.name));
+	FUZZ_REQUIRE(question.files >= -1 && question.files <= INTAKE_COUNT_MAX);
+	FUZZ_REQUIRE(question.recordings >= 0 && question.bytes >= 0);
+	FUZZ_REQUIRE(question.files >= 0 || !question.empty);
+}
+
 static void read_bytes(const json_t *message, const char *key, size_t max)
 {
 	_cleanup_free_ uint8_t *bytes = NULL;
@@ -69,6 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	FUZZ_REQUIRE(size <= INTAKE_MESSAGE_MAX);
 	read_request(message);
+	read_spool(message);
 	read_bytes(message, "header", 64);
 	read_bytes(message, "nonce", 16);
 	json_decref(message);

@@ -24,6 +24,7 @@ die_removing() {
 }
 
 start_keeper
+meet_spool
 kills=0 count=0
 mkdir -p "$vault/source"
 for n in 1 2 3 5; do

@@ -7,7 +7,7 @@
 need jq python3
 
 FILES=${FILES:-40000} GROWTH_MAX_KIB=4096
-printf '[spool main]\nPath=%s\n[spool other]\nPath=%s\n' "$spool" "$vault/other" >"$vault/recseal.conf"
+printf '[spool main]\nPath=%s\nFirstStart=take\n[spool other]\nPath=%s\n' "$spool" "$vault/other" >"$vault/recseal.conf"
 mkdir -p "$vault/other/acme"
 python3 - "$spool" "$FILES" <<'END'
 import os, sys

@@ -39,7 +39,7 @@ recording() {
 {
 	printf '[profile call]\nFiles=*.wav\nSidecar={stem}.json\n'
 	for name in "${names[@]}"; do
-		printf '[spool %s]\nPath=%s\nProfile=call\nSettle=0\n' "$name" "$vault/disk-$name"
+		printf '[spool %s]\nPath=%s\nProfile=call\nSettle=0\nFirstStart=take\n' "$name" "$vault/disk-$name"
 		[ "$name" = plain ] || printf 'Wipe=yes\n'
 	done
 } >"$vault/recseal.conf"

@@ -16,7 +16,7 @@ told() { [ "$(grep -acE "$1" "$vault/intake.log")" -eq "$2" ]; }
 
 # A spool that is not there yet, goes away, and is replaced
 rmdir "$spool"
-printf '[spool main]\nPath=%s\n' "$spool" >"$vault/recseal.conf"
+printf '[spool main]\nPath=%s\nFirstStart=take\n' "$spool" >"$vault/recseal.conf"
 start_keeper
 start_configured_intake
 wait_until $PATIENCE_S told 'main: .*No such file' 1

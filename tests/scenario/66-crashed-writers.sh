@@ -54,6 +54,7 @@ done
 
 start_keeper
 start_intake
+wait_until $PATIENCE_S accept_spool
 wait_sealed
 list
 for each in "${formats[@]}"; do

@@ -168,12 +168,13 @@ says "$vault/out" 'CHANGE  spool fusion, first start: .*spool accept fusion'
 says "$vault/intake.log" 'spool jitsi: .* held 6 files \(3 recordings\).*spool accept jitsi'
 
 # What comes meanwhile waits too; neither a restart nor a crash is a word, nor what a bridge's user can write.
-put "$jitsi/s4/late_2026-11-25-10-00-00.mp4"
-printf '{}' >"$jitsi/s4/metadata.json"
-rm -rf "${jitsi:?}/s4"
-stop_intake
-start_configured_intake
-wait_until $PATIENCE_S held fusion jitsi bbb
+mkdir "$vault/aside"
+mv "$jitsi"/* "$vault/aside/"
+sleep 2 # a scan or two of an empty folder
+mv "$vault/aside"/* "$jitsi/"
+chmod -R o+r "$jitsi"
+: >"$jitsi/.recseal-accepted"
+rm "$jitsi/.recseal-accepted"
 kill_keeper
 start_keeper
 wait_until $PATIENCE_S held fusion jitsi bbb

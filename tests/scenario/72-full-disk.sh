@@ -37,8 +37,9 @@ disk() {
 # files N: N recordings for each of two accounts, as far as the spool's disk goes
 files() {
 	local i
-	rm -rf "$spool"
-	mkdir -p "$spool/acme" "$spool/globex"
+	mkdir -p "$spool"
+	find "$spool" -mindepth 1 -delete
+	mkdir "$spool/acme" "$spool/globex"
 	for ((i = 0; i < $1; i++)); do
 		cp "$vault/big" "$spool/acme/$i.raw"
 		cp "$vault/small" "$spool/globex/$i.raw"
@@ -76,6 +77,7 @@ goes_on_alone() {
 for kind in ext4 tmpfs; do
 	# By recordings: sealing stops by itself, and leaves room.
 	disk $kind
+	files 0
 	start_vault
 	files 150
 	stopped() { status_holds '.spools[0].last_error // "" | test("No space left")'; }
@@ -91,6 +93,7 @@ for kind in ext4 tmpfs; do
 	disk $kind
 	files 5
 	start_vault
+	wait_until "$PATIENCE_S" accept_spool
 	wait_until "$PATIENCE_S" status_holds '.recordings.sealed == 10'
 	head -c 60M /dev/zero >"$state/filler" 2>/dev/null
 	[ "$(df --output=avail -B1 "$state" | tail -n 1)" -lt 70000 ] || fail "$kind: the disk is not full"
@@ -109,6 +112,7 @@ for kind in ext4 tmpfs; do
 	disk $kind
 	files 5
 	start_vault
+	wait_until "$PATIENCE_S" accept_spool
 	wait_until "$PATIENCE_S" status_holds '.recordings.sealed == 10'
 	mkdir "$state/many"
 	i=0
@@ -127,6 +131,7 @@ done
 disk ext4
 files 5
 start_vault
+wait_until "$PATIENCE_S" accept_spool
 wait_until "$PATIENCE_S" status_holds '.recordings.sealed == 10'
 stop_vault
 rm "$state/keeper/keeper.db-wal"

@@ -100,6 +100,23 @@ start_intake() {
 	wait_until 60 intake_ready
 }
 
+# meet_spool: an intake meets the spool while that is empty. What is there at the next start then waits for nobody's word
+# (FirstStart= in recseal.conf(5)).
+spool_is_open() {
+	ctl --json status | tr -d ' \n' | grep -q '"allowed":true'
+}
+
+meet_spool() {
+	start_intake
+	wait_until 60 spool_is_open
+	stop_intake
+}
+
+# accept_spool [NAME]: of one that held files at its first start; for wait_until, since its intake counts first
+accept_spool() {
+	ctl spool accept "${1:-default}" --reason scenario >/dev/null 2>&1
+}
+
 start_vault() {
 	start_keeper
 	start_intake

@@ -4,13 +4,14 @@
  *
  * intake -> keeper
  *   {"op":"hello","version":4}
- *   {"op":"spool","spool":S,"folder":base64 (32 bytes),"first":"wait|take","files":N?,
- *    "recordings":N?,"bytes":N?}
+ *   {"op":"spool","spool":S,"folder":base64 (32 bytes),"first":"wait|take",
+ *    "empty":bool?,"files":N?,"recordings":N?,"bytes":N?}
  *        May the intake take from this spool? Asked when it has opened the spool's folder, after
  *        each scan as long as the answer is no, and after each connection. folder: a hash that says
- *        which folder it is (origin_hash_folder()). first: FirstStart=. files: how many were in it,
- *        0 once a scan has found it empty; absent while nobody has counted. recordings: how many of
- *        them its profile takes for recordings, and bytes: how much these are.
+ *        which folder it is (origin_hash_folder()). first: FirstStart=. files: how many are in it;
+ *        absent, as the rest is, while nobody has counted. empty: nothing was in it when the intake
+ *        opened it, and all has come since. recordings: how many its profile takes for recordings,
+ *        and bytes: how much these are.
  *   {"op":"begin","job":N,"spool":S,"account":A|null,"path":base64,"class":C,
  *    "source":base64 (32 bytes),"firm":bool,"recorded_us":N,"finished_us":N,"plain_bytes":N,
  *    "probe":{"condition":"ok|damaged|empty|unprobed","damage":S?,"format":S?,"channels":N?,

@@ -65,13 +65,17 @@ struct spool_setup {
 
 struct spool_first_count {
 	uint64_t files; /* all, without those that are left alone for their name, and empty ones */
+	uint64_t old;   /* of these, from before the folder was opened, as far as known */
 	uint64_t recordings, bytes; /* as far as the profile takes them for recordings */
 };
 
 struct spool_first {
 	uint8_t folder[ORIGIN_HASH_BYTES];
 	bool allowed;
-	bool counted, empty;                 /* a scan has come to its end; one has found nothing */
+	int64_t opened_ns;                   /* by the clock that files are born by */
+	bool counted;                        /* a scan has come to its end */
+	bool empty;                          /* one has found no file from before opened_ns */
+	bool held;                           /* the keeper said no, of what was counted */
 	bool ask;                            /* the keeper is to be asked; cleared by who does */
 	bool told;                           /* the operator knows that it waits */
 	struct spool_first_count now, found; /* of the scan under way; of the last one */
@@ -134,7 +138,7 @@ int spool_first_begin(struct spool *spool);
 
 void spool_first_begin_scan(struct spool *spool);
 /* A scan has met a file, or a folder that it cannot look into. */
-void spool_first_meet(struct spool *spool, const struct stat *st, bool recording);
+void spool_first_meet(struct spool *spool, const char *path, const struct stat *st, bool recording);
 void spool_first_end_scan(struct spool *spool);
 
 /* The keeper has answered, of this folder; of another one, it comes too late and says nothing. */

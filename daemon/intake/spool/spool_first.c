@@ -7,15 +7,32 @@
  *     not allowed --spool_first_answer(yes)--> allowed, and a scan is wanted
  *     allowed --spool_first_answer(no), of another vault--> not allowed, and a scan is wanted
  *
- * A folder that a scan has found empty counts as empty from then on: what is in it later has come
- * since, from the bridge. */
+ * A folder counts as empty when all that a scan finds in it has come since it was opened. That is
+ * told by births (statx(2)), which nobody can set: where the filesystem records none, every file
+ * counts as old. The machine's clock may be wrong: what was born after now is old, too. */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
+#include <time.h>
 
+#include "base/cleanup.h"
 #include "daemon/common/config/config_spool.h"
 #include "daemon/common/wire/intake_wire.h"
+#include "daemon/intake/source/beneath.h"
 #include "daemon/intake/spool/spool.h"
+
+#define NS_PER_S INT64_C(1000000000)
+
+/* The clock that filesystems take their times from. */
+static int64_t first_now_ns(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
 
 int spool_first_begin(struct spool *spool)
 {
@@ -26,6 +43,7 @@ int spool_first_begin(struct spool *spool)
 	if (r < 0)
 		return r;
 	origin_hash_folder(&origin, spool->config->name, first.folder);
+	first.opened_ns = first_now_ns();
 	spool->first = first;
 	return 0;
 }
@@ -35,11 +53,34 @@ void spool_first_begin_scan(struct spool *spool)
 	spool->first.now = (struct spool_first_count){0};
 }
 
-void spool_first_meet(struct spool *spool, const struct stat *st, bool recording)
+static bool first_is_since(const struct spool *spool, int64_t time_ns)
+{
+	return time_ns >= spool->first.opened_ns && time_ns <= first_now_ns();
+}
+
+/* Whether the file was born since the folder was opened. */
+static bool first_is_new(const struct spool *spool, const char *path, const struct stat *st)
+{
+	struct statx stx;
+
+	/* Most are not: their last change tells, without another call. */
+	if (!first_is_since(spool, st->st_ctim.tv_sec * NS_PER_S + st->st_ctim.tv_nsec))
+		return false;
+	_cleanup_close_ int fd = beneath_open(spool->root_fd, path, O_PATH | O_NOFOLLOW);
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_INO, &stx) < 0)
+		return false;
+	return (stx.stx_mask & STATX_BTIME) && stx.stx_ino == st->st_ino &&
+	       first_is_since(spool, stx.stx_btime.tv_sec * NS_PER_S + stx.stx_btime.tv_nsec);
+}
+
+void spool_first_meet(struct spool *spool, const char *path, const struct stat *st, bool recording)
 {
 	struct spool_first_count *now = &spool->first.now;
 
+	if (spool->first.allowed)
+		return;
 	now->files++;
+	now->old += !first_is_new(spool, path, st);
 	if (!recording)
 		return;
 	now->recordings++;
@@ -52,7 +93,7 @@ static void first_tell_held(struct spool *spool)
 	const struct spool_first_count *found = &spool->first.found;
 	const char *name = spool->config->name;
 
-	if (spool->first.told || !spool_first_is_held(spool))
+	if (spool->first.told)
 		return;
 	spool->first.told = true;
 	spool_notify(spool, LOG_WARNING, EVENT_SPOOL_HELD,
@@ -67,10 +108,12 @@ void spool_first_end_scan(struct spool *spool)
 {
 	struct spool_first *first = &spool->first;
 
+	if (first->allowed)
+		return;
 	first->found = first->now;
 	first->counted = true;
-	first->empty |= first->found.files == 0;
-	first->ask |= !first->allowed;
+	first->empty |= first->found.old == 0;
+	first->ask = true;
 }
 
 static void first_allow(struct spool *spool)
@@ -80,6 +123,7 @@ static void first_allow(struct spool *spool)
 	if (first->allowed)
 		return;
 	first->allowed = true;
+	first->held = false;
 	/* What was only counted is scanned again. */
 	spool->scan = scan_free(spool->scan);
 	spool->scan_wanted = true;
@@ -103,28 +147,30 @@ void spool_first_answer(
 	}
 	if (first->allowed || !first->counted)
 		spool->scan_wanted = true;
+	/* Nothing was counted while it was allowed. */
+	first->counted &= !first->allowed;
 	first->allowed = false;
-	first_tell_held(spool);
+	first->held = first->counted;
+	if (first->held)
+		first_tell_held(spool);
 }
 
 bool spool_first_is_held(const struct spool *spool)
 {
-	const struct spool_first *first = &spool->first;
-
-	return spool->root_fd >= 0 && !first->allowed && first->counted && !first->empty &&
-	       !spool->config->first_take;
+	return spool->root_fd >= 0 && spool->first.held;
 }
 
 json_t *spool_first_question(const struct spool *spool)
 {
 	const struct spool_first *first = &spool->first;
-	const struct spool_first_count none = {0}, *found = first->empty ? &none : &first->found;
+	const struct spool_first_count *found = &first->found;
 	json_t *question = json_pack("{s:s, s:s, s:o, s:s}", "op", "spool", "spool",
 			spool->config->name, "folder",
 			intake_wire_base64(first->folder, sizeof(first->folder)), "first",
 			spool->config->first_take ? "take" : "wait");
 
 	if (question && first->counted) {
+		json_object_set_new(question, "empty", json_boolean(first->empty));
 		json_object_set_new(question, "files", json_integer((json_int_t)found->files));
 		json_object_set_new(question, "recordings",
 				json_integer((json_int_t)found->recordings));

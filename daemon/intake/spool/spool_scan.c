@@ -169,7 +169,7 @@ static void on_scan_file(void *context, const char *path, const struct stat *st)
 {
 	enum profile_kind kind = scan_meet_file(context, path, st);
 
-	spool_first_meet(context, st, kind == PROFILE_RECORDING);
+	spool_first_meet(context, path, st, kind == PROFILE_RECORDING);
 }
 
 /* In a new directory, between two scans: the counts of the last scan stay. */
@@ -182,7 +182,7 @@ static void on_scan_refused(
 		void *context, const char *path, const struct stat *st, enum source_outcome why)
 {
 	scan_refuse(context, st->st_ino, why, source_refusal(why));
-	spool_first_meet(context, st, false);
+	spool_first_meet(context, path, st, false);
 }
 
 /* In a new directory, between two scans: the count of the last scan goes up. */

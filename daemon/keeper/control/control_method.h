@@ -103,6 +103,7 @@ void control_clock_warn(const struct vault *vault, json_t *warnings);
 /* A spool of the intake's report that waits for somebody's word: how much is in it; NULL: it does
  * not wait. And what to do, as a warning. */
 json_t *control_spools_held(const json_t *spool);
+bool control_spools_allowed(const struct control *control, const json_t *spool);
 void control_spools_warn(const json_t *status, const char *name, json_t *warnings);
 /* Adds a warning for a copy of the root that is away, or not where it should be. */
 void control_root_warn(struct vault *vault, json_t *warnings);

@@ -27,6 +27,13 @@ json_t *control_spools_held(const json_t *spool)
 			held_count(held, "bytes", INT64_MAX));
 }
 
+bool control_spools_allowed(const struct control *control, const json_t *spool)
+{
+	const char *name = json_string_value(json_object_get(spool, "name"));
+
+	return control->intake && name && intake_server_allows(control->intake, name);
+}
+
 void control_spools_warn(const json_t *status, const char *name, json_t *warnings)
 {
 	const json_t *held = json_object_get(status, "held");

@@ -81,8 +81,9 @@ static void spool_add_left(struct vault *vault, const json_t *spool, json_t *sta
 }
 
 /* The report comes from another process: a value of the wrong type is left out. */
-static json_t *spool_status(struct vault *vault, const json_t *spool, struct waiting *sum)
+static json_t *spool_status(struct control_call *call, const json_t *spool, struct waiting *sum)
 {
+	struct vault *vault = call->vault;
 	json_int_t waiting = spool_count(spool, "waiting"), refused = spool_count(spool, "refused");
 	int64_t oldest_us = json_integer_value(json_object_get(spool, "oldest_finished_us"));
 
@@ -91,10 +92,10 @@ static json_t *spool_status(struct vault *vault, const json_t *spool, struct wai
 	if (oldest_us > 0 && (sum->oldest_us == 0 || oldest_us < sum->oldest_us))
 		sum->oldest_us = oldest_us;
 	json_t *status = json_pack(
-			"{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:b, s:o}", "name",
-			view_text(json_string_value(json_object_get(spool, "name"))), "path",
-			view_text(json_string_value(json_object_get(spool, "path"))), "looked_s",
-			spool_looked(spool, sum), "hung_threads",
+			"{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:b, s:b, s:o}",
+			"name", view_text(json_string_value(json_object_get(spool, "name"))),
+			"path", view_text(json_string_value(json_object_get(spool, "path"))),
+			"looked_s", spool_looked(spool, sum), "hung_threads",
 			spool_count(spool, "hung_threads"), "waiting", waiting, "refused", refused,
 			"stale", spool_count(spool, "stale"), "oldest_stale_s",
 			age_since(vault, json_integer_value(
@@ -103,7 +104,8 @@ static json_t *spool_status(struct vault *vault, const json_t *spool, struct wai
 			json_or_null(view_text(
 					json_string_value(json_object_get(spool, "last_error")))),
 			"free_percent", spool_free_percent(spool), "low_space",
-			json_is_true(json_object_get(spool, "low_space")), "held",
+			json_is_true(json_object_get(spool, "low_space")), "allowed",
+			control_spools_allowed(call->control, spool), "held",
 			json_or_null(control_spools_held(spool)));
 	spool_add_left(vault, spool, status);
 	return status;
@@ -117,7 +119,7 @@ static json_t *spools_status(struct control_call *call, struct waiting *sum)
 
 	sum->heard_ago_us = report ? intake_server_heard_ago_us(call->control->intake) : -1;
 	for (size_t i = 0; i < json_array_size(report); i++) {
-		json_t *spool = spool_status(call->vault, json_array_get(report, i), sum);
+		json_t *spool = spool_status(call, json_array_get(report, i), sum);
 		if (spool)
 			json_array_append_new(spools, spool);
 	}

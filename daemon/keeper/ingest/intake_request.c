@@ -204,8 +204,12 @@ int intake_request_read(const json_t *message, struct intake_request *ret_reques
 /* How much is in the spool; nothing of it while the intake has not counted yet. */
 static int read_found(const json_t *message, struct spool_question *question)
 {
+	const json_t *empty = json_object_get(message, "empty");
 	int r = read_optional(message, "files", INTAKE_COUNT_MAX, -1, &question->files);
 
+	if (r == 0 && (question->files >= 0) != json_is_boolean(empty))
+		r = -RE_PROTOCOL;
+	question->empty = json_is_true(empty);
 	if (r == 0)
 		r = read_optional(
 				message, "recordings", INTAKE_COUNT_MAX, 0, &question->recordings);

@@ -23,6 +23,9 @@ struct intake_server *intake_server_stop(struct intake_server *server);
 int intake_server_accept(struct intake_server *server, const char *name,
 		const struct audit_actor *actor, struct spool_question *ret_question);
 
+/* Whether the connected intake may take from the spool of this name. */
+bool intake_server_allows(const struct intake_server *server, const char *spool);
+
 bool intake_server_connected(const struct intake_server *server);
 /* How long ago the last report came; -1: none has come. */
 int64_t intake_server_heard_ago_us(const struct intake_server *server);

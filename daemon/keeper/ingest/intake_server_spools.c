@@ -56,6 +56,11 @@ int intake_server_accept(struct intake_server *server, const char *name,
 	return 0;
 }
 
+bool intake_server_allows(const struct intake_server *server, const char *spool)
+{
+	return spool_gate_is_open(&server->gate, spool);
+}
+
 bool intake_server_connected(const struct intake_server *server)
 {
 	return server->session && server->session->greeted;

@@ -7,13 +7,21 @@
 
 #define BY_CONFIGURATION "FirstStart=take in the configuration"
 
+/* gate->n when there is none. */
+static size_t gate_index(const struct spool_gate *gate, const char *name)
+{
+	size_t i = 0;
+
+	while (i < gate->n && strcmp(gate->asked[i].question.name, name) != 0)
+		i++;
+	return i;
+}
+
 static struct spool_asked *gate_find(struct spool_gate *gate, const char *name)
 {
-	for (size_t i = 0; i < gate->n; i++) {
-		if (strcmp(gate->asked[i].question.name, name) == 0)
-			return &gate->asked[i];
-	}
-	return NULL;
+	size_t i = gate_index(gate, name);
+
+	return i < gate->n ? &gate->asked[i] : NULL;
 }
 
 static void gate_remember(struct spool_gate *gate, const struct spool_question *question, bool open)
@@ -28,15 +36,15 @@ static void gate_remember(struct spool_gate *gate, const struct spool_question *
 	*asked = (struct spool_asked){.question = *question, .open = open};
 }
 
-/* Writes the row; with an actor it is a decision, and the audit log has it. */
-static int gate_open(struct ingest *ingest, const struct spool_question *question,
-		enum spool_cause cause, const struct audit_actor *actor)
+/* With an actor it is a decision, and the audit log has it. */
+static int gate_write(struct ingest *ingest, const struct spool_question *question,
+		enum spool_state state, const struct audit_actor *actor)
 {
 	const struct root *root = ingest->root;
 	const struct spool_row row = {.name = question->name,
 			.folder = question->folder,
-			.cause = cause,
-			.accepted_us = clock_now_us(&ingest->clock->told),
+			.state = state,
+			.since_us = clock_now_us(&ingest->clock->told),
 			.uid = actor ? actor->uid : 0,
 			.files = question->files > 0 ? question->files : 0};
 	_cleanup_transaction_ struct db_transaction transaction = {0};
@@ -52,21 +60,32 @@ static int gate_open(struct ingest *ingest, const struct spool_question *questio
 	return r < 0 ? r : db_transaction_commit(&transaction);
 }
 
-/* 1: it is allowed; 0: not; -errno. */
-static int gate_decide(struct ingest *ingest, const struct spool_question *question)
+/* What there is no row about yet. */
+static int gate_meet(struct ingest *ingest, const struct spool_question *question, bool held)
 {
 	static const struct audit_actor configured = {.reason = BY_CONFIGURATION};
-	int r = spool_table_has(ingest->root->db, question->name, question->folder);
+	int r;
 
-	if (r != 0)
-		return r;
-	if (question->files == 0)
-		r = gate_open(ingest, question, SPOOL_WAS_EMPTY, NULL);
+	if (!held && question->files >= 0 && question->empty)
+		r = gate_write(ingest, question, SPOOL_WAS_EMPTY, NULL);
 	else if (question->take)
-		r = gate_open(ingest, question, SPOOL_CONFIGURED, &configured);
-	else
+		r = gate_write(ingest, question, SPOOL_CONFIGURED, &configured);
+	else if (held || question->files < 0)
 		return 0;
+	else
+		return gate_write(ingest, question, SPOOL_HELD, NULL);
 	return r < 0 ? r : 1;
+}
+
+/* 1: it may be taken from; 0: not; -errno. */
+static int gate_decide(struct ingest *ingest, const struct spool_question *question)
+{
+	enum spool_state state;
+	int r = spool_table_get(ingest->root->db, question->name, question->folder, &state);
+
+	if (r < 0 || (r > 0 && state != SPOOL_HELD))
+		return r;
+	return gate_meet(ingest, question, r > 0);
 }
 
 bool spool_gate_ask(struct spool_gate *gate, struct ingest *ingest,
@@ -92,12 +111,19 @@ int spool_gate_accept(struct spool_gate *gate, struct ingest *ingest, const char
 		return SPOOL_GATE_OPEN;
 	if (!asked || asked->question.files < 0)
 		return SPOOL_GATE_UNKNOWN;
-	int r = gate_open(ingest, &asked->question, SPOOL_ORDERED, actor);
+	int r = gate_write(ingest, &asked->question, SPOOL_ORDERED, actor);
 	if (r < 0)
 		return r;
 	asked->open = true;
 	*ret_question = asked->question;
 	return 0;
+}
+
+bool spool_gate_is_open(const struct spool_gate *gate, const char *name)
+{
+	size_t i = gate_index(gate, name);
+
+	return i < gate->n && gate->asked[i].open;
 }
 
 void spool_gate_clear(struct spool_gate *gate)

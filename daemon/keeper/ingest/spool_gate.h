@@ -4,12 +4,13 @@
  *
  *     the intake asks          the keeper                                          the intake may
  *     ---------------          ----------                                          --------------
- *     of a folder that has     knows it                                            yes
- *     a genuine row
- *     FirstStart=take          writes a row; audited unless it was empty           yes
- *     of an empty folder       writes a row: what comes later is a bridge's        yes
+ *     of a folder that it      has a row that says so                              yes
+ *     may take from
+ *     of a new, empty folder   writes a row: what comes later is a bridge's        yes
+ *     FirstStart=take          writes a row, audited                               yes
  *     not counted yet          waits to be asked again                             no
- *     of any other             remembers the question                              no
+ *     of any other             writes a row: held. Only a word ends that, also     no
+ *                              when its files are moved away
  *     (accept)                 writes a row, audited                               yes, from now on
  *
  * The rows belong to the keeper, and are authenticated like all others: whoever may write to a
@@ -32,6 +33,7 @@ struct spool_question {
 	char name[CONFIG_NAME_MAX + 1];
 	uint8_t folder[SPOOL_FOLDER_BYTES];
 	bool take;     /* FirstStart=take */
+	bool empty;    /* when the intake opened it: all files have come since */
 	int64_t files; /* in the folder; -1: not counted yet */
 	int64_t recordings, bytes;
 };
@@ -56,6 +58,9 @@ bool spool_gate_ask(struct spool_gate *gate, struct ingest *ingest,
 enum { SPOOL_GATE_OPEN = 1, SPOOL_GATE_UNKNOWN };
 int spool_gate_accept(struct spool_gate *gate, struct ingest *ingest, const char *name,
 		const struct audit_actor *actor, struct spool_question *ret_question);
+
+/* Whether the answer was yes, to the last question about this spool. */
+bool spool_gate_is_open(const struct spool_gate *gate, const char *name);
 
 /* The intake is gone. */
 void spool_gate_clear(struct spool_gate *gate);

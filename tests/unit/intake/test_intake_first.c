@@ -48,6 +48,7 @@ static void files_wait_for_the_word(void **state)
 			json_string_value(json_object_get(d->keeper.question, "first")), "wait");
 	assert_int_equal(asked(&d->keeper, "recordings"), 2);
 	assert_int_equal(asked(&d->keeper, "bytes"), 10);
+	assert_true(json_is_false(json_object_get(d->keeper.question, "empty")));
 	intake_daemon_await(d, is_held, NULL);
 	intake_daemon_put(d, "c.wav", "new"); /* what comes meanwhile waits, too */
 	await_count(d, 3);
@@ -69,7 +70,27 @@ static void an_empty_folder_stays_empty(void **state)
 	intake_daemon_start(d);
 	await_count(d, 0);
 	intake_daemon_put(d, "a.wav", "new");
-	await_count(d, 0);
+	await_count(d, 1);
+	assert_true(json_is_true(json_object_get(d->keeper.question, "empty")));
+	assert_int_equal(d->keeper.n, 0);
+	fake_keeper_answer_spool(&d->keeper, true);
+	intake_daemon_await_sealed(d, "a.wav");
+}
+
+/* A file that a writer touches is not new for it: only births tell. */
+static void an_old_file_stays_old(void **state)
+{
+	struct intake_daemon *d = *state;
+
+	d->keeper.hold_spools = true;
+	intake_daemon_put(d, "a.wav", "old");
+	intake_daemon_start(d);
+	await_count(d, 1);
+	assert_int_equal(fchmodat(d->spool.fd, "a.wav", 0640, 0), 0);
+	put_text(&d->spool, "a.wav", " and more");
+	await_count(d, 1);
+	await_count(d, 1);
+	assert_true(json_is_false(json_object_get(d->keeper.question, "empty")));
 	assert_int_equal(d->keeper.n, 0);
 	fake_keeper_answer_spool(&d->keeper, true);
 	intake_daemon_await_sealed(d, "a.wav");
@@ -105,9 +126,8 @@ static void each_connection_asks_again(void **state)
 	unsigned before = d->keeper.questions;
 	fake_keeper_vanish(&d->keeper);
 	intake_daemon_put(d, "a.wav", "x");
-	const struct expected e = {0, before};
+	const struct expected e = {1, before};
 	intake_daemon_await(d, has_counted, &e);
-	await_count(d, 0);
 	assert_int_equal(fake_keeper_begins(&d->keeper, "a.wav"), 0);
 	fake_keeper_answer_spool(&d->keeper, true);
 	intake_daemon_await_sealed(d, "a.wav");
@@ -151,6 +171,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			DAEMON_TEST(files_wait_for_the_word),
 			DAEMON_TEST(an_empty_folder_stays_empty),
+			DAEMON_TEST(an_old_file_stays_old),
 			DAEMON_TEST(an_answer_about_another_folder_counts_for_nothing),
 			DAEMON_TEST(each_connection_asks_again),
 			DAEMON_TEST(another_folder_waits_again),

@@ -131,7 +131,7 @@ static void add_rare_rows(struct scene *scene)
 
 	static const uint8_t folder[SPOOL_FOLDER_BYTES] = {7};
 	const struct spool_row spool = {
-			.name = "pbx", .folder = folder, .cause = SPOOL_ORDERED, .files = 3};
+			.name = "pbx", .folder = folder, .state = SPOOL_ORDERED, .files = 3};
 
 	struct db_transaction transaction = {0};
 	assert_int_equal(db_transaction_begin(&transaction, db), 0);

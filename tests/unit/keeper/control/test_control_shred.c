@@ -270,6 +270,7 @@ static void test_roles(void **state)
 			{"Shred", ROLE_OFFICER},
 			{"AssignRecording", ROLE_OFFICER},
 			{"ConfirmClock", ROLE_OFFICER},
+			{"AcceptSpool", ROLE_OPERATOR | ROLE_OFFICER},
 			{"Doctor", ROLE_OPERATOR | ROLE_OFFICER},
 	};
 	static const unsigned roles[] = {0, ROLE_OPERATOR, ROLE_VIEWER, ROLE_OFFICER};

@@ -23,7 +23,8 @@ static const struct audit_actor officer = {.uid = 1234, .reason = "greetings wer
 
 static struct spool_question question(const char *name, uint8_t folder, int64_t files)
 {
-	struct spool_question q = {.files = files, .recordings = files > 0 ? files : 0};
+	struct spool_question q = {
+			.files = files, .empty = files == 0, .recordings = files > 0 ? files : 0};
 
 	strcpy(q.name, name);
 	memset(q.folder, folder, sizeof(q.folder));
@@ -86,9 +87,11 @@ static void test_a_folder_with_files_waits(void **state)
 	reopen(f);
 	assert_false(ask(f, "pbx", 1, -1));
 	assert_false(ask(f, "pbx", 1, 500));
-	assert_int_equal(count(f, "SELECT count(*) FROM spool"), 0);
-	/* Whoever moves the files away has answered as well. */
-	assert_true(ask(f, "pbx", 1, 0));
+	/* Whoever moves the files away and back has not given the word. */
+	assert_false(ask(f, "pbx", 1, 0));
+	assert_false(ask(f, "pbx", 1, 500));
+	assert_int_equal(ask_and_accept(f, "pbx", 1, 0), 0);
+	assert_true(ask(f, "pbx", 1, 500));
 }
 
 static void test_a_word_holds_for_one_folder_of_one_spool(void **state)
@@ -121,6 +124,7 @@ static void test_words_that_nobody_asked_for(void **state)
 	assert_int_equal(spool_gate_accept(&gate, &f->vault->ingest, "pbx", &officer, &q),
 			SPOOL_GATE_UNKNOWN);
 	q.files = 0;
+	q.empty = true;
 	assert_true(spool_gate_ask(&gate, &f->vault->ingest, &q));
 	assert_int_equal(spool_gate_accept(&gate, &f->vault->ingest, "pbx", &officer, &q),
 			SPOOL_GATE_OPEN);
@@ -191,8 +195,9 @@ static void test_old_folders_are_forgotten(void **state)
 
 static json_t *spool_message(const char *first, const void *folder, size_t len, json_t *files)
 {
-	return json_pack("{s:s, s:s, s:s, s:o, s:o*}", "op", "spool", "spool", "pbx", "first",
-			first, "folder", intake_wire_base64(folder, len), "files", files);
+	return json_pack("{s:s, s:s, s:s, s:o, s:o*, s:o*}", "op", "spool", "spool", "pbx", "first",
+			first, "folder", intake_wire_base64(folder, len), "empty",
+			files ? json_false() : NULL, "files", files);
 }
 
 static void expect_answer(struct intake_peer *peer, bool may)
@@ -243,6 +248,10 @@ static void test_nonsense_about_spools(void **state)
 	intake_peer_expect_closed(peer);
 	intake_peer_send(peer,
 			spool_message("wait", folder, SPOOL_FOLDER_BYTES, json_string("none")));
+	intake_peer_expect_closed(peer);
+	json_t *one = spool_message("wait", folder, SPOOL_FOLDER_BYTES, json_integer(1));
+	json_object_del(one, "empty");
+	intake_peer_send(peer, one);
 	intake_peer_expect_closed(peer);
 	intake_peer_send(peer, json_pack("{s:s, s:s}", "op", "spool", "spool", "../pbx"));
 	intake_peer_expect_closed(peer);
