@@ -257,7 +257,7 @@ static void ignored_files_are_told_once_they_are_old(void **state)
 		put_text(&folder, left[i], "audio");
 	put_text(&folder, "one/.gitkeep", "");
 	assert_int_equal(symlinkat("x", folder.fd, "one/.link"), 0);
-	spool_check(&spool);
+	check_spool();
 	assert_int_equal(waiting(), 0);
 	assert_int_equal(spool.ignored.n, 0);
 	assert_int_equal(n_notices, 0);
@@ -286,7 +286,7 @@ static void many_ignored_files_are_no_flood(void **state)
 		put_text(&folder, path, "audio");
 	}
 	ahead_us = 3600 * US_PER_S;
-	spool_check(&spool);
+	check_spool();
 	scan_all();
 	assert_int_equal(n_notices, REFUSALS_PER_HOUR);
 	assert_int_equal(spool.ignored.n, STALE_MAX); /* a lower bound */
@@ -302,7 +302,7 @@ static void prompts_are_counted_and_told_once(void **state)
 	put_text(&folder, "one/a.org/greeting.wav", "audio");
 	put_text(&folder, "one/a.org/music.mp3", "audio");
 	put_text(&folder, "one/a.org/archive/call.wav", "audio");
-	spool_check(&spool);
+	check_spool();
 	assert_int_equal(waiting(), 1);
 	assert_int_equal(spool.prompts, 2);
 	assert_int_equal(spool.refusals.count, 0);
@@ -335,7 +335,7 @@ static void empty_folders_stay_unless_that_is_wanted(void **state)
 {
 	make_spool(link_path);
 	put_directory(&folder, "one/acme");
-	spool_check(&spool);
+	check_spool();
 	emptied("one/acme");
 	scan_after(24 * 3600 * US_PER_S);
 	assert_true(is_there(&folder, "one/acme"));
@@ -345,7 +345,7 @@ static void an_empty_folder_goes_when_its_time_has_come(void **state)
 {
 	make_spool(link_path);
 	config.remove_empty = true;
-	spool_check(&spool);
+	check_spool();
 	put_directory(&folder, "one/acme");
 	put_directory(&folder, "one/full");
 	put_text(&folder, "one/full/.lock", "");
@@ -383,7 +383,7 @@ static void nested_folders_go_one_by_one(void **state)
 	put_directory(&folder, "one/acme");
 	put_directory(&folder, "one/acme/2026");
 	put_directory(&folder, "one/acme/2026/Nov");
-	spool_check(&spool);
+	check_spool();
 	scan_all();
 	emptied("one/acme/2026/Nov");
 	ahead_us = SPOOL_EMPTIED_US + US_PER_S;
@@ -407,7 +407,7 @@ static void a_folder_that_is_used_again_stays(void **state)
 	config.remove_empty = true;
 	put_directory(&folder, "one/acme");
 	put_directory(&folder, "one/b");
-	spool_check(&spool);
+	check_spool();
 	scan_all();
 	emptied("one/acme");
 	assert_int_equal(fstatat(folder.fd, "one/acme", &st, 0), 0);
