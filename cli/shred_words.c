@@ -6,6 +6,7 @@
 #include "cli/describe.h"
 #include "cli/field.h"
 #include "cli/output.h"
+#include "cli/shred_left.h"
 
 const char *shred_words_confirmation(const json_t *plan, const struct shred_target *target)
 {
@@ -51,6 +52,7 @@ void shred_words_plan(const json_t *plan, const struct shred_target *target, FIL
 				"the account's name and its recordings' file names; "
 				"the account cannot be opened again");
 	print_assurance(plan, f);
+	shred_left_print(plan, target->kind, false, f);
 	fputs("A shred cannot be undone.\n", f);
 }
 
@@ -67,6 +69,7 @@ void shred_words_result(const json_t *result, const struct shred_target *target,
 			(long long)field_int(result, "epoch_after", 0));
 	output_fact(f, "reason", reason);
 	print_assurance(result, f);
+	shred_left_print(result, target->kind, true, f);
 	fputs("\nWhat this means: nothing that the vault ever stored, old versions and backups\n"
 	      "included, opens these recordings any more, unless somebody kept a copy of the root\n"
 	      "of the keys, or an image of the keeper's memory, from before that epoch.\n"

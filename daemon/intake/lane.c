@@ -92,6 +92,29 @@ json_t *lane_report(struct lane *lane, int64_t *ret_made_us)
 	return lane->latest;
 }
 
+void lane_search(struct lane *lane, struct leftovers_question *question)
+{
+	pthread_mutex_lock(&lane->shared.lock);
+	struct leftovers_question *before = lane->shared.question;
+	json_t *found = lane->shared.found;
+	lane->shared.question = question;
+	lane->shared.found = NULL;
+	pthread_mutex_unlock(&lane->shared.lock);
+	leftovers_question_free(before);
+	json_decref(found);
+	if (lane->running)
+		uv_async_send(&lane->mail);
+}
+
+json_t *lane_found(struct lane *lane)
+{
+	pthread_mutex_lock(&lane->shared.lock);
+	json_t *found = lane->shared.found;
+	lane->shared.found = NULL;
+	pthread_mutex_unlock(&lane->shared.lock);
+	return found;
+}
+
 int64_t lane_silent_us(const struct lane *lane)
 {
 	int64_t silent_us = monotonic_us() - atomic_load(&lane->heard_us);
@@ -136,5 +159,7 @@ void lane_free(struct lane *lane)
 	lane->running = false;
 	lane_thread_free(lane);
 	json_decref(lane->shared.report);
+	json_decref(lane->shared.found);
+	leftovers_question_free(lane->shared.question);
 	pthread_mutex_destroy(&lane->shared.lock);
 }

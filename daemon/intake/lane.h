@@ -10,6 +10,8 @@
  *     lane_take(): removed         <------
  *     lane_give(): ended           ------>  its files are closed, its candidate goes on
  *     lane_report()                <------  how the spool is
+ *     lane_search()                ------>  looks for plaintext of an account
+ *     lane_found()                 <------  what lies there of it
  *
  * Invariants:
  *
@@ -28,6 +30,7 @@
 #include <uv.h>
 
 #include "daemon/common/config/config.h"
+#include "daemon/intake/beside/leftovers.h"
 #include "daemon/intake/look.h"
 #include "daemon/intake/spool/spool.h"
 
@@ -57,7 +60,8 @@ struct lane {
 	struct spool spool;
 	struct spool_tools tools;
 	struct look look;
-	size_t under_way; /* jobs that have not come back */
+	struct leftovers *leftovers; /* a search under way, or NULL */
+	size_t under_way;            /* jobs that have not come back */
 	unsigned ticks;
 
 	/* The loop's own. */
@@ -74,7 +78,9 @@ struct lane {
 		size_t room;
 		bool large_room, winding_down, stop, ended;
 		json_t *report;
-		int64_t report_us; /* monotonic: when it was made */
+		int64_t report_us;                   /* monotonic: when it was made */
+		struct leftovers_question *question; /* the next search */
+		json_t *found;                       /* by the last one */
 	} shared;
 	_Atomic int64_t heard_us; /* monotonic: when the thread was last seen to get on */
 };
@@ -95,6 +101,13 @@ struct job *lane_take(struct lane *lane);
 /* The latest report of the thread, borrowed, and when it was made (monotonic; for one that has made
  * none yet: when it was started). NULL when out of memory. */
 json_t *lane_report(struct lane *lane, int64_t *ret_made_us);
+
+/* Has the thread look for plaintext of an account, in the place of what it looks for at present;
+ * takes the question. */
+void lane_search(struct lane *lane, struct leftovers_question *question);
+
+/* What was found (leftovers_report()), the caller's; NULL: the search goes on, or there is none. */
+json_t *lane_found(struct lane *lane);
 
 /* How long the thread has not been heard of, if that is longer than LANE_SILENT_US; else 0. */
 int64_t lane_silent_us(const struct lane *lane);

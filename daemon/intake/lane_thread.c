@@ -14,6 +14,7 @@
 #define REMEMBERED            4096  /* refusals reported, files parked; of all spools */
 #define REMEMBERED_SHARE      512
 #define HOUSEKEEPING_MS       2000
+#define SEARCH_STEP_ENTRIES   64
 #define TICKS_PER_SPACE_CHECK 3
 
 static void lane_heard(struct lane *lane)
@@ -60,6 +61,48 @@ static struct job *lane_next_errand(struct lane *lane, bool *ret_winding_down, b
 	*ret_stop = lane->shared.stop;
 	pthread_mutex_unlock(&lane->shared.lock);
 	return job;
+}
+
+/* A new search ends the one under way: whoever asked for that has stopped waiting. */
+static void lane_begin_search(struct lane *lane)
+{
+	pthread_mutex_lock(&lane->shared.lock);
+	struct leftovers_question *question = lane->shared.question;
+	lane->shared.question = NULL;
+	pthread_mutex_unlock(&lane->shared.lock);
+	if (!question)
+		return;
+	leftovers_free(lane->leftovers);
+	lane->leftovers = leftovers_begin(&lane->spool, question, lane->look.settled,
+			clock_now_us(lane->setup.clock));
+}
+
+static void lane_end_search(struct lane *lane)
+{
+	json_t *found = leftovers_report(lane->leftovers);
+
+	lane->leftovers = leftovers_free(lane->leftovers);
+	pthread_mutex_lock(&lane->shared.lock);
+	json_t *before = lane->shared.found;
+	/* Not for somebody who has asked for another account meanwhile. */
+	lane->shared.found = lane->shared.question ? NULL : found;
+	json_t *unwanted = lane->shared.question ? found : NULL;
+	pthread_mutex_unlock(&lane->shared.lock);
+	json_decref(before);
+	json_decref(unwanted);
+	lane->setup.posted(lane->setup.context);
+}
+
+/* True when there is more to search. */
+static bool lane_search_step(struct lane *lane)
+{
+	if (!lane->leftovers)
+		return false;
+	if (leftovers_step(lane->leftovers, SEARCH_STEP_ENTRIES, clock_now_us(lane->setup.clock)) >
+			0)
+		return true;
+	lane_end_search(lane);
+	return false;
 }
 
 /* ---- A turn ---- */
@@ -109,20 +152,21 @@ static bool lane_look(struct lane *lane)
 	return candidate != NULL;
 }
 
-/* Steps of a scan and looks, by turns. True when there is more to do at once. */
+/* Steps of a search, steps of a scan and looks, by turns. True when there is more to do at once. */
 static bool lane_work(struct lane *lane)
 {
 	int64_t until_us = monotonic_us() + TURN_US;
-	bool scanned, looked;
+	bool scanned, looked, searched;
 
 	do {
+		searched = lane_search_step(lane);
 		scanned = spool_scanning(&lane->spool);
 		if (scanned)
 			spool_scan_step(&lane->spool);
 		lane_heard(lane);
 		looked = lane_look(lane);
-	} while ((scanned || looked) && monotonic_us() < until_us);
-	return scanned || looked;
+	} while ((searched || scanned || looked) && monotonic_us() < until_us);
+	return searched || scanned || looked;
 }
 
 static int64_t lane_due_us(struct lane *lane)
@@ -243,6 +287,7 @@ static void on_lane_mail(uv_async_t *async)
 		}
 	}
 	lane_heard(lane);
+	lane_begin_search(lane);
 	if (stop)
 		lane_close(lane);
 	else
@@ -349,6 +394,7 @@ void lane_thread_free(struct lane *lane)
 	}
 	if (lane->prepared)
 		uv_loop_close(&lane->loop);
+	leftovers_free(lane->leftovers);
 	spool_free(&lane->spool);
 	seen_free(lane->tools.reported);
 	seen_free(lane->look.parked);

@@ -381,6 +381,12 @@ enum profile_kind profile_classify(
 	return any_matches(&profile->files, path, ret_match) ? PROFILE_RECORDING : PROFILE_FOREIGN;
 }
 
+bool profile_matches(
+		const struct profile *profile, const char *path, struct pattern_match *ret_match)
+{
+	return any_matches(&profile->files, path, ret_match);
+}
+
 bool profile_may_be(const struct profile *profile, enum profile_list list, const char *path)
 {
 	struct pattern_match unused;

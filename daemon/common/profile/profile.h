@@ -65,6 +65,10 @@ enum profile_kind {
 enum profile_kind profile_classify(
 		const struct profile *profile, const char *path, struct pattern_match *ret_match);
 
+/* Whether the path matches Files=, also one that is passed over because of something else. */
+bool profile_matches(
+		const struct profile *profile, const char *path, struct pattern_match *ret_match);
+
 enum profile_list {
 	PROFILE_FINISHED,
 	PROFILE_UNFINISHED,

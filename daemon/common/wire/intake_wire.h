@@ -3,7 +3,7 @@
  * hostile.
  *
  * intake -> keeper
- *   {"op":"hello","version":3}
+ *   {"op":"hello","version":4}
  *   {"op":"begin","job":N,"spool":S,"account":A|null,"path":base64,"class":C,
  *    "source":base64 (32 bytes),"firm":bool,"recorded_us":N,"finished_us":N,"plain_bytes":N,
  *    "probe":{"condition":"ok|damaged|empty|unprobed","damage":S?,"format":S?,"channels":N?,
@@ -36,9 +36,16 @@
  *        Every few seconds, whatever the spools do. looked_ago_us: how old the facts about this
  *        spool is; it grows while its filesystem does not answer. hung_threads: how many
  *        threads wait for its filesystem in the middle of a recording.
+ *   {"op":"found","look":N,"spool":S,"path":S,"left":N,"complete":bool,"why":S?,"files":N,
+ *    "unknown":N,"entries":[{"path":base64,"why":S}]}
+ *        The answer to `look`, one for each spool; left: how many are still to come. files: how
+ *        many files that hold plaintext of the account lie there. unknown: how many lie there of
+ *        which nobody can tell whose they are. entries: the first INTAKE_FOUND_MAX of the files,
+ *        with paths below the spool, and why each is there. complete false: the intake has not
+ *        looked at the whole spool, for the reason in why.
  *
  * keeper -> intake
- *   {"op":"hello","version":3}
+ *   {"op":"hello","version":4}
  *   {"op":"begun","job":N,"recording":ULID,"header":base64,"nonce":base64 (16 bytes)}
  *        With two descriptors: the object (unnamed, empty, writable) and a memfd of the payload key
  *        (32 bytes).
@@ -51,6 +58,10 @@
  *        At commit, in place of `committed`: the recording named here, of the same account, holds
  *        the same bytes. The keeper has compared the two objects from end to end, and forgets the
  *        new one: the plaintext may go. sidecars: they were sealed with it, as they are now.
+ *
+ *   {"op":"look","look":N,"account":base64,"spool":S?,"path":base64?}
+ *        Which files in the spools hold plaintext of this account? With spool and path: only the
+ *        file of this path in this spool. A new look takes the place of the one under way.
  *
  * A spool's facts are for `recsealctl doctor`:
  *   {"there":B,"uid":N,"gid":N,"mode":N,"filesystem":S?,"leases":"honoured|unsound|not allowed",
@@ -71,9 +82,11 @@
 
 #include "base/socket.h"
 
-#define INTAKE_WIRE_VERSION 3
+#define INTAKE_WIRE_VERSION 4
 #define INTAKE_MESSAGE_MAX  131072
 #define INTAKE_SOURCE_BYTES 32
+#define INTAKE_FOUND_MAX    20
+#define INTAKE_WORDS_MAX    160 /* bytes of a reason that the intake gives */
 /* The last moment of 9999: what RFC 3339 can write. */
 #define INTAKE_TIME_MAX_US INT64_C(253402300799999999)
 /* At the highest rate that there is, a quarter of a century. */

@@ -22,6 +22,7 @@ struct level {
 
 struct scan {
 	struct scan_sink sink;
+	bool all; /* also what is passed over */
 	struct level levels[SCAN_DEPTH_MAX];
 	unsigned depth;
 	char path[PATH_MAX];
@@ -66,15 +67,16 @@ static int scan_push(struct scan *scan, int fd, size_t path_len)
 		return r;
 	}
 	/* The spool itself is watched in any case. */
-	bool idle = path_len > 0 && directory_is_idle(fd);
-	if (!idle)
+	bool idle = !scan->all && path_len > 0 && directory_is_idle(fd);
+	if (!idle && !scan->all)
 		scan->sink.directory(scan->sink.context, scan->path, fd);
 	scan->levels[scan->depth++] =
 			(struct level){.dir = dir, .path_len = path_len, .idle = idle};
 	return 0;
 }
 
-int scan_start(int root_fd, const char *below, const struct scan_sink *sink, struct scan **ret_scan)
+static int scan_start_walk(int root_fd, const char *below, bool all, const struct scan_sink *sink,
+		struct scan **ret_scan)
 {
 	size_t len = strlen(below);
 	struct scan *scan;
@@ -91,6 +93,7 @@ int scan_start(int root_fd, const char *below, const struct scan_sink *sink, str
 		return -ENOMEM;
 	}
 	scan->sink = *sink;
+	scan->all = all;
 	memcpy(scan->path, below, len + 1);
 	int r = scan_push(scan, fd, len);
 	if (r < 0) {
@@ -99,6 +102,16 @@ int scan_start(int root_fd, const char *below, const struct scan_sink *sink, str
 	}
 	*ret_scan = scan;
 	return 0;
+}
+
+int scan_start(int root_fd, const char *below, const struct scan_sink *sink, struct scan **ret_scan)
+{
+	return scan_start_walk(root_fd, below, false, sink, ret_scan);
+}
+
+int scan_start_all(int root_fd, const struct scan_sink *sink, struct scan **ret_scan)
+{
+	return scan_start_walk(root_fd, "", true, sink, ret_scan);
 }
 
 /* Makes scan->path the path of an entry of the top directory. False when it does not fit. */
@@ -141,7 +154,8 @@ static void scan_visit(struct scan *scan, const struct dirent *entry)
 
 	/* A private name begins with a dot, and is taken all the same. */
 	bool aside = aside_read(name, &(struct aside){0});
-	if (name[0] == '.' && !aside)
+	bool all = scan->all && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+	if (name[0] == '.' && !aside && !all)
 		return;
 	/* Not opened: a look at a FIFO or a device must not touch it. */
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
@@ -150,7 +164,7 @@ static void scan_visit(struct scan *scan, const struct dirent *entry)
 		return;
 	}
 	bool is_directory = S_ISDIR(st.st_mode);
-	if (is_directory ? aside : !aside && !scan_takes_file(name))
+	if (!all && (is_directory ? aside : !aside && !scan_takes_file(name)))
 		return;
 	if (!scan_name_entry(scan, name, &path_len)) {
 		scan->sink.refused(scan->sink.context, &st, SOURCE_TOO_DEEP);
@@ -161,7 +175,7 @@ static void scan_visit(struct scan *scan, const struct dirent *entry)
 		return;
 	}
 	int outcome = source_classify(&st);
-	if (outcome == 0)
+	if (all || outcome == 0)
 		scan->sink.file(scan->sink.context, scan->path, &st);
 	/* An empty file waits for its writer, whose close is an event. */
 	else if (outcome != SOURCE_EMPTY)

@@ -1,5 +1,5 @@
 /* Sessions with the intake: its messages, which are hostile until checked, and the replies. */
-#include "daemon/keeper/ingest/intake_server.h"
+#include "daemon/keeper/ingest/intake_server_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,52 +11,12 @@
 #include "base/error.h"
 #include "base/monotonic.h"
 #include "base/secret.h"
-#include "base/socket.h"
 #include "daemon/common/config/config.h"
 #include "daemon/common/wire/intake_wire.h"
-#include "daemon/keeper/ingest/ingest_queue.h"
-#include "daemon/keeper/ingest/intake_replies.h"
 #include "daemon/keeper/ingest/intake_request.h"
 
-#define JOBS_MAX     256
 #define MESSAGES_MAX 512 /* handled before the loop gets its turn */
 #define SPOILED      "the sealed object is not on the disk as it was sealed"
-
-/* A job that the intake has begun; job is NULL while the commit queue has it. */
-struct open_job {
-	int64_t number;
-	struct ingest_job *job;
-};
-
-/* One connected intake; a second one is turned away, so that one spool is not worked on twice. */
-struct session {
-	uv_poll_t poll;
-	struct intake_server *server;
-	int fd;
-	bool greeted;
-	/* The intake sent nonsense: nothing is read any more, and the connection is closed as soon
-	 * as the commits that were asked for before are answered. */
-	bool ending;
-	struct open_job jobs[JOBS_MAX];
-	size_t n_jobs, n_committing;
-	struct intake_replies replies;
-};
-_Static_assert(INTAKE_REPLIES_MAX > JOBS_MAX, "all open commits may be answered at once");
-
-struct intake_server {
-	uv_poll_t poll;
-	uv_loop_t *loop;
-	struct ingest *ingest;
-	int listen_fd;
-	uid_t intake_uid;
-	struct session *session;
-	json_t *spools;
-	int64_t heard_us; /* monotonic: when it came */
-	struct ingest_queue *queue;
-	struct ingest_observer observer;
-	bool told_refused; /* once until an intake is accepted */
-	struct exposure exposure;
-};
 
 static void session_closed(uv_handle_t *handle)
 {
@@ -239,6 +199,11 @@ static int on_report(struct session *session, const json_t *message, int64_t num
 	return 0;
 }
 
+static int on_found(struct session *session, const json_t *message, int64_t number)
+{
+	return spool_looks_found(&session->server->looks, message);
+}
+
 static int on_hello(struct session *session, const json_t *message, int64_t number)
 {
 	int64_t version;
@@ -267,6 +232,7 @@ static int handle_message(struct session *session, const json_t *message)
 			{"abort", true, false, on_abort},
 			{"unlinked", true, false, on_unlinked},
 			{"report", false, false, on_report},
+			{"found", false, false, on_found},
 	};
 	const char *op = json_string_value(json_object_get(message, "op"));
 	int64_t number = 0;
@@ -463,6 +429,7 @@ static void server_closed(uv_handle_t *handle)
 
 	close(server->listen_fd);
 	json_decref(server->spools);
+	spool_looks_forget(&server->looks);
 	free(server);
 }
 
@@ -477,22 +444,19 @@ struct intake_server *intake_server_stop(struct intake_server *server)
 	return NULL;
 }
 
-bool intake_server_connected(const struct intake_server *server)
+int intake_server_look(struct intake_server *server, const struct spool_question *question)
 {
-	return server->session && server->session->greeted;
-}
+	json_t *message = NULL;
+	int r = intake_server_connected(server) && !server->session->ending
+				? spool_looks_ask(&server->looks, question, &message)
+				: -ENOTCONN;
 
-int64_t intake_server_heard_ago_us(const struct intake_server *server)
-{
-	return server->spools ? monotonic_us() - server->heard_us : -1;
-}
-
-json_t *intake_server_spools(const struct intake_server *server)
-{
-	return server->spools;
-}
-
-const struct exposure *intake_server_exposure(const struct intake_server *server)
-{
-	return &server->exposure;
+	if (r < 0)
+		return r;
+	r = reply(server->session, message, NULL);
+	if (r < 0)
+		session_fail(server->session, r);
+	else
+		wait_for_peer(server->session);
+	return r < 0 ? -ENOTCONN : 0;
 }

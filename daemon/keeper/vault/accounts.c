@@ -174,7 +174,8 @@ int accounts_find_quarantine(struct keytree *tree, int64_t *ret_id)
 	return 0;
 }
 
-int accounts_name(struct keytree *tree, const struct account_row *row, char **ret_name)
+int accounts_name_bytes(struct keytree *tree, const struct account_row *row,
+		uint8_t ret_name[static ACCOUNT_NAME_MAX], size_t *ret_len)
 {
 	_cleanup_secret_ uint8_t *key = secret_new(NODE_KEY_BYTES);
 	uint8_t plain[1 + ACCOUNT_NAME_MAX];
@@ -194,6 +195,22 @@ int accounts_name(struct keytree *tree, const struct account_row *row, char **re
 		return r == -ENOENT ? -RE_GONE : r;
 	if (plain[0] != PROFILE_VERSION)
 		return -RE_CORRUPT;
-	*ret_name = text_printable(plain + 1, row->profile_bytes - SEAL_OVERHEAD_BYTES - 1);
-	return *ret_name ? 0 : -ENOMEM;
+	*ret_len = row->profile_bytes - SEAL_OVERHEAD_BYTES - 1;
+	memcpy(ret_name, plain + 1, *ret_len);
+	return 0;
+}
+
+int accounts_name(struct keytree *tree, const struct account_row *row, char **ret_name)
+{
+	uint8_t name[ACCOUNT_NAME_MAX];
+	size_t len;
+	int r = accounts_name_bytes(tree, row, name, &len);
+
+	if (r < 0)
+		return r;
+	char *text = text_printable(name, len);
+	if (!text)
+		return -ENOMEM;
+	*ret_name = text;
+	return 0;
 }
