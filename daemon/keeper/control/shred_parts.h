@@ -1,7 +1,7 @@
-/* What belongs together with a recording that is to be shredded: the other recordings of its account
- * that were sealed from the same path of the same spool. A bridge that pauses and goes on, or that
- * appends, leaves a call in several such parts; and a file that could not be recognised after it
- * was sealed (docs/plaintext.md) is there twice.
+/* What belongs together with a recording that is to be shredded: the other recordings of its
+ * account that were sealed from the same path of the same spool. A bridge that pauses and goes on,
+ * or that appends, leaves a call in several such parts; and a file that could not be recognised
+ * after it was sealed (docs/plaintext.md) is there twice.
  *
  * Paths are sealed under the keys of the recordings, so this reads the account's recordings one by
  * one: a bounded number in one step, and not for longer than PARTS_TIME_US in all. */
