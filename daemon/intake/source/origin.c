@@ -61,10 +61,8 @@ static int origin_find_file(int fd, struct origin *origin)
 	origin->size = st.stx_size;
 	if (st.stx_mask & STATX_BTIME)
 		origin->born_ns = origin_time_ns(&st.stx_btime);
-	if (origin->born_ns == 0) {
+	if (origin->born_ns == 0)
 		origin->mtime_ns = origin_time_ns(&st.stx_mtime);
-		origin->ctime_ns = origin_time_ns(&st.stx_ctime);
-	}
 	if (origin->fsid == 0 && origin->uuid_len == 0)
 		origin->device = makedev(st.stx_dev_major, st.stx_dev_minor);
 	return 0;
@@ -98,7 +96,8 @@ void origin_hash(const struct origin *origin, const char *spool,
 	static const char domain[] = "recseal.org/v2/source";
 	const uint64_t numbers[] = {origin->type, origin->fsid, origin->device, origin->uuid_len,
 			origin->inode, origin->size, (uint64_t)origin->born_ns,
-			(uint64_t)origin->mtime_ns, (uint64_t)origin->ctime_ns};
+			(uint64_t)origin->mtime_ns,
+			0}; /* where ctime was: the hashes in vaults stay what they are */
 	crypto_generichash_state state;
 
 	crypto_generichash_init(&state, NULL, 0, ORIGIN_HASH_BYTES);
