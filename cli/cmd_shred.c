@@ -71,17 +71,20 @@ static enum cli_exit confirm_shred(
 	return CLI_ERROR;
 }
 
-static json_t *make_shred_parameters(const struct shred *shred)
+/* Of the plan, and of the deed once the plan's reason is given. */
+static json_t *make_shred_parameters(const struct shred *shred, const char *reason)
 {
-	return json_pack("{s:s, s:s*}", shred->target.kind, shred->target.name, "reason",
-			shred->reason);
+	bool with_parts = options_given(shred->arguments->options, OPTION_WITH_PARTS);
+
+	return json_pack("{s:s, s:s*, s:o*}", shred->target.kind, shred->target.name, "reason",
+			reason, "with_parts", with_parts ? json_true() : NULL);
 }
 
 static enum cli_exit order_shred(struct shred *shred, const char *confirmed)
 {
 	_cleanup_reply_ struct varlink_reply reply = {0};
 	enum cli_exit e = control_call(shred->client, CONTROL_INTERFACE "Shred",
-			make_shred_parameters(shred), &reply);
+			make_shred_parameters(shred, shred->reason), &reply);
 
 	if (e != CLI_DONE)
 		return e;
@@ -110,9 +113,8 @@ static enum cli_exit plan_and_shred(struct shred *shred)
 	_cleanup_reply_ struct varlink_reply reply = {0};
 	/* With --json standard output is the result alone; plan and question go elsewhere. */
 	FILE *talk = command_json(shred->arguments) ? stderr : stdout;
-	json_t *parameters = json_pack("{s:s}", shred->target.kind, shred->target.name);
-	enum cli_exit e = control_call(
-			shred->client, CONTROL_INTERFACE "PlanShred", parameters, &reply);
+	enum cli_exit e = control_call(shred->client, CONTROL_INTERFACE "PlanShred",
+			make_shred_parameters(shred, NULL), &reply);
 
 	if (e != CLI_DONE)
 		return e;

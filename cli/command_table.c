@@ -113,7 +113,10 @@ static const char help_shred_account[] =
 		"\n"
 		"On a terminal it shows the plan and asks for the account's name; elsewhere it\n"
 		"needs --yes. It returns when the keys are gone, and prints a statement to file:\n"
-		"what was destroyed, and what that does not prove. It cannot be undone.\n";
+		"what was destroyed, and what that does not prove. It cannot be undone.\n"
+		"\n"
+		"Plan and statement name what the shred does not reach: files of the account that\n"
+		"still lie in a spool, unsealed, and spools that could not be looked into.\n";
 static const char examples_shred_account[] =
 		"  recsealctl shred account acme --dry-run\n"
 		"  recsealctl shred account acme --reason 'GDPR 17 request 2026-031'\n"
@@ -124,11 +127,16 @@ static const char help_shred_recording[] =
 		"Destroys the key of one recording. Afterwards copies and backups of the vault's\n"
 		"storage no longer open it, as far as the vault's assurance label says.\n"
 		"\n"
+		"Plan and statement name the other recordings from the same file of the spool:\n"
+		"parts of a call that was paused and resumed, or appended to. --with-parts takes\n"
+		"them as well. Plaintext that still lies in the spool is named, too.\n"
+		"\n"
 		"On a terminal it shows the plan and asks for the recording's id; elsewhere it\n"
 		"needs --yes. It cannot be undone.\n";
 static const char examples_shred_recording[] =
 		"  recsealctl shred recording " SAMPLE " --dry-run\n"
-		"  recsealctl shred recording " SAMPLE " --reason 'card number was read out'\n";
+		"  recsealctl shred recording " SAMPLE " --reason 'card number was read out'\n"
+		"  recsealctl shred recording " SAMPLE " --with-parts --reason 'the whole call'\n";
 
 static const char help_root_show[] =
 		"Checks every copy of the root, and shows them: the main copy (main), its\n"
@@ -344,13 +352,14 @@ const struct command command_table[] = {
 		},
 		{
 				.name = "shred recording",
-				.synopsis = "RECORDING [--dry-run] [--yes] [--json] --reason TEXT",
+				.synopsis = "RECORDING [--with-parts] [--dry-run] [--yes] [--json] "
+					    "--reason TEXT",
 				.summary = "destroy the key of one recording",
 				.help = help_shred_recording,
 				.examples = examples_shred_recording,
 				.min_operands = 1,
 				.max_operands = 1,
-				.options = SHRED_OPTIONS,
+				.options = SHRED_OPTIONS | OPTION_BIT(OPTION_WITH_PARTS),
 				.run = cmd_shred_recording,
 		},
 		{

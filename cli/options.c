@@ -49,6 +49,8 @@ const struct option_spec option_specs[OPTION_MAX] = {
 					"one",
 				.completion = OPTION_COMPLETES_FILES},
 		[OPTION_ALL] = {.name = "all", .help = "every recording that still has its key"},
+		[OPTION_WITH_PARTS] = {.name = "with-parts",
+				.help = "the other parts of the recording as well"},
 		[OPTION_DRY_RUN] = {.name = "dry-run",
 				.help = "show what would be destroyed, and stop"},
 		[OPTION_YES] = {.name = "yes", .help = "do not ask for confirmation"},

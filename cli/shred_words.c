@@ -7,6 +7,7 @@
 #include "cli/field.h"
 #include "cli/look_alikes.h"
 #include "cli/output.h"
+#include "cli/shred_left.h"
 
 const char *shred_words_confirmation(const json_t *plan, const struct shred_target *target)
 {
@@ -53,6 +54,7 @@ void shred_words_plan(const json_t *plan, const struct shred_target *target, FIL
 				"the account's name and its recordings' file names; "
 				"the account cannot be opened again");
 	print_assurance(plan, f);
+	shred_left_print(plan, target->kind, false, f);
 	if (look_alikes_count(plan) > 0)
 		fputs("Accounts that look alike are other accounts: this shred leaves them.\n", f);
 	fputs("A shred cannot be undone.\n", f);
@@ -85,6 +87,7 @@ void shred_words_result(const json_t *result, const struct shred_target *target,
 			(long long)field_int(result, "epoch_after", 0));
 	output_fact(f, "reason", reason);
 	print_assurance(result, f);
+	shred_left_print(result, target->kind, true, f);
 	if (look_alikes_count(result) > 0)
 		fputs("Accounts that look alike were not destroyed: shred each that is the same\n"
 		      "customer's.\n",

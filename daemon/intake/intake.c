@@ -18,6 +18,7 @@
 #include "daemon/intake/descriptors.h"
 #include "daemon/intake/lane.h"
 #include "daemon/intake/probe_program.h"
+#include "daemon/intake/search.h"
 #include "daemon/intake/spool/outage.h"
 #include "daemon/intake/spool/report.h"
 
@@ -45,6 +46,7 @@ struct intake {
 	uv_timer_t grace;        /* of a stop */
 	uv_signal_t lease_break;
 
+	struct search search;
 	struct outage keeper;
 	bool connected, stopping, shut_down, handles_closed;
 	_Atomic bool deaf; /* `mail` is closed: a lane that comes back finds nobody */
@@ -100,6 +102,8 @@ static void on_intake_mail(uv_async_t *async)
 	}
 	if (!intake->stopping)
 		admission_ask(intake->lanes, intake->n_lanes, intake->link);
+	if (!intake->shut_down)
+		search_answer(&intake->search, intake->lanes, intake->n_lanes, intake->link);
 	if (intake->shut_down && ended)
 		intake_close_handles(intake);
 }
@@ -177,6 +181,8 @@ static int on_keeper_message(void *context, json_t *message, struct socket_fds *
 
 	if (op && strcmp(op, "spool") == 0)
 		return admission_answer(intake->lanes, intake->n_lanes, message);
+	if (search_is_question(message))
+		return search_begin(&intake->search, intake->lanes, intake->n_lanes, message);
 	return jobs_message(intake->jobs, message, fds);
 }
 
@@ -193,6 +199,7 @@ static void on_keeper_lost(void *context, int r, unsigned attempts)
 				"the keeper cannot be reached (%s): recordings wait in their "
 				"spools",
 				error_text(r));
+	search_end(&intake->search);
 	jobs_lost(intake->jobs);
 }
 
@@ -227,6 +234,7 @@ static void on_housekeeping(uv_timer_t *timer)
 
 	for (size_t i = 0; i < intake->n_lanes; i++)
 		intake_check_lane(intake, i);
+	search_answer(&intake->search, intake->lanes, intake->n_lanes, intake->link);
 	intake_send_report(intake);
 }
 
@@ -484,6 +492,7 @@ struct intake *intake_free(struct intake *intake)
 	/* A thread that hangs may come back before the process has ended. */
 	if (!ended || (intake->jobs && jobs_running(intake->jobs) > 0))
 		return NULL;
+	search_end(&intake->search);
 	jobs_free(intake->jobs);
 	free(intake->lanes);
 	free(intake);

@@ -116,6 +116,29 @@ void lane_answer(struct lane *lane, const uint8_t folder[static ORIGIN_HASH_BYTE
 		uv_async_send(&lane->mail);
 }
 
+void lane_search(struct lane *lane, struct leftovers_question *question)
+{
+	pthread_mutex_lock(&lane->shared.lock);
+	struct leftovers_question *before = lane->shared.search;
+	json_t *found = lane->shared.found;
+	lane->shared.search = question;
+	lane->shared.found = NULL;
+	pthread_mutex_unlock(&lane->shared.lock);
+	leftovers_question_free(before);
+	json_decref(found);
+	if (lane->running)
+		uv_async_send(&lane->mail);
+}
+
+json_t *lane_found(struct lane *lane)
+{
+	pthread_mutex_lock(&lane->shared.lock);
+	json_t *found = lane->shared.found;
+	lane->shared.found = NULL;
+	pthread_mutex_unlock(&lane->shared.lock);
+	return found;
+}
+
 int64_t lane_silent_us(const struct lane *lane)
 {
 	int64_t silent_us = monotonic_us() - atomic_load(&lane->heard_us);
@@ -161,5 +184,7 @@ void lane_free(struct lane *lane)
 	lane_thread_free(lane);
 	json_decref(lane->shared.report);
 	json_decref(lane->shared.question);
+	json_decref(lane->shared.found);
+	leftovers_question_free(lane->shared.search);
 	pthread_mutex_destroy(&lane->shared.lock);
 }

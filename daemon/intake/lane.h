@@ -12,6 +12,8 @@
  *     lane_report()                <------  how the spool is
  *     lane_question()              <------  may it be taken from?
  *     lane_answer()                ------>  spool_first_answer()
+ *     lane_search()                ------>  looks for plaintext of an account
+ *     lane_found()                 <------  what lies there of it
  *
  * Invariants:
  *
@@ -30,6 +32,7 @@
 #include <uv.h>
 
 #include "daemon/common/config/config.h"
+#include "daemon/intake/beside/leftovers.h"
 #include "daemon/intake/look.h"
 #include "daemon/intake/spool/spool.h"
 
@@ -59,7 +62,8 @@ struct lane {
 	struct spool spool;
 	struct spool_tools tools;
 	struct look look;
-	size_t under_way; /* jobs that have not come back */
+	struct leftovers *leftovers; /* a search under way, or NULL */
+	size_t under_way;            /* jobs that have not come back */
 	unsigned ticks;
 
 	/* The loop's own. */
@@ -82,6 +86,8 @@ struct lane {
 		bool asked;        /* it was sent */
 		bool answered, may;
 		uint8_t folder[ORIGIN_HASH_BYTES]; /* of the answer */
+		struct leftovers_question *search; /* the next one */
+		json_t *found;                     /* by the last one */
 	} shared;
 	_Atomic int64_t heard_us; /* monotonic: when the thread was last seen to get on */
 };
@@ -109,6 +115,12 @@ json_t *lane_question(struct lane *lane, bool again);
 
 /* The keeper has answered. */
 void lane_answer(struct lane *lane, const uint8_t folder[static ORIGIN_HASH_BYTES], bool may);
+/* Has the thread look for plaintext of an account, in the place of what it looks for at present;
+ * takes the question. */
+void lane_search(struct lane *lane, struct leftovers_question *question);
+
+/* What was found (leftovers_report()), the caller's; NULL: the search goes on, or there is none. */
+json_t *lane_found(struct lane *lane);
 
 /* How long the thread has not been heard of, if that is longer than LANE_SILENT_US; else 0. */
 int64_t lane_silent_us(const struct lane *lane);

@@ -15,6 +15,7 @@
 #define REMEMBERED            4096  /* refusals reported, files parked; of all spools */
 #define REMEMBERED_SHARE      512
 #define HOUSEKEEPING_MS       2000
+#define SEARCH_STEP_ENTRIES   64
 #define TICKS_PER_SPACE_CHECK 3
 
 static void lane_heard(struct lane *lane)
@@ -94,6 +95,48 @@ static void lane_take_answer(struct lane *lane)
 		spool_first_answer(&lane->spool, folder, may);
 }
 
+/* A new search ends the one under way: whoever asked for that has stopped waiting. */
+static void lane_begin_search(struct lane *lane)
+{
+	pthread_mutex_lock(&lane->shared.lock);
+	struct leftovers_question *question = lane->shared.search;
+	lane->shared.search = NULL;
+	pthread_mutex_unlock(&lane->shared.lock);
+	if (!question)
+		return;
+	leftovers_free(lane->leftovers);
+	lane->leftovers = leftovers_begin(&lane->spool, question, lane->look.settled,
+			clock_now_us(lane->setup.clock));
+}
+
+static void lane_end_search(struct lane *lane)
+{
+	json_t *found = leftovers_report(lane->leftovers);
+
+	lane->leftovers = leftovers_free(lane->leftovers);
+	pthread_mutex_lock(&lane->shared.lock);
+	json_t *before = lane->shared.found;
+	/* Not for somebody who has asked for another account meanwhile. */
+	lane->shared.found = lane->shared.search ? NULL : found;
+	json_t *unwanted = lane->shared.search ? found : NULL;
+	pthread_mutex_unlock(&lane->shared.lock);
+	json_decref(before);
+	json_decref(unwanted);
+	lane->setup.posted(lane->setup.context);
+}
+
+/* True when there is more to search. */
+static bool lane_search_step(struct lane *lane)
+{
+	if (!lane->leftovers)
+		return false;
+	if (leftovers_step(lane->leftovers, SEARCH_STEP_ENTRIES, clock_now_us(lane->setup.clock)) >
+			0)
+		return true;
+	lane_end_search(lane);
+	return false;
+}
+
 /* ---- A turn ---- */
 
 static void on_lane_turn(uv_idle_t *idle);
@@ -141,20 +184,21 @@ static bool lane_look(struct lane *lane)
 	return candidate != NULL;
 }
 
-/* Steps of a scan and looks, by turns. True when there is more to do at once. */
+/* Steps of a search, steps of a scan and looks, by turns. True when there is more to do at once. */
 static bool lane_work(struct lane *lane)
 {
 	int64_t until_us = monotonic_us() + TURN_US;
-	bool scanned, looked;
+	bool scanned, looked, searched;
 
 	do {
+		searched = lane_search_step(lane);
 		scanned = spool_scanning(&lane->spool);
 		if (scanned)
 			spool_scan_step(&lane->spool);
 		lane_heard(lane);
 		looked = lane_look(lane);
-	} while ((scanned || looked) && monotonic_us() < until_us);
-	return scanned || looked;
+	} while ((searched || scanned || looked) && monotonic_us() < until_us);
+	return searched || scanned || looked;
 }
 
 static int64_t lane_due_us(struct lane *lane)
@@ -278,6 +322,7 @@ static void on_lane_mail(uv_async_t *async)
 	}
 	lane_take_answer(lane);
 	lane_heard(lane);
+	lane_begin_search(lane);
 	if (stop)
 		lane_close(lane);
 	else
@@ -384,6 +429,7 @@ void lane_thread_free(struct lane *lane)
 	}
 	if (lane->prepared)
 		uv_loop_close(&lane->loop);
+	leftovers_free(lane->leftovers);
 	spool_free(&lane->spool);
 	seen_free(lane->tools.reported);
 	seen_free(lane->look.parked);

@@ -340,6 +340,12 @@ bool profile_is_rewritten(const struct profile *profile, const char *path)
 	return any_matches(&profile->rewritten, path, &unused);
 }
 
+bool profile_matches(
+		const struct profile *profile, const char *path, struct pattern_match *ret_match)
+{
+	return any_matches(&profile->files, path, ret_match);
+}
+
 bool profile_may_be(const struct profile *profile, enum profile_list list, const char *path)
 {
 	struct pattern_match unused;

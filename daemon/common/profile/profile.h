@@ -74,6 +74,9 @@ enum profile_kind profile_classify(
 /* Whether a path matches a pattern of what is ignored, or of what is written again and again. */
 bool profile_is_ignored(const struct profile *profile, const char *path);
 bool profile_is_rewritten(const struct profile *profile, const char *path);
+/* Whether the path matches Files=, also one that is passed over because of something else. */
+bool profile_matches(
+		const struct profile *profile, const char *path, struct pattern_match *ret_match);
 
 enum profile_list {
 	PROFILE_FINISHED,

@@ -47,6 +47,13 @@
  *        how much is in it. looked_ago_us: how old the facts about this spool are; it grows while
  *        its filesystem does not answer. hung_threads: how many threads wait for its filesystem in
  *        the middle of a recording.
+ *   {"op":"found","look":N,"spool":S,"path":S,"left":N,"complete":bool,"why":S?,"files":N,
+ *    "unknown":N,"entries":[{"path":base64,"why":S}]}
+ *        The answer to `look`, one for each spool; left: how many are still to come. files: how
+ *        many files that hold plaintext of the account lie there. unknown: how many lie there of
+ *        which nobody can tell whose they are. entries: the first INTAKE_FOUND_MAX of the files,
+ *        with paths below the spool, and why each is there. complete false: the intake has not
+ *        looked at the whole spool, for the reason in why.
  *
  * keeper -> intake
  *   {"op":"hello","version":4}
@@ -65,6 +72,10 @@
  *        At commit, in place of `committed`: the recording named here, of the same account, holds
  *        the same bytes. The keeper has compared the two objects from end to end, and forgets the
  *        new one: the plaintext may go. sidecars: they were sealed with it, as they are now.
+ *
+ *   {"op":"look","look":N,"account":base64,"spool":S?,"path":base64?}
+ *        Which files in the spools hold plaintext of this account? With spool and path: only the
+ *        file of this path in this spool. A new look takes the place of the one under way.
  *
  * A spool's facts are for `recsealctl doctor`:
  *   {"there":B,"uid":N,"gid":N,"mode":N,"filesystem":S?,"leases":"honoured|unsound|not allowed",
@@ -89,6 +100,8 @@
 #define INTAKE_MESSAGE_MAX  131072
 #define INTAKE_SOURCE_BYTES 32
 #define INTAKE_COUNT_MAX    INT64_C(1000000000000) /* files of a spool */
+#define INTAKE_FOUND_MAX    20
+#define INTAKE_WORDS_MAX    160 /* bytes of a reason that the intake gives */
 /* The last moment of 9999: what RFC 3339 can write. */
 #define INTAKE_TIME_MAX_US INT64_C(253402300799999999)
 /* At the highest rate that there is, a quarter of a century. */

@@ -270,6 +270,28 @@ int bundle_gather(struct spool *spool, const struct bundle_recording *recording,
 	return 0;
 }
 
+int bundle_account(struct spool *spool, const struct bundle_recording *recording, int64_t now_us,
+		char **ret_account)
+{
+	struct bundle *bundle = NULL, bare = {.root_fd = -1};
+	struct gathering g = {
+			.spool = spool, .recording = recording, .now_us = now_us, .bundle = &bare};
+	int64_t wait_us;
+	int r = bundle_gather(spool, recording, now_us, &bundle, &wait_us);
+
+	/* In progress: its name may say already what a sidecar will say at its end. */
+	if (r == BUNDLE_WAIT)
+		r = gather_account(&g, &wait_us);
+	char *account = bundle ? TAKE_PTR(bundle->account) : bare.account;
+	bundle_free(bundle);
+	if (r == 0 && account) {
+		*ret_account = account;
+		return 0;
+	}
+	free(account);
+	return r < 0 ? r : -ENOENT;
+}
+
 /* ---- The end ---- */
 
 void bundle_remove_sidecars(struct bundle *bundle, int parent_fd, const struct profile *profile,

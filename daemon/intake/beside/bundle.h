@@ -31,6 +31,11 @@ enum { BUNDLE_WAIT = 1, BUNDLE_NO_MAP };
 int bundle_gather(struct spool *spool, const struct bundle_recording *recording, int64_t now_us,
 		struct bundle **ret_bundle, int64_t *ret_wait_us);
 
+/* Whose the file would be if it were sealed now, malloc'd: as bundle_gather() finds it, or, while a
+ * sidecar is still to come, by its name alone. -ENOENT: nobody can tell; -ENOMEM; -errno. */
+int bundle_account(struct spool *spool, const struct bundle_recording *recording, int64_t now_us,
+		char **ret_account);
+
 /* Removes the sidecars of the recording at path, whose folder is open as parent_fd, once the
  * recording is gone and they are sealed. Left in place, without a report: a sidecar that has
  * changed since it was sealed, and one that another recording still needs. The next recording, or

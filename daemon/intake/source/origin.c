@@ -61,10 +61,8 @@ static int origin_find_file(int fd, struct origin *origin)
 	origin->size = st.stx_size;
 	if (st.stx_mask & STATX_BTIME)
 		origin->born_ns = origin_time_ns(&st.stx_btime);
-	if (origin->born_ns == 0) {
+	if (origin->born_ns == 0)
 		origin->mtime_ns = origin_time_ns(&st.stx_mtime);
-		origin->ctime_ns = origin_time_ns(&st.stx_ctime);
-	}
 	if (origin->fsid == 0 && origin->uuid_len == 0)
 		origin->device = makedev(st.stx_dev_major, st.stx_dev_minor);
 	return 0;
@@ -97,7 +95,7 @@ static void origin_hash_in(const char *domain, const struct origin *origin, cons
 {
 	const uint64_t numbers[] = {origin->type, origin->fsid, origin->device, origin->uuid_len,
 			origin->inode, origin->size, (uint64_t)origin->born_ns,
-			(uint64_t)origin->mtime_ns, (uint64_t)origin->ctime_ns};
+			(uint64_t)origin->mtime_ns};
 	crypto_generichash_state state;
 
 	crypto_generichash_init(&state, NULL, 0, ORIGIN_HASH_BYTES);
@@ -121,6 +119,6 @@ void origin_hash_folder(const struct origin *origin, const char *spool,
 	struct origin folder = *origin;
 
 	folder.size = 0;
-	folder.mtime_ns = folder.ctime_ns = 0;
+	folder.mtime_ns = 0;
 	origin_hash_in("recseal.org/v1/folder", &folder, spool, ret_hash);
 }

@@ -11,7 +11,8 @@
  *                 reboot, only where there is neither
  *     file        inode and size
  *     birth       statx(2)'s stx_btime, which nobody can set, and which neither chmod nor rename
- *                 changes; mtime and ctime where there is none
+ *                 changes; mtime where there is none. Not ctime: chmod, chown, an access list
+ *                 and a hard link that comes and goes all change it, and the content decides
  *
  * No name is among them: the hash outlives a shred, and must not let anybody confirm a guess. */
 #pragma once
@@ -28,7 +29,7 @@ struct origin {
 	uint8_t uuid[ORIGIN_UUID_MAX];
 	size_t uuid_len;
 	uint64_t inode, size;
-	int64_t born_ns, mtime_ns, ctime_ns; /* the last two: 0 if it has a birth */
+	int64_t born_ns, mtime_ns; /* mtime: 0 if it has a birth */
 	/* A filesystem of this machine, with births: no two of its files, not even one after the
 	 * other, have the same inode and birth. */
 	bool firm;

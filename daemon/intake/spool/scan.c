@@ -23,6 +23,7 @@ struct level {
 
 struct scan {
 	struct scan_sink sink;
+	bool all; /* also what is passed over */
 	struct level levels[SCAN_DEPTH_MAX];
 	unsigned depth;
 	char path[PATH_MAX];
@@ -67,15 +68,16 @@ static int scan_push(struct scan *scan, int fd, size_t path_len)
 		return r;
 	}
 	/* The spool itself is watched in any case. */
-	bool idle = path_len > 0 && directory_is_idle(fd);
-	if (!idle)
+	bool idle = !scan->all && path_len > 0 && directory_is_idle(fd);
+	if (!idle && !scan->all)
 		scan->sink.directory(scan->sink.context, scan->path, fd);
 	scan->levels[scan->depth++] =
 			(struct level){.dir = dir, .path_len = path_len, .idle = idle};
 	return 0;
 }
 
-int scan_start(int root_fd, const char *below, const struct scan_sink *sink, struct scan **ret_scan)
+static int scan_start_walk(int root_fd, const char *below, bool all, const struct scan_sink *sink,
+		struct scan **ret_scan)
 {
 	size_t len = strlen(below);
 	struct scan *scan;
@@ -92,6 +94,7 @@ int scan_start(int root_fd, const char *below, const struct scan_sink *sink, str
 		return -ENOMEM;
 	}
 	scan->sink = *sink;
+	scan->all = all;
 	memcpy(scan->path, below, len + 1);
 	int r = scan_push(scan, fd, len);
 	if (r < 0) {
@@ -100,6 +103,16 @@ int scan_start(int root_fd, const char *below, const struct scan_sink *sink, str
 	}
 	*ret_scan = scan;
 	return 0;
+}
+
+int scan_start(int root_fd, const char *below, const struct scan_sink *sink, struct scan **ret_scan)
+{
+	return scan_start_walk(root_fd, below, false, sink, ret_scan);
+}
+
+int scan_start_all(int root_fd, const struct scan_sink *sink, struct scan **ret_scan)
+{
+	return scan_start_walk(root_fd, "", true, sink, ret_scan);
 }
 
 /* Makes scan->path the path of an entry of the top directory. False when it does not fit: then it
@@ -178,29 +191,31 @@ static void scan_visit(struct scan *scan, const struct dirent *entry)
 	int dir_fd = dirfd(scan->levels[scan->depth - 1].dir);
 	const char *name = entry->d_name;
 	struct stat st = {.st_ino = entry->d_ino};
-	size_t path_len;
+	size_t path_len = 0;
 
 	if (name_is_dots(name))
 		return;
 	scan->levels[scan->depth - 1].filled = true;
 	/* Nobody asks about it. */
-	if (name[0] == '.' && !scan->sink.left && entry_is_left(name, false))
+	if (!scan->all && name[0] == '.' && !scan->sink.left && entry_is_left(name, false))
 		return;
 	bool fits = scan_name_entry(scan, name, &path_len);
 	/* Not opened: a look at a FIFO or a device must not touch it. */
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
 		/* The directory may be listed, but not entered. */
-		if (errno == EACCES && !entry_is_left(name, false))
+		if (errno == EACCES && (scan->all || !entry_is_left(name, false)))
 			scan_refuse_entry(scan, &st, SOURCE_UNREADABLE);
 		return;
 	}
 	bool is_directory = S_ISDIR(st.st_mode);
-	if (entry_is_left(name, is_directory))
+	if (!scan->all && entry_is_left(name, is_directory))
 		scan_leave(scan, &st, SCAN_LEFT_NAME);
 	else if (!fits)
 		scan_refuse_entry(scan, &st, SOURCE_TOO_DEEP);
 	else if (is_directory)
 		scan_descend(scan, name, path_len, &st);
+	else if (scan->all)
+		scan->sink.file(scan->sink.context, scan->path, &st);
 	else
 		scan_visit_file(scan, &st);
 }

@@ -45,6 +45,10 @@ struct scan;
 int scan_start(int root_fd, const char *below, const struct scan_sink *sink,
 		struct scan **ret_scan);
 
+/* The same for all of the spool and all that is no folder, whatever its name and kind: `file` gets
+ * each, `refused` the folders that cannot be read, and `directory` is not called. */
+int scan_start_all(int root_fd, const struct scan_sink *sink, struct scan **ret_scan);
+
 /* Looks at up to `entries` directory entries. 0 when the walk is complete, SCAN_MORE when not. */
 enum { SCAN_MORE = 1 };
 int scan_step(struct scan *scan, unsigned entries);

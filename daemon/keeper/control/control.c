@@ -51,10 +51,12 @@ const struct control_method control_methods[] = {
 						{"reason", PARAMETER_REASON}}},
 		{"PlanShred", PLANNERS, .handle = control_shred_plan,
 				.parameters = {{"account", PARAMETER_TEXT},
-						{"recording", PARAMETER_TEXT}}},
+						{"recording", PARAMETER_TEXT},
+						{"with_parts", PARAMETER_FLAG}}},
 		{"Shred", ONLY_OFFICE, .sensitive = true, .handle = control_shred_run,
 				.parameters = {{"account", PARAMETER_TEXT},
 						{"recording", PARAMETER_TEXT},
+						{"with_parts", PARAMETER_FLAG},
 						{"reason", PARAMETER_REASON}}},
 		{"AssignRecording", ONLY_OFFICE, .sensitive = true,
 				.handle = control_quarantine_assign,
@@ -200,6 +202,8 @@ static int parameter_check(struct control_call *call, const struct control_param
 			return control_answer_invalid(call, parameter->name, REASON_BLANK);
 		return text ? parameter_check_text(call, parameter->name, text, CONTROL_REASON_MAX)
 			    : -EINVAL;
+	case PARAMETER_FLAG:
+		return !value || json_is_null(value) || json_is_boolean(value) ? 0 : -EINVAL;
 	case PARAMETER_REQUIRED:
 		break;
 	}

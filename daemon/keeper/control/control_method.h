@@ -48,6 +48,7 @@ enum control_parameter_kind {
 	PARAMETER_REQUIRED, /* text */
 	PARAMETER_REASON,   /* text, required, says something; goes to the audit log */
 	PARAMETER_LIST,     /* of text, required */
+	PARAMETER_FLAG,     /* true or false; may be absent or null */
 };
 #define CONTROL_PARAMETERS_MAX 4
 #define CONTROL_TEXT_MAX       1024 /* bytes; a printable account name has at most 1020 */

@@ -5,9 +5,9 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "daemon/keeper/control/control_look.h"
 #include "daemon/keeper/control/control_method.h"
 #include "daemon/keeper/control/look_alikes.h"
+#include "daemon/keeper/control/shred_look.h"
 #include "daemon/keeper/control/view.h"
 #include "daemon/keeper/erasure/erasure.h"
 #include "daemon/keeper/erasure/gate.h"
@@ -22,8 +22,10 @@ struct target {
 	char *account;                       /* printable name, NULL: not readable */
 	char recording[ULID_TEXT_CHARS + 1]; /* "": the whole account */
 	int64_t recordings, plain_bytes;
-	int64_t oldest_us, newest_us; /* 0: nothing there */
-	json_t *look_alikes;          /* of an account: what is said of them; else NULL */
+	int64_t oldest_us, newest_us;         /* 0: nothing there */
+	json_t *look_alikes;                  /* of an account: what is said of them; else NULL */
+	struct erasure_item parts[PARTS_MAX]; /* which go with a recording */
+	size_t n_parts;
 };
 
 static void target_clear(struct target *target)
@@ -145,42 +147,123 @@ static int shred_answer(struct control_call *call, const char *member, const str
 	return control_answer_reply(call, json_pack("{s:o}", member, part), NULL);
 }
 
-static int plan_answer_target(struct control_call *call, const struct target *target)
+/* Looks around the target (shred_look.h), and then lets answer() answer. */
+static int target_look(struct control_call *call, shred_look_answer *answer)
 {
-	return shred_answer(call, "plan", target,
-			json_pack("{s:s*, s:s*, s:I, s:I, s:o*, s:o*}", "account", target->account,
-					"recording", *target->recording ? target->recording : NULL,
-					"recordings", (json_int_t)target->recordings,
-					"plaintext_bytes", (json_int_t)target->plain_bytes,
-					"oldest_at", view_time(target->oldest_us), "newest_at",
-					view_time(target->newest_us)),
-			vault_epoch(call->vault) + 1);
-}
-
-static int plan_answer_account(struct control_call *call, const struct recording_span *span)
-{
-	_cleanup_(target_clear) struct target target = {0};
-	int r = target_find(call, &target);
+	struct account_row account;
+	struct recording_row recording;
+	bool one = control_text(call, "recording");
+	int r = one ? control_find_recording(call, "recording", &recording)
+		    : control_find_account(call, "account", &account);
 
 	if (r != 0)
 		return r;
-	if (target.recordings > 0) {
-		target.oldest_us = span->oldest_us;
-		target.newest_us = span->newest_us;
+	if (one) {
+		r = catalog_account_by_id(call->vault->db, recording.account, &account);
+		if (r < 0) {
+			catalog_recording_clear(&recording);
+			return r;
+		}
 	}
-	return plan_answer_target(call, &target);
+	r = shred_look_start(call, &account, one ? &recording : NULL, answer);
+	if (one)
+		catalog_recording_clear(&recording);
+	catalog_account_clear(&account);
+	return r;
+}
+
+static bool call_takes_parts(const struct control_call *call)
+{
+	return json_is_true(json_object_get(call->parameters, "with_parts"));
+}
+
+/* One part, as it is now. Not one that was destroyed since it was found. */
+static int target_add_part(
+		struct control_call *call, const struct erasure_item *item, struct target *target)
+{
+	struct db *db = call->vault->db;
+	struct reason reason = {""};
+	uint8_t ulid[ULID_BYTES];
+	struct recording_row row;
+	int r = catalog_recording_ulid(db, item->recording, ulid);
+
+	if (r == 0)
+		r = catalog_recording_by_ulid(db, ulid, &row);
+	if (r < 0)
+		return r;
+	bool live = recording_is_live(row.state);
+	struct erasure_item part = *item;
+	part.account = row.account;
+	part.group = row.group;
+	int64_t plain_bytes = row.plain_bytes;
+	catalog_recording_clear(&row);
+	if (!live)
+		return 0;
+	r = gate_check_item(db, &part, &reason);
+	if (r == -RE_REFUSED)
+		return control_answer_refused(call, "a part of it: %s", reason_text(&reason, r));
+	target->parts[target->n_parts++] = part;
+	target->recordings++;
+	target->plain_bytes += plain_bytes;
+	return r;
+}
+
+/* The target, and with it, if the caller wants that, the parts of it: they pass the gate, too, or
+ * nothing is done at all. 0, CONTROL_ANSWERED or negative. */
+static int target_gather(struct control_call *call, const struct shred_findings *findings,
+		struct target *target)
+{
+	const struct shred_parts *parts = &findings->parts;
+	int r = target_find(call, target);
+
+	for (size_t i = 0; i < parts->n && call_takes_parts(call) && r == 0; i++)
+		r = target_add_part(call, &parts->items[i], target);
+	return r;
+}
+
+/* Steals part, adds what the findings say. */
+static int shred_answer_all(struct control_call *call, const char *member,
+		const struct target *target, json_t *part, const struct shred_findings *findings,
+		uint64_t epoch)
+{
+	json_t *members = shred_look_members(call->vault, findings, call_takes_parts(call));
+
+	if (json_object_update(part, members) < 0) {
+		json_decref(part);
+		part = NULL;
+	}
+	json_decref(members);
+	return shred_answer(call, member, target, part, epoch);
+}
+
+static int plan_answer(struct control_call *call, const struct shred_findings *findings)
+{
+	_cleanup_(target_clear) struct target target = {0};
+	int r = target_gather(call, findings, &target);
+
+	if (r != 0)
+		return r;
+	if (target.item.kind == ERASE_ACCOUNT && target.recordings > 0) {
+		target.oldest_us = findings->span.oldest_us;
+		target.newest_us = findings->span.newest_us;
+	}
+	return shred_answer_all(call, "plan", &target,
+			json_pack("{s:s*, s:s*, s:I, s:I, s:o*, s:o*}", "account", target.account,
+					"recording", *target.recording ? target.recording : NULL,
+					"recordings", (json_int_t)target.recordings,
+					"plaintext_bytes", (json_int_t)target.plain_bytes,
+					"oldest_at", view_time(target.oldest_us), "newest_at",
+					view_time(target.newest_us)),
+			findings, vault_epoch(call->vault) + 1);
 }
 
 int control_shred_plan(struct control_call *call)
 {
 	_cleanup_(target_clear) struct target target = {0};
+	/* What is refused is refused at once. */
 	int r = target_find(call, &target);
 
-	if (r != 0)
-		return r;
-	return target.item.kind == ERASE_ACCOUNT
-			       ? control_look_span(call, target.item.account, plan_answer_account)
-			       : plan_answer_target(call, &target);
+	return r != 0 ? r : target_look(call, plan_answer);
 }
 
 static int shred_fail(struct control_call *call, const struct target *target, int r,
@@ -198,27 +281,49 @@ static int shred_fail(struct control_call *call, const struct target *target, in
 	return control_answer_problem(call, reason_text(reason, r));
 }
 
-int control_shred_run(struct control_call *call)
+/* The target and its parts, as one order. */
+static int target_erase(struct control_call *call, const struct target *target,
+		struct erasure_result *ret_result, struct reason *reason)
+{
+	struct erasure_item items[1 + PARTS_MAX];
+	size_t n = 1 + target->n_parts;
+
+	items[0] = target->item;
+	memcpy(items + 1, target->parts, target->n_parts * sizeof(*items));
+	/* Noted with the order: it may be completed after a restart. */
+	for (size_t i = 0; i < n; i++) {
+		items[i].uid = call->uid;
+		items[i].reason = control_text(call, "reason");
+	}
+	return erasure_run(&call->vault->eraser, items, n, ret_result, reason);
+}
+
+static int shred_carry_out(struct control_call *call, const struct shred_findings *findings)
 {
 	_cleanup_(target_clear) struct target target = {0};
 	struct erasure_result result;
 	struct reason reason = {""};
-	int r = target_find(call, &target);
+	int r = target_gather(call, findings, &target);
 
 	if (r != 0)
 		return r;
-	/* Noted with the order: it may be completed after a restart. */
-	target.item.uid = call->uid;
-	target.item.reason = control_text(call, "reason");
-	r = erasure_run(&call->vault->eraser, &target.item, 1, &result, &reason);
+	r = target_erase(call, &target, &result, &reason);
 	if (r < 0)
 		return shred_fail(call, &target, r, &reason);
-	return shred_answer(call, "result", &target,
+	return shred_answer_all(call, "result", &target,
 			json_pack("{s:I, s:I, s:I, s:I, s:o}", "recordings",
 					(json_int_t)result.recordings, "plaintext_bytes",
 					(json_int_t)result.plain_bytes, "epoch_before",
 					(json_int_t)result.epoch_before, "epoch_after",
 					(json_int_t)result.epoch_after, "destroyed_at",
 					view_time(result.destroyed_us)),
-			result.epoch_after);
+			findings, result.epoch_after);
+}
+
+int control_shred_run(struct control_call *call)
+{
+	_cleanup_(target_clear) struct target target = {0};
+	int r = target_find(call, &target);
+
+	return r != 0 ? r : target_look(call, shred_carry_out);
 }

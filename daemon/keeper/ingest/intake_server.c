@@ -1,5 +1,5 @@
 /* Sessions with the intake: its messages, which are hostile until checked, and the replies. */
-#include "daemon/keeper/ingest/intake_server.h"
+#include "daemon/keeper/ingest/intake_server_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,6 @@
 #include "base/error.h"
 #include "base/monotonic.h"
 #include "base/secret.h"
-#include "base/socket.h"
 #include "daemon/common/config/config.h"
 #include "daemon/common/wire/intake_wire.h"
 #include "daemon/keeper/ingest/intake_request.h"
@@ -190,6 +189,11 @@ static int on_unlinked(struct intake_session *session, const json_t *message, in
 	return r;
 }
 
+static int on_found(struct intake_session *session, const json_t *message, int64_t number)
+{
+	return spool_looks_found(&session->server->looks, message);
+}
+
 static int on_hello(struct intake_session *session, const json_t *message, int64_t number)
 {
 	int64_t version;
@@ -220,6 +224,7 @@ static int handle_message(struct intake_session *session, const json_t *message)
 			{"unlinked", true, false, on_unlinked},
 			{"report", false, false, intake_server_on_report},
 			{"spool", false, false, intake_server_on_spool},
+			{"found", false, false, on_found},
 	};
 	const char *op = json_string_value(json_object_get(message, "op"));
 	int64_t number = 0;
@@ -426,6 +431,7 @@ static void server_closed(uv_handle_t *handle)
 
 	close(server->listen_fd);
 	json_decref(server->spools);
+	spool_looks_forget(&server->looks);
 	free(server);
 }
 

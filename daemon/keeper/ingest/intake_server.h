@@ -8,6 +8,7 @@
 #include "daemon/keeper/ingest/exposure.h"
 #include "daemon/keeper/ingest/ingest.h"
 #include "daemon/keeper/ingest/spool_gate.h"
+#include "daemon/keeper/ingest/spool_looks.h"
 
 struct intake_server;
 
@@ -31,4 +32,9 @@ bool intake_server_connected(const struct intake_server *server);
 int64_t intake_server_heard_ago_us(const struct intake_server *server);
 /* The last report's "spools" array (borrowed), or NULL. */
 json_t *intake_server_spools(const struct intake_server *server);
+/* Asks the intake to look into its spools. -ENOTCONN without one; -EBUSY while another look is
+ * under way; -ENOMEM. What comes of it is in intake_server_looks(); the caller ends the look with
+ * spool_looks_forget(). */
+int intake_server_look(struct intake_server *server, const struct spool_look_question *question);
+struct spool_looks *intake_server_looks(struct intake_server *server);
 const struct exposure *intake_server_exposure(const struct intake_server *server);

@@ -41,6 +41,7 @@ struct intake_server {
 	json_t *spools; /* of the last report */
 	struct spool_gate gate;
 	int64_t heard_us; /* monotonic: when it came */
+	struct spool_looks looks;
 	struct ingest_queue *queue;
 	struct ingest_observer observer;
 	bool told_refused; /* once until an intake is accepted */

@@ -61,6 +61,24 @@ bool intake_server_allows(const struct intake_server *server, const char *spool)
 	return spool_gate_is_open(&server->gate, spool);
 }
 
+int intake_server_look(struct intake_server *server, const struct spool_look_question *question)
+{
+	json_t *message = NULL;
+	int r = intake_server_connected(server) && !server->session->ending
+				? spool_looks_ask(&server->looks, question, &message)
+				: -ENOTCONN;
+
+	if (r < 0)
+		return r;
+	intake_server_tell(server->session, message);
+	return 0;
+}
+
+struct spool_looks *intake_server_looks(struct intake_server *server)
+{
+	return &server->looks;
+}
+
 bool intake_server_connected(const struct intake_server *server)
 {
 	return server->session && server->session->greeted;

@@ -11,6 +11,7 @@
 #include "daemon/keeper/varlink/varlink_call_internal.h"
 
 #define HOUSEKEEPING_MS       1000
+#define PAUSE_MS              20
 #define ACCEPT_AT_ONCE        8
 #define DEFAULT_REQUEST_BYTES (256 * 1024)
 #define DEFAULT_CONNECTIONS   64
@@ -44,6 +45,7 @@ struct varlink_server {
 	uv_poll_t listener;
 	uv_timer_t timer; /* runs while there are connections, or no descriptors to accept with */
 	uv_idle_t turn;   /* runs while a connection is ready */
+	uv_timer_t pause; /* runs while a call pauses */
 	unsigned open_handles;
 	int listen_fd;
 	bool accept_paused;
@@ -80,7 +82,7 @@ static void connection_close(struct connection *c)
 /* Whether the next step is the server's: a peer that does not take a reply gets no other. */
 static bool connection_is_ready(struct connection *c)
 {
-	return !c->io.out && (c->call.stream || varlink_io_waiting(&c->io));
+	return !c->io.out && !c->call.paused && (c->call.stream || varlink_io_waiting(&c->io));
 }
 
 /* Takes the next request. 1 when there is one. */
@@ -124,18 +126,22 @@ static int connection_advance(struct connection *c)
 
 static void connection_on_event(uv_poll_t *poll, int status, int events);
 static void server_on_turn(uv_idle_t *idle);
+static void server_on_pause(uv_timer_t *timer);
 
 /* Waits for a step while there is something to do, for room in the socket while a reply is left,
  * and only else for another request: a peer that does not read its replies is not read either. */
 static int connection_wait(struct connection *c)
 {
 	c->ready = connection_is_ready(c);
-	int events = c->ready ? 0 : c->io.out ? UV_WRITABLE : UV_READABLE;
+	bool still = c->ready || c->call.paused;
+	int events = c->io.out ? UV_WRITABLE : still ? 0 : UV_READABLE;
 
 	if (events == UV_READABLE && c->io.end_of_stream)
 		return -ECONNRESET;
 	if (c->ready)
 		uv_idle_start(&c->server->turn, server_on_turn);
+	if (c->call.paused)
+		uv_timer_start(&c->server->pause, server_on_pause, PAUSE_MS, 0);
 	if (events == c->poll_events)
 		return 0;
 	c->poll_events = events;
@@ -241,6 +247,21 @@ static void server_on_turn(uv_idle_t *idle)
 	}
 	if (!c)
 		uv_idle_stop(idle);
+}
+
+/* Calls that paused get another step; one that goes on waiting pauses again. */
+static void server_on_pause(uv_timer_t *timer)
+{
+	struct varlink_server *server = timer->data;
+
+	for (struct connection *c = server->connections, *next; c; c = next) {
+		next = c->next;
+		if (!c->call.paused)
+			continue;
+		c->call.paused = false;
+		if (connection_wait(c) < 0)
+			connection_close(c);
+	}
 }
 
 static void server_close_stalled(struct varlink_server *server)
@@ -414,8 +435,10 @@ int varlink_server_start(uv_loop_t *loop, const struct varlink_service *service,
 	}
 	uv_timer_init(loop, &server->timer);
 	uv_idle_init(loop, &server->turn);
+	uv_timer_init(loop, &server->pause);
 	server->listener.data = server->timer.data = server->turn.data = server;
-	server->open_handles = 3;
+	server->pause.data = server;
+	server->open_handles = 4;
 	owned_fd = -1;
 	r = uv_poll_start(&server->listener, UV_READABLE, server_on_listener);
 	if (r < 0) {
@@ -443,6 +466,7 @@ struct varlink_server *varlink_server_stop(struct varlink_server *server)
 	while (server->connections)
 		connection_close(server->connections);
 	uv_close((uv_handle_t *)&server->turn, server_on_closed);
+	uv_close((uv_handle_t *)&server->pause, server_on_closed);
 	uv_close((uv_handle_t *)&server->timer, server_on_closed);
 	uv_close((uv_handle_t *)&server->listener, server_on_closed);
 	return NULL;

@@ -78,6 +78,11 @@ bool varlink_call_wants_more(const struct varlink_call *call)
 	return call->more;
 }
 
+bool varlink_call_is_oneway(const struct varlink_call *call)
+{
+	return call->oneway;
+}
+
 int varlink_call_socket(const struct varlink_call *call)
 {
 	return call->io->fd;
@@ -178,4 +183,9 @@ void varlink_call_defer(struct varlink_call *call, const struct varlink_stream *
 	}
 	call->stream = stream;
 	call->stream_state = state;
+}
+
+void varlink_call_pause(struct varlink_call *call)
+{
+	call->paused = true;
 }

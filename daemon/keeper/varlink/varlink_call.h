@@ -26,7 +26,8 @@ struct varlink_service {
 const char *varlink_call_method(const struct varlink_call *call);       /* without its interface */
 const json_t *varlink_call_parameters(const struct varlink_call *call); /* an object */
 bool varlink_call_wants_more(const struct varlink_call *call);
-int varlink_call_socket(const struct varlink_call *call); /* for its peer's credentials */
+bool varlink_call_is_oneway(const struct varlink_call *call); /* nobody waits for its reply */
+int varlink_call_socket(const struct varlink_call *call);     /* for its peer's credentials */
 
 /* The one or the last reply. Steals parameters, and the descriptors, which travel with the first
  * byte of this very reply. NULL parameters (out of memory) close the connection. */
@@ -52,4 +53,7 @@ void varlink_call_stream(
 /* The same for a call with one reply that takes more than one look to make. */
 void varlink_call_defer(
 		struct varlink_call *call, const struct varlink_stream *stream, void *state);
+/* From next(), when it can only wait: it is called again some milliseconds later, and the loop
+ * sleeps meanwhile. */
+void varlink_call_pause(struct varlink_call *call);
 void varlink_call_continue(struct varlink_call *call, json_t *parameters);

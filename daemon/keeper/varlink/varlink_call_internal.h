@@ -13,6 +13,7 @@ struct varlink_call {
 	const char *method;
 	bool more, oneway;
 	bool answered; /* the last reply was made */
+	bool paused;   /* until the server's next tick */
 	bool broken;   /* a reply could not be made: the connection must be closed */
 	const struct varlink_stream *stream; /* NULL: none */
 	void *stream_state;

@@ -49,6 +49,10 @@ int accounts_name(struct keytree *tree, const struct account_row *row, char **re
 int accounts_name_bytes(struct keytree *tree, const struct account_row *row,
 		uint8_t ret_name[static ACCOUNT_NAME_MAX], size_t *ret_len);
 
+/* The name as the bridge spelled it. -RE_GONE, -RE_CORRUPT. */
+int accounts_name_bytes(struct keytree *tree, const struct account_row *row,
+		uint8_t ret_name[static ACCOUNT_NAME_MAX], size_t *ret_len);
+
 void account_handle_format(const uint8_t handle[static CATALOG_HANDLE_BYTES],
 		char ret_text[static ACCOUNT_HANDLE_CHARS + 1]);
 const char *account_state_name(enum account_state state);

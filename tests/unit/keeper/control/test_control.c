@@ -387,7 +387,7 @@ static void test_interface_is_served_as_written(void **state)
 {
 	struct fixture *f = *state;
 	const char *srcdir = getenv("srcdir");
-	char path[512], text[16384];
+	char path[512], text[32768];
 
 	snprintf(path, sizeof(path), "%s/daemon/keeper/control/org.recseal.control.varlink",
 			srcdir ? srcdir : ".");

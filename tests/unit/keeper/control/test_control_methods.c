@@ -23,6 +23,7 @@ static const char *const types[] = {
 		[PARAMETER_REQUIRED] = "string",
 		[PARAMETER_REASON] = "string",
 		[PARAMETER_LIST] = "[]string",
+		[PARAMETER_FLAG] = "?bool",
 };
 
 /* "more ListRecordings(account: ?string, state: ?string)"; a string to free(). */
