@@ -14,7 +14,6 @@
 #include "daemon/common/config/config.h"
 #include "daemon/common/wire/intake_wire.h"
 #include "daemon/keeper/ingest/intake_request.h"
-#include "daemon/keeper/ingest/intake_server_internal.h"
 
 #define MESSAGES_MAX 512 /* handled before the loop gets its turn */
 #define SPOILED      "the sealed object is not on the disk as it was sealed"
