@@ -1,6 +1,6 @@
 #!/bin/bash
-# Goal: plan and statement of a shred name what the shred does not reach: the other parts of a recording, and every file
-# of the account that still lies in a spool, whatever keeps it there. Afterwards a search of the whole disk for the
+# Goal: plan and statement of a shred name what the shred does not reach: the other parts of a recording, accounts whose
+# names look alike, and every file of the account that still lies in a spool, whatever keeps it there. Afterwards a search of the whole disk for the
 # account's audio finds nothing that the statement did not name. A spool that nobody could look into is named as such.
 # Negative control: the search finds the audio of another account, and of this one before it is sealed.
 # shellcheck source-path=SCRIPTDIR source=lib-recordings.sh
@@ -67,6 +67,11 @@ for id in "$first" $(cat "$vault/others"); do
 done
 plays_as "$(id_of acme/else.wav)" "$vault/else.wav" || fail "what is no part was destroyed"
 
+# Another account, whose name is spelt almost the same: it stays, and the statement says so
+marked_wav "$vault/alike.wav" MARK-alike
+drop "$vault/alike.wav" Acme/call.wav
+wait_until 30 list_holds 'any(.[]; .account == "Acme")'
+
 # Everything that can lie in a spool
 exec 7>"$spool/acme/live.wav"
 cat "$vault/part1.wav" >&7
@@ -90,6 +95,7 @@ expect 0 ctl shred account acme --yes --json --reason 'contract ended'
 cp "$vault/out" "$vault/statement"
 holds '.spools | length == 1 and .[0].looked and .[0].files == (.[0].entries | length) and .[0].path != null' "$vault/statement" ||
 	fail "statement: $(cat "$vault/statement")"
+holds '[.look_alikes[].name] == ["Acme"]' "$vault/statement" || fail "look-alikes: $(cat "$vault/statement")"
 jq -r '.spools[].entries[].path' "$vault/statement" | sort >"$vault/named"
 grep -q other "$vault/named" && fail "files of another account are named: $(cat "$vault/named")"
 lie_open MARK-acme >"$vault/found"

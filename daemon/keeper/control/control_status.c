@@ -213,9 +213,10 @@ static void warnings_add_spools(const json_t *spools, json_t *warnings)
 									spool, "free_percent"))));
 		if (refused > 0)
 			warnings_add(warnings,
-					json_sprintf("spool %s: %lld files cannot be sealed and "
-						     "stay there",
-							name, (long long)refused));
+					json_sprintf("spool %s: %lld file%s cannot be sealed: left "
+						     "in place",
+							name, (long long)refused,
+							refused == 1 ? "" : "s"));
 	}
 }
 
