@@ -23,6 +23,7 @@ make_wav "$vault/call" 1600
 cat >"$vault/recseal.conf" <<END
 [spool asterisk]
 Path=$asterisk
+FirstStart=take
 Profile=asterisk
 Account=pbx
 StaleAfter=1s
@@ -30,16 +31,19 @@ Ignore=*.log
 
 [spool fusion]
 Path=$fusion
+FirstStart=take
 Profile=freeswitch
 EmptyFolders=remove
 
 [spool rtpengine]
 Path=$rtpengine
+FirstStart=take
 Profile=rtpengine
 Account=carrier
 
 [spool kept]
 Path=$kept
+FirstStart=take
 
 [intake]
 Rescan=1s

@@ -14,11 +14,13 @@ make_wav "$vault/call" 1600
 cat >"$vault/recseal.conf" <<END
 [spool livekit]
 Path=$livekit
+FirstStart=take
 Profile=livekit
 SidecarWait=2s
 
 [spool jibri]
 Path=$jibri
+FirstStart=take
 Profile=jibri
 
 [intake]
