@@ -27,12 +27,10 @@ length_is() {
 		fail "$1 is not $2 with $3 s: $(jq -c '{condition, damage, duration_s, recoverable_s}' "$vault/out")"
 }
 
-mkdir -p "$spool/acme"
+start_vault
 for name in whole-ffmpeg-webm-live1.webm whole-ffmpeg-mp4-video1.mp4 chained-ffmpeg-mp41.mp4 chained-ffmpeg-webm1.webm cut-ffmpeg-mp41.mp4; do
-	cp "$vault/files/$name" "$spool/acme/"
+	drop "$vault/files/$name" "acme/$name"
 done
-start_keeper
-start_intake
 wait_sealed
 list
 length_is whole-ffmpeg-webm-live1.webm ok 3.217 duration_s
