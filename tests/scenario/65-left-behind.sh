@@ -1,9 +1,9 @@
 #!/bin/bash
 # Goal: whatever a bridge leaves is taken, or told of. Every format that Asterisk, FreeSWITCH and rtpengine write is sealed,
 # by its own name and in the other case of letters. What FusionPBX plays to its callers stays, and is counted and told
-# once. A file that is ignored by its name, or by Ignore=, is told of once it is old. A folder that a recording leaves empty
+# once. A file that is ignored by its name, or by Ignore=, is reported once it is old. A folder that a recording leaves empty
 # goes, with EmptyFolders=remove and only then; one that its bridge has just made stays.
-# Negative control: a file of no bridge stays and is told of as such; the folders of the other spool stay.
+# Negative control: a file of no bridge stays and is reported as such; the folders of the other spool stay.
 # shellcheck source-path=SCRIPTDIR source=lib-recordings.sh
 . "$(dirname "$0")/lib-recordings.sh"
 need jq
@@ -95,7 +95,7 @@ wait_until $PATIENCE_S status_holds '[.spools[] | select(.name == "fusion")][0] 
 status_holds '[.spools[] | select(.name == "asterisk")][0] | .prompts == 1' || fail "the greeting is not counted"
 [ "$(grep -c 'spool fusion: 3 files beside the recordings' "$vault/intake.log")" -eq 1 ] || fail "the prompts are not told once"
 
-# What is ignored is told of, by number and inode, and no name is.
+# Ignored files are reported by number and inode, and no name is.
 wait_until $PATIENCE_S status_holds '[.spools[] | select(.name == "asterisk")][0]
 	| .ignored == 5 and .oldest_ignored_s >= 1 and .refused == 1'
 holds 'any(.warnings[]; test("spool asterisk: 5 files are ignored"))' "$vault/status.json" || fail "status does not warn"

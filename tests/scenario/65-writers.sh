@@ -1,7 +1,7 @@
 #!/bin/bash
 # Goal: the ways of writing that recseal.conf(5) describes give what it says, with the configuration that it gives. A writer
 # that pauses, with its file open or closed, makes one recording; one that splits makes one of each segment; an upload in
-# chunks is one recording, and one that never ends is told of; a converter finds its original and leaves its result.
+# chunks is one recording, and one that never ends is reported; a converter finds its original and leaves its result.
 # Negative control: without the longer Settle= a writer that closes its file and goes on makes two.
 # shellcheck source-path=SCRIPTDIR source=lib-recordings.sh
 . "$(dirname "$0")/lib-recordings.sh"
@@ -93,7 +93,7 @@ one_is chunks "$vault/call"
 one_is marked "$vault/call"
 one_is converting "$vault/other"
 
-# What never ends is told of: an upload, and an original whose converter has died.
+# What never ends is reported: an upload, and an original whose converter has died.
 cp "$vault/call" "$converting/failed.wav"
 wait_until $PATIENCE_S status_holds '[.spools[] | select(.ignored == 1) | .name] | sort == ["chunks", "converting"]'
 
