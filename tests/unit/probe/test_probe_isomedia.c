@@ -25,7 +25,7 @@
 static void put_be(struct builder *b, uint64_t value, size_t bytes)
 {
 	for (size_t i = bytes; i-- > 0;)
-		put_fill(b, (uint8_t)(value >> (8 * i)), 1);
+		put_fill(b, i < sizeof(value) ? (uint8_t)(value >> (8 * i)) : 0, 1);
 }
 
 static size_t open_box(struct builder *b, const char *type)
