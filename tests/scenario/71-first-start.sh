@@ -161,8 +161,8 @@ mkdir "$fresh/acme"
 make_wav "$fresh/acme/new.wav" 500
 wait_until $PATIENCE_S sealed_from acme/new.wav acme
 wait_until $PATIENCE_S sealed_from acme/old.wav acme
-status_holds '[.spools[] | select(.held == null) | .name] | sort == ["fresh", "taken"]' || fail "others wait as well"
-status_holds 'any(.warnings[]; test("spool plan fusion.*spool accept fusion"))' || fail "status does not say what to do"
+wait_until $PATIENCE_S status_holds '[.spools[] | select(.held == null) | .name] | sort == ["fresh", "taken"]'
+wait_until $PATIENCE_S status_holds 'any(.warnings[]; test("spool plan fusion.*spool accept fusion"))'
 expect 1 ctl doctor
 says "$vault/out" 'CHANGE  spool fusion, first start: .*spool accept fusion'
 says "$vault/intake.log" 'spool jitsi: .* held 6 files \(3 recordings\).*spool accept jitsi'
