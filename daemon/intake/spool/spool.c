@@ -170,38 +170,47 @@ void spool_keeps_changing(struct spool *spool, const struct source *source)
 }
 
 /* A number of seconds, minutes or hours, for the journal. */
-static const char *span_text(int64_t span_us, char text[static 32])
+static void span_write(int64_t span_us, char ret_text[static 32])
 {
 	int64_t s = span_us / US_PER_S;
 
 	if (s < 120)
-		snprintf(text, 32, "%" PRId64 " s", s);
+		snprintf(ret_text, 32, "%" PRId64 " s", s);
 	else if (s < 7200)
-		snprintf(text, 32, "%" PRId64 " min", s / 60);
+		snprintf(ret_text, 32, "%" PRId64 " min", s / 60);
 	else
-		snprintf(text, 32, "%" PRId64 " h", s / 3600);
-	return text;
+		snprintf(ret_text, 32, "%" PRId64 " h", s / 3600);
+}
+
+/* A file that has been there for StaleAfter= is counted as long as it is met, but reported once,
+ * however often it goes and comes. True: report it, with how old it is, and what to add. */
+static bool spool_meet_old(struct spool *spool, struct stale_files *list,
+		const struct source *source, unsigned kind, char age[static 32],
+		const char **ret_more)
+{
+	int64_t now_us = clock_now_us(spool->tools->clock);
+	int64_t since_us = stale_since_us(source, now_us);
+
+	if (now_us - since_us < spool->config->stale_after_us)
+		return false;
+	stale_meet(list, source->identity.inode, since_us, spool->round);
+	span_write(now_us - since_us, age);
+	return spool_is_news(spool, source, kind, ret_more);
 }
 
 void spool_in_progress(struct spool *spool, const struct source *source, bool unfinished)
 {
-	int64_t now_us = clock_now_us(spool->tools->clock);
-	int64_t since_us = stale_since_us(source, now_us);
 	uint64_t inode = source->identity.inode;
 	const char *more;
 	char age[32];
 
-	if (now_us - since_us < spool->config->stale_after_us)
-		return;
-	/* Counted as long as it is met, but reported once, however often it goes and comes. */
-	stale_meet(&spool->stale, inode, since_us, spool->round);
-	if (!spool_is_news(spool, source, REFUSAL_STALE, &more))
+	if (!spool_meet_old(spool, &spool->stale, source, REFUSAL_STALE, age, &more))
 		return;
 	spool_notify(spool, LOG_WARNING, EVENT_STALE,
 			"spool %s: inode %" PRIu64
 			" was begun %s ago and %s: it lies in plaintext (find %s -inum %" PRIu64
 			")%s",
-			spool->config->name, inode, span_text(now_us - since_us, age),
+			spool->config->name, inode, age,
 			unfinished ? "its bridge has not said that it is finished"
 				   : "is still open for writing",
 			spool->config->path, inode, more);
@@ -209,23 +218,17 @@ void spool_in_progress(struct spool *spool, const struct source *source, bool un
 
 void spool_ignores(struct spool *spool, const struct source *source)
 {
-	int64_t now_us = clock_now_us(spool->tools->clock);
-	int64_t since_us = stale_since_us(source, now_us);
 	uint64_t inode = source->identity.inode;
 	const char *more;
 	char age[32];
 
-	if (now_us - since_us < spool->config->stale_after_us)
-		return;
-	stale_meet(&spool->ignored, inode, since_us, spool->round);
-	if (!spool_is_news(spool, source, REFUSAL_IGNORED, &more))
+	if (!spool_meet_old(spool, &spool->ignored, source, REFUSAL_IGNORED, age, &more))
 		return;
 	spool_notify(spool, LOG_WARNING, EVENT_STALE,
 			"spool %s: inode %" PRIu64
 			" has been there for %s and is ignored because of its name: whatever it "
 			"holds lies in plaintext (find %s -inum %" PRIu64 ")%s",
-			spool->config->name, inode, span_text(now_us - since_us, age),
-			spool->config->path, inode, more);
+			spool->config->name, inode, age, spool->config->path, inode, more);
 }
 
 void spool_report_wipe(struct spool *spool, const struct source *source)
