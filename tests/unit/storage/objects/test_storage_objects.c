@@ -1,5 +1,5 @@
 /* What every store promises, held against each kind; and what only a folder does. */
-#include "tests/unit/support/folder_fixture.h"
+#include "tests/unit/support/objects_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,55 +11,11 @@
 #include "base/error.h"
 #include "storage/objects/object_table.h"
 
-/* The kind that the running test is about. */
-static bool in_memory;
-
-static int setup_memory(void **state)
-{
-	in_memory = true;
-	return make_folder(state);
-}
-
-static int setup_folder(void **state)
-{
-	in_memory = false;
-	return make_folder(state);
-}
-
-#define of_folder(test) cmocka_unit_test_setup_teardown(test, setup_folder, remove_folder)
-#define of_memory(test) cmocka_unit_test_setup_teardown(test, setup_memory, remove_folder)
-#define of_each(test)   of_folder(test), of_memory(test)
-
-static struct object_store *opened(struct folder *f)
-{
-	struct object_store *store;
-
-	assert_int_equal(object_store_open(in_memory ? "memory:" : f->path, &store), 0);
-	return store;
-}
-
-static void ulid_at(uint64_t ms, uint8_t mark, uint8_t ret_ulid[static ULID_BYTES])
-{
-	ulid_new((int64_t)ms * 1000, ret_ulid);
-	ret_ulid[15] = mark;
-}
-
-static int files;
-
-static int count_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	files += type == FTW_F;
-	return 0;
-}
-
-/* How many files have a name, anywhere below the folder. */
+/* How many files have a name, of a store in a folder. */
 static void assert_named(struct folder *f, int expected)
 {
-	if (in_memory)
-		return;
-	files = 0;
-	assert_int_equal(nftw(f->path, count_file, 8, FTW_PHYS), 0);
-	assert_int_equal(files, expected);
+	if (!in_memory)
+		assert_int_equal(named_files(f), expected);
 }
 
 static void put(struct object_store *store, const uint8_t ulid[static ULID_BYTES], const char *text)

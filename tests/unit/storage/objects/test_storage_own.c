@@ -1,6 +1,6 @@
 /* Whose a draft is once its writer says that it is done: what is checked afterwards stays as it is,
  * in each kind of store. */
-#include "tests/unit/support/folder_fixture.h"
+#include "tests/unit/support/objects_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,55 +10,9 @@
 
 #include "base/cleanup.h"
 #include "storage/objects/object_own.h"
-#include "storage/objects/object_store.h"
 
 #define BLOCK OBJECT_STORE_BLOCK_BYTES
 #define SIZE  (5 * BLOCK + 100)
-
-/* The kind that the running test is about. */
-static bool in_memory;
-
-static int setup_memory(void **state)
-{
-	in_memory = true;
-	return make_folder(state);
-}
-
-static int setup_folder(void **state)
-{
-	in_memory = false;
-	return make_folder(state);
-}
-
-static struct object_store *opened(struct folder *f)
-{
-	struct object_store *store;
-
-	assert_int_equal(object_store_open(in_memory ? "memory:" : f->path, &store), 0);
-	return store;
-}
-
-static void ulid_at(uint64_t ms, uint8_t mark, uint8_t ret_ulid[static ULID_BYTES])
-{
-	ulid_new((int64_t)ms * 1000, ret_ulid);
-	ret_ulid[15] = mark;
-}
-
-static int files;
-
-static int count_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	files += type == FTW_F;
-	return 0;
-}
-
-/* Anywhere below the folder. */
-static int named_files(struct folder *f)
-{
-	files = 0;
-	assert_int_equal(nftw(f->path, count_file, 8, FTW_PHYS), 0);
-	return files;
-}
 
 /* What a writer may have kept when it says that it is done. */
 enum kept { KEPT_NOTHING, KEPT_DESCRIPTOR, KEPT_MAPPING, KEPTS };
@@ -187,9 +141,6 @@ static void test_a_draft_is_copied_in_strides(void **state)
 	assert_int_equal(named_files(f), 0);
 	assert_null(object_store_close(store));
 }
-
-#define of_folder(test) cmocka_unit_test_setup_teardown(test, setup_folder, remove_folder)
-#define of_memory(test) cmocka_unit_test_setup_teardown(test, setup_memory, remove_folder)
 
 int main(void)
 {
