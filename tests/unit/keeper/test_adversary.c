@@ -243,12 +243,8 @@ int __wrap_erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *cont
 int __wrap_erasure_change_epoch(struct eraser *eraser, int (*prepare)(void *context), void *context,
 		struct reason *reason)
 {
-	if (mutant != NO_EPOCHS)
-		return __real_erasure_change_epoch(eraser, prepare, context, reason);
-	_cleanup_transaction_ struct db_transaction transaction = {0};
-	assert_int_equal(db_transaction_begin(&transaction, eraser->root->db), 0);
-	assert_int_equal(prepare(context), 0);
-	return db_transaction_commit(&transaction);
+	return mutant == NO_EPOCHS ? vault_fixture_change_without_epoch(eraser, prepare, context)
+				   : __real_erasure_change_epoch(eraser, prepare, context, reason);
 }
 
 int __real_erasure_retry(struct eraser *eraser, struct reason *reason);

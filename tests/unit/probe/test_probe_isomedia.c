@@ -241,15 +241,21 @@ static void test_index_first(void **state)
 	}
 }
 
+/* A file whose index is written when its media is: sets where that is. */
+static void put_index_last(struct builder *b, struct index *index)
+{
+	put_type(b);
+	index->media_at = (uint32_t)b->len + 8;
+	put_media(b, SAMPLES);
+	put_index(b, index);
+}
+
 static void test_edits(void **state)
 {
 	struct builder b = {.len = 0};
 	struct index index = {.codec = "Opus", .samples = SAMPLES, .skip_ticks = 312};
 
-	put_type(&b);
-	index.media_at = (uint32_t)b.len + 8;
-	put_media(&b, SAMPLES);
-	put_index(&b, &index);
+	put_index_last(&b, &index);
 	struct media media = scan(&b, b.len);
 	assert_int_equal(media.state, MEDIA_WHOLE);
 	/* The edit list rounds it to a millisecond; the samples do not. */
@@ -268,10 +274,7 @@ static void test_late_track(void **state)
 	struct builder b = {.len = 0};
 	struct index index = {.codec = "Opus", .samples = SAMPLES, .late_ms = 700};
 
-	put_type(&b);
-	index.media_at = (uint32_t)b.len + 8;
-	put_media(&b, SAMPLES);
-	put_index(&b, &index);
+	put_index_last(&b, &index);
 	struct media media = scan(&b, b.len);
 	assert_int_equal(media.state, MEDIA_WHOLE);
 	assert_int_equal(media.frames, SAMPLES * SAMPLE_TICKS + 700 * (RATE / 1000));

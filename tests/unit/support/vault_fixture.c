@@ -327,6 +327,15 @@ int vault_fixture_retention(struct vault *vault, uv_loop_t *loop, void (*stuck)(
 	return retention_start(loop, &setup, ret_retention);
 }
 
+int vault_fixture_change_without_epoch(
+		struct eraser *eraser, int (*prepare)(void *context), void *context)
+{
+	_cleanup_transaction_ struct db_transaction transaction = {0};
+	assert_int_equal(db_transaction_begin(&transaction, eraser->root->db), 0);
+	assert_int_equal(prepare(context), 0);
+	return db_transaction_commit(&transaction);
+}
+
 void vault_fixture_look(struct vault_fixture *fixture)
 {
 	struct vault *vault = fixture->vault;

@@ -90,6 +90,10 @@ int vault_fixture_assign(struct vault *vault, const struct recording_row *row,
 int vault_fixture_retention(struct vault *vault, uv_loop_t *loop, void (*stuck)(void *context),
 		void *context, struct retention **ret_retention);
 
+/* A mutant of erasure_change_epoch(): the change is stored, and no epoch binds it to the root. */
+int vault_fixture_change_without_epoch(
+		struct eraser *eraser, int (*prepare)(void *context), void *context);
+
 /* vault_clock_look(), which must succeed. */
 void vault_fixture_look(struct vault_fixture *fixture);
 
